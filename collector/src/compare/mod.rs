@@ -1,0 +1,1 @@
+//! A pair to a verdict with differences: pure, a function of two calls and the rules.

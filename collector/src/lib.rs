@@ -1,0 +1,25 @@
+//! The collector: takes recorded gRPC calls in, keeps them, pairs them, compares them, reports.
+//!
+//! The map, in the order in which a call travels; imports only ever point down this list:
+//!
+//! 1. [`sources`]: where input enters (records from the filter; later pcap, JSON lines).
+//! 2. [`decode`]: bytes to calls (gRPC framing; later link, IP, TCP, HTTP/2). No I/O, no clock.
+//! 3. [`call`]: the domain type, and its builder that says what is missing.
+//! 4. [`store`]: journal (durable before acknowledged) and the Parquet dataset.
+//! 5. [`pair`]: primary and candidate to a pair, or unpaired with a reason.
+//! 6. [`compare`]: a pair to a verdict with differences. Pure.
+//! 7. [`report`]: terminal, JSON, Parquet.
+//!
+//! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
+//! [`cli`] is the thin shell around it all.
+
+pub mod call;
+pub mod cli;
+pub mod compare;
+pub mod config;
+pub mod decode;
+pub mod pair;
+pub mod pipeline;
+pub mod report;
+pub mod sources;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Wires sources, store and shutdown; the only place that spawns.

@@ -1,0 +1,3 @@
+//! Where input enters: today records from the filter over HTTP.
+
+pub mod http;

@@ -1,0 +1,1 @@
+//! The `calls` dataset. The only module that knows Arrow.

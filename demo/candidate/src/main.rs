@@ -1,0 +1,2 @@
+//! The demo's new service.
+fn main() {}

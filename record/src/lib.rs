@@ -25,7 +25,7 @@ pub const VERSION: u32 = 1;
 /// Bytes in `RecordBatch.producer_id`.
 pub const PRODUCER_ID_LEN: usize = 16;
 
-/// The largest encoded batch the filter sends, and the collector accepts by default.
+/// The largest encoded batch the filter sends. The collector accepts larger ones by default.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Path of the collector's endpoint.

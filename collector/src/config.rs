@@ -1,1 +1,0 @@
-//! What the user sets: file, environment, flags.

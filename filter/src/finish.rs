@@ -1,0 +1,214 @@
+//! The end of a stream: read what only Envoy knows, write the record into a batch.
+//!
+//! Envoy has two last words: `proxy_on_log`, in downstream positions only, and `proxy_on_done`, in
+//! all. Nothing is needed that only the first can see, so it is not exported and the VM is entered
+//! once less. Properties are a microsecond each, so only those are read that the position can answer
+//! and the record can use.
+//! In position upstream `source.*` and `destination.*` are never read: on a mirrored stream Envoy
+//! 1.40 crashes on them.
+
+use crate::batch::BATCH_BYTES;
+use crate::capture::Stream;
+use crate::config::Position;
+use crate::connections::Connections;
+use crate::counters::Dropped;
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::record::{Ending, Record, wants_details};
+use crate::root::{Phase, Root};
+use crate::wire::Encoder;
+
+/// Field of `Record` and the property that fills it.
+type Property = (u32, &'static [u8]);
+
+const UPSTREAM: [Property; 2] = [(13, b"xds\0cluster_name"), (15, b"upstream\0address")];
+/// Fixed for the life of a downstream connection.
+const CONNECTION: [Property; 4] = [
+    (16, b"source\0address"),
+    (17, b"destination\0address"),
+    (18, b"connection\0uri_san_peer_certificate"),
+    (19, b"connection\0uri_san_local_certificate"),
+];
+const CONNECTION_ID: &[u8] = b"connection\0id";
+const CODE_DETAILS: [Property; 1] = [(21, b"response\0code_details")];
+const FLAGS: &[u8] = b"response\0flags";
+/// Longest value kept of a property.
+const VALUE_BYTES_MAX: usize = 256;
+
+/// A batch is sent once it holds this much, without waiting for the tick.
+const FLUSH_BYTES: usize = (BATCH_BYTES >> 2) * 3;
+
+impl Engine<'_> {
+    /// Ends the stream of `context`: into a batch, or counted as dropped.
+    pub(crate) fn finish<H: Host>(&mut self, host: &mut H, context: u32) {
+        let Some(entry) = self.table.remove(context) else {
+            return;
+        };
+        let Some(stream) = self.streams.get_mut(entry.stream) else {
+            return;
+        };
+        let root_context = stream.root_context;
+        let root = self.roots.get_mut(usize::from(stream.root));
+        // The place of a root that is gone may have been taken by another.
+        let root = root.filter(|root| root.context == root_context && root.phase != Phase::Free);
+        let written = match root {
+            Some(root) => {
+                let mut asking = Asking {
+                    host,
+                    root,
+                    value: self.scratch.get_mut(..VALUE_BYTES_MAX).unwrap_or_default(),
+                    facts: Encoder::new(self.encoded),
+                };
+                let ending = asking.ending(stream, &mut self.connections);
+                Some(self.write(entry.stream, entry.root, ending))
+            }
+            None => None,
+        };
+        if let Some(stream) = self.streams.get_mut(entry.stream) {
+            stream.release(&mut self.pages, &mut self.hashers);
+        }
+        self.streams.end(entry.stream);
+        let (Some(written), Some(root)) = (written, self.roots.get_mut(usize::from(entry.root)))
+        else {
+            return;
+        };
+        let closing = root.phase == Phase::Closing;
+        match written {
+            Ok(()) => root.counters.record(),
+            Err(reason) => root.counters.drop_call(reason),
+        }
+        let full = self
+            .slots
+            .open(entry.root)
+            .map_or(0, |slot| self.slots.fill(slot).0);
+        if closing || full >= FLUSH_BYTES || self.slots.next_sealed(entry.root).is_some() {
+            self.send(host, entry.root, context, FLUSH_BYTES);
+        }
+    }
+
+    /// Writes the record of stream `number` into a batch of its root.
+    fn write(&mut self, number: u16, root_index: u8, ending: Ending) -> Result<(), Dropped> {
+        let room_for_roots = self.slots_per_root();
+        let full = Dropped::BufferFull;
+        let root = self.roots.get_mut(usize::from(root_index)).ok_or(full)?;
+        let stream = self.streams.get_mut(number).ok_or(full)?;
+        let record_number = root.records.saturating_add(1);
+        let facts = self.encoded.get(..ending.facts_len).unwrap_or_default();
+        let record = Record::new(stream, ending, facts, &self.pages, record_number);
+        let len = record.encoded_len();
+        if len > self.slots.record_bytes_max(root.identity()) {
+            return Err(Dropped::RecordTooLarge);
+        }
+        let mut slot = self.slots.open(root_index);
+        if let Some(open) = slot
+            && self.slots.room(open, len).is_none()
+        {
+            root.batches = root.batches.saturating_add(1);
+            root.told = root.counters;
+            self.slots.seal(open, root.batches, &root.counters);
+            slot = None;
+        }
+        if slot.is_none() && self.slots.held(root_index) < room_for_roots {
+            slot = self.slots.take(root_index, root.identity(), record_number);
+        }
+        let slot = slot.ok_or(full)?;
+        let room = self.slots.room(slot, len).ok_or(full)?;
+        let mut encoder = Encoder::new(room.get_mut(..len).ok_or(full)?);
+        record.encode(&mut encoder, &mut self.hashers);
+        if encoder.finish() != Some(len) {
+            return Err(Dropped::RecordTooLarge);
+        }
+        self.slots.commit(slot, len);
+        root.records = record_number;
+        Ok(())
+    }
+
+    /// Slots one root may hold: all but one for each other root that records.
+    fn slots_per_root(&self) -> usize {
+        let recording = self
+            .roots
+            .iter()
+            .filter(|root| root.phase == Phase::Active && root.config.record)
+            .count();
+        self.slots
+            .len()
+            .saturating_sub(recording.saturating_sub(1))
+            .max(1)
+    }
+}
+
+/// Asks the host for what is only known at the end of a stream.
+struct Asking<'a, H> {
+    host: &'a mut H,
+    root: &'a mut Root,
+    /// Where a property is received.
+    value: &'a mut [u8],
+    /// Encoded fields of the record.
+    facts: Encoder<'a>,
+}
+
+impl<H: Host> Asking<'_, H> {
+    fn ending(&mut self, stream: &Stream, connections: &mut Connections<'_>) -> Ending {
+        let end_ns = self.host.now_ns().saturating_sub(stream.started_ns);
+        if self.root.config.position == Position::Upstream {
+            self.properties(&UPSTREAM);
+        } else {
+            self.connection(connections);
+        }
+        let response_flags = if wants_details(stream) {
+            self.properties(&CODE_DETAILS);
+            self.number(FLAGS).unwrap_or(0)
+        } else {
+            0
+        };
+        Ending {
+            end_ns,
+            sampled_ppm: self.root.config.sample_ppm,
+            response_flags,
+            facts_len: self.facts.used(),
+        }
+    }
+
+    /// The four facts of the downstream connection.
+    fn connection(&mut self, connections: &mut Connections<'_>) {
+        let id = self.number(CONNECTION_ID);
+        if let Some(facts) = id.and_then(|id| connections.facts(id)) {
+            self.facts.raw(facts);
+            return;
+        }
+        let start = self.facts.used();
+        let refused = self.properties(&CONNECTION);
+        if let (Some(id), false) = (id, refused) {
+            connections.learn(id, self.facts.written_from(start));
+        }
+    }
+
+    /// Encodes what the host knows of `properties`; `true` if it refused one.
+    fn properties(&mut self, properties: &[Property]) -> bool {
+        let mut refused = false;
+        for (field, path) in properties {
+            match self.host.property(path, self.value) {
+                Ok(Some(len)) => self
+                    .facts
+                    .bytes(*field, self.value.get(..len).unwrap_or_default()),
+                Ok(None) => {}
+                Err(_) => {
+                    self.root.counters.host_error();
+                    refused = true;
+                }
+            }
+        }
+        refused
+    }
+
+    fn number(&mut self, path: &[u8]) -> Option<u64> {
+        match self.host.property(path, self.value) {
+            Ok(Some(8)) => self.value.first_chunk().copied().map(u64::from_le_bytes),
+            Ok(_) => None,
+            Err(_) => {
+                self.root.counters.host_error();
+                None
+            }
+        }
+    }
+}

@@ -53,7 +53,12 @@ impl CorrelationKey {
 /// The bucket of `call`, below [`PAIR_BUCKETS`]. Both sides of a pair share it; calls without any
 /// key are spread by method and request digest.
 pub fn pair_bucket(call: &Call) -> u16 {
-    let hash = match CorrelationKey::of(call) {
+    pair_bucket_of(&CorrelationKey::of(call), call)
+}
+
+/// As [`pair_bucket`], for a `key` that was taken from `call` before.
+pub fn pair_bucket_of(key: &CorrelationKey, call: &Call) -> u16 {
+    let hash = match key {
         CorrelationKey::None => {
             xxh3_64(call.rpc_method.as_bytes()) ^ call.request.body_digest.unwrap_or(0)
         }
@@ -84,7 +89,10 @@ mod tests {
     use super::*;
 
     fn with_request_id(id: &'static str) -> Call {
-        Call { request_id: Bytes::from_static(id.as_bytes()), ..Call::default() }
+        Call {
+            request_id: Bytes::from_static(id.as_bytes()),
+            ..Call::default()
+        }
     }
 
     #[test]
@@ -108,6 +116,9 @@ mod tests {
             pair_id: Bytes::from_static(b"p"),
             ..with_request_id("f5a88b34-0a41-4bf4-8c3e-0123456789ab")
         };
-        assert_eq!(CorrelationKey::of(&call), CorrelationKey::PairId(Bytes::from_static(b"p")));
+        assert_eq!(
+            CorrelationKey::of(&call),
+            CorrelationKey::PairId(Bytes::from_static(b"p"))
+        );
     }
 }

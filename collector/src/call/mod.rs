@@ -8,12 +8,16 @@
 //! packets, which will add their own builder beside it.
 
 mod correlation;
+mod direction;
 mod from_record;
 mod status;
+mod trace_id;
 
-pub use correlation::{CorrelationKey, pair_bucket, PAIR_BUCKETS};
-pub use from_record::from_record;
+pub use correlation::{CorrelationKey, PAIR_BUCKETS, pair_bucket, pair_bucket_of};
+pub use from_record::{Recorder, from_record};
 pub use status::Status;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -26,8 +30,8 @@ pub struct Call {
     pub role: Role,
     /// Where the recorder sat.
     pub position: Position,
-    /// Who ran the recorder: workload, pod, namespace.
-    pub workload: Workload,
+    /// Who ran the recorder: workload, pod, namespace. Shared by all calls of one recorder.
+    pub workload: Arc<Workload>,
 
     /// `package.Service/Method`: `:path` without its leading slash.
     pub rpc_method: String,

@@ -1,1 +1,14 @@
-//! gRPC over HTTP/2: length-prefixed messages and status trailers.
+//! gRPC over HTTP/2: length-prefixed messages, status trailers, message compression.
+//!
+//! Names as in the gRPC protocol specification, "gRPC over HTTP2". What is broken is reported and
+//! stepped over, so that one bad byte costs one value and never the call. Not here: protobuf.
+
+mod binary;
+mod decompress;
+mod messages;
+mod status;
+
+pub use binary::decode_binary;
+pub use decompress::{DecompressError, decompress};
+pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
+pub use status::{decode_status_message, parse_status};

@@ -1,0 +1,232 @@
+//! A recorded body to a [`Direction`]: messages, when they arrived, and what is missing.
+
+use bytes::Bytes;
+use twintap_record::{Body, Cut};
+
+use super::{Direction, Message};
+use crate::decode::grpc::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
+
+/// Largest count that is kept; what claims more contradicts itself.
+pub(super) const COUNT_MAX: u64 = i64::MAX.unsigned_abs();
+
+/// Builds a direction; sets `incomplete` where `body` is malformed or contradicts itself. A body
+/// that is absent means that no DATA was seen.
+pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bool) -> Direction {
+    let Some(body) = body else {
+        return Direction {
+            messages_count: Some(0),
+            encoding,
+            ..Direction::default()
+        };
+    };
+    let captured_bytes = body.captured.len() as u64;
+    let truncated = captured_bytes < body.bytes_count || body.cut != Cut::None as i32;
+    *incomplete |= captured_bytes > body.bytes_count || body.bytes_count > COUNT_MAX;
+
+    let messages = messages(&body, truncated, incomplete);
+    let captured_count = messages.len() as u64;
+    let messages_count = match body.digest {
+        _ if !truncated => Some(captured_count),
+        Some(_) => Some(body.messages_count.clamp(captured_count, COUNT_MAX)),
+        // Without a digest the filter could not read the bytes, so it could not count either.
+        None => None,
+    };
+    Direction {
+        messages,
+        messages_count,
+        body_bytes: body.bytes_count.clamp(captured_bytes, COUNT_MAX),
+        body_digest: body.digest,
+        truncated,
+        end_stream: body.end_stream,
+        encoding,
+    }
+}
+
+fn messages(body: &Body, truncated: bool, incomplete: &mut bool) -> Vec<Message> {
+    let mut arrivals = Arrivals::new(&body.marks);
+    let mut splitter = MessageSplitter::default();
+    splitter.push(body.captured.clone());
+
+    let room = usize::try_from(body.messages_count).unwrap_or(usize::MAX);
+    let mut messages = Vec::with_capacity(room.min(body.captured.len() / PREFIX_LEN));
+    let mut message = |message: LengthPrefixedMessage, incomplete: &mut bool| {
+        *incomplete |= message.flag_is_reserved;
+        messages.push(Message {
+            offset_ns: arrivals.of(message.end_offset),
+            compressed: message.compressed,
+            declared_bytes: message.declared_bytes,
+            bytes: message.bytes,
+        });
+    };
+    while let Step::Message(whole) = splitter.next_step() {
+        message(whole, incomplete);
+    }
+    match splitter.finish() {
+        Tail::Clean => {}
+        Tail::CutPrefix(_) => *incomplete |= !truncated,
+        Tail::CutMessage(cut) => {
+            *incomplete |= !truncated;
+            message(cut, incomplete);
+        }
+    }
+    *incomplete |= arrivals.is_malformed;
+    messages
+}
+
+/// Walks `Body.marks`: pairs of (bytes, nanoseconds), each the difference to the pair before.
+struct Arrivals<'a> {
+    marks: std::slice::Iter<'a, u64>,
+    end_offset: u64,
+    ns: u64,
+    /// Did a sum overflow, or lack a pair its second half?
+    is_malformed: bool,
+}
+
+impl<'a> Arrivals<'a> {
+    fn new(marks: &'a [u64]) -> Self {
+        let is_malformed = !marks.len().is_multiple_of(2);
+        Self {
+            marks: marks.iter(),
+            end_offset: 0,
+            ns: 0,
+            is_malformed,
+        }
+    }
+
+    /// When the byte before `end_offset` arrived. Offsets must not decrease from call to call.
+    fn of(&mut self, end_offset: u64) -> Option<u64> {
+        while self.end_offset < end_offset {
+            let (bytes, ns) = (self.marks.next()?, self.marks.next()?);
+            let sums = self
+                .end_offset
+                .checked_add(*bytes)
+                .zip(self.ns.checked_add(*ns));
+            let Some((end_offset, ns)) = sums.filter(|(_, ns)| *ns <= COUNT_MAX) else {
+                self.is_malformed = true;
+                self.marks = [].iter();
+                return None;
+            };
+            (self.end_offset, self.ns) = (end_offset, ns);
+        }
+        Some(self.ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(captured: &'static [u8]) -> Body {
+        Body {
+            captured: Bytes::from_static(captured),
+            bytes_count: captured.len() as u64,
+            digest: Some(7),
+            messages_count: 1,
+            ..Body::default()
+        }
+    }
+
+    fn direction(body: Body) -> (Direction, bool) {
+        let mut incomplete = false;
+        let direction = from_body(Some(body), Bytes::new(), &mut incomplete);
+        (direction, incomplete)
+    }
+
+    #[test]
+    fn no_body_is_no_message() {
+        let mut incomplete = false;
+        let direction = from_body(None, Bytes::from_static(b"gzip"), &mut incomplete);
+        assert_eq!(
+            (direction.messages_count, direction.truncated),
+            (Some(0), false)
+        );
+        assert_eq!((&*direction.encoding, incomplete), (&b"gzip"[..], false));
+    }
+
+    #[test]
+    fn each_message_knows_when_its_last_byte_arrived() {
+        // Messages end at 7 and 13; DATA ended at 6, 9 and 13.
+        let marks = vec![6, 100, 3, 50, 4, 25];
+        let captured = b"\0\0\0\0\x02ab\0\0\0\0\x01c";
+        let (direction, incomplete) = direction(Body {
+            marks,
+            ..body(captured)
+        });
+        let offsets: Vec<_> = direction.messages.iter().map(|m| m.offset_ns).collect();
+        assert_eq!(offsets, [Some(150), Some(175)]);
+        assert!(!incomplete && !direction.truncated);
+        assert_eq!(
+            (direction.messages_count, direction.body_bytes),
+            (Some(2), 13)
+        );
+    }
+
+    #[test]
+    fn marks_that_end_early_or_overflow_leave_the_offset_unknown() {
+        for (marks, malformed) in [
+            (vec![], false),
+            (vec![3, 9], false),
+            (vec![3], true),
+            (vec![1, u64::MAX, 9, 9], true),
+        ] {
+            let (direction, incomplete) = direction(Body {
+                marks: marks.clone(),
+                ..body(b"\0\0\0\0\x01a")
+            });
+            assert_eq!(direction.messages[0].offset_ns, None, "{marks:?}");
+            assert_eq!(incomplete, malformed, "{marks:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_body_is_truncated_and_not_malformed() {
+        let cut = Body {
+            bytes_count: 1000,
+            messages_count: 3,
+            cut: Cut::Limit as i32,
+            ..body(b"\0\0\0\0\x09abc")
+        };
+        let (direction, incomplete) = direction(cut);
+        assert!(direction.truncated && !incomplete);
+        assert_eq!(
+            (direction.messages_count, direction.body_bytes),
+            (Some(3), 1000)
+        );
+        assert_eq!(
+            (
+                &*direction.messages[0].bytes,
+                direction.messages[0].declared_bytes
+            ),
+            (&b"abc"[..], 9)
+        );
+    }
+
+    #[test]
+    fn a_whole_body_that_ends_within_a_message_is_incomplete() {
+        for captured in [
+            &b"\0\0\0\0\x09abc"[..],
+            b"\0\0",
+            b"\0\0\0\0\x01a\0",
+            b"\x02\0\0\0\0",
+        ] {
+            let (direction, incomplete) = direction(body(captured));
+            assert!(incomplete && !direction.truncated, "{captured:?}");
+        }
+    }
+
+    #[test]
+    fn an_unread_body_has_an_unknown_number_of_messages() {
+        let unread = Body {
+            bytes_count: 50,
+            digest: None,
+            messages_count: 0,
+            cut: Cut::HostError as i32,
+            ..body(b"")
+        };
+        let (direction, _) = direction(unread);
+        assert_eq!(
+            (direction.messages_count, direction.truncated),
+            (None, true)
+        );
+    }
+}

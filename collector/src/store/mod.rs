@@ -1,4 +1,17 @@
 //! Keeps calls: a journal that is durable before anything is acknowledged, then Parquet.
+//!
+//! ```text
+//! <data>/                      mode 0700
+//!   twintap.json               format of the directory; locked by the collector that uses it
+//!   journal/                   received batches that are not in Parquet yet
+//!   calls/v1/dt=.../hh=...     the dataset
+//!   quarantine/                records that could not be decoded
+//!   accounting.json            what became of every call
+//! ```
 
+pub mod accounting;
+pub mod data_dir;
 pub mod journal;
 pub mod parquet;
+pub mod publisher;
+pub mod quarantine;

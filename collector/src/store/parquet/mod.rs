@@ -1,1 +1,31 @@
-//! The `calls` dataset. The only module that knows Arrow.
+//! The `calls`, `pairs` and `differences` datasets. The only module that knows Arrow.
+//!
+//! [`write_part`] turns calls into published files, [`Dataset`] reads them back bucket by bucket,
+//! [`PairsWriter`] and [`DifferencesWriter`] keep what a comparison found. Every file appears under
+//! its name whole or not at all.
+
+mod arrays;
+mod columns;
+mod contain;
+mod describe;
+mod error;
+mod from_rows;
+mod layout;
+mod order;
+mod part;
+mod properties;
+mod publish;
+mod reader;
+mod results;
+mod schema;
+mod typed;
+mod writer;
+
+pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
+pub use error::{ReadError, WriteError};
+pub use reader::{Calls, Dataset, Projection};
+pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};
+pub use writer::{Published, WriteSettings, write_part};
+
+/// Major version of the `calls` schema that this code writes; newer ones are refused.
+pub const SCHEMA_VERSION: u32 = 1;

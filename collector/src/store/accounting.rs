@@ -1,0 +1,254 @@
+//! `<data>/accounting.json`: what became of every call, so that loss can be proved or ruled out.
+//!
+//! Replaced whole (temporary file, rename) about once a second while anything changes, and when the
+//! collector ends. All figures are since the data directory was made; producers that have been
+//! silent too long are summed up in `forgotten`. Identities that hold exactly, per producer and in
+//! `total`:
+//!
+//! ```text
+//! received = stored + duplicates + quarantined
+//! stored   = published + journaled
+//! recorded = stored + quarantined + refused + undelivered + pending
+//! observed = recorded + in_flight + sum(dropped) + sum(skipped)      as the producer counts
+//! ```
+//!
+//! Readers accept [`VERSION`] only, and ignore keys they do not know.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use twintap_record::{Counters, Reason, ReasonCount};
+
+use super::journal::disk::FILE_MODE;
+use super::journal::ledger::{Entry, Ledger, ProducerState};
+
+/// Name of the file in the data directory.
+pub const FILE_NAME: &str = "accounting.json";
+/// Version of the file's layout.
+pub const VERSION: u32 = 1;
+
+/// The file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Accounting {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When these figures were true, nanoseconds since the Unix epoch, collector's clock.
+    pub written_unix_ns: u64,
+    /// Sum over all producers, forgotten ones included.
+    pub total: Figures,
+    /// Sum over producers that were forgotten because they were silent.
+    pub forgotten: Figures,
+    /// How many were forgotten.
+    pub forgotten_count: u64,
+    /// Damaged stretches of the journal; the records in them are lost although acknowledged.
+    pub damaged_stretches: u64,
+    /// Those that are remembered, by id.
+    pub producers: Vec<ProducerFigures>,
+}
+
+/// Figures of one producer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProducerFigures {
+    /// 32 hexadecimal digits.
+    pub producer_id: String,
+    /// First batch, collector's clock.
+    pub first_seen_unix_ns: u64,
+    /// Newest batch, collector's clock.
+    pub last_seen_unix_ns: u64,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What was counted. Calls, unless the name says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Reached the filter; as the producer last told.
+    pub observed: u64,
+    /// Not ended yet; as the producer last told.
+    pub in_flight: u64,
+    /// Got a record number.
+    pub recorded: u64,
+    /// Meant to be recorded and lost in the filter, by reason; as the producer last told.
+    pub dropped: BTreeMap<String, u64>,
+    /// Never meant to be recorded, by reason; as the producer last told.
+    pub skipped: BTreeMap<String, u64>,
+    /// Refused for good by the collector; as the producer last told.
+    pub refused: u64,
+    /// Numbers that never came, for longer than the grace period.
+    pub undelivered: u64,
+    /// Numbers that have not come yet. Lost too, if neither side runs any more.
+    pub pending: u64,
+    /// Records that came, duplicates included.
+    pub received: u64,
+    /// Records that came again and were not stored again.
+    pub duplicates: u64,
+    /// Records that could not be decoded and were set aside.
+    pub quarantined: u64,
+    /// Records that are durable: in Parquet or in the journal.
+    pub stored: u64,
+    /// Records that are in Parquet.
+    pub published: u64,
+    /// Records that are in the journal and not in Parquet yet.
+    pub journaled: u64,
+    /// Batches that came.
+    pub batches: u64,
+    /// Batches sent again; as the producer last told.
+    pub batches_retried: u64,
+    /// Host calls that failed in the filter; as the producer last told.
+    pub host_errors: u64,
+}
+
+impl Accounting {
+    /// The figures of `ledger` at `now_unix_ns`.
+    pub fn of(ledger: &Ledger, now_unix_ns: u64) -> Self {
+        let (state, forgotten_count, undelivered) = ledger.forgotten();
+        let mut forgotten = Figures::of(state);
+        forgotten.undelivered = undelivered;
+        let mut total = forgotten.clone();
+        let mut producers: Vec<ProducerFigures> = ledger
+            .producers()
+            .map(|(id, entry)| {
+                let figures = Figures::of_entry(entry, now_unix_ns, ledger);
+                total.add(&figures);
+                ProducerFigures {
+                    producer_id: hex(id),
+                    first_seen_unix_ns: entry.state.first_seen_unix_ns,
+                    last_seen_unix_ns: entry.state.last_seen_unix_ns,
+                    figures,
+                }
+            })
+            .collect();
+        producers.sort_by(|left, right| left.producer_id.cmp(&right.producer_id));
+        Self {
+            version: VERSION,
+            written_unix_ns: now_unix_ns,
+            total,
+            forgotten,
+            forgotten_count,
+            damaged_stretches: ledger.damaged_stretches(),
+            producers,
+        }
+    }
+
+    /// Reads the file of `data_dir`.
+    pub fn load(data_dir: &Path) -> io::Result<Self> {
+        let accounting: Self = serde_json::from_slice(&fs::read(data_dir.join(FILE_NAME))?)?;
+        if accounting.version != VERSION {
+            let problem = format!(
+                "{FILE_NAME} has version {}, not {VERSION}",
+                accounting.version
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        Ok(accounting)
+    }
+
+    /// Replaces the file of `data_dir`. Not synced: it can be rebuilt from the journal.
+    pub fn save(&self, data_dir: &Path) -> io::Result<()> {
+        let temporary = data_dir.join(format!("{FILE_NAME}.tmp"));
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(&temporary)?;
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        file.write_all(&json)?;
+        fs::rename(&temporary, data_dir.join(FILE_NAME))
+    }
+}
+
+impl Figures {
+    fn of(state: &ProducerState) -> Self {
+        let default = Counters::default();
+        let counters = state.counters.as_ref().unwrap_or(&default);
+        Self {
+            observed: counters.observed,
+            in_flight: counters.in_flight,
+            recorded: counters.recorded,
+            dropped: by_reason(&counters.dropped),
+            skipped: by_reason(&counters.skipped),
+            refused: counters.refused,
+            undelivered: 0,
+            pending: 0,
+            received: state.received,
+            duplicates: state.duplicates,
+            quarantined: state.quarantined,
+            stored: state.stored(),
+            published: state.published,
+            journaled: state.stored().saturating_sub(state.published),
+            batches: state.batches,
+            batches_retried: counters.batches_retried,
+            host_errors: counters.host_errors,
+        }
+    }
+
+    fn of_entry(entry: &Entry, now_unix_ns: u64, ledger: &Ledger) -> Self {
+        let grace = ledger.limits().undelivered_grace;
+        let (undelivered, pending) = entry.outstanding(now_unix_ns, grace);
+        Self {
+            recorded: entry.recorded(),
+            undelivered,
+            pending,
+            ..Self::of(&entry.state)
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let add = |sum: &mut u64, value: u64| *sum = sum.saturating_add(value);
+        add(&mut self.observed, other.observed);
+        add(&mut self.in_flight, other.in_flight);
+        add(&mut self.recorded, other.recorded);
+        add(&mut self.refused, other.refused);
+        add(&mut self.undelivered, other.undelivered);
+        add(&mut self.pending, other.pending);
+        add(&mut self.received, other.received);
+        add(&mut self.duplicates, other.duplicates);
+        add(&mut self.quarantined, other.quarantined);
+        add(&mut self.stored, other.stored);
+        add(&mut self.published, other.published);
+        add(&mut self.journaled, other.journaled);
+        add(&mut self.batches, other.batches);
+        add(&mut self.batches_retried, other.batches_retried);
+        add(&mut self.host_errors, other.host_errors);
+        for (sum, counts) in [
+            (&mut self.dropped, &other.dropped),
+            (&mut self.skipped, &other.skipped),
+        ] {
+            for (reason, count) in counts {
+                add(sum.entry(reason.clone()).or_default(), *count);
+            }
+        }
+    }
+}
+
+/// Counts by the contract's names: `REASON_BUFFER_FULL` is `buffer_full`; numbers this version does
+/// not know are `unknown`.
+fn by_reason(counts: &[ReasonCount]) -> BTreeMap<String, u64> {
+    let mut named = BTreeMap::new();
+    for count in counts {
+        let name = Reason::try_from(count.reason).map_or("unknown", |reason| reason.as_str_name());
+        let name = name
+            .strip_prefix("REASON_")
+            .unwrap_or(name)
+            .to_ascii_lowercase();
+        let sum: &mut u64 = named.entry(name).or_default();
+        *sum = sum.saturating_add(count.count);
+    }
+    named
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

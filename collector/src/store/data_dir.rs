@@ -1,0 +1,184 @@
+//! The data directory: made private, used by one collector at a time, never by an older one.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::journal;
+use super::journal::disk::FILE_MODE;
+
+/// Mode of directories with recorded traffic.
+pub const DIR_MODE: u32 = 0o700;
+/// Names the directory's format; its lock is the directory's lock.
+const MARKER: &str = "twintap.json";
+/// Format of the directory as a whole. The parts have their own versions.
+const FORMAT: u32 = 1;
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// The file system refused.
+    #[error("{action} {path}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Two collectors on one directory.
+    #[error("data directory {0} is in use by another collector")]
+    InUse(PathBuf),
+    /// A newer twintap made it.
+    #[error(
+        "data directory {path} has format {found}, this twintap knows up to {FORMAT}: use the newer twintap"
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The marker is not one.
+    #[error("{0} is not a data directory's marker")]
+    BadMarker(PathBuf),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u32,
+}
+
+/// A data directory that is ours until this is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory, if need be, and locks it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        create_dir(path)?;
+        let marker = path.join(MARKER);
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(&marker)
+            .map_err(io_error("open", &marker))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => DataDirError::InUse(path.to_owned()),
+            error => io_error("lock", &marker)(error.into()),
+        })?;
+        check_or_write_marker(&mut lock, path, &marker)?;
+        create_dir(&journal::directory(path))?;
+        File::open(path)
+            .and_then(|dir| dir.sync_all())
+            .map_err(io_error("sync", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(), DataDirError> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .map_err(io_error("read", path))?;
+    if text.trim().is_empty() {
+        let json = format!("{{\"format\":{FORMAT}}}\n");
+        file.rewind()
+            .and_then(|()| file.write_all(json.as_bytes()))
+            .and_then(|()| file.sync_all())
+            .map_err(io_error("write", path))?;
+        return Ok(());
+    }
+    match serde_json::from_str::<Marker>(&text) {
+        Ok(Marker { format }) if format > FORMAT => Err(DataDirError::Newer {
+            path: dir.to_owned(),
+            found: format,
+        }),
+        Ok(_) => Ok(()),
+        Err(_) => Err(DataDirError::BadMarker(path.to_owned())),
+    }
+}
+
+fn create_dir(path: &Path) -> Result<(), DataDirError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(path)
+        .map_err(io_error("create directory", path))?;
+    let is_dir = fs::metadata(path)
+        .map_err(io_error("inspect", path))?
+        .is_dir();
+    if is_dir {
+        return Ok(());
+    }
+    Err(io_error("create directory", path)(
+        io::ErrorKind::NotADirectory.into(),
+    ))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |error| DataDirError::Io {
+        action,
+        path,
+        error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_second_collector_on_one_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        assert!(matches!(
+            DataDir::open(dir.path()),
+            Err(DataDirError::InUse(_))
+        ));
+        drop(first);
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_a_newer_format_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MARKER), "{\"format\":2}").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err();
+        assert!(
+            matches!(error, DataDirError::Newer { found: 2, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_made_is_private() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let _open = DataDir::open(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), DIR_MODE);
+        assert_eq!(mode(&path.join(journal::DIRECTORY)), DIR_MODE);
+        assert_eq!(mode(&path.join(MARKER)), FILE_MODE);
+    }
+}

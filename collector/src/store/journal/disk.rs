@@ -1,0 +1,99 @@
+//! What the journal asks of the file system, so that tests can make each step fail.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Mode of files with recorded traffic.
+pub const FILE_MODE: u32 = 0o600;
+
+/// A directory of segment files.
+pub trait Disk: Debug + Send {
+    /// Creates an empty file; its name is durable only after [`Self::sync_dir`].
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn SegmentFile>>;
+    /// Makes names and removals durable.
+    fn sync_dir(&mut self) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// Bytes that are free for this user.
+    fn free_bytes(&mut self) -> io::Result<u64>;
+}
+
+/// An open segment, written at its end.
+pub trait SegmentFile: Debug + Send {
+    /// Appends all of `parts`, or fails with some of it written.
+    fn append(&mut self, parts: [&[u8]; 2]) -> io::Result<()>;
+    /// Cuts the file to `length` bytes and goes on writing there.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+    /// Returns when everything appended is on stable storage.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A real directory.
+#[derive(Debug)]
+pub struct DirDisk {
+    dir: PathBuf,
+    handle: File,
+}
+
+impl DirDisk {
+    /// The existing directory `dir`.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            handle: File::open(dir)?,
+        })
+    }
+}
+
+impl Disk for DirDisk {
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(self.dir.join(name))?;
+        Ok(Box::new(file))
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.handle.sync_all()
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.dir.join(name))
+    }
+
+    fn free_bytes(&mut self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+impl SegmentFile for File {
+    fn append(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
+        let [head, body] = parts;
+        let mut written = loop {
+            match self.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        for part in parts {
+            let rest = part.get(written..).unwrap_or_default();
+            self.write_all(rest)?;
+            written = written.saturating_sub(part.len());
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

@@ -1,0 +1,201 @@
+//! Start: reads what an earlier run left, and says what is still to be published.
+//!
+//! The ledger is rebuilt from the newest readable snapshot and the frames after it. The newest
+//! segment is then written anew, as far as it is valid, and synced: its tail may be torn, and after
+//! a failed sync its pages cannot be trusted to be on disk although they can be read. Only what is
+//! durable by then counts as seen, so that a batch that comes again is never acknowledged on the
+//! strength of a page that is lost.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::disk::FILE_MODE;
+use super::frame::{self, BatchMeta, Frame, Frames, Kind, PublishedMeta};
+use super::ledger::{Ledger, LedgerLimits, LedgerSnapshot};
+use super::segment::SegmentId;
+
+/// Extension of the copy that replaces a segment.
+const COPY_EXTENSION: &str = "copy";
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The file system refused.
+    #[error("{action} {path}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A newer twintap wrote it.
+    #[error("{path}: {error}")]
+    Newer {
+        /// The segment.
+        path: PathBuf,
+        /// Which version it has.
+        error: frame::NewerFormat,
+    },
+}
+
+/// What an earlier run left.
+#[derive(Debug)]
+pub struct Recovered {
+    /// What it knew.
+    pub ledger: Ledger,
+    /// Segments that are not in Parquet yet, oldest first, with their sizes.
+    pub unpublished: Vec<(SegmentId, u64)>,
+    /// Sequence for the next segment.
+    pub next_sequence: u64,
+    /// Bytes cut off the end of the newest segment.
+    pub torn_bytes: u64,
+}
+
+/// Reads the journal in `dir`.
+pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryError> {
+    let mut segments = list(dir)?;
+    let mut torn_bytes = 0;
+    if let Some((newest, size)) = segments.last_mut() {
+        torn_bytes = make_durable(dir, *newest)?;
+        *size = size.saturating_sub(torn_bytes);
+    }
+    let mut ledger = replay(dir, &segments, limits)?;
+    let next_sequence = segments.last().map_or(1, |(id, _)| id.sequence + 1);
+    let (published, unpublished): (Vec<_>, Vec<_>) = segments
+        .into_iter()
+        .partition(|(id, _)| ledger.is_published(id.sequence));
+    for (id, _) in published {
+        let path = dir.join(id.file_name());
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        ledger.removed(id.sequence);
+    }
+    Ok(Recovered {
+        ledger,
+        unpublished,
+        next_sequence,
+        torn_bytes,
+    })
+}
+
+/// The content of a segment, as far as its format can be read by this version.
+pub fn read_segment(dir: &Path, id: SegmentId) -> Result<Bytes, RecoveryError> {
+    let path = dir.join(id.file_name());
+    let bytes = fs::read(&path)
+        .map(Bytes::from)
+        .map_err(io_error("read", &path))?;
+    match frame::check_version(&bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(RecoveryError::Newer { path, error }),
+    }
+}
+
+/// The segments in `dir`, oldest first, with their sizes. Removes half-written copies.
+fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
+        let entry = entry.map_err(io_error("list", dir))?;
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == COPY_EXTENSION)
+        {
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        } else if let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(SegmentId::from_file_name)
+        {
+            let size = entry.metadata().map_err(io_error("inspect", &path))?.len();
+            segments.push((id, size));
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Writes the valid part of a segment anew and syncs it. Returns how much of its end was torn.
+fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
+    let bytes = read_segment(dir, id)?;
+    let mut frames = Frames::new(id.id, bytes.clone());
+    frames.by_ref().for_each(drop);
+    let valid = bytes.slice(..frames.valid_end());
+    let path = dir.join(id.file_name());
+    let copy = path.with_extension(COPY_EXTENSION);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(&copy)
+        .map_err(io_error("create", &copy))?;
+    file.write_all(&valid).map_err(io_error("write", &copy))?;
+    file.sync_all().map_err(io_error("sync", &copy))?;
+    fs::rename(&copy, &path).map_err(io_error("rename", &copy))?;
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io_error("sync", dir))?;
+    Ok(u64::try_from(bytes.len() - valid.len()).unwrap_or(u64::MAX))
+}
+
+/// Rebuilds the ledger from the newest snapshot that can be read, and all frames since.
+fn replay(
+    dir: &Path,
+    segments: &[(SegmentId, u64)],
+    limits: LedgerLimits,
+) -> Result<Ledger, RecoveryError> {
+    let mut newest_first = Vec::new();
+    for (id, _) in segments.iter().rev() {
+        let metas: Vec<Frame> = Frames::new(id.id, read_segment(dir, *id)?)
+            .map(|frame| Frame {
+                body: Bytes::new(),
+                ..frame
+            })
+            .collect();
+        let has_snapshot = metas
+            .first()
+            .is_some_and(|first| first.kind == Kind::Snapshot);
+        newest_first.push(metas);
+        if has_snapshot {
+            break;
+        }
+    }
+    let mut ledger = Ledger::new(limits);
+    for frame in newest_first.into_iter().rev().flatten() {
+        // Its checksum was right, so a meta that cannot be decoded would be a bug of the writer;
+        // leaving the frame out is reported as lost records, the honest answer.
+        match frame.kind {
+            Kind::Snapshot => {
+                if let Ok(snapshot) = LedgerSnapshot::decode(frame.meta) {
+                    ledger = Ledger::from_snapshot(limits, snapshot);
+                }
+            }
+            Kind::Batch => {
+                if let Ok(meta) = BatchMeta::decode(frame.meta) {
+                    ledger.batch(&meta);
+                }
+            }
+            Kind::Published => {
+                if let Ok(meta) = PublishedMeta::decode(frame.meta) {
+                    ledger.published(&meta);
+                }
+            }
+        }
+    }
+    Ok(ledger)
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {
+    let path = path.to_owned();
+    move |error| RecoveryError::Io {
+        action,
+        path,
+        error,
+    }
+}

@@ -1,0 +1,436 @@
+//! The journal's thread: takes what is queued, writes it, syncs once, then lets all go.
+//!
+//! ```text
+//!  queue ──▶ append, append, ... ──▶ one fdatasync ──▶ acknowledge all ──▶ seal? ──▶ again
+//! ```
+//!
+//! A write that fails is taken back and refused: the disk may be full, and is asked again with the
+//! next batch. A sync that fails is final ([`Health::poison`]): nobody can say what is on the disk,
+//! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::disk::Disk;
+use super::frame::{BatchMeta, Kind, PublishedMeta};
+use super::ledger::Ledger;
+use super::segment::{OpenSegment, SegmentId};
+use super::{Ack, Append, Command, Health, JournalSettings, Refusal, SealedSegments};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::store::accounting::Accounting;
+
+/// Batches written under one sync at most.
+const GROUP_BATCHES_MAX: usize = 256;
+/// Bytes written under one sync at most (and one batch more): bounds the time to an ack.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// How often the free space of the disk is looked up.
+const DISK_CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// How often figures that only age are refreshed, and silent producers forgotten.
+const TICK: Duration = Duration::from_secs(1);
+/// Room kept in the journal's budget for one more snapshot and note of a published segment.
+const BACKLOG_SEGMENTS_MIN: usize = 2;
+
+/// State of the journal's thread.
+#[derive(Debug)]
+pub struct Writer {
+    settings: JournalSettings,
+    disk: Box<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    ledger: Ledger,
+    segment: OpenSegment,
+    segment_records: u64,
+    segment_opened: Duration,
+    next_sequence: u64,
+    sealed: Arc<SealedSegments>,
+    sealed_bytes: u64,
+    sizes: Vec<(u64, u64)>,
+    unnoted: Vec<PublishedMeta>,
+    disk_checked: Option<Duration>,
+    write_failed: Option<Duration>,
+    accounting_written: Option<Duration>,
+    changed: bool,
+    draining: bool,
+}
+
+/// Answers that wait for the sync.
+type Waiting = Vec<(Append, Ack)>;
+
+impl Writer {
+    /// Begins a new segment, after those in `recovered`.
+    pub(super) fn try_new(
+        settings: JournalSettings,
+        mut disk: Box<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+        recovered: super::recovery::Recovered,
+        sealed: Arc<SealedSegments>,
+    ) -> std::io::Result<Self> {
+        let super::recovery::Recovered {
+            ledger,
+            unpublished,
+            next_sequence,
+            ..
+        } = recovered;
+        let id = SegmentId {
+            sequence: next_sequence,
+            id: segment_uuid(clock.unix_ns()),
+        };
+        let segment = OpenSegment::create(disk.as_mut(), id, &ledger.snapshot())?;
+        let sizes: Vec<(u64, u64)> = unpublished
+            .iter()
+            .map(|(id, size)| (id.sequence, *size))
+            .collect();
+        for (id, _) in unpublished {
+            sealed.push(id);
+        }
+        Ok(Self {
+            segment_opened: clock.monotonic(),
+            sealed_bytes: sizes.iter().map(|(_, size)| size).sum(),
+            settings,
+            disk,
+            clock,
+            metrics,
+            health,
+            ledger,
+            segment,
+            segment_records: 0,
+            next_sequence: next_sequence + 1,
+            sealed,
+            sizes,
+            unnoted: Vec::new(),
+            disk_checked: None,
+            write_failed: None,
+            accounting_written: None,
+            changed: true,
+            draining: false,
+        })
+    }
+
+    /// Works until every [`super::Journal`] handle is dropped. Blocks: needs a thread of its own.
+    pub fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            self.check_disk();
+            self.health.set_journal_full(self.is_full());
+            match commands.recv_timeout(self.until_next_duty()) {
+                Ok(first) => self.group(Some(first), commands),
+                Err(RecvTimeoutError::Timeout) if self.unnoted.is_empty() => {}
+                Err(RecvTimeoutError::Timeout) => self.group(None, commands),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.duties();
+        }
+        self.write_accounting();
+    }
+
+    fn group(&mut self, first: Option<Command>, commands: &Receiver<Command>) {
+        let mut waiting = Waiting::new();
+        let mut written = 0;
+        let mut next = first;
+        let mut taken = 0;
+        while let Some(command) = next {
+            taken += 1;
+            match command {
+                Command::Append(append) => {
+                    written += append.body.len();
+                    self.metrics.queue_left(append.body.len());
+                    self.append(append, &mut waiting);
+                }
+                Command::Published(meta) => self.unnoted.push(meta),
+                Command::Drain => self.draining = true,
+            }
+            let full = taken >= GROUP_BATCHES_MAX || written >= GROUP_BYTES_MAX;
+            next = if full { None } else { commands.try_recv().ok() };
+        }
+        let published = self.note_published();
+        if waiting.is_empty() && published.is_empty() {
+            return;
+        }
+        if self.sync() {
+            for (append, ack) in waiting {
+                append.answer(Ok(ack));
+            }
+            for sequence in published {
+                self.remove(sequence);
+            }
+        } else {
+            for (append, _) in waiting {
+                append.answer(Err(Refusal::Poisoned));
+            }
+        }
+    }
+
+    fn append(&mut self, append: Append, waiting: &mut Waiting) {
+        match self.try_append(&append) {
+            Ok(ack) => waiting.push((append, ack)),
+            Err(refusal) => append.answer(Err(refusal)),
+        }
+    }
+
+    fn try_append(&mut self, append: &Append) -> Result<Ack, Refusal> {
+        self.health.check()?;
+        if self.is_full() {
+            return Err(Refusal::JournalFull);
+        }
+        let now = self.clock.unix_ns();
+        let envelope = &append.envelope;
+        self.ledger
+            .admit(&envelope.producer_id, now)
+            .map_err(|_| Refusal::TooManyProducers)?;
+        let accepted = self
+            .ledger
+            .new_numbers(&envelope.producer_id, envelope.numbers());
+        let accepted_count: u64 = accepted.iter().map(|range| range.end - range.start).sum();
+        let meta = BatchMeta {
+            producer_id: Bytes::copy_from_slice(&envelope.producer_id),
+            batch_sequence: envelope.batch_sequence,
+            first_record_number: envelope.first_record_number,
+            records_count: envelope.records_count,
+            accepted: accepted
+                .iter()
+                .flat_map(|range| [range.start, range.end])
+                .collect(),
+            counters: envelope.counters.clone(),
+            received_unix_ns: now,
+        };
+        let body: &[u8] = if accepted_count > 0 {
+            &append.body
+        } else {
+            &[]
+        };
+        self.write(Kind::Batch, &meta.encode_to_vec(), body)?;
+        self.ledger.batch(&meta);
+        self.segment_records += accepted_count;
+        let duplicates = u64::from(envelope.records_count) - accepted_count;
+        self.metrics.batch_received(accepted_count, duplicates);
+        Ok(Ack {
+            stored: accepted_count,
+            duplicates,
+        })
+    }
+
+    fn write(&mut self, kind: Kind, meta: &[u8], body: &[u8]) -> Result<(), Refusal> {
+        match self.segment.try_append(kind, meta, body) {
+            Ok(Ok(())) => {
+                self.health.set_disk_full(false);
+                self.changed = true;
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                if !self.disk_failed() {
+                    warn!(%error, "journal write failed, nothing lost, refusing until it works");
+                }
+                Err(Refusal::DiskFull)
+            }
+            Err(error) => {
+                self.poison("cut back after a failed write", &error);
+                Err(Refusal::Poisoned)
+            }
+        }
+    }
+
+    /// Returns whether that was known.
+    fn disk_failed(&mut self) -> bool {
+        self.metrics.journal_write_error();
+        self.write_failed = Some(self.clock.monotonic());
+        self.health.set_disk_full(true)
+    }
+
+    fn sync(&mut self) -> bool {
+        if self.health.check_poison().is_err() {
+            return false;
+        }
+        let before = self.clock.monotonic();
+        match self.segment.sync() {
+            Ok(()) => {
+                self.metrics
+                    .synced(self.clock.monotonic().saturating_sub(before));
+                true
+            }
+            Err(error) => {
+                self.poison("sync", &error);
+                false
+            }
+        }
+    }
+
+    fn poison(&self, action: &'static str, error: &std::io::Error) {
+        self.health.poison();
+        error!(
+            action, %error,
+            "journal failed, accepting nothing more; check the disk, then start again"
+        );
+    }
+
+    /// Segments are in Parquet: notes it, so that their records are counted as such after a restart.
+    /// Returns those whose files may go. A note that cannot be written is tried again with the next
+    /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
+    fn note_published(&mut self) -> Vec<u64> {
+        let mut noted = Vec::new();
+        while let Some(meta) = self.unnoted.pop() {
+            let is_noted = self.health.check_poison().is_ok()
+                && self
+                    .write(Kind::Published, &meta.encode_to_vec(), &[])
+                    .is_ok();
+            if !is_noted {
+                self.unnoted.push(meta);
+                break;
+            }
+            self.ledger.published(&meta);
+            noted.push(meta.segment_sequence);
+        }
+        noted
+    }
+
+    fn remove(&mut self, sequence: u64) {
+        let Some(index) = self.sizes.iter().position(|(known, _)| *known == sequence) else {
+            return;
+        };
+        let (_, size) = self.sizes.swap_remove(index);
+        self.sealed_bytes = self.sealed_bytes.saturating_sub(size);
+        let Some(id) = self.sealed.finished(sequence) else {
+            return;
+        };
+        match self.disk.remove(&id.file_name()) {
+            Ok(()) => self.ledger.removed(sequence),
+            Err(error) => warn!(%error, segment = %id.id, "failed to remove a published segment"),
+        }
+    }
+
+    /// Seals the segment if it is full, or old enough and the publisher keeps up.
+    fn duties(&mut self) {
+        let size_due = self.segment.batch_bytes() >= self.settings.segment_bytes_max
+            || self.segment_records >= self.settings.segment_records_max;
+        let age = self.clock.monotonic().saturating_sub(self.segment_opened);
+        let age_due = self.segment_records > 0
+            && age >= self.settings.publish_interval
+            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
+        if (size_due || age_due || (self.draining && self.segment_records > 0))
+            && self.health.check_poison().is_ok()
+        {
+            self.seal();
+        }
+        if self.draining {
+            self.sealed.close();
+        }
+        let now = self.clock.monotonic();
+        let due = self
+            .accounting_written
+            .is_none_or(|at| now.saturating_sub(at) >= TICK);
+        if due {
+            self.accounting_written = Some(now);
+            let expired = self.ledger.expire(self.clock.unix_ns());
+            self.metrics.producers_forgotten(expired);
+            if std::mem::take(&mut self.changed) || expired > 0 {
+                // What is pending becomes undelivered by the passing of time alone.
+                self.changed = self.write_accounting() > 0;
+            }
+            self.metrics.set_journal(
+                self.journal_bytes(),
+                self.sealed.backlog(),
+                self.ledger.unpublished(),
+            );
+        }
+    }
+
+    fn seal(&mut self) {
+        let id = SegmentId {
+            sequence: self.next_sequence,
+            id: segment_uuid(self.clock.unix_ns()),
+        };
+        match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
+            Ok(next) => {
+                let full = std::mem::replace(&mut self.segment, next);
+                info!(
+                    segment = %full.id.id, bytes = full.bytes(), records = self.segment_records,
+                    "sealed a journal segment"
+                );
+                self.next_sequence += 1;
+                self.segment_records = 0;
+                self.segment_opened = self.clock.monotonic();
+                self.sealed_bytes += full.bytes();
+                self.sizes.push((full.id.sequence, full.bytes()));
+                self.sealed.push(full.id);
+            }
+            Err(error) => {
+                // The open segment goes on; the next round tries again.
+                self.disk_failed();
+                warn!(%error, "failed to begin a journal segment");
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.journal_bytes() >= self.settings.journal_bytes_max
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.sealed_bytes.saturating_add(self.segment.bytes())
+    }
+
+    fn check_disk(&mut self) {
+        let now = self.clock.monotonic();
+        if self
+            .disk_checked
+            .is_some_and(|at| now.saturating_sub(at) < DISK_CHECK_INTERVAL)
+        {
+            return;
+        }
+        self.disk_checked = Some(now);
+        match self.disk.free_bytes() {
+            Ok(free) => {
+                self.metrics.set_disk_free(free);
+                let low = free < self.settings.disk_free_bytes_min;
+                // Where nobody sends to a collector that is not ready, nothing else would find out.
+                let retry = |at| !low && now.saturating_sub(at) >= TICK;
+                if self.write_failed.is_some_and(retry) {
+                    self.write_failed = None;
+                    self.health.set_disk_full(false);
+                }
+                if self.health.set_disk_low(low) != low {
+                    if low {
+                        warn!(free_bytes = free, "disk is nearly full, refusing batches");
+                    } else {
+                        info!(free_bytes = free, "disk has room again");
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "failed to look up free disk space"),
+        }
+    }
+
+    fn until_next_duty(&self) -> Duration {
+        if self.health.is_disk_low() {
+            DISK_CHECK_INTERVAL
+        } else {
+            TICK
+        }
+        .min(self.settings.publish_interval)
+    }
+
+    /// Returns how many records are pending.
+    fn write_accounting(&self) -> u64 {
+        let accounting = Accounting::of(&self.ledger, self.clock.unix_ns());
+        self.metrics.set_accounting(&accounting);
+        if let Err(error) = accounting.save(&self.settings.data_dir) {
+            warn!(%error, "failed to write the accounting file");
+        }
+        accounting.total.pending
+    }
+}
+
+/// A time-ordered name for a segment begun at `unix_ns`.
+fn segment_uuid(unix_ns: u64) -> Uuid {
+    let (seconds, nanos) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000);
+    let nanos = u32::try_from(nanos).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+}

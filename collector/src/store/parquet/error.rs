@@ -1,0 +1,72 @@
+//! What can go wrong with a dataset: which file, doing what, and whose fault it is.
+
+use std::path::PathBuf;
+
+use parquet::errors::ParquetError;
+
+/// Why a part could not be written. The dataset is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The file system refused.
+    #[error("{action} {path}", path = path.display())]
+    Io {
+        /// What was tried, such as "create".
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The Parquet encoder refused.
+    #[error("encode {path}", path = path.display())]
+    Encode {
+        /// The file that was being written.
+        path: PathBuf,
+        /// Its reason.
+        source: ParquetError,
+    },
+}
+
+/// Why a dataset could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file system refused.
+    #[error("{action} {path}", path = path.display())]
+    Io {
+        /// What was tried, such as "open".
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The file is damaged, or not Parquet at all.
+    #[error("decode {path}: not a readable Parquet file", path = path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: ParquetError,
+    },
+    /// The file was written by a newer twintap.
+    #[error(
+        "read {path}: it has schema version {found}, this twintap reads up to {supported}; use a newer twintap",
+        path = path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Version in the file.
+        found: u32,
+        /// Newest version this code reads.
+        supported: u32,
+    },
+    /// Parquet, but not a part of this dataset.
+    #[error("read {path}: {reason}", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or different.
+        reason: String,
+    },
+}

@@ -1,0 +1,319 @@
+//! Rows to calls: the inverse of [`super::columns`]. Bytes are slices of the batch's buffers.
+//!
+//! A column that was not read leaves its fields empty; so does NULL.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, StructArray};
+use arrow_schema::ArrowError;
+
+use super::typed::{Bools, Fixed16, Integers, Lists, Slices};
+use crate::call::{
+    Call, CallId, Direction, End, Header, Message, Position, Role, Status, Timing, Workload,
+};
+
+/// Makes calls of batches. Remembers the last workload, which most rows share.
+#[derive(Debug, Default)]
+pub(super) struct FromRows {
+    workload: Arc<Workload>,
+}
+
+impl FromRows {
+    /// The calls of `batch`, in its order.
+    pub(super) fn calls(&mut self, batch: &RecordBatch) -> Result<Vec<Call>, ArrowError> {
+        let columns = Columns::new(batch)?;
+        Ok((0..batch.num_rows())
+            .map(|row| self.call(&columns, row))
+            .collect())
+    }
+
+    fn call(&mut self, columns: &Columns, row: usize) -> Call {
+        Call {
+            id: CallId {
+                producer_id: columns.producer_id.at(row).unwrap_or_default(),
+                record_number: columns.record_number.unsigned(row).unwrap_or_default(),
+            },
+            role: role(&columns.role.at(row)),
+            position: position(&columns.position.at(row)),
+            workload: self.workload(&columns.workload, row),
+            rpc_method: columns.rpc_method.text(row).to_owned(),
+            authority: columns.authority.at(row),
+            started_unix_ns: columns.started_unix_ns(row),
+            timing: Timing {
+                request_end_ns: columns.request_end_ns.unsigned(row),
+                response_headers_ns: columns.response_headers_ns.unsigned(row),
+                response_end_ns: columns.response_end_ns.unsigned(row),
+                duration_ns: columns.duration_ns.unsigned(row),
+            },
+            pair_id: columns.pair_id.at(row),
+            request_id: columns.request_id.at(row),
+            trace_id: columns.trace_id.at(row),
+            attempt: columns.attempt.narrow(row),
+            request_metadata: columns.request_metadata.at(row),
+            response_metadata: columns.response_metadata.at(row),
+            trailers: columns.response_trailers.at(row),
+            trailers_only: columns.trailers_only.at(row),
+            request: columns.request.at(row),
+            response: columns.response.at(row),
+            status: columns.status_code.narrow(row).map(Status),
+            status_message: columns.status_message.at(row),
+            status_details: columns.status_details.at(row),
+            http_status: columns.http_status.narrow(row),
+            cluster_name: columns.cluster_name.at(row),
+            route_name: columns.route_name.at(row),
+            server_address: columns.server_address.at(row),
+            client_address: columns.client_address.at(row),
+            peer_identity: columns.peer_identity.at(row),
+            response_flags: columns.response_flags.bits(row).unwrap_or_default(),
+            response_code_details: columns.response_code_details.at(row),
+            end: end(&columns.end.at(row)),
+            sampled_ppm: columns.sampled_ppm.narrow(row).unwrap_or_default(),
+            incomplete: columns.incomplete.at(row),
+        }
+    }
+
+    fn workload(&mut self, columns: &WorkloadColumns, row: usize) -> Arc<Workload> {
+        if !columns.is_at(row, &self.workload) {
+            self.workload = Arc::new(columns.at(row));
+        }
+        Arc::clone(&self.workload)
+    }
+}
+
+/// Declares a struct of typed columns that are looked up by their names.
+macro_rules! columns {
+    ($(#[$doc:meta])* $name:ident { $($column:ident: $type:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $name { $($column: $type,)* }
+
+        impl $name {
+            fn find(batch: &RecordBatch) -> Result<Self, ArrowError> {
+                Ok(Self { $($column: $type::of(batch.column_by_name(stringify!($column)))?,)* })
+            }
+        }
+    };
+}
+
+columns! {
+    /// What is found by its name alone.
+    PlainColumns {
+        producer_id: Fixed16,
+        record_number: Integers,
+        role: Slices,
+        position: Slices,
+        rpc_method: Slices,
+        authority: Slices,
+        started_at: Integers,
+        started_ns_rest: Integers,
+        duration_ns: Integers,
+        request_end_ns: Integers,
+        response_headers_ns: Integers,
+        response_end_ns: Integers,
+        pair_id: Slices,
+        request_id: Slices,
+        trace_id: Fixed16,
+        attempt: Integers,
+        request_metadata: MetadataColumn,
+        response_metadata: MetadataColumn,
+        response_trailers: MetadataColumn,
+        trailers_only: Bools,
+        status_code: Integers,
+        status_message: Slices,
+        status_details: Slices,
+        http_status: Integers,
+        cluster_name: Slices,
+        route_name: Slices,
+        server_address: Slices,
+        client_address: Slices,
+        peer_identity: Slices,
+        response_flags: Integers,
+        response_code_details: Slices,
+        end: Slices,
+        sampled_ppm: Integers,
+        incomplete: Bools,
+    }
+}
+
+columns! {
+    WorkloadColumns {
+        service: Slices,
+        pod_name: Slices,
+        pod_namespace: Slices,
+        workload_name: Slices,
+        node_id: Slices,
+        app_version: Slices,
+        recorder_version: Slices,
+    }
+}
+
+impl WorkloadColumns {
+    fn at(&self, row: usize) -> Workload {
+        Workload {
+            service: self.service.text(row).to_owned(),
+            pod_name: self.pod_name.text(row).to_owned(),
+            pod_namespace: self.pod_namespace.text(row).to_owned(),
+            workload_name: self.workload_name.text(row).to_owned(),
+            node_id: self.node_id.text(row).to_owned(),
+            app_version: self.app_version.text(row).to_owned(),
+            recorder_version: self.recorder_version.text(row).to_owned(),
+        }
+    }
+
+    fn is_at(&self, row: usize, workload: &Workload) -> bool {
+        self.pod_name.text(row) == workload.pod_name
+            && self.node_id.text(row) == workload.node_id
+            && self.service.text(row) == workload.service
+            && self.pod_namespace.text(row) == workload.pod_namespace
+            && self.workload_name.text(row) == workload.workload_name
+            && self.app_version.text(row) == workload.app_version
+            && self.recorder_version.text(row) == workload.recorder_version
+    }
+}
+
+/// All columns of a batch.
+struct Columns {
+    plain: PlainColumns,
+    workload: WorkloadColumns,
+    request: DirectionColumns,
+    response: DirectionColumns,
+}
+
+impl std::ops::Deref for Columns {
+    type Target = PlainColumns;
+
+    fn deref(&self) -> &PlainColumns {
+        &self.plain
+    }
+}
+
+impl Columns {
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        Ok(Self {
+            plain: PlainColumns::find(batch)?,
+            workload: WorkloadColumns::find(batch)?,
+            request: DirectionColumns::find(batch, "request")?,
+            response: DirectionColumns::find(batch, "response")?,
+        })
+    }
+
+    fn started_unix_ns(&self, row: usize) -> u64 {
+        let us = self.started_at.unsigned(row).unwrap_or_default();
+        us.saturating_mul(1000)
+            .saturating_add(self.started_ns_rest.unsigned(row).unwrap_or_default())
+    }
+}
+
+/// The columns that exist once for each direction.
+struct DirectionColumns {
+    messages: Lists,
+    offset_ns: Integers,
+    compressed: Bools,
+    declared_bytes: Integers,
+    bytes: Slices,
+    messages_count: Integers,
+    body_bytes: Integers,
+    body_digest: Integers,
+    truncated: Bools,
+    end_stream: Bools,
+    encoding: Slices,
+}
+
+impl DirectionColumns {
+    fn find(batch: &RecordBatch, direction: &str) -> Result<Self, ArrowError> {
+        let column = |name: &str| batch.column_by_name(&format!("{direction}_{name}"));
+        let messages = Lists::of(column("messages"))?;
+        let fields = messages.elements();
+        let field = |name: &str| fields.and_then(|fields| fields.column_by_name(name));
+        Ok(Self {
+            offset_ns: Integers::of(field("offset_ns"))?,
+            compressed: Bools::of(field("compressed"))?,
+            declared_bytes: Integers::of(field("declared_bytes"))?,
+            bytes: Slices::of(field("bytes"))?,
+            messages_count: Integers::of(column("messages_count"))?,
+            body_bytes: Integers::of(column("body_bytes"))?,
+            body_digest: Integers::of(column("body_digest"))?,
+            truncated: Bools::of(column("truncated"))?,
+            end_stream: Bools::of(column("end_stream"))?,
+            encoding: Slices::of(column("encoding"))?,
+            messages,
+        })
+    }
+
+    fn at(&self, row: usize) -> Direction {
+        let messages = self.messages.range(row).map(|index| Message {
+            offset_ns: self.offset_ns.unsigned(index),
+            compressed: self.compressed.at(index),
+            declared_bytes: self.declared_bytes.narrow(index).unwrap_or_default(),
+            bytes: self.bytes.at(index),
+        });
+        Direction {
+            messages: messages.collect(),
+            messages_count: self.messages_count.unsigned(row),
+            body_bytes: self.body_bytes.unsigned(row).unwrap_or_default(),
+            body_digest: self.body_digest.bits(row),
+            truncated: self.truncated.at(row),
+            end_stream: self.end_stream.at(row),
+            encoding: self.encoding.at(row),
+        }
+    }
+}
+
+/// A block of headers per row.
+#[derive(Debug)]
+struct MetadataColumn {
+    blocks: Lists,
+    name: Slices,
+    value: Slices,
+    redacted: Bools,
+}
+
+impl MetadataColumn {
+    fn of(column: Option<&arrow_array::ArrayRef>) -> Result<Self, ArrowError> {
+        let blocks = Lists::of(column)?;
+        let fields: Option<&StructArray> = blocks.elements();
+        let field = |name: &str| fields.and_then(|fields| fields.column_by_name(name));
+        Ok(Self {
+            name: Slices::of(field("name"))?,
+            value: Slices::of(field("value"))?,
+            redacted: Bools::of(field("redacted"))?,
+            blocks,
+        })
+    }
+
+    fn at(&self, row: usize) -> Vec<Header> {
+        let headers = self.blocks.range(row).map(|index| Header {
+            name: self.name.at(index),
+            value: self.value.at(index),
+            redacted: self.redacted.at(index),
+        });
+        headers.collect()
+    }
+}
+
+fn role(name: &[u8]) -> Role {
+    match name {
+        b"primary" => Role::Primary,
+        b"candidate" => Role::Candidate,
+        b"secondary" => Role::Secondary,
+        _ => Role::Unknown,
+    }
+}
+
+fn position(name: &[u8]) -> Position {
+    match name {
+        b"inbound" => Position::Inbound,
+        b"upstream" => Position::Upstream,
+        b"outbound" => Position::Outbound,
+        _ => Position::Unknown,
+    }
+}
+
+fn end(name: &[u8]) -> End {
+    match name {
+        b"complete" => End::Complete,
+        b"response_first" => End::ResponseFirst,
+        b"aborted" => End::Aborted,
+        _ => End::Unknown,
+    }
+}

@@ -1,0 +1,167 @@
+//! A file appears under its name whole and durable, or not at all.
+//!
+//! Written beside its place as `<name>.tmp`, then: fsync the file, rename, fsync the folder and
+//! those above it. Dropped before that, the unfinished file is removed; after a crash it stays, is
+//! never read, and is overwritten when the same part is written again.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::WriteError;
+use super::layout::UNFINISHED;
+use crate::store::data_dir::DIR_MODE;
+use crate::store::journal::disk::FILE_MODE;
+
+/// A file on its way.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    root: PathBuf,
+    unfinished: PathBuf,
+    path: PathBuf,
+    is_published: bool,
+}
+
+impl Unpublished {
+    /// Creates the unfinished file of `path`, which lies below `root`, and the folders between.
+    pub(super) fn create(root: &Path, path: PathBuf) -> Result<(Self, File), WriteError> {
+        let folder = path.parent().unwrap_or(root);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(folder)
+            .map_err(io_error("create", folder))?;
+        let mut name = OsString::from(path.file_name().unwrap_or_default());
+        name.push(".");
+        name.push(UNFINISHED);
+        let unfinished = path.with_file_name(name);
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(&unfinished)
+            .map_err(io_error("create", &unfinished))?;
+        let root = root.to_owned();
+        Ok((
+            Self {
+                root,
+                unfinished,
+                path,
+                is_published: false,
+            },
+            file,
+        ))
+    }
+
+    /// Where the file will be.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes `file`, which [`Self::create`] opened, durable under its name; answers its size.
+    pub(super) fn publish(mut self, file: &File) -> Result<(PathBuf, u64), WriteError> {
+        file.sync_all()
+            .map_err(io_error("fsync", &self.unfinished))?;
+        let bytes = file
+            .metadata()
+            .map_err(io_error("stat", &self.unfinished))?
+            .len();
+        fs::rename(&self.unfinished, &self.path).map_err(io_error("rename", &self.unfinished))?;
+        self.is_published = true;
+        self.sync_folders()?;
+        Ok((std::mem::take(&mut self.path), bytes))
+    }
+
+    /// From the file's folder up to the one that holds `root`: any of them may be new.
+    fn sync_folders(&self) -> Result<(), WriteError> {
+        for folder in self.path.ancestors().skip(1) {
+            if folder.as_os_str().is_empty() {
+                break;
+            }
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(io_error("fsync", folder))?;
+            if Some(folder) == self.root.parent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Unpublished {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // The file may be gone already; nothing depends on its removal.
+            drop(fs::remove_file(&self.unfinished));
+        }
+    }
+}
+
+/// Makes a [`WriteError`] of the system's answer.
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+    let path = path.to_owned();
+    move |source| WriteError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_published() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/part.parquet");
+        let (unpublished, mut file) = Unpublished::create(root.path(), path.clone()).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(names(path.parent().unwrap()), ["part.parquet.tmp"]);
+        assert_eq!(unpublished.publish(&file).unwrap(), (path.clone(), 5));
+        assert_eq!(names(path.parent().unwrap()), ["part.parquet"]);
+    }
+
+    #[test]
+    fn what_is_made_is_private() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/part.parquet");
+        let (unpublished, file) = Unpublished::create(root.path(), path.clone()).unwrap();
+        unpublished.publish(&file).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), FILE_MODE);
+        assert_eq!(mode(&root.path().join("a/b")), DIR_MODE);
+        assert_eq!(mode(&root.path().join("a")), DIR_MODE);
+    }
+
+    #[test]
+    fn a_dropped_file_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("part.parquet");
+        drop(Unpublished::create(root.path(), path).unwrap());
+        assert!(names(root.path()).is_empty());
+    }
+
+    #[test]
+    fn an_error_names_action_and_path() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("calls"), "a file where a folder should be").unwrap();
+        let path = root.path().join("calls/part.parquet");
+        let error = Unpublished::create(root.path(), path).unwrap_err();
+        assert!(error.to_string().starts_with("create ") && error.to_string().ends_with("calls"));
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads calls back, a range of pairing buckets at a time, in bounded memory.
+//!
+//! Held at once are one batch of rows (about 8 MiB) and the footer of one part. Row groups outside
+//! the range are skipped by their statistics, pages by the page index. A part that cannot be read
+//! is an error that names it; nothing is skipped silently.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::{fs, slice, vec};
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use super::ReadError;
+use super::contain::contain;
+use super::from_rows::FromRows;
+use super::layout::{EXTENSION, Hour, calls_folder};
+use super::part::{Part, io_error};
+use crate::call::{Call, PAIR_BUCKETS};
+
+/// The parts of a `calls` dataset, checked to be readable.
+#[derive(Clone, Debug, Default)]
+pub struct Dataset {
+    parts: Vec<Part>,
+}
+
+/// Which columns to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Projection {
+    /// Everything a [`Call`] holds.
+    #[default]
+    Everything,
+    /// Without metadata and messages: these stay empty.
+    WithoutPayload,
+}
+
+impl Dataset {
+    /// Finds the parts below `root` (the data directory) and checks that this code reads them.
+    /// A folder without any is an empty dataset.
+    pub fn open(root: &Path) -> Result<Self, ReadError> {
+        Self::open_within(root, 0..u64::MAX)
+    }
+
+    /// As [`Self::open`], of the hours only that overlap `range`, in nanoseconds since the Unix
+    /// epoch. Files of other hours are not even opened.
+    pub fn open_within(root: &Path, range: Range<u64>) -> Result<Self, ReadError> {
+        let mut parts = Vec::new();
+        for (dt, dt_folder) in entries(&calls_folder(root))? {
+            if !dt.starts_with("dt=") {
+                continue;
+            }
+            for (hh, hh_folder) in entries(&dt_folder)? {
+                let hour = Hour::from_folders(&dt, &hh);
+                if !hour.is_some_and(|hour| hour.overlaps(&range)) {
+                    continue;
+                }
+                for (_, path) in entries(&hh_folder)? {
+                    if path
+                        .extension()
+                        .is_some_and(|extension| extension == EXTENSION)
+                    {
+                        parts.push(Part::open(path)?);
+                    }
+                }
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    /// The files, by hour and name.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(|part| part.path.as_path())
+    }
+
+    /// Calls in all parts.
+    pub fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.rows).sum()
+    }
+
+    /// Bytes of all parts on disk.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// Splits all buckets into ranges whose calls take about `memory_bytes_max` each; one bucket
+    /// is the least.
+    pub fn bucket_ranges(&self, memory_bytes_max: u64) -> Vec<Range<u16>> {
+        let bytes: u64 = self.parts.iter().map(|part| part.decoded_bytes).sum();
+        let ranges = bytes
+            .div_ceil(memory_bytes_max.max(1))
+            .clamp(1, PAIR_BUCKETS);
+        let border = |index: u64| u16::try_from(index * PAIR_BUCKETS / ranges).unwrap_or(u16::MAX);
+        (0..ranges)
+            .map(|index| border(index)..border(index + 1))
+            .collect()
+    }
+
+    /// Calls whose bucket is in `buckets`: part by part, in each in order of bucket and key. After
+    /// an error the iterator ends.
+    pub fn calls_in_buckets(&self, buckets: Range<u16>, projection: Projection) -> Calls<'_> {
+        Calls {
+            parts: self.parts.iter(),
+            buckets,
+            projection,
+            reading: None,
+            from_rows: FromRows::default(),
+            batch: Vec::new().into_iter(),
+        }
+    }
+}
+
+/// Iterator over the calls of a bucket range.
+#[derive(Debug)]
+pub struct Calls<'a> {
+    parts: slice::Iter<'a, Part>,
+    buckets: Range<u16>,
+    projection: Projection,
+    reading: Option<Reading<'a>>,
+    from_rows: FromRows,
+    /// Calls that were decoded and not handed out.
+    batch: vec::IntoIter<Call>,
+}
+
+/// The part that is being read.
+struct Reading<'a> {
+    path: &'a Path,
+    batches: ParquetRecordBatchReader,
+}
+
+impl std::fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Calls<'_> {
+    type Item = Result<Call, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(call) = self.batch.next() {
+                return Some(Ok(call));
+            }
+            match self.next_batch() {
+                Ok(Some(calls)) => self.batch = calls.into_iter(),
+                Ok(None) => return None,
+                Err(error) => {
+                    self.reading = None;
+                    self.parts = [].iter();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl Calls<'_> {
+    fn next_batch(&mut self) -> Result<Option<Vec<Call>>, ReadError> {
+        loop {
+            let Some(reading) = &mut self.reading else {
+                let Some(part) = self.parts.next() else {
+                    return Ok(None);
+                };
+                let batches = part.read(&self.buckets, self.projection)?;
+                self.reading = Some(Reading {
+                    path: &part.path,
+                    batches,
+                });
+                continue;
+            };
+            let from_rows = &mut self.from_rows;
+            let calls = contain(reading.path, || {
+                let batch = reading.batches.next().transpose()?;
+                batch.map(|batch| from_rows.calls(&batch)).transpose()
+            })?;
+            if calls.is_some() {
+                return Ok(calls);
+            }
+            self.reading = None;
+        }
+    }
+}
+
+/// Names and paths in `folder`, by name; none if it does not exist.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ReadError> {
+    let error = io_error("list", folder);
+    let listing = match fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(reason) => return Err(error(reason)),
+    };
+    let mut entries = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(&error)?;
+        entries.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            entry.path(),
+        ));
+    }
+    entries.sort();
+    Ok(entries)
+}

@@ -1,0 +1,62 @@
+//! Records that could not be decoded: kept aside for a look, bounded, and never tried again.
+//!
+//! One file per journal segment, `<data>/quarantine/<uuid>.jsonl`, a JSON object a line:
+//! `producer_id` and `bytes` (hexadecimal), `record_number`, `reason`. Writing it again after a crash
+//! replaces it with the same content.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::journal::disk::FILE_MODE;
+
+/// Directory inside the data directory.
+pub const DIRECTORY: &str = "quarantine";
+/// Bytes kept per record; the rest is cut.
+pub const RECORD_BYTES_MAX: usize = 16 << 10;
+/// Records kept per segment; more are only counted.
+pub const SEGMENT_RECORDS_MAX: usize = 1000;
+/// Files kept; beyond it records are only counted.
+pub const FILES_MAX: usize = 100;
+
+/// A record that was set aside.
+#[derive(Clone, Debug, Serialize)]
+pub struct SetAside {
+    /// Hexadecimal.
+    pub producer_id: String,
+    /// The number it should have had.
+    pub record_number: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Hexadecimal, at most [`RECORD_BYTES_MAX`] bytes.
+    pub bytes: String,
+}
+
+/// Writes what was set aside of `segment`, unless there are [`FILES_MAX`] such files already.
+pub fn write(data_dir: &Path, segment: Uuid, records: &[SetAside]) -> io::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let dir = data_dir.join(DIRECTORY);
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    if fs::read_dir(&dir)?.count() >= FILES_MAX {
+        return Ok(());
+    }
+    let mut lines = Vec::new();
+    for record in records {
+        serde_json::to_writer(&mut lines, record)?;
+        lines.push(b'\n');
+    }
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(dir.join(format!("{segment}.jsonl")))?;
+    file.write_all(&lines)?;
+    file.sync_all()
+}

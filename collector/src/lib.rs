@@ -11,13 +11,16 @@
 //! 7. [`report`]: terminal, JSON, Parquet.
 //!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
-//! [`cli`] is the thin shell around it all.
+//! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
+//! [`clock`] the time it is given.
 
 pub mod call;
 pub mod cli;
+pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod decode;
+pub mod metrics;
 pub mod pair;
 pub mod pipeline;
 pub mod report;

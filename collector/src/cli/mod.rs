@@ -1,8 +1,82 @@
 //! The command line: a thin shell that parses, calls the library and chooses the exit code.
+//!
+//! One command a file, each with its `Args` and `run(args) -> Result<ExitCode>`.
+
+pub mod check_config;
+pub mod compare;
+pub mod config_args;
+pub mod logging;
+pub mod serve;
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
+
+/// Wrong usage or configuration.
+const EXIT_USAGE: u8 = 2;
+/// Input or I/O failed.
+const EXIT_IO: u8 = 3;
+
+/// Records a gRPC service and its rewrite side by side, and says what differs.
+#[derive(Debug, Parser)]
+#[command(name = "twintap", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine, 1 differences over the threshold, 2 usage or configuration, 3 input or I/O,
+4 incomplete (lost data makes the answer unsafe), 130 interrupted.
+
+Start with:
+  twintap serve              take records from the filter, write ./twintap-data
+  twintap compare            say what differs in ./twintap-data";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Compare(compare::Args),
+    CheckConfig(check_config::Args),
+}
+
+/// Arguments that are well-formed and cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    // Prints help, version and usage errors itself, with exit codes 0 and 2.
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
+    };
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        // The reader, such as `head`, has seen enough.
+        return ExitCode::SUCCESS;
+    }
+    let mut stderr = std::io::stderr().lock();
+    // With standard error closed there is nobody to tell.
+    std::io::Write::write_fmt(&mut stderr, format_args!("twintap: {error:#}\n")).ok();
+    let usage = error
+        .chain()
+        .any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>());
+    ExitCode::from(if usage { EXIT_USAGE } else { EXIT_IO })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }

@@ -1,0 +1,416 @@
+//! `twintap compare`: reads the dataset bucket by bucket, pairs, compares, reports.
+//!
+//! Memory: the calls of one range of buckets at a time, about `--memory-mib` decoded, plus the sums
+//! (at most [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups). The number of passes
+//! follows from the size of the dataset; one bucket of 256 is the least that is held.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::compare::{self, Schema};
+use crate::pair::{self, pair_calls};
+use crate::report::{Aggregate, Loss, Report, Scope, Thresholds, rows, text};
+use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
+
+/// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
+/// on both sides of the border is found.
+const MARGIN_NS: u64 = 60_000_000_000;
+
+/// Says what differs between the recorded answers of two services.
+///
+/// Reads the calls that `twintap serve` recorded, pairs primary and candidate, compares each pair
+/// and prints a report. Retried, aborted and one-sided calls are counted, never reported as
+/// differences.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Data directory of `twintap serve`
+    #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
+    data_dir: PathBuf,
+
+    /// FileDescriptorSet of the services, with imports; may be given several times. Without one,
+    /// messages are compared by wire field
+    #[arg(long, value_name = "FILE")]
+    descriptors: Vec<PathBuf>,
+
+    /// Only calls that started at or after this: RFC 3339, or how long ago (`2h`, `30m`)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Only calls that started before this
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// Only methods that match, such as `shop.v1.Shop/*`; `*` matches any text
+    #[arg(long, value_name = "GLOB")]
+    method: Option<String>,
+
+    /// Share of judged pairs that may differ (0 to 1) before the exit code is 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = parse_rate)]
+    fail_over: f64,
+
+    /// Share of calls that may have no partner or no judgement before the exit code is 4
+    #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = parse_rate)]
+    incomplete_over: f64,
+
+    /// Form of the report on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+
+    /// Groups of differences shown in the text report
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+
+    /// Also count metadata that proxies and transport libraries set
+    #[arg(long)]
+    no_default_ignores: bool,
+
+    /// Ignore differences of this metadata name; a trailing `*` matches any rest; may be given
+    /// several times
+    #[arg(long, value_name = "NAME")]
+    ignore_metadata: Vec<String>,
+
+    /// Pair calls that carry no id by method, request body and order
+    #[arg(long)]
+    pair_by_digest: bool,
+
+    /// Do not write the `pairs` and `differences` datasets
+    #[arg(long)]
+    no_write: bool,
+
+    /// Memory for the calls of one pass
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    memory_mib: u64,
+
+    /// Run id instead of a fresh UUIDv7, to make reports repeatable
+    #[arg(long, value_name = "UUID", hide = true)]
+    run_id: Option<Uuid>,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 fine; 1 more pairs differ than --fail-over allows; 2 usage; 3 the data cannot be read;
+4 no more pairs differ, but the answer is unsafe: nothing could be judged, or calls were lost and
+could hide more differences than allowed, or nothing says whether calls were lost, or more than
+--incomplete-over have no partner.
+
+Examples:
+  twintap compare
+  twintap compare --descriptors shop.binpb --since 1h --method 'shop.v1.Shop/*'
+  twintap compare --fail-over 0.001 --output json | jq '.differences[0]'
+  duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs: one JSON object, described in docs/report.md
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = Plan::of(&args)?;
+    if !args.data_dir.is_dir() {
+        anyhow::bail!("data directory {} does not exist", args.data_dir.display());
+    }
+    let report = plan.compare(&args.data_dir)?;
+    print(&report, &args)?;
+    Ok(ExitCode::from(report.answer.exit_code))
+}
+
+/// What the arguments come to.
+struct Plan {
+    comparing: compare::Settings,
+    pairing: pair::Settings,
+    thresholds: Thresholds,
+    range_ns: Range<u64>,
+    method: Option<String>,
+    scope: Scope,
+    memory_bytes_max: u64,
+    run_id: Uuid,
+    writes: bool,
+}
+
+impl Plan {
+    fn of(args: &Args) -> anyhow::Result<Self> {
+        let range_ns = time_range(args)?;
+        let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
+        Ok(Self {
+            scope: Scope {
+                data_dir: args.data_dir.display().to_string(),
+                since: time_of(&args.since, range_ns.start),
+                until: time_of(&args.until, range_ns.end),
+                method: args.method.clone(),
+                has_descriptors: !args.descriptors.is_empty(),
+                ..Scope::default()
+            },
+            comparing: compare::Settings {
+                schema: load_schema(&args.descriptors)?,
+                default_ignores: !args.no_default_ignores,
+                ignore_metadata: args.ignore_metadata.clone(),
+            },
+            pairing: pair::Settings {
+                by_digest: args.pair_by_digest,
+                ..pair::Settings::default()
+            },
+            thresholds: Thresholds {
+                fail_over: args.fail_over,
+                incomplete_over: args.incomplete_over,
+            },
+            range_ns,
+            method: args.method.clone(),
+            memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
+            run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
+            writes: !args.no_write,
+        })
+    }
+
+    fn compare(self, data_dir: &Path) -> anyhow::Result<Report> {
+        let widened = self.range_ns.start.saturating_sub(MARGIN_NS)
+            ..self.range_ns.end.saturating_add(MARGIN_NS);
+        // First: a call that is published in between is counted as missing, never as there.
+        let loss = Loss::load(data_dir)
+            .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
+        let dataset = Dataset::open_within(data_dir, widened.clone())?;
+        let mut aggregate = Aggregate::default();
+        let mut results = Results::create(data_dir, self.run_id, self.writes)?;
+        let progress = progress(dataset.rows());
+        for buckets in dataset.bucket_ranges(self.memory_bytes_max) {
+            let mut calls = Vec::new();
+            for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
+                let call = call?;
+                progress.inc(1);
+                if widened.contains(&call.started_unix_ns) && self.is_wanted(&call) {
+                    calls.push(call);
+                }
+            }
+            self.pass(calls, &mut aggregate, &mut results)?;
+        }
+        results.finish()?;
+        progress.finish_and_clear();
+        let schema = self.comparing.schema.unwrap_or_default();
+        let run_id = self.run_id.to_string();
+        let knows = |method: &str| schema.knows(method);
+        Ok(aggregate.into_report(run_id, self.scope, loss, self.thresholds, knows))
+    }
+
+    /// Pairs and compares the calls of whole buckets.
+    fn pass(
+        &self,
+        calls: Vec<Call>,
+        aggregate: &mut Aggregate,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let pairing = pair_calls(calls, &self.pairing);
+        aggregate.add_counts(&pairing.counts);
+        for pair in &pairing.pairs {
+            if !self.range_ns.contains(&pair.primary.started_unix_ns) {
+                continue;
+            }
+            let verdict = compare::compare(&pair.primary, &pair.candidate, &self.comparing);
+            aggregate.add_pair(pair, &verdict);
+            results.push_pair(pair, &verdict)?;
+        }
+        for unpaired in &pairing.unpaired {
+            if self.range_ns.contains(&unpaired.call.started_unix_ns) {
+                aggregate.add_unpaired(unpaired);
+                results.push_unpaired(unpaired)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, call: &Call) -> bool {
+        self.method
+            .as_ref()
+            .is_none_or(|glob| matches_glob(glob, &call.rpc_method))
+    }
+}
+
+/// The `pairs` and `differences` datasets of a run, if they are wanted.
+struct Results(Option<(PairsWriter, DifferencesWriter)>);
+
+impl Results {
+    fn create(data_dir: &Path, run_id: Uuid, wanted: bool) -> anyhow::Result<Self> {
+        if !wanted {
+            return Ok(Self(None));
+        }
+        let pairs = PairsWriter::create(data_dir, run_id)?;
+        Ok(Self(Some((
+            pairs,
+            DifferencesWriter::create(data_dir, run_id)?,
+        ))))
+    }
+
+    fn push_pair(&mut self, pair: &pair::Pair, verdict: &compare::Verdict) -> anyhow::Result<()> {
+        let Some((pairs, differences)) = &mut self.0 else {
+            return Ok(());
+        };
+        pairs.push(rows::pair_row(pair, verdict))?;
+        for row in rows::difference_rows(pair, verdict) {
+            differences.push(row)?;
+        }
+        Ok(())
+    }
+
+    fn push_unpaired(&mut self, unpaired: &pair::Unpaired) -> anyhow::Result<()> {
+        if let Some((pairs, _)) = &mut self.0 {
+            pairs.push(rows::unpaired_row(unpaired))?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        if let Some((pairs, differences)) = self.0 {
+            differences.finish()?;
+            pairs.finish()?;
+        }
+        Ok(())
+    }
+}
+
+fn print(report: &Report, args: &Args) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match args.output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut stdout, report).map_err(std::io::Error::from)?;
+            stdout.write_all(b"\n")?;
+        }
+        Output::Text => {
+            let terminal = console::Term::stdout();
+            let is_terminal = stdout.is_terminal();
+            let style = text::Style {
+                width: terminal
+                    .size_checked()
+                    .map_or(100, |(_, columns)| usize::from(columns)),
+                colours: is_terminal && console::colors_enabled(),
+                groups_max: args.top,
+            };
+            stdout.write_all(text::render(report, style).as_bytes())?;
+        }
+    }
+    Ok(stdout.flush()?)
+}
+
+fn progress(calls: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(calls), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("comparing {bar:40} {human_pos} of {human_len} calls, {eta}")
+    {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn load_schema(files: &[PathBuf]) -> anyhow::Result<Option<Schema>> {
+    let mut schema = Schema::default();
+    for file in files {
+        let name = file.display();
+        let encoded = std::fs::read(file)
+            .map_err(|error| usage(format!("failed to read descriptors {name}: {error}")))?;
+        schema
+            .add_descriptor_set(&encoded)
+            .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
+    }
+    Ok((!files.is_empty()).then_some(schema))
+}
+
+fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {
+    let parse = |text: &Option<String>, otherwise: u64| match text {
+        Some(text) => parse_time(text, Timestamp::now()),
+        None => Ok(otherwise),
+    };
+    let range = parse(&args.since, 0)?..parse(&args.until, u64::MAX)?;
+    if range.is_empty() {
+        return Err(usage("--since is not before --until".to_owned()));
+    }
+    Ok(range)
+}
+
+/// RFC 3339, or a duration before `now`.
+fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
+    let time = text.parse::<Timestamp>().or_else(|_| {
+        let ago = text
+            .trim_end_matches(" ago")
+            .parse::<jiff::SignedDuration>()?;
+        now.checked_sub(ago.abs())
+    });
+    let time = time.map_err(|_| {
+        usage(format!(
+            "{text:?} is no time: give RFC 3339 (2026-08-01T10:00:00Z) or an age (2h)"
+        ))
+    })?;
+    u64::try_from(time.as_nanosecond()).map_err(|_| usage(format!("{text:?} is before 1970")))
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
+        _ => Err("not a share between 0 and 1".to_owned()),
+    }
+}
+
+fn usage(message: String) -> anyhow::Error {
+    super::UsageError(message).into()
+}
+
+/// `*` matches any text, everything else itself. Linear in pattern and text.
+fn matches_glob(glob: &str, text: &str) -> bool {
+    let mut parts = glob.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_methods() {
+        let method = "shop.v1.Shop/GetItem";
+        for glob in [
+            "*",
+            method,
+            "shop.v1.*",
+            "*/GetItem",
+            "shop.*.Shop/Get*",
+            "*Get*Item",
+        ] {
+            assert!(matches_glob(glob, method), "{glob}");
+        }
+        for glob in ["", "shop", "*/Get", "*Item*Item", "shop.v1.Shop/GetItem/*"] {
+            assert!(!matches_glob(glob, method), "{glob}");
+        }
+    }
+
+    #[test]
+    fn times_are_points_or_ages() {
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
+        let point = parse_time("2026-08-01T10:00:00Z", now).unwrap();
+        assert_eq!(parse_time("2h", now).unwrap(), point);
+        assert_eq!(parse_time("2h ago", now).unwrap(), point);
+        assert!(parse_time("yesterday", now).is_err());
+    }
+}

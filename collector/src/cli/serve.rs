@@ -1,0 +1,80 @@
+//! `twintap serve`: the collector.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::config_args::ConfigArgs;
+use super::logging;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::pipeline::{self, Settings};
+
+/// Exit code after a second signal.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Takes records from the filter, acknowledges them when they are durable, writes Parquet.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+const AFTER_HELP: &str = "\
+Endpoints: POST /v1/records (from the filter), GET /healthz, /readyz, /metrics.
+SIGTERM or Ctrl-C: finishes requests, writes Parquet, exits; a second one exits at once.
+All keys, their defaults and meaning: twintap check-config
+
+Examples:
+  twintap serve
+  twintap serve --listen 0.0.0.0:9090 --data-dir /var/lib/twintap
+  twintap serve --config twintap.toml --set journal_bytes_max=8GiB
+  TWINTAP_PUBLISH_INTERVAL=5s twintap serve";
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (layers, config) = args.config.load()?;
+    logging::start(&config.log_level, config.log_format);
+    for unknown in layers.unknown() {
+        warn!("ignored {unknown}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("http")
+        .build()
+        .context("start the runtime")?;
+    let served = runtime.block_on(serve(&config));
+    // What is left are threads whose work is durable.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for signals")?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("listen on {}", config.listen))?;
+    let settings = Settings::from(config);
+    let run = pipeline::run(listener, settings, SystemClock::shared(), shutdown.clone());
+    tokio::pin!(run);
+    let mut signals = 0;
+    loop {
+        tokio::select! {
+            result = &mut run => return Ok(result?),
+            _ = terminate.recv() => signals += 1,
+            _ = interrupt.recv() => signals += 1,
+        }
+        if signals > 1 {
+            std::process::exit(EXIT_INTERRUPTED);
+        }
+        info!("shutting down");
+        shutdown.cancel();
+    }
+}

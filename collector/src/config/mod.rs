@@ -1,0 +1,135 @@
+//! What the user sets: defaults < file < environment < flags.
+//!
+//! Every key is text in every layer ([`keys`] lists them, with their defaults and meaning),
+//! knows where its value is from ([`Origin`]), and is parsed once, here: the rest of the program
+//! gets numbers, durations and addresses. An unknown key is an error with the nearest known name;
+//! an unknown variable is a warning, as others may set it.
+
+mod file;
+mod keys;
+mod layers;
+mod units;
+
+pub use keys::{KEYS, Key};
+pub use layers::{Layers, Origin};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Prefix of environment variables: `TWINTAP_LISTEN` sets `listen`.
+pub const ENV_PREFIX: &str = "TWINTAP_";
+/// Names the configuration file.
+pub const ENV_FILE: &str = "TWINTAP_CONFIG";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration of `twintap serve`; [`KEYS`] documents each.
+#[derive(Clone, Debug)]
+#[expect(
+    missing_docs,
+    reason = "documented once, in KEYS, where users read it too"
+)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub publish_interval: Duration,
+    pub segment_bytes_max: u64,
+    pub segment_records_max: u64,
+    pub journal_bytes_max: u64,
+    pub disk_free_bytes_min: u64,
+    pub body_bytes_max: u64,
+    pub batch_records_max: u32,
+    pub ingest_bytes_max: u64,
+    pub queue_batches_max: usize,
+    pub connections_max: usize,
+    pub streams_max: u32,
+    pub header_bytes_max: u32,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub drain_timeout: Duration,
+    pub producers_max: usize,
+    pub producer_expiry: Duration,
+    pub undelivered_grace: Duration,
+    pub log_level: String,
+    pub log_format: LogFormat,
+}
+
+/// What is wrong with the configuration, where, and what would do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {problem}")]
+pub struct ConfigError {
+    /// File, line and column; variable; or flag.
+    pub origin: String,
+    /// What is wrong, and a hint.
+    pub problem: String,
+}
+
+impl Config {
+    /// Parses the value that wins for each key.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let config = Self {
+            listen: layers.parse("listen", units::address)?,
+            data_dir: layers.parse("data_dir", units::path)?,
+            publish_interval: layers.parse("publish_interval", units::duration)?,
+            segment_bytes_max: layers.parse("segment_bytes_max", units::size)?,
+            segment_records_max: layers.parse("segment_records_max", units::count)?,
+            journal_bytes_max: layers.parse("journal_bytes_max", units::size)?,
+            disk_free_bytes_min: layers.parse("disk_free_bytes_min", units::size_or_zero)?,
+            body_bytes_max: layers.parse("body_bytes_max", units::size)?,
+            batch_records_max: layers.parse("batch_records_max", units::count)?,
+            ingest_bytes_max: layers.parse("ingest_bytes_max", units::size)?,
+            queue_batches_max: layers.parse("queue_batches_max", units::count)?,
+            connections_max: layers.parse("connections_max", units::count)?,
+            streams_max: layers.parse("streams_max", units::count)?,
+            header_bytes_max: layers.parse("header_bytes_max", units::size)?,
+            header_timeout: layers.parse("header_timeout", units::duration)?,
+            body_timeout: layers.parse("body_timeout", units::duration)?,
+            idle_timeout: layers.parse("idle_timeout", units::duration)?,
+            drain_timeout: layers.parse("drain_timeout", units::duration)?,
+            producers_max: layers.parse("producers_max", units::count)?,
+            producer_expiry: layers.parse("producer_expiry", units::duration)?,
+            undelivered_grace: layers.parse("undelivered_grace", units::duration)?,
+            log_level: layers.parse("log_level", units::log_level)?,
+            log_format: layers.parse("log_format", units::log_format)?,
+        };
+        let ordered = [
+            (
+                "body_bytes_max",
+                config.body_bytes_max,
+                "ingest_bytes_max",
+                config.ingest_bytes_max,
+            ),
+            (
+                "body_bytes_max",
+                config.body_bytes_max,
+                "segment_bytes_max",
+                config.segment_bytes_max,
+            ),
+            (
+                "segment_bytes_max",
+                config.segment_bytes_max,
+                "journal_bytes_max",
+                config.journal_bytes_max,
+            ),
+        ];
+        for (small, small_value, large, large_value) in ordered {
+            if small_value > large_value {
+                let problem = format!("{large} must be at least {small}, which is {small_value}");
+                return Err(layers.error(large, problem));
+            }
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Text to sizes, durations, counts, addresses. Errors say what would be right.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::LogFormat;
+
+const SIZE_UNITS: &[(&str, u64)] = &[
+    ("", 1),
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+const DURATION_UNITS: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// A size of at least one byte.
+pub(super) fn size<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    match size_or_zero(text)? {
+        0 => Err("must not be 0".to_owned()),
+        bytes => bytes.try_into().map_err(|_| "too large".to_owned()),
+    }
+}
+
+/// A size, 0 allowed.
+pub(super) fn size_or_zero(text: &str) -> Result<u64, String> {
+    scaled(text, SIZE_UNITS).ok_or_else(|| "expected a size such as \"64MiB\"".to_owned())
+}
+
+/// A duration of at least a millisecond.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match scaled(text, DURATION_UNITS) {
+        Some(0) => Err("must not be 0".to_owned()),
+        Some(ms) => Ok(Duration::from_millis(ms)),
+        None => Err("expected a duration such as \"30s\" or \"500ms\"".to_owned()),
+    }
+}
+
+/// A number of at least 1 that fits its type.
+pub(super) fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number: u64 = text
+        .trim()
+        .parse()
+        .map_err(|_| "expected a whole number of at least 1".to_owned())?;
+    if number == 0 {
+        return Err("must not be 0".to_owned());
+    }
+    T::try_from(number).map_err(|_| "too large".to_owned())
+}
+
+/// `ip:port`.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        "expected an IP address and a port such as \"127.0.0.1:9090\" or \"[::1]:9090\"".to_owned()
+    })
+}
+
+/// A path that is not empty.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        Ok(text.into())
+    }
+}
+
+/// A tracing filter.
+pub(super) fn log_level(text: &str) -> Result<String, String> {
+    text.parse::<tracing_subscriber::filter::Targets>()
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("{error}; expected error, warn, info, debug or trace"))
+}
+
+/// `text` or `json`.
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected text or json".to_owned()),
+    }
+}
+
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = units.iter().find(|(name, _)| *name == unit.trim_start())?.1;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}

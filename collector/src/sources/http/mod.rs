@@ -1,0 +1,22 @@
+//! `POST /v1/records`, `/healthz`, `/readyz`, `/metrics`: HTTP/1.1 and HTTP/2 (prior knowledge) on one port.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`limits`] | every bound a client meets |
+//! | [`connection`] | one connection from first byte to last |
+//! | [`routes`] | which request goes where |
+//! | [`records`] | the POST: checks, body, hand-over, answer |
+//! | [`answer`] | the responses and their machine-readable codes |
+//!
+//! Not supported: TLS (put it behind the mesh, or on loopback), `Content-Encoding` other than
+//! identity (the filter does not compress), trailers, upgrades.
+
+pub mod answer;
+pub mod connection;
+pub mod limits;
+pub mod records;
+pub mod routes;
+
+pub use connection::serve_connection;
+pub use limits::Limits;
+pub use routes::Service;

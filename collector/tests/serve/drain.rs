@@ -1,0 +1,62 @@
+//! How the collector ends.
+
+use rustix::process::Signal;
+
+use super::batches::Sender;
+use super::client::post_head;
+use super::collector::{Collector, stored};
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_end() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(data.path(), &[]);
+    let batch = Sender::new(7).encoded(3);
+    let mut client = collector.client();
+    assert_eq!(client.get("/healthz").unwrap().status, 200);
+    let half = batch.len() / 2;
+    // 100-continue shows that the request has begun.
+    let head = post_head(batch.len()).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    client.send(head.as_bytes()).unwrap();
+    assert_eq!(client.answer().unwrap().status, 100);
+    client.send(&batch[..half]).unwrap();
+    collector.signal(Signal::TERM);
+    client.send(&batch[half..]).unwrap();
+    assert_eq!(client.answer().unwrap().status, 200);
+    assert!(client.is_closed());
+    assert!(collector.wait().success());
+    assert_eq!(stored(data.path()).len(), 3);
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_130() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(data.path(), &[]);
+    let mut client = collector.client();
+    let head = post_head(10).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    client.send(head.as_bytes()).unwrap();
+    assert_eq!(client.answer().unwrap().status, 100);
+    collector.signal(Signal::INT);
+    // Two signals at once may be seen as one: repeat until it is gone.
+    while collector.is_running() {
+        collector.signal(Signal::INT);
+        std::thread::yield_now();
+    }
+    assert_eq!(collector.wait().code(), Some(130));
+}
+
+#[test]
+fn the_drain_deadline_leaves_the_rest_durable() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(data.path(), &["drain_timeout=50ms"]);
+    let batch = Sender::new(7).encoded(3);
+    assert_eq!(collector.post(&batch).status, 200);
+    let mut stuck = collector.client();
+    let head = post_head(10).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    stuck.send(head.as_bytes()).unwrap();
+    assert_eq!(stuck.answer().unwrap().status, 100);
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    let again = Collector::start(data.path(), &[]);
+    assert!(again.stop().success());
+    assert_eq!(stored(data.path()).len(), 3);
+}

@@ -1,0 +1,19 @@
+//! `twintap serve`: the real program, over real sockets, on a real disk.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests document themselves, and stop at the first surprise"
+)]
+
+mod batches;
+mod catalogue;
+mod client;
+mod collector;
+mod drain;
+mod durability;
+mod flow;
+mod http2;

@@ -1,1 +1,194 @@
-//! A pair to a verdict with differences: pure, a function of two calls and the rules.
+//! A pair to a verdict with differences: pure, a function of two calls and the settings.
+//!
+//! [`compare`] looks at, in this order: can the pair be judged at all ([`Incomparable`]), status,
+//! messages of both directions, metadata and trailers. What it compares and what it takes for
+//! equal:
+//!
+//! - **Status**: `grpc-status` (or, without one, the HTTP status). Where the codes differ, that is
+//!   the one difference reported: another message text, missing messages and other metadata follow
+//!   from it. Where they are equal, `grpc-message` and `google.rpc.Status` details count.
+//! - **Messages**: decompressed, then field by field with a descriptor ([`Schema`]), else by wire
+//!   field. Streams and lists are aligned, so that one missing element is one difference.
+//! - **Metadata**: by name, repeated values in order, `-bin` values decoded; hop headers do not
+//!   count (the table in `hop_headers.rs`).
+//!
+//! No I/O, no clock. Limits are in [`limits`]; what exceeds them is reported as `too_large`, never
+//! dropped. Not supported yet: rules per path, different descriptors for old and new, JSON bodies.
+
+mod align;
+mod classify;
+mod difference;
+mod hop_headers;
+pub mod limits;
+mod messages;
+mod metadata;
+mod proto;
+mod render;
+mod schema;
+mod settings;
+mod sink;
+mod status;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use classify::LooksLike;
+pub use difference::{Difference, Kind, Place};
+pub use schema::{Schema, SchemaError};
+pub use settings::Settings;
+
+use crate::call::{Call, End};
+use sink::Sink;
+
+/// What comparing a pair came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The answer.
+    pub outcome: Outcome,
+    /// What differs, in the order in which it was found, at most
+    /// [`limits::DIFFERENCES_MAX`].
+    pub differences: Vec<Difference>,
+    /// Differences found beyond that number.
+    pub differences_omitted: u64,
+    /// Those of them that no rule ignores.
+    pub counted_omitted: u64,
+    /// Patterns of the default ignore list that hid a value that differs.
+    pub hop_headers: Vec<&'static str>,
+    /// Metadata names whose values were redacted without a hash: only their number was compared.
+    pub secrets_not_judged: u64,
+}
+
+impl Verdict {
+    /// The differences that no rule ignores.
+    pub fn counted(&self) -> impl Iterator<Item = &Difference> {
+        self.differences
+            .iter()
+            .filter(|difference| difference.ignored_by.is_none())
+    }
+}
+
+/// The answer for one pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Nothing differs but hop headers.
+    #[default]
+    Matched,
+    /// At least one difference counts.
+    Mismatched,
+    /// There are differences, and a rule ignores each of them.
+    Ignored,
+    /// The pair cannot be judged.
+    Incomparable(Incomparable),
+}
+
+impl Outcome {
+    /// Stable name, as in the `pairs` dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Matched => "matched",
+            Self::Mismatched => "mismatched",
+            Self::Ignored => "ignored",
+            Self::Incomparable(_) => "incomparable",
+        }
+    }
+}
+
+/// Why a pair cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Incomparable {
+    /// The primary's call was cancelled, reset or timed out.
+    PrimaryAborted,
+    /// The mirrored call was: Envoy resets a mirror when the caller goes away early.
+    CandidateAborted,
+    /// Bodies are cut and nothing says whether the rest is equal.
+    Truncated,
+    /// A message cannot be decompressed.
+    Undecodable,
+    /// The recorder could not see the whole call: what it did not see may be equal or not.
+    Incomplete,
+}
+
+impl Incomparable {
+    /// Stable name, as in the `pairs` dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PrimaryAborted => "primary_aborted",
+            Self::CandidateAborted => "candidate_aborted",
+            Self::Truncated => "truncated",
+            Self::Undecodable => "undecodable",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// Compares the candidate's answer with the primary's.
+pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict {
+    if let Some(reason) = aborted(primary, candidate) {
+        return Verdict {
+            outcome: Outcome::Incomparable(reason),
+            ..Verdict::default()
+        };
+    }
+    let mut sink = Sink::new();
+    let same_status = status::compare(primary, candidate, settings, &mut sink);
+    let schema = settings.schema.as_ref();
+    let mut unjudged = Vec::new();
+    if primary.request.end_stream && candidate.request.end_stream {
+        sink.place(Place::RequestMessage);
+        let types = schema.and_then(|schema| schema.request_of(&primary.rpc_method));
+        let sides = messages::Sides::requests(primary, candidate);
+        unjudged.extend(messages::compare(sides, types, &mut sink));
+    }
+    sink.place(Place::ResponseMessage);
+    let types = schema.and_then(|schema| schema.response_of(&primary.rpc_method));
+    let sides = messages::Sides::responses(primary, candidate, same_status);
+    unjudged.extend(messages::compare(sides, types, &mut sink));
+    let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);
+    conclude(
+        sink,
+        metadata,
+        unjudged,
+        primary.incomplete || candidate.incomplete,
+    )
+}
+
+fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
+    if primary.end == End::Aborted {
+        Some(Incomparable::PrimaryAborted)
+    } else if candidate.end == End::Aborted {
+        Some(Incomparable::CandidateAborted)
+    } else {
+        None
+    }
+}
+
+/// A difference that was found stands, whatever else could not be judged; only without one does
+/// the doubt decide. Of a call that was not seen whole, nothing found and nothing missed stands.
+fn conclude(
+    sink: Sink,
+    metadata: metadata::Unjudged,
+    unjudged: Vec<Incomparable>,
+    incomplete: bool,
+) -> Verdict {
+    let (differences, omitted) = sink.finish();
+    let counts = omitted.counted > 0
+        || differences
+            .iter()
+            .any(|difference| difference.ignored_by.is_none());
+    let outcome = match (counts, unjudged.first()) {
+        _ if incomplete => Outcome::Incomparable(Incomparable::Incomplete),
+        (true, _) => Outcome::Mismatched,
+        (false, Some(reason)) => Outcome::Incomparable(*reason),
+        (false, None) if differences.is_empty() => Outcome::Matched,
+        (false, None) => Outcome::Ignored,
+    };
+    Verdict {
+        outcome,
+        differences,
+        differences_omitted: omitted.all,
+        counted_omitted: omitted.counted,
+        hop_headers: metadata.hop_headers,
+        secrets_not_judged: metadata.secrets,
+    }
+}

@@ -1,1 +1,228 @@
 //! Primary and candidate calls to pairs, or unpaired with a reason. No I/O, no clock.
+//!
+//! [`pair_calls`] takes whole pairing buckets ([`crate::call::pair_bucket`]) in any order and
+//! answers in an order that depends on the calls alone. A call is looked up by the strongest id it
+//! carries: the pair id, else `x-request-id`, else the trace id, else (only if asked for) nothing
+//! but method and request body. Never by span id.
+//!
+//! - A pair id is one per request. Several primaries of one pair id are **attempts** of one call:
+//!   the last that was not aborted is compared. Mirrored calls are never retried.
+//! - Request and trace ids are shared by many calls, so method and request body digest stand beside
+//!   them, and calls that are equal in all of that are matched by **occurrence**: first with first.
+//!   Such pairs are marked ambiguous. If both sides do not have the same number, nobody can say
+//!   which one is missing: all of them stay unpaired, as ambiguous.
+//! - The same call may be recorded at **several places** (caller and server). One place per side is
+//!   chosen, one that saw both sides if there is any; the others are counted as duplicate views.
+//!
+//! Every call is accounted for:
+//! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
+//!
+//! Not supported: a call with a pair id whose other side has lost it (they are in different
+//! buckets, and both are reported as missing their partner).
+
+mod attempts;
+mod group;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::call::{Call, CorrelationKey, Role};
+
+/// What code sets for pairing.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Are calls without any id paired by method, request body and occurrence?
+    pub by_digest: bool,
+    /// Furthest apart two calls may start that share a request or trace id (or only their body),
+    /// in nanoseconds. A client that sends a constant id must not pair a call with yesterday's.
+    pub start_gap_max_ns: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            by_digest: false,
+            start_gap_max_ns: 60_000_000_000,
+        }
+    }
+}
+
+/// Two sides of one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// The old service's side: of several attempts the one that counts.
+    pub primary: Call,
+    /// The new service's side.
+    pub candidate: Call,
+    /// How they found each other.
+    pub found_by: FoundBy,
+    /// May it be the wrong pair: several equal calls matched by occurrence, or one pair id with two
+    /// different requests?
+    pub is_ambiguous: bool,
+    /// Attempts of the primary call, the compared one included; at least 1.
+    pub attempts_count: u32,
+}
+
+/// What two sides have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FoundBy {
+    /// The pair id.
+    PairId,
+    /// The request id, method and request body.
+    RequestId,
+    /// The trace id, method and request body.
+    TraceId,
+    /// Method and request body alone.
+    Digest,
+}
+
+impl FoundBy {
+    /// Stable name, as in the `pairs` dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PairId => "pair_id",
+            Self::RequestId => "request_id",
+            Self::TraceId => "trace_id",
+            Self::Digest => "digest",
+        }
+    }
+
+    fn of(key: &CorrelationKey) -> Self {
+        match key {
+            CorrelationKey::PairId(_) => Self::PairId,
+            CorrelationKey::RequestId(_) => Self::RequestId,
+            CorrelationKey::TraceId(_) => Self::TraceId,
+            CorrelationKey::None => Self::Digest,
+        }
+    }
+}
+
+/// A call without a partner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unpaired {
+    /// The call.
+    pub call: Call,
+    /// Why it has none.
+    pub reason: Reason,
+    /// Attempts seen of it; at least 1.
+    pub attempts_count: u32,
+}
+
+/// Why a call has no partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A primary call whose mirrored side was not recorded.
+    CandidateMissing,
+    /// A mirrored call whose primary side was not recorded.
+    PrimaryMissing,
+    /// Several calls would fit and nothing tells which.
+    Ambiguous,
+    /// Neither configuration nor position says which side it is.
+    RoleUnknown,
+    /// It carries no id, and pairing by request body was not asked for.
+    NoId,
+    /// A second run of the old service, kept to measure noise: not compared.
+    Secondary,
+}
+
+impl Reason {
+    /// Stable name, as in the `pairs` dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CandidateMissing => "candidate_missing",
+            Self::PrimaryMissing => "primary_missing",
+            Self::Ambiguous => "ambiguous",
+            Self::RoleUnknown => "role_unknown",
+            Self::NoId => "no_id",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+/// What became of a range of buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pairing {
+    /// In order of key, method and start.
+    pub pairs: Vec<Pair>,
+    /// Likewise.
+    pub unpaired: Vec<Unpaired>,
+    /// Calls that are neither.
+    pub counts: Counts,
+}
+
+/// Calls that are neither in a pair nor unpaired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The same call, recorded at another place as well.
+    pub duplicate_views: u64,
+    /// The same record, read twice.
+    pub duplicate_records: u64,
+    /// Attempts that were followed by the one that counts.
+    pub earlier_attempts: u64,
+}
+
+/// Pairs the calls of whole buckets.
+pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) -> Pairing {
+    let mut pairing = Pairing::default();
+    let mut groups: BTreeMap<GroupKey, Vec<Call>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for call in calls {
+        if !seen.insert(call.id) {
+            pairing.counts.duplicate_records += 1;
+            continue;
+        }
+        match refusal(&call, settings) {
+            Some(reason) => {
+                pairing.unpaired.push(Unpaired {
+                    call,
+                    reason,
+                    attempts_count: 1,
+                });
+            }
+            None => groups.entry(GroupKey::of(&call)).or_default().push(call),
+        }
+    }
+    pairing.unpaired.sort_by_key(|unpaired| unpaired.call.id);
+    for (key, mut calls) in groups {
+        calls.sort_by_key(|call| (call.started_unix_ns, call.id));
+        group::pair(&key, calls, settings, &mut pairing);
+    }
+    pairing
+}
+
+/// Why a call is not even looked up.
+fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
+    match call.role {
+        Role::Unknown => Some(Reason::RoleUnknown),
+        Role::Secondary => Some(Reason::Secondary),
+        Role::Primary | Role::Candidate => {
+            let has_id = CorrelationKey::of(call) != CorrelationKey::None;
+            (!has_id && !settings.by_digest).then_some(Reason::NoId)
+        }
+    }
+}
+
+/// What calls must share to be looked at together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct GroupKey {
+    key: CorrelationKey,
+    rpc_method: String,
+    /// The request body, where the key alone is not one per request.
+    request: Option<(u64, Option<u64>)>,
+}
+
+impl GroupKey {
+    fn of(call: &Call) -> Self {
+        let key = CorrelationKey::of(call);
+        let request = (!matches!(key, CorrelationKey::PairId(_)))
+            .then_some((call.request.body_bytes, call.request.body_digest));
+        Self {
+            key,
+            rpc_method: call.rpc_method.clone(),
+            request,
+        }
+    }
+}

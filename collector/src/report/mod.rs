@@ -1,1 +1,138 @@
 //! What a comparison found, for people and programs: terminal, JSON, Parquet.
+//!
+//! [`Aggregate`] takes pairs and unpaired calls one by one and holds sums and groups only;
+//! [`Aggregate::into_report`] makes the [`Report`], which [`text`] prints and serde writes as JSON.
+//! The same pairs give the same report, byte by byte, whatever order they come in (as long as there
+//! are no more than [`aggregate::GROUPS_MAX`] groups). [`rows`] turns pairs into rows of the `pairs`
+//! and `differences` datasets.
+
+pub mod aggregate;
+pub mod answer;
+mod escape;
+mod group;
+mod latency;
+mod loss;
+pub mod rows;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use aggregate::Aggregate;
+pub use answer::{Answer, Thresholds};
+pub use group::{Example, Group};
+pub use latency::Latency;
+pub use loss::Loss;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Version of the JSON report. Within one version, keys are only ever added.
+pub const REPORT_VERSION: u32 = 1;
+
+/// One comparison, as `--output json` writes it. Described in `docs/report.md`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// UUIDv7 of the run; the `pairs` and `differences` datasets carry the same.
+    pub run_id: String,
+    /// What was asked for and where it was looked for.
+    pub scope: Scope,
+    /// Do the services differ, and can the answer be trusted?
+    pub answer: Answer,
+    /// What became of every call.
+    pub completeness: Completeness,
+    /// By method, in order of name.
+    pub methods: Vec<Method>,
+    /// By method, place, path and kind; the most frequent first.
+    pub differences: Vec<Group>,
+    /// Differences beyond the limits of one pair and of groups, not listed.
+    pub differences_omitted: u64,
+    /// Pairs in which a default rule for hop headers hid a difference, by pattern.
+    pub hop_headers: BTreeMap<String, u64>,
+}
+
+/// What was compared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Scope {
+    /// The data directory as it was given.
+    pub data_dir: String,
+    /// Start of the range, RFC 3339, if there is one.
+    pub since: Option<String>,
+    /// End of the range, exclusive.
+    pub until: Option<String>,
+    /// Pattern of methods.
+    pub method: Option<String>,
+    /// Start of the first call that was looked at.
+    pub first_call_at: Option<String>,
+    /// Start of the last.
+    pub last_call_at: Option<String>,
+    /// Were messages compared by descriptor?
+    pub has_descriptors: bool,
+    /// Methods that the descriptors do not know, compared by wire field.
+    pub methods_without_descriptor: Vec<String>,
+}
+
+/// What became of every call. `calls = 2 * pairs + sum(unpaired) + duplicate_views +
+/// duplicate_records + earlier_attempts`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Completeness {
+    /// Records read.
+    pub calls: u64,
+    /// Pairs found.
+    pub pairs: u64,
+    /// Pairs by what they were found.
+    pub pairs_found_by: BTreeMap<&'static str, u64>,
+    /// Pairs that may be wrong: matched by occurrence among equal calls.
+    pub pairs_ambiguous: u64,
+    /// Calls without a partner, by reason.
+    pub unpaired: BTreeMap<&'static str, u64>,
+    /// Pairs that cannot be judged, by reason.
+    pub incomparable: BTreeMap<&'static str, u64>,
+    /// Pairs whose primary call took more than one attempt.
+    pub retried: u64,
+    /// Pairs of which at least one body was cut.
+    pub truncated: u64,
+    /// Pairs with metadata that was redacted without a hash: only the number of values was
+    /// compared.
+    pub secrets_not_judged: u64,
+    /// Calls recorded at another place as well.
+    pub duplicate_views: u64,
+    /// Records read twice.
+    pub duplicate_records: u64,
+    /// Attempts followed by the one compared.
+    pub earlier_attempts: u64,
+    /// Lowest sampling rate seen of the primary, parts per million.
+    pub primary_sampled_ppm: Option<u32>,
+    /// Lowest sampling rate seen of the candidate.
+    pub candidate_sampled_ppm: Option<u32>,
+    /// What was lost on the way to the dataset; absent if nothing says so.
+    pub loss: Option<Loss>,
+}
+
+/// One method.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Method {
+    /// `package.Service/Method`.
+    pub rpc_method: String,
+    /// Pairs found.
+    pub pairs: u64,
+    /// Pairs in which nothing differs.
+    pub matched: u64,
+    /// Pairs in which something counts.
+    pub mismatched: u64,
+    /// Pairs whose differences are all ruled out.
+    pub ignored: u64,
+    /// Pairs that cannot be judged.
+    pub incomparable: u64,
+    /// Calls without a partner, by reason.
+    pub unpaired: BTreeMap<&'static str, u64>,
+    /// Pairs by `primary → candidate` status, where they differ.
+    pub status_shifts: BTreeMap<String, u64>,
+    /// Time to the end of the primary's answer.
+    pub primary_latency: Latency,
+    /// Time to the end of the candidate's answer.
+    pub candidate_latency: Latency,
+}

@@ -1,0 +1,338 @@
+//! Lines two lists up, so that one element more or less is one difference.
+//!
+//! Equal ends are cut off, then the shortest edit script of Myers ("An O(ND) Difference Algorithm
+//! and Its Variations", 1986) finds the equal elements between, within
+//! [`ALIGN_EDITS_MAX`](limits::ALIGN_EDITS_MAX) edits. Between equal elements, what is left of both
+//! sides is matched up by `distance`, order kept. Works on fingerprints: equal numbers mean equal
+//! elements.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::limits;
+
+/// One line of an alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Elements that belong together, equal or not.
+    Both(usize, usize),
+    /// An element that only the primary has.
+    Primary(usize),
+    /// An element that only the candidate has.
+    Candidate(usize),
+}
+
+/// Largest gap, as the product of both lengths, in which elements are matched up by distance.
+const GAP_CELLS_MAX: usize = 4096;
+
+/// Lines up `primary` and `candidate`. `distance` tells how unlike two elements are, or `None`
+/// when it may not be asked any more.
+pub(super) fn align(
+    primary: &[u64],
+    candidate: &[u64],
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+) -> Vec<Step> {
+    let mut steps = Vec::with_capacity(primary.len().max(candidate.len()));
+    let (mut i, mut j) = (0, 0);
+    for (x, y) in anchors(primary, candidate) {
+        gap(i..x, j..y, distance, &mut steps);
+        steps.push(Step::Both(x, y));
+        (i, j) = (x + 1, y + 1);
+    }
+    gap(i..primary.len(), j..candidate.len(), distance, &mut steps);
+    steps
+}
+
+/// An alignment of lists whose elements may have moved.
+#[derive(Debug)]
+pub(super) struct Alignment {
+    /// Do elements that both sides have stand in another order?
+    pub(super) is_reordered: bool,
+    /// What belongs together; elements that only moved are left out if `is_reordered`.
+    pub(super) steps: Vec<Step>,
+}
+
+/// Lines up two lists, taking elements that only moved out first.
+pub(super) fn align_with_moves(
+    primary: &[u64],
+    candidate: &[u64],
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+) -> Alignment {
+    let matched = occurrences(primary, candidate);
+    let is_monotonic = matched
+        .iter()
+        .zip(matched.iter().skip(1))
+        .all(|(a, b)| a.1 < b.1);
+    if is_monotonic || anchors(primary, candidate).len() >= matched.len() {
+        return Alignment {
+            is_reordered: false,
+            steps: align(primary, candidate, distance),
+        };
+    }
+    let rest = |length: usize, taken: HashSet<usize>| -> Vec<usize> {
+        (0..length).filter(|index| !taken.contains(index)).collect()
+    };
+    let a = rest(primary.len(), matched.iter().map(|(i, _)| *i).collect());
+    let b = rest(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
+    let mut steps = Vec::new();
+    let mut between = |i: usize, j: usize| distance(*a.get(i)?, *b.get(j)?);
+    gap(0..a.len(), 0..b.len(), &mut between, &mut steps);
+    let at = |list: &[usize], index: usize| list.get(index).copied().unwrap_or(index);
+    let steps = steps.into_iter().map(|step| match step {
+        Step::Both(i, j) => Step::Both(at(&a, i), at(&b, j)),
+        Step::Primary(i) => Step::Primary(at(&a, i)),
+        Step::Candidate(j) => Step::Candidate(at(&b, j)),
+    });
+    Alignment {
+        is_reordered: true,
+        steps: steps.collect(),
+    }
+}
+
+/// The first occurrence of each element with its first in the other list, the second with the
+/// second, and so on; in the order of `primary`.
+fn occurrences(primary: &[u64], candidate: &[u64]) -> Vec<(usize, usize)> {
+    let mut places: HashMap<u64, VecDeque<usize>> = HashMap::new();
+    for (index, element) in candidate.iter().enumerate() {
+        places.entry(*element).or_default().push_back(index);
+    }
+    let partner = |(index, element)| Some((index, places.get_mut(element)?.pop_front()?));
+    primary.iter().enumerate().filter_map(partner).collect()
+}
+
+/// Pairs of equal elements, ascending on both sides.
+pub(super) fn anchors(primary: &[u64], candidate: &[u64]) -> Vec<(usize, usize)> {
+    let prefix = primary
+        .iter()
+        .zip(candidate)
+        .take_while(|(x, y)| x == y)
+        .count();
+    let rest_a = primary.get(prefix..).unwrap_or_default();
+    let rest_b = candidate.get(prefix..).unwrap_or_default();
+    let suffix = rest_a
+        .iter()
+        .rev()
+        .zip(rest_b.iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
+    let middle_a = rest_a.get(..rest_a.len() - suffix).unwrap_or_default();
+    let middle_b = rest_b.get(..rest_b.len() - suffix).unwrap_or_default();
+    let mut found: Vec<(usize, usize)> = (0..prefix).map(|index| (index, index)).collect();
+    found.extend(
+        longest_common(middle_a, middle_b)
+            .into_iter()
+            .map(|(x, y)| (x + prefix, y + prefix)),
+    );
+    found.extend((0..suffix).map(|k| (primary.len() - suffix + k, candidate.len() - suffix + k)));
+    found
+}
+
+/// Myers' greedy algorithm; empty when the lists are further apart than the limit.
+fn longest_common(a: &[u64], b: &[u64]) -> Vec<(usize, usize)> {
+    if a.is_empty() || b.is_empty() {
+        return Vec::new();
+    }
+    let edits_max = limits::ALIGN_EDITS_MAX.min(a.len() + b.len());
+    // `rows[d][k + d]` is the furthest x on diagonal k = x - y after d edits (k from -d to d).
+    let mut rows: Vec<Vec<usize>> = Vec::new();
+    for edits in 0..=edits_max {
+        let mut row = vec![0; 2 * edits + 1];
+        for column in (0..=2 * edits).step_by(2) {
+            let mut x = start_of(rows.last(), edits, column);
+            // y = x - k with k = column - edits.
+            let mut y = (x + edits).saturating_sub(column);
+            while let (Some(left), Some(right)) = (a.get(x), b.get(y)) {
+                if left != right {
+                    break;
+                }
+                (x, y) = (x + 1, y + 1);
+            }
+            if let Some(cell) = row.get_mut(column) {
+                *cell = x;
+            }
+            if x >= a.len() && y >= b.len() {
+                rows.push(row);
+                return walk_back(&rows, a.len(), b.len());
+            }
+        }
+        rows.push(row);
+    }
+    Vec::new()
+}
+
+/// Does the best way to `column` of row `edits` come from above (a candidate's element more)?
+fn comes_down(previous: &[usize], edits: usize, column: usize) -> bool {
+    let from = |index: Option<usize>| index.and_then(|index| previous.get(index)).copied();
+    column == 0 || (column != 2 * edits && from(column.checked_sub(2)) < from(Some(column)))
+}
+
+/// Where the snake of `column` in row `edits` begins.
+fn start_of(previous: Option<&Vec<usize>>, edits: usize, column: usize) -> usize {
+    let Some(previous) = previous else { return 0 };
+    if comes_down(previous, edits, column) {
+        previous.get(column).copied().unwrap_or(0)
+    } else {
+        previous.get(column.wrapping_sub(2)).copied().unwrap_or(0) + 1
+    }
+}
+
+fn walk_back(rows: &[Vec<usize>], a_len: usize, b_len: usize) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let (mut x, mut y) = (a_len, b_len);
+    for edits in (0..rows.len()).rev() {
+        let column = (x + edits).saturating_sub(y);
+        let previous = edits.checked_sub(1).and_then(|row| rows.get(row));
+        let start = start_of(previous, edits, column);
+        while x > start {
+            (x, y) = (x - 1, y.saturating_sub(1));
+            found.push((x, y));
+        }
+        match previous {
+            Some(previous) if comes_down(previous, edits, column) => y = y.saturating_sub(1),
+            Some(_) => x = x.saturating_sub(1),
+            None => break,
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// Matches up what lies between two equal elements.
+fn gap(
+    a: std::ops::Range<usize>,
+    b: std::ops::Range<usize>,
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+    steps: &mut Vec<Step>,
+) {
+    let small = a.len() * b.len() <= GAP_CELLS_MAX && !a.is_empty() && !b.is_empty();
+    if a.len() != b.len()
+        && small
+        && let Some(matched) = cheapest(&a, &b, distance)
+    {
+        steps.extend(matched);
+        return;
+    }
+    let common = a.len().min(b.len());
+    steps.extend(a.clone().zip(b.clone()).map(|(i, j)| Step::Both(i, j)));
+    steps.extend(a.skip(common).map(Step::Primary));
+    steps.extend(b.skip(common).map(Step::Candidate));
+}
+
+/// Gives every element of the shorter side its partner in the longer, order kept, at the least
+/// total distance.
+fn cheapest(
+    a: &std::ops::Range<usize>,
+    b: &std::ops::Range<usize>,
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+) -> Option<Vec<Step>> {
+    let swapped = a.len() > b.len();
+    let (short, long) = if swapped { (b, a) } else { (a, b) };
+    let width = long.len() + 1;
+    // best[s * width + l]: least cost of placing the first s of short among the first l of long.
+    let mut best = vec![u32::MAX; (short.len() + 1) * width];
+    best.get_mut(..width)?.fill(0);
+    for s in 1..=short.len() {
+        for l in s..=long.len() - (short.len() - s) {
+            let (x, y) = (short.start + s - 1, long.start + l - 1);
+            let cost = if swapped {
+                distance(y, x)
+            } else {
+                distance(x, y)
+            }?;
+            let take = best.get((s - 1) * width + l - 1)?.saturating_add(cost);
+            let skip = *best.get(s * width + l - 1)?;
+            *best.get_mut(s * width + l)? = take.min(skip);
+        }
+    }
+    let mut steps = Vec::new();
+    let (mut s, mut l) = (short.len(), long.len());
+    while l > 0 {
+        let skip = best.get(s * width + l - 1).copied().unwrap_or(u32::MAX);
+        let is_taken = s > 0 && (l == s || best.get(s * width + l).copied()? < skip);
+        let (x, y) = (short.start + s.saturating_sub(1), long.start + l - 1);
+        steps.push(match (is_taken, swapped) {
+            (true, false) => Step::Both(x, y),
+            (true, true) => Step::Both(y, x),
+            (false, false) => Step::Candidate(y),
+            (false, true) => Step::Primary(y),
+        });
+        s -= usize::from(is_taken);
+        l -= 1;
+    }
+    steps.reverse();
+    Some(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn steps(a: &[u64], b: &[u64]) -> Vec<Step> {
+        align(a, b, &mut |i, j| u32::try_from(a[i].abs_diff(b[j])).ok())
+    }
+
+    #[test]
+    fn one_missing_element_is_one_step() {
+        let found = steps(&[1, 2, 3, 4, 5], &[1, 2, 4, 5]);
+        assert_eq!(
+            found
+                .iter()
+                .filter(|step| matches!(step, Step::Primary(2)))
+                .count(),
+            1
+        );
+        assert_eq!(found.len(), 5);
+    }
+
+    #[test]
+    fn unequal_elements_find_the_nearest_partner() {
+        let found = steps(&[10, 20, 30], &[11, 31]);
+        assert_eq!(
+            found,
+            [Step::Both(0, 0), Step::Primary(1), Step::Both(2, 1)]
+        );
+    }
+
+    #[test]
+    fn lists_too_far_apart_are_compared_by_index() {
+        let a: Vec<u64> = (0..5_000).collect();
+        let b: Vec<u64> = (10_000..15_000).collect();
+        assert_eq!(steps(&a, &b).len(), 5_000);
+    }
+
+    proptest! {
+        #[test]
+        fn every_element_appears_once_and_in_order(
+            a in prop::collection::vec(0u64..6, 0..24), b in prop::collection::vec(0u64..6, 0..24),
+        ) {
+            let found = steps(&a, &b);
+            let left: Vec<usize> = found.iter().filter_map(|step| match step {
+                Step::Both(i, _) | Step::Primary(i) => Some(*i), Step::Candidate(_) => None,
+            }).collect();
+            let right: Vec<usize> = found.iter().filter_map(|step| match step {
+                Step::Both(_, j) | Step::Candidate(j) => Some(*j), Step::Primary(_) => None,
+            }).collect();
+            prop_assert_eq!(left, (0..a.len()).collect::<Vec<_>>());
+            prop_assert_eq!(right, (0..b.len()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn anchors_are_a_longest_common_subsequence(
+            a in prop::collection::vec(0u64..4, 0..16), b in prop::collection::vec(0u64..4, 0..16),
+        ) {
+            let found = anchors(&a, &b);
+            for (i, j) in &found {
+                prop_assert_eq!(a[*i], b[*j]);
+            }
+            let mut table = vec![vec![0usize; b.len() + 1]; a.len() + 1];
+            for (i, x) in a.iter().enumerate() {
+                for (j, y) in b.iter().enumerate() {
+                    table[i + 1][j + 1] = if x == y { table[i][j] + 1 } else {
+                        table[i][j + 1].max(table[i + 1][j])
+                    };
+                }
+            }
+            prop_assert_eq!(found.len(), table[a.len()][b.len()]);
+        }
+    }
+}

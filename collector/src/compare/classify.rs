@@ -1,0 +1,305 @@
+//! A first word on why two values differ: what it looks like, never more than the values show.
+//!
+//! Looks at one pair of values only. Each check is a plain test that a person could repeat by hand;
+//! where none holds, nothing is said.
+
+use jiff::Timestamp;
+
+/// What a difference looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LooksLike {
+    /// One is the other, rounded to fewer decimals.
+    Rounding,
+    /// One is the other, with decimals cut off.
+    CutDecimals,
+    /// One is the other in single precision.
+    SinglePrecision,
+    /// One is the other times a power of ten of 100 or more: another unit.
+    Scale,
+    /// Equal but for the sign (negative zero included).
+    Sign,
+    /// Whole numbers that differ by one.
+    OffByOne,
+    /// Times that differ by whole hours (or a zone's half hour) and nothing else.
+    TimeZone,
+    /// Times, of which one has fewer digits of its second.
+    TimePrecision,
+    /// The same instant or number, written differently.
+    Notation,
+    /// Equal but for upper and lower case.
+    LetterCase,
+    /// Equal but for white space.
+    WhiteSpace,
+    /// One is the beginning of the other.
+    Truncated,
+    /// Both are UUIDs.
+    RegeneratedId,
+    /// A number for which the enum has no name.
+    UnknownEnumNumber,
+    /// The entries of a map in another order (without a descriptor a map is a list of messages).
+    MapOrder,
+}
+
+impl LooksLike {
+    /// Stable name, as in the `differences` dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rounding => "rounding",
+            Self::CutDecimals => "cut_decimals",
+            Self::SinglePrecision => "single_precision",
+            Self::Scale => "scale",
+            Self::Sign => "sign",
+            Self::OffByOne => "off_by_one",
+            Self::TimeZone => "time_zone",
+            Self::TimePrecision => "time_precision",
+            Self::Notation => "notation",
+            Self::LetterCase => "letter_case",
+            Self::WhiteSpace => "white_space",
+            Self::Truncated => "truncated",
+            Self::RegeneratedId => "regenerated_id",
+            Self::UnknownEnumNumber => "unknown_enum_number",
+            Self::MapOrder => "map_order",
+        }
+    }
+
+    /// In words, to follow "looks like".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Rounding => "rounding",
+            Self::CutDecimals => "decimals cut off",
+            Self::SinglePrecision => "single precision",
+            Self::Scale => "another unit (a power of ten)",
+            Self::Sign => "another sign",
+            Self::OffByOne => "off by one",
+            Self::TimeZone => "another time zone",
+            Self::TimePrecision => "another time precision",
+            Self::Notation => "the same value written differently",
+            Self::LetterCase => "upper or lower case",
+            Self::WhiteSpace => "white space",
+            Self::Truncated => "truncation",
+            Self::RegeneratedId => "an id made anew",
+            Self::UnknownEnumNumber => "an enum number without a name",
+            Self::MapOrder => "a map written in another order",
+        }
+    }
+}
+
+/// Decimals up to which rounding is looked for.
+const DECIMALS_MAX: i32 = 9;
+
+/// Two floating point numbers that are not equal.
+pub(super) fn floats(a: f64, b: f64) -> Option<LooksLike> {
+    if !a.is_finite() || !b.is_finite() {
+        return None;
+    }
+    if a == -b {
+        return Some(LooksLike::Sign);
+    }
+    let (long, short) = if decimals(a) >= decimals(b) {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    // A single shown as a double has a long tail, such as 0.10000000149011612.
+    if is_single_of(short, long) {
+        return Some(LooksLike::SinglePrecision);
+    }
+    let digits = decimals(short);
+    if digits <= DECIMALS_MAX && decimals(long) > digits {
+        let unit = 10f64.powi(digits);
+        if close((long * unit).round(), short * unit) {
+            return Some(LooksLike::Rounding);
+        }
+        if close((long * unit).trunc(), short * unit) {
+            return Some(LooksLike::CutDecimals);
+        }
+    }
+    is_scaled(a, b).then_some(LooksLike::Scale)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the loss of precision is what is asked about"
+)]
+fn is_single_of(exact: f64, single: f64) -> bool {
+    f64::from(exact as f32) == single
+}
+
+/// Decimals of the shortest text that reads back as `value`.
+fn decimals(value: f64) -> i32 {
+    let text = format!("{value:?}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let fraction = mantissa
+        .split_once('.')
+        .map_or("", |(_, fraction)| fraction);
+    let digits = i32::try_from(fraction.trim_end_matches('0').len()).unwrap_or(i32::MAX);
+    digits.saturating_sub(exponent.parse().unwrap_or(0)).max(0)
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= f64::EPSILON * 8.0 * a.abs().max(b.abs()).max(1.0)
+}
+
+fn is_scaled(a: f64, b: f64) -> bool {
+    a != 0.0
+        && b != 0.0
+        && [2, 3, 6, 9].iter().any(|power| {
+            let factor = 10f64.powi(*power);
+            close(a * factor, b) || close(b * factor, a)
+        })
+}
+
+/// Two whole numbers that are not equal.
+pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
+    if a == -b {
+        return Some(LooksLike::Sign);
+    }
+    if a.abs_diff(b) == 1 {
+        return Some(LooksLike::OffByOne);
+    }
+    // Seconds, milliseconds, microseconds or nanoseconds since the epoch, after 2001.
+    let is_epoch = |unit: i128| {
+        let range = 1_000_000_000 * unit..10_000_000_000 * unit;
+        range.contains(&a) && range.contains(&b)
+    };
+    let units = [1, 1_000, 1_000_000, 1_000_000_000];
+    if units
+        .iter()
+        .any(|unit| is_epoch(*unit) && is_zone_shift((b - a) * 1_000_000_000 / unit))
+    {
+        return Some(LooksLike::TimeZone);
+    }
+    let scaled = [100, 1_000, 1_000_000, 1_000_000_000]
+        .iter()
+        .any(|factor| a != 0 && b != 0 && (a * factor == b || b * factor == a));
+    scaled.then_some(LooksLike::Scale)
+}
+
+/// Two instants in nanoseconds that are not equal.
+pub(super) fn instants(a_ns: i128, b_ns: i128) -> Option<LooksLike> {
+    if is_zone_shift(b_ns - a_ns) {
+        return Some(LooksLike::TimeZone);
+    }
+    let is_cut = |exact: i128, coarse: i128| {
+        [1_000, 1_000_000, 1_000_000_000]
+            .iter()
+            .any(|unit| coarse % unit == 0 && exact % unit != 0 && (exact - coarse).abs() < *unit)
+    };
+    (is_cut(a_ns, b_ns) || is_cut(b_ns, a_ns)).then_some(LooksLike::TimePrecision)
+}
+
+/// Offsets of time zones: whole half hours, up to 14 hours.
+fn is_zone_shift(difference_ns: i128) -> bool {
+    const HALF_HOUR_NS: i128 = 1_800_000_000_000;
+    difference_ns != 0
+        && difference_ns % HALF_HOUR_NS == 0
+        && difference_ns.abs() <= 28 * HALF_HOUR_NS
+}
+
+/// Two texts that are not equal.
+pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    if bare(a) == bare(b) {
+        return Some(LooksLike::WhiteSpace);
+    }
+    if a.to_lowercase() == b.to_lowercase() {
+        return Some(LooksLike::LetterCase);
+    }
+    if let (Ok(a), Ok(b)) = (a.parse::<Timestamp>(), b.parse::<Timestamp>()) {
+        let (a, b) = (a.as_nanosecond(), b.as_nanosecond());
+        return if a == b {
+            Some(LooksLike::Notation)
+        } else {
+            instants(a, b)
+        };
+    }
+    if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
+        return if a == b {
+            Some(LooksLike::Notation)
+        } else {
+            floats(a, b)
+        };
+    }
+    if is_uuid(a) && is_uuid(b) {
+        return Some(LooksLike::RegeneratedId);
+    }
+    let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
+    let start = short.trim_end_matches("...").trim_end_matches('…');
+    (!start.is_empty() && long.starts_with(start)).then_some(LooksLike::Truncated)
+}
+
+/// Two byte strings that are not equal.
+pub(super) fn bytes(a: &[u8], b: &[u8]) -> Option<LooksLike> {
+    let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
+    (!short.is_empty() && long.starts_with(short)).then_some(LooksLike::Truncated)
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_explained() {
+        assert_eq!(floats(12.345_678, 12.35), Some(LooksLike::Rounding));
+        assert_eq!(floats(12.35, 12.345_678), Some(LooksLike::Rounding));
+        assert_eq!(floats(12.349, 12.34), Some(LooksLike::CutDecimals));
+        assert_eq!(
+            floats(0.1, f64::from(0.1f32)),
+            Some(LooksLike::SinglePrecision)
+        );
+        assert_eq!(floats(12.5, 1250.0), Some(LooksLike::Scale));
+        assert_eq!(floats(0.0, -0.0), Some(LooksLike::Sign));
+        assert_eq!(floats(1.25, 7.5), None);
+        assert_eq!(floats(f64::NAN, 1.0), None);
+        assert_eq!(integers(41, 42), Some(LooksLike::OffByOne));
+        assert_eq!(integers(5, 5_000), Some(LooksLike::Scale));
+        assert_eq!(
+            integers(1_700_000_000, 1_700_007_200),
+            Some(LooksLike::TimeZone)
+        );
+        assert_eq!(integers(7, 12), None);
+        assert_eq!(integers(i128::from(u64::MAX), i128::from(i64::MIN)), None);
+    }
+
+    #[test]
+    fn texts_are_explained() {
+        assert_eq!(texts("Berlin", "BERLIN"), Some(LooksLike::LetterCase));
+        assert_eq!(texts("a b", " a  b"), Some(LooksLike::WhiteSpace));
+        assert_eq!(
+            texts("a long description", "a long d"),
+            Some(LooksLike::Truncated)
+        );
+        assert_eq!(
+            texts("a long description", "a long d..."),
+            Some(LooksLike::Truncated)
+        );
+        assert_eq!(
+            texts("2026-08-01T10:00:00Z", "2026-08-01T12:00:00Z"),
+            Some(LooksLike::TimeZone)
+        );
+        assert_eq!(
+            texts("2026-08-01T10:00:00Z", "2026-08-01T12:00:00+02:00"),
+            Some(LooksLike::Notation)
+        );
+        assert_eq!(texts("1.50", "1.5"), Some(LooksLike::Notation));
+        assert_eq!(texts("red", "blue"), None);
+    }
+
+    #[test]
+    fn times_are_explained() {
+        assert_eq!(instants(0, 5_400_000_000_000), Some(LooksLike::TimeZone));
+        assert_eq!(
+            instants(1_234_567_891, 1_234_000_000),
+            Some(LooksLike::TimePrecision)
+        );
+        assert_eq!(instants(1, 61_000_000_001), None);
+    }
+}

@@ -1,0 +1,253 @@
+//! The messages of one direction: decompressed, lined up, compared one by one.
+//!
+//! Bodies of equal length and digest are equal without a look. A body that was cut is compared as
+//! far as it was captured; beyond that only the number of messages speaks, and the length where the
+//! captured bytes are equal. A digest that differs proves nothing: a map in another order is equal.
+
+use bytes::Bytes;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::align::{self, Step};
+use super::difference::Kind;
+use super::limits::MESSAGE_BYTES_MAX;
+use super::sink::Sink;
+use super::{Incomparable, proto, render, wire};
+use crate::call::{Call, Direction, Message};
+use crate::decode::grpc::decompress;
+
+/// One direction of both calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sides<'a> {
+    primary: &'a Direction,
+    candidate: &'a Direction,
+    /// Does a message that one side lacks count? Not where a side ended with another status.
+    whole: bool,
+}
+
+impl<'a> Sides<'a> {
+    pub(super) fn requests(primary: &'a Call, candidate: &'a Call) -> Self {
+        Self {
+            primary: &primary.request,
+            candidate: &candidate.request,
+            whole: true,
+        }
+    }
+
+    /// `same_status`: did both calls end alike?
+    pub(super) fn responses(primary: &'a Call, candidate: &'a Call, same_status: bool) -> Self {
+        Self {
+            primary: &primary.response,
+            candidate: &candidate.response,
+            whole: same_status,
+        }
+    }
+
+    fn are_equal(&self) -> bool {
+        self.primary.body_digest.is_some()
+            && self.primary.body_digest == self.candidate.body_digest
+            && self.primary.body_bytes == self.candidate.body_bytes
+            && self.primary.encoding == self.candidate.encoding
+    }
+
+    fn are_cut(&self) -> bool {
+        self.primary.truncated || self.candidate.truncated
+    }
+}
+
+/// One message ready to compare.
+struct Plain {
+    bytes: Bytes,
+    /// Could it not be decompressed?
+    is_opaque: bool,
+}
+
+/// Compares the messages of one direction; says why, if it cannot.
+pub(super) fn compare(
+    sides: Sides<'_>,
+    descriptor: Option<MessageDescriptor>,
+    sink: &mut Sink,
+) -> Option<Incomparable> {
+    if sides.are_equal() {
+        return None;
+    }
+    let primary = plain_messages(sides.primary);
+    let candidate = plain_messages(sides.candidate);
+    let mut walk = Walk {
+        descriptor,
+        is_undecodable: false,
+    };
+    if sides.are_cut() {
+        let before = sink.count();
+        for (index, (a, b)) in primary.iter().zip(&candidate).enumerate() {
+            walk.pair(index, a, b, sink);
+        }
+        if sink.count() == before && !walk.is_undecodable && sides.whole {
+            return beyond_capture(&sides, sink);
+        }
+    } else {
+        walk.streams(&primary, &candidate, sides.whole, sink);
+    }
+    walk.is_undecodable.then_some(Incomparable::Undecodable)
+}
+
+struct Walk {
+    descriptor: Option<MessageDescriptor>,
+    is_undecodable: bool,
+}
+
+impl Walk {
+    fn streams(&mut self, a: &[Plain], b: &[Plain], whole: bool, sink: &mut Sink) {
+        let digests = |list: &[Plain]| -> Vec<u64> {
+            list.iter().map(|message| xxh3_64(&message.bytes)).collect()
+        };
+        let steps = if a.len() == b.len() {
+            (0..a.len()).map(|index| Step::Both(index, index)).collect()
+        } else {
+            let mut distance = |i: usize, j: usize| {
+                let (x, y) = (a.get(i)?, b.get(j)?);
+                sink.probe(|trial| self.bytes(&x.bytes, &y.bytes, trial))
+            };
+            align::align(&digests(a), &digests(b), &mut distance)
+        };
+        for step in steps {
+            match step {
+                Step::Both(i, j) => {
+                    if let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+                        self.pair(i, x, y, sink);
+                    }
+                }
+                Step::Primary(i) if whole => {
+                    sink.message(Some(i));
+                    let text = a.get(i).map(|message| self.text(&message.bytes));
+                    sink.report(Kind::MessageMissing, text, None, None);
+                }
+                Step::Candidate(j) if whole => {
+                    sink.message(Some(j));
+                    let text = b.get(j).map(|message| self.text(&message.bytes));
+                    sink.report(Kind::MessageExtra, None, text, None);
+                }
+                Step::Primary(_) | Step::Candidate(_) => {}
+            }
+        }
+        sink.message(None);
+    }
+
+    fn pair(&mut self, index: usize, a: &Plain, b: &Plain, sink: &mut Sink) {
+        if a.bytes == b.bytes && a.is_opaque == b.is_opaque {
+            return;
+        }
+        if a.is_opaque || b.is_opaque {
+            self.is_undecodable = true;
+            return;
+        }
+        sink.message(Some(index));
+        let before = sink.count();
+        self.bytes(&a.bytes, &b.bytes, sink);
+        if sink.take_exhausted() && sink.count() == before {
+            let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
+            sink.report(Kind::TooLarge, size(a), size(b), None);
+        }
+        sink.message(None);
+    }
+
+    fn bytes(&self, a: &Bytes, b: &Bytes, sink: &mut Sink) {
+        match &self.descriptor {
+            _ if a == b => {}
+            Some(descriptor) => proto::compare(descriptor, a, b, sink),
+            None => wire::compare(a, b, sink),
+        }
+    }
+
+    fn text(&self, bytes: &Bytes) -> String {
+        let decoded = self
+            .descriptor
+            .clone()
+            .and_then(|descriptor| DynamicMessage::decode(descriptor, bytes.clone()).ok());
+        decoded.map_or_else(|| render::bytes(bytes), |message| render::message(&message))
+    }
+}
+
+/// The messages captured whole, decompressed.
+fn plain_messages(direction: &Direction) -> Vec<Plain> {
+    let whole = |message: &&Message| {
+        usize::try_from(message.declared_bytes).is_ok_and(|size| size == message.bytes.len())
+    };
+    let plain = |message: &Message| {
+        if !message.compressed {
+            return Plain {
+                bytes: message.bytes.clone(),
+                is_opaque: false,
+            };
+        }
+        match decompress(&direction.encoding, &message.bytes, MESSAGE_BYTES_MAX) {
+            Ok(bytes) => Plain {
+                bytes,
+                is_opaque: false,
+            },
+            Err(_) => Plain {
+                bytes: message.bytes.clone(),
+                is_opaque: true,
+            },
+        }
+    };
+    direction
+        .messages
+        .iter()
+        .take_while(whole)
+        .map(plain)
+        .collect()
+}
+
+/// Nothing differs in what was captured whole: what do counts, lengths and digests say of the rest?
+fn beyond_capture(sides: &Sides<'_>, sink: &mut Sink) -> Option<Incomparable> {
+    let (a, b) = (sides.primary, sides.candidate);
+    if let (Some(x), Some(y)) = (a.messages_count, b.messages_count)
+        && x != y
+    {
+        let kind = if x > y {
+            Kind::MessageMissing
+        } else {
+            Kind::MessageExtra
+        };
+        let count = |count: u64| Some(format!("{count} messages in all"));
+        sink.report(kind, count(x), count(y), None);
+        return None;
+    }
+    let is_compressed = |direction: &Direction| {
+        direction.messages.iter().any(|message| message.compressed)
+            || !direction.encoding.is_empty()
+    };
+    // Two compressors may write the same message differently, and so may two protobuf libraries:
+    // only where both wrote the same bytes so far does another length mean another content.
+    if a.body_bytes == b.body_bytes
+        || is_compressed(a)
+        || is_compressed(b)
+        || !starts_alike(&a.messages, &b.messages)
+    {
+        return Some(Incomparable::Truncated);
+    }
+    let text = |direction: &Direction| {
+        let digest = direction
+            .body_digest
+            .map_or_else(String::new, |digest| format!(", XXH3 {digest:016x}"));
+        let kept: usize = direction
+            .messages
+            .iter()
+            .map(|message| message.bytes.len())
+            .sum();
+        Some(format!(
+            "{} bytes{digest}, {kept} captured",
+            direction.body_bytes
+        ))
+    };
+    sink.report(Kind::BeyondCapture, text(a), text(b), None);
+    None
+}
+
+/// Is there something that both sides captured, and is it equal byte by byte?
+fn starts_alike(a: &[Message], b: &[Message]) -> bool {
+    let mut pairs = a.iter().zip(b).map(|(x, y)| (&x.bytes, &y.bytes));
+    let are_captured = pairs.clone().any(|(x, y)| !x.is_empty() && !y.is_empty());
+    are_captured && pairs.all(|(x, y)| x.iter().zip(y).all(|(x, y)| x == y))
+}

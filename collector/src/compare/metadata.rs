@@ -1,0 +1,244 @@
+//! Request metadata, response metadata and trailers, by name.
+//!
+//! The order of names does not count, the order of one name's values does; `a: 1` twice and
+//! `a: 1, 1` are equal, as HTTP says. Values are compared as they are meant: `-bin` decoded,
+//! `content-type` without parameters and with `+proto` as the default, `:authority` without the
+//! `-shadow` that Envoy appends, `x-request-id` without the digit that Envoy rewrites. A secret
+//! that was hashed is equal if the hashes are; of one that was dropped only the number of values is
+//! compared, and the verdict says so.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::difference::{Kind, Place};
+use super::hop_headers::{self, Side};
+use super::settings::Settings;
+use super::sink::Sink;
+use super::{classify, render};
+use crate::call::{Call, CorrelationKey, Header};
+use crate::decode::grpc::decode_binary;
+
+/// Compared as status, see [`super::status`].
+const STATUS_NAMES: [&[u8]; 4] = [
+    b"grpc-status",
+    b"grpc-message",
+    b"grpc-status-details-bin",
+    b":status",
+];
+
+/// What comparing metadata left open.
+#[derive(Debug, Default)]
+pub(super) struct Unjudged {
+    /// Patterns of hop headers that hid a difference.
+    pub(super) hop_headers: Vec<&'static str>,
+    /// Names whose values were dropped as secrets: only their number was compared.
+    pub(super) secrets: u64,
+}
+
+/// Compares all metadata of a pair; returns what it did not judge.
+/// The response's metadata is left out if the calls ended with different codes.
+pub(super) fn compare(
+    primary: &Call,
+    candidate: &Call,
+    same_status: bool,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> Unjudged {
+    let mut walk = Walk {
+        settings,
+        side: Side::Request,
+        unjudged: Unjudged::default(),
+    };
+    sink.place(Place::RequestMetadata);
+    walk.blocks(
+        &[&primary.request_metadata],
+        &[&candidate.request_metadata],
+        sink,
+    );
+    walk.side = Side::Response;
+    if same_status && !primary.trailers_only && !candidate.trailers_only {
+        sink.place(Place::ResponseMetadata);
+        walk.blocks(
+            &[&primary.response_metadata],
+            &[&candidate.response_metadata],
+            sink,
+        );
+        sink.place(Place::Trailers);
+        walk.blocks(&[&primary.trailers], &[&candidate.trailers], sink);
+    } else if same_status {
+        // Trailers-Only has one block: both blocks of the other side are compared with it.
+        sink.place(Place::Trailers);
+        walk.blocks(&answer_blocks(primary), &answer_blocks(candidate), sink);
+    }
+    walk.unjudged
+}
+
+fn answer_blocks(call: &Call) -> Vec<&[Header]> {
+    if call.trailers_only && !call.trailers.is_empty() {
+        vec![&call.trailers]
+    } else {
+        vec![&call.response_metadata, &call.trailers]
+    }
+}
+
+struct Walk<'a> {
+    settings: &'a Settings,
+    side: Side,
+    unjudged: Unjudged,
+}
+
+type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
+
+impl Walk<'_> {
+    fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
+        let mut names = ByName::new();
+        for header in primary.iter().copied().flatten() {
+            names.entry(&header.name).or_default().0.push(header);
+        }
+        for header in candidate.iter().copied().flatten() {
+            names.entry(&header.name).or_default().1.push(header);
+        }
+        for (name, (a, b)) in names {
+            if STATUS_NAMES.contains(&name) {
+                continue;
+            }
+            let is_secret = are_dropped(&a, &b);
+            self.unjudged.secrets += u64::from(is_secret);
+            let equal = if is_secret {
+                // HTTP/2 may split a cookie wherever it likes.
+                a.len() == b.len() || name == b"cookie"
+            } else {
+                are_equal(name, &a, &b)
+            };
+            if !equal {
+                self.report(name, &a, &b, sink);
+            }
+        }
+    }
+
+    fn report(&mut self, name: &[u8], a: &[&Header], b: &[&Header], sink: &mut Sink) {
+        if self.settings.default_ignores
+            && let Some(pattern) = hop_headers::pattern_of(name, self.side)
+        {
+            if !self.unjudged.hop_headers.contains(&pattern) {
+                self.unjudged.hop_headers.push(pattern);
+            }
+            return;
+        }
+        let rules = &self.settings.ignore_metadata;
+        let rule = rules.iter().find(|rule| hop_headers::matches(rule, name));
+        let is_half_redacted = !a.is_empty() && !b.is_empty() && is_redacted(a) != is_redacted(b);
+        let ignored_by = match rule {
+            Some(rule) => Some(format!("ignore_metadata {rule}")),
+            None => is_half_redacted.then(|| "redacted on one side".to_owned()),
+        };
+        let text = |headers: &[&Header]| (!headers.is_empty()).then(|| text_of(name, headers));
+        let (kind, looks_like) = match (a, b) {
+            (_, []) => (Kind::Missing, None),
+            ([], _) => (Kind::Extra, None),
+            ([a], [b]) => (Kind::Value, looks_like(a, b)),
+            _ => (Kind::Value, None),
+        };
+        let mark = sink.enter_field(String::from_utf8_lossy(name));
+        sink.report_ruled(kind, text(a), text(b), looks_like, ignored_by);
+        sink.leave(mark);
+    }
+}
+
+fn looks_like(a: &Header, b: &Header) -> Option<classify::LooksLike> {
+    let text = |header: &Header| std::str::from_utf8(&header.value).ok().map(str::to_owned);
+    classify::texts(&text(a)?, &text(b)?)
+}
+
+fn text_of(name: &[u8], headers: &[&Header]) -> String {
+    if headers.iter().all(|header| is_dropped(header)) {
+        return format!("{} redacted", headers.len());
+    }
+    let joined = values(name, headers).unwrap_or_default();
+    let shown: Vec<String> = joined.iter().map(|value| render::bytes(value)).collect();
+    render::plain(&shown.join(", "))
+}
+
+fn is_redacted(headers: &[&Header]) -> bool {
+    headers.iter().any(|header| header.redacted)
+}
+
+/// Was the value of `header` taken out, with no hash in its place?
+fn is_dropped(header: &Header) -> bool {
+    header.redacted && header.value.is_empty()
+}
+
+/// Do both sides have a secret, of which one side or both has no hash?
+fn are_dropped(a: &[&Header], b: &[&Header]) -> bool {
+    let any_dropped = |headers: &[&Header]| headers.iter().any(|header| is_dropped(header));
+    is_redacted(a) && is_redacted(b) && (any_dropped(a) || any_dropped(b))
+}
+
+fn are_equal(name: &[u8], a: &[&Header], b: &[&Header]) -> bool {
+    if a.is_empty() || b.is_empty() {
+        return false;
+    }
+    let raw = |headers: &[&Header]| headers.iter().map(|header| header.value.clone()).collect();
+    let (x, y): (Vec<Bytes>, Vec<Bytes>) = (raw(a), raw(b));
+    x == y || values(name, a).unwrap_or(x) == values(name, b).unwrap_or(y)
+}
+
+/// The values of one name as they are meant; `None` if they are not what the name promises.
+fn values(name: &[u8], headers: &[&Header]) -> Option<Vec<Bytes>> {
+    let split = headers.iter().flat_map(|header| split_list(&header.value));
+    if name.ends_with(b"-bin") && !is_redacted(headers) {
+        return split.map(|value| decode_binary(&value)).collect();
+    }
+    match name {
+        b":authority" => Some(split.map(without_shadow).collect()),
+        b"content-type" => Some(split.map(|value| media_type(&value)).collect()),
+        b"x-request-id" => Some(split.map(request_id).collect()),
+        _ => Some(split.collect()),
+    }
+}
+
+fn split_list(value: &Bytes) -> Vec<Bytes> {
+    value
+        .split(|byte| *byte == b',')
+        .map(|part| value.slice_ref(part.trim_ascii()))
+        .collect()
+}
+
+/// `host-shadow:port` is what Envoy makes of `host:port` for a mirror.
+fn without_shadow(authority: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&authority);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        _ => (&*text, None),
+    };
+    let Some(host) = host.strip_suffix("-shadow") else {
+        return authority;
+    };
+    Bytes::from(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+fn media_type(value: &[u8]) -> Bytes {
+    let bare = value
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let bare = bare.to_ascii_lowercase();
+    if bare == b"application/grpc+proto" {
+        Bytes::from_static(b"application/grpc")
+    } else {
+        bare.into()
+    }
+}
+
+fn request_id(value: Bytes) -> Bytes {
+    let call = Call {
+        request_id: value.clone(),
+        ..Call::default()
+    };
+    match CorrelationKey::of(&call) {
+        CorrelationKey::RequestId(normalized) => normalized,
+        _ => value,
+    }
+}

@@ -1,0 +1,244 @@
+//! The fields of two messages of one type: presence, oneofs, scalars, `Any`.
+
+use bytes::Bytes;
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind as FieldKind, OneofDescriptor, ReflectMessage as _, Value,
+};
+
+use super::{lists, messages};
+use crate::compare::classify::{self, LooksLike};
+use crate::compare::difference::Kind;
+use crate::compare::render;
+use crate::compare::sink::Sink;
+
+/// Compares the fields that the descriptor knows, extensions included.
+pub(super) fn compare(
+    primary: &DynamicMessage,
+    candidate: &DynamicMessage,
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let descriptor = primary.descriptor();
+    let mut settled = Vec::new();
+    for oneof in descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        settled.extend(other_arm(&oneof, primary, candidate, sink));
+    }
+    for field in descriptor.fields() {
+        if !settled.contains(&field.number()) {
+            let mark = sink.enter_field(field.name());
+            compare_field(&field, primary, candidate, depth, sink);
+            sink.leave(mark);
+        }
+    }
+    for extension in descriptor.extensions() {
+        let (a, b) = (
+            primary.has_extension(&extension),
+            candidate.has_extension(&extension),
+        );
+        if a || b {
+            let mark = sink.enter_field(format_args!("({})", extension.full_name()));
+            let (x, y) = (
+                primary.get_extension(&extension),
+                candidate.get_extension(&extension),
+            );
+            one_or_both(
+                &extension.kind(),
+                (a, &x),
+                (b, &y),
+                extension.supports_presence(),
+                depth,
+                sink,
+            );
+            sink.leave(mark);
+        }
+    }
+}
+
+fn compare_field(
+    field: &FieldDescriptor,
+    primary: &DynamicMessage,
+    candidate: &DynamicMessage,
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let (x, y) = (primary.get_field(field), candidate.get_field(field));
+    let (mut a, mut b) = (primary.has_field(field), candidate.has_field(field));
+    let may_be_empty = matches!(
+        &*x,
+        Value::String(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_)
+    );
+    if !field.supports_presence() && !may_be_empty {
+        (a, b) = (true, true);
+    }
+    one_or_both(
+        &field.kind(),
+        (a, &x),
+        (b, &y),
+        field.supports_presence(),
+        depth,
+        sink,
+    );
+}
+
+/// A field that both sides, one or none has.
+fn one_or_both(
+    kind: &FieldKind,
+    (has_primary, primary): (bool, &Value),
+    (has_candidate, candidate): (bool, &Value),
+    presence: bool,
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let text = |value: &Value| Some(render::value(value, kind));
+    let (value, only) = match (has_primary, has_candidate) {
+        (true, true) => return values(kind, primary, candidate, depth, sink),
+        (true, false) => (primary, Kind::Missing),
+        (false, true) => (candidate, Kind::Extra),
+        (false, false) => return,
+    };
+    // An absent field reads as its default, which `get_field` returned for the other side.
+    let other = if has_primary { candidate } else { primary };
+    let kind = if presence && is_default(value, other) {
+        Kind::DefaultVsAbsent
+    } else {
+        only
+    };
+    let (a, b) = (
+        has_primary.then(|| text(value)),
+        has_candidate.then(|| text(value)),
+    );
+    sink.report(kind, a.flatten(), b.flatten(), None);
+}
+
+fn is_default(value: &Value, default: &Value) -> bool {
+    match value {
+        Value::Message(message) => {
+            message.fields().next().is_none() && message.unknown_fields().next().is_none()
+        }
+        value => value == default,
+    }
+}
+
+/// If both sides set another field of `oneof`: reports it, returns the two field numbers.
+fn other_arm(
+    oneof: &OneofDescriptor,
+    primary: &DynamicMessage,
+    candidate: &DynamicMessage,
+    sink: &mut Sink,
+) -> Vec<u32> {
+    let arm = |message: &DynamicMessage| oneof.fields().find(|field| message.has_field(field));
+    let (Some(a), Some(b)) = (arm(primary), arm(candidate)) else {
+        return Vec::new();
+    };
+    if a.number() == b.number() {
+        return Vec::new();
+    }
+    let text = |message: &DynamicMessage, field: &FieldDescriptor| {
+        let value = render::value(&message.get_field(field), &field.kind());
+        Some(format!("{}: {value}", field.name()))
+    };
+    let mark = sink.enter_field(oneof.name());
+    sink.report(Kind::OneofArm, text(primary, &a), text(candidate, &b), None);
+    sink.leave(mark);
+    vec![a.number(), b.number()]
+}
+
+/// Compares two values of a field of `kind`.
+pub(super) fn values(kind: &FieldKind, a: &Value, b: &Value, depth: u32, sink: &mut Sink) {
+    match (a, b) {
+        (Value::Message(a), Value::Message(b)) => messages(a, b, depth + 1, sink),
+        (Value::List(a), Value::List(b)) => lists::lists(kind, a, b, depth, sink),
+        (Value::Map(a), Value::Map(b)) => {
+            if let Some(kind) = super::map_value_kind(kind) {
+                lists::maps(&kind, a, b, depth, sink);
+            }
+        }
+        (a, b) => {
+            if let Some(looks_like) = scalars(kind, a, b) {
+                let text = |value| Some(render::value(value, kind));
+                sink.report(Kind::Value, text(a), text(b), looks_like);
+            }
+        }
+    }
+}
+
+/// `None` if equal, else what the difference looks like.
+fn scalars(kind: &FieldKind, a: &Value, b: &Value) -> Option<Option<LooksLike>> {
+    let unequal =
+        |equal: bool, looks_like: &dyn Fn() -> Option<LooksLike>| (!equal).then(looks_like);
+    match (a, b) {
+        (Value::F64(a), Value::F64(b)) => {
+            let equal = a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            unequal(equal, &|| classify::floats(*a, *b))
+        }
+        (Value::F32(a), Value::F32(b)) => {
+            let equal = a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            unequal(equal, &|| classify::floats(shortest(*a), shortest(*b)))
+        }
+        (Value::String(a), Value::String(b)) => unequal(a == b, &|| classify::texts(a, b)),
+        (Value::Bytes(a), Value::Bytes(b)) => unequal(a == b, &|| classify::bytes(a, b)),
+        (Value::EnumNumber(a), Value::EnumNumber(b)) => unequal(a == b, &|| {
+            let FieldKind::Enum(descriptor) = kind else {
+                return None;
+            };
+            let known = |number: &i32| descriptor.get_value(*number).is_some();
+            (!known(a) || !known(b)).then_some(LooksLike::UnknownEnumNumber)
+        }),
+        (a, b) => unequal(a == b, &|| classify::integers(integer(a)?, integer(b)?)),
+    }
+}
+
+/// The double whose shortest text is that of `value`.
+fn shortest(value: f32) -> f64 {
+    format!("{value:?}")
+        .parse()
+        .unwrap_or_else(|_| f64::from(value))
+}
+
+fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::I32(value) => Some(i128::from(*value)),
+        Value::I64(value) => Some(i128::from(*value)),
+        Value::U32(value) => Some(i128::from(*value)),
+        Value::U64(value) => Some(i128::from(*value)),
+        _ => None,
+    }
+}
+
+/// Compares two `google.protobuf.Any` by what is inside; `false` if the messages are none, or the
+/// type is not known: then `type_url` and `value` are fields like others.
+pub(super) fn any(
+    primary: &DynamicMessage,
+    candidate: &DynamicMessage,
+    depth: u32,
+    sink: &mut Sink,
+) -> bool {
+    if primary.descriptor().full_name() != "google.protobuf.Any" {
+        return false;
+    }
+    let (Some(a), Some(b)) = (unpack(primary), unpack(candidate)) else {
+        return false;
+    };
+    if a.descriptor().full_name() != b.descriptor().full_name() {
+        let text = |message: &DynamicMessage| {
+            let name = message.descriptor().full_name().to_owned();
+            Some(format!("{name} {}", render::message(message)))
+        };
+        sink.report(Kind::Type, text(&a), text(&b), None);
+        return true;
+    }
+    let mark = sink.enter_element(a.descriptor().full_name());
+    messages(&a, &b, depth + 1, sink);
+    sink.leave(mark);
+    true
+}
+
+/// The message inside, if the pool knows its type. The prefix of the URL does not count, and is
+/// never fetched.
+fn unpack(any: &DynamicMessage) -> Option<DynamicMessage> {
+    let url = any.get_field_by_number(1)?;
+    let name = url.as_str()?.rsplit('/').next()?;
+    let descriptor = any.descriptor().parent_pool().get_message_by_name(name)?;
+    let value: Bytes = any.get_field_by_number(2)?.as_bytes()?.clone();
+    DynamicMessage::decode(descriptor, value).ok()
+}

@@ -1,0 +1,105 @@
+//! Repeated fields and maps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use prost_reflect::{Kind as FieldKind, MapKey, Value};
+
+use super::{fields, fingerprint};
+use crate::compare::align::{self, Step};
+use crate::compare::difference::Kind;
+use crate::compare::render;
+use crate::compare::sink::Sink;
+
+/// Compares two lists of elements of `kind`.
+pub(super) fn lists(
+    kind: &FieldKind,
+    primary: &[Value],
+    candidate: &[Value],
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let numbers = |list: &[Value], sink: &mut Sink| -> Vec<u64> {
+        list.iter()
+            .map(|element| fingerprint::of(element, sink))
+            .collect()
+    };
+    let (a, b) = (numbers(primary, sink), numbers(candidate, sink));
+    if a == b {
+        return;
+    }
+    let steps = {
+        let mut distance = |i: usize, j: usize| {
+            let (x, y) = (primary.get(i)?, candidate.get(j)?);
+            sink.probe(|trial| fields::values(kind, x, y, depth, trial))
+        };
+        align::align_with_moves(&a, &b, &mut distance)
+    };
+    if steps.is_reordered {
+        let text = |list: &[Value]| Some(render::value(&Value::List(list.to_vec()), kind));
+        sink.report(Kind::ListOrder, text(primary), text(candidate), None);
+    }
+    for step in steps.steps {
+        if sink.is_full() || !sink.spend(1) {
+            return;
+        }
+        let (i, j) = match step {
+            Step::Both(i, j) if a.get(i) == b.get(j) => continue,
+            Step::Both(i, j) => (Some(i), Some(j)),
+            Step::Primary(i) => (Some(i), None),
+            Step::Candidate(j) => (None, Some(j)),
+        };
+        let mark = sink.enter_element(i.or(j).unwrap_or(0));
+        let element =
+            |list: &'_ [Value], index: Option<usize>| index.and_then(|i| list.get(i).cloned());
+        entry(
+            kind,
+            element(primary, i).as_ref(),
+            element(candidate, j).as_ref(),
+            depth,
+            sink,
+        );
+        sink.leave(mark);
+    }
+}
+
+/// Compares two maps with values of `kind`.
+pub(super) fn maps(
+    kind: &FieldKind,
+    primary: &HashMap<MapKey, Value>,
+    candidate: &HashMap<MapKey, Value>,
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let mut keys: BTreeMap<&MapKey, (Option<&Value>, Option<&Value>)> = BTreeMap::new();
+    for (key, value) in primary {
+        keys.entry(key).or_default().0 = Some(value);
+    }
+    for (key, value) in candidate {
+        keys.entry(key).or_default().1 = Some(value);
+    }
+    for (key, (a, b)) in keys {
+        if sink.is_full() || !sink.spend(1) {
+            return;
+        }
+        let mark = sink.enter_element(render::map_key(key));
+        entry(kind, a, b, depth, sink);
+        sink.leave(mark);
+    }
+}
+
+/// An element or entry that one or both sides have.
+fn entry(
+    kind: &FieldKind,
+    primary: Option<&Value>,
+    candidate: Option<&Value>,
+    depth: u32,
+    sink: &mut Sink,
+) {
+    let text = |value: &Value| Some(render::value(value, kind));
+    match (primary, candidate) {
+        (Some(a), Some(b)) => fields::values(kind, a, b, depth, sink),
+        (Some(a), None) => sink.report(Kind::Missing, text(a), None, None),
+        (None, Some(b)) => sink.report(Kind::Extra, None, text(b), None),
+        (None, None) => {}
+    }
+}

@@ -1,0 +1,156 @@
+//! Values as text for people: one line, bounded. Escaping for a terminal is the report's task.
+
+use std::fmt::Write as _;
+
+use prost_reflect::{DynamicMessage, EnumDescriptor, Kind as FieldKind, MapKey, Value};
+
+use super::limits::VALUE_CHARS_MAX;
+
+/// Levels of nested messages shown.
+const DEPTH_MAX: u32 = 8;
+
+/// A text in quotes.
+pub(super) fn text(value: &str) -> String {
+    let mut out = String::from("\"");
+    cut(&mut out, value);
+    out.push('"');
+    bound(out)
+}
+
+/// A text without quotes.
+pub(super) fn plain(value: &str) -> String {
+    let mut out = String::new();
+    cut(&mut out, value);
+    bound(out)
+}
+
+/// Bytes: as text if they are printable, else in hexadecimal.
+pub(super) fn bytes(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(valid) if !valid.is_empty() && !valid.chars().any(char::is_control) => text(valid),
+        _ => {
+            let mut out = String::from("0x");
+            for byte in value.iter().take(VALUE_CHARS_MAX / 2) {
+                let _infallible = write!(out, "{byte:02x}");
+            }
+            let _infallible = write!(out, " ({} bytes)", value.len());
+            bound(out)
+        }
+    }
+}
+
+/// An enum number with its name.
+pub(super) fn enum_number(descriptor: &EnumDescriptor, number: i32) -> String {
+    match descriptor.get_value(number) {
+        Some(known) => format!("{} ({number})", known.name()),
+        None => format!("{number} (no name)"),
+    }
+}
+
+/// Any value of a field of `kind`.
+pub(super) fn value(value: &Value, kind: &FieldKind) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value, kind, 0);
+    bound(out)
+}
+
+/// A message's fields in braces.
+pub(super) fn message(message: &DynamicMessage) -> String {
+    let mut out = String::new();
+    write_message(&mut out, message, 0);
+    bound(out)
+}
+
+/// A map key as it appears in a path.
+pub(super) fn map_key(key: &MapKey) -> String {
+    match key {
+        MapKey::Bool(key) => key.to_string(),
+        MapKey::I32(key) => key.to_string(),
+        MapKey::I64(key) => key.to_string(),
+        MapKey::U32(key) => key.to_string(),
+        MapKey::U64(key) => key.to_string(),
+        MapKey::String(key) => text(key),
+    }
+}
+
+fn write_value(out: &mut String, value: &Value, kind: &FieldKind, depth: u32) {
+    if out.len() > VALUE_CHARS_MAX * 4 {
+        return;
+    }
+    match (value, kind) {
+        (Value::Bool(v), _) => push(out, v),
+        (Value::I32(v), _) => push(out, v),
+        (Value::I64(v), _) => push(out, v),
+        (Value::U32(v), _) => push(out, v),
+        (Value::U64(v), _) => push(out, v),
+        (Value::F32(v), _) => push(out, format_args!("{v:?}")),
+        (Value::F64(v), _) => push(out, format_args!("{v:?}")),
+        (Value::String(v), _) => push(out, text(v)),
+        (Value::Bytes(v), _) => push(out, bytes(v)),
+        (Value::EnumNumber(v), FieldKind::Enum(descriptor)) => {
+            push(out, enum_number(descriptor, *v));
+        }
+        (Value::EnumNumber(v), _) => push(out, v),
+        (Value::Message(v), _) => write_message(out, v, depth),
+        (Value::List(elements), _) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate().take(VALUE_CHARS_MAX) {
+                out.push_str(if index == 0 { "" } else { ", " });
+                write_value(out, element, kind, depth);
+            }
+            out.push(']');
+        }
+        (Value::Map(entries), _) => {
+            let mut keys: Vec<_> = entries.iter().collect();
+            keys.sort_by(|a, b| a.0.cmp(b.0));
+            let kind = super::proto::map_value_kind(kind);
+            out.push('{');
+            for (index, (key, entry)) in keys.into_iter().enumerate().take(VALUE_CHARS_MAX) {
+                out.push_str(if index == 0 { "" } else { ", " });
+                push(out, format_args!("{}: ", map_key(key)));
+                write_value(out, entry, kind.as_ref().unwrap_or(&FieldKind::Bool), depth);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_message(out: &mut String, message: &DynamicMessage, depth: u32) {
+    if let Some(time) = super::proto::time_text(message) {
+        out.push_str(&time);
+        return;
+    }
+    if depth >= DEPTH_MAX {
+        out.push_str("{…}");
+        return;
+    }
+    out.push('{');
+    for (index, (field, value)) in message.fields().enumerate() {
+        out.push_str(if index == 0 { "" } else { ", " });
+        push(out, format_args!("{}: ", field.name()));
+        write_value(out, value, &field.kind(), depth + 1);
+    }
+    out.push('}');
+}
+
+fn push(out: &mut String, part: impl std::fmt::Display) {
+    let _infallible = write!(out, "{part}");
+}
+
+fn cut(out: &mut String, value: &str) {
+    match value.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => out.push_str(value.get(..end).unwrap_or_default()),
+        None => out.push_str(value),
+    }
+}
+
+/// Cuts `out` to the limit, with a sign that it was.
+fn bound(mut out: String) -> String {
+    if let Some((end, _)) = out.char_indices().nth(VALUE_CHARS_MAX - 1)
+        && out.chars().nth(VALUE_CHARS_MAX).is_some()
+    {
+        out.truncate(end);
+        out.push('…');
+    }
+    out
+}

@@ -1,0 +1,197 @@
+//! Status codes, messages and `google.rpc.Status` details.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::difference::{Kind, Place};
+use super::settings::Settings;
+use super::sink::Sink;
+use super::{align, classify, proto, render, wire};
+use crate::call::Call;
+
+/// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<AnyValue>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct AnyValue {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// Compares how the calls ended; `false` if they ended with different codes, so that whatever else
+/// differs follows from it.
+pub(super) fn compare(
+    primary: &Call,
+    candidate: &Call,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> bool {
+    sink.place(Place::Status);
+    let http_counts = primary.status.is_none() || candidate.status.is_none();
+    if primary.status != candidate.status
+        || http_counts && primary.http_status != candidate.http_status
+    {
+        sink.report(
+            Kind::Value,
+            Some(status_text(primary)),
+            Some(status_text(candidate)),
+            None,
+        );
+        return false;
+    }
+    if primary.status_message != candidate.status_message {
+        sink.place(Place::StatusMessage);
+        let (a, b) = (&primary.status_message, &candidate.status_message);
+        let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+        texts(&a, &b, sink);
+    }
+    if primary.status_details != candidate.status_details {
+        sink.place(Place::StatusDetails);
+        details(
+            &primary.status_details,
+            &candidate.status_details,
+            settings,
+            sink,
+        );
+    }
+    true
+}
+
+/// `NOT_FOUND: no such item`, or what there is instead.
+fn status_text(call: &Call) -> String {
+    let mut text = match (call.status, call.http_status) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(http)) => format!("no grpc-status, HTTP {http}"),
+        (None, None) => "no grpc-status".to_owned(),
+    };
+    if !call.status_message.is_empty() {
+        text.push_str(": ");
+        text.push_str(&render::plain(&String::from_utf8_lossy(
+            &call.status_message,
+        )));
+    }
+    text
+}
+
+fn details(primary: &Bytes, candidate: &Bytes, settings: &Settings, sink: &mut Sink) {
+    let decode = |bytes: &Bytes| RpcStatus::decode(bytes.clone());
+    let bytes = |bytes: &Bytes| Some(render::bytes(bytes));
+    let (a, b) = match (decode(primary), decode(candidate)) {
+        _ if primary.is_empty() => return sink.report(Kind::Extra, None, bytes(candidate), None),
+        _ if candidate.is_empty() => {
+            return sink.report(Kind::Missing, bytes(primary), None, None);
+        }
+        (Ok(a), Ok(b)) => (a, b),
+        _ => return wire::compare(primary, candidate, sink),
+    };
+    if a.code != b.code {
+        let mark = sink.enter_field("code");
+        sink.report(
+            Kind::Value,
+            Some(a.code.to_string()),
+            Some(b.code.to_string()),
+            None,
+        );
+        sink.leave(mark);
+    }
+    if a.message != b.message {
+        let mark = sink.enter_field("message");
+        texts(&a.message, &b.message, sink);
+        sink.leave(mark);
+    }
+    if a.details != b.details {
+        detail_list(&a.details, &b.details, settings, sink);
+    } else if a == b {
+        // Equal as far as the type knows: what differs are unknown fields or the encoding.
+        wire::compare(primary, candidate, sink);
+    }
+}
+
+fn detail_list(a: &[AnyValue], b: &[AnyValue], settings: &Settings, sink: &mut Sink) {
+    // The type alone lines details up; what is inside is compared after that.
+    let types = |list: &[AnyValue]| -> Vec<u64> {
+        list.iter()
+            .map(|any| xxhash_rust::xxh3::xxh3_64(type_name(any).as_bytes()))
+            .collect()
+    };
+    for step in align::align(&types(a), &types(b), &mut |_, _| Some(1)) {
+        let (i, j) = match step {
+            align::Step::Both(i, j) => (Some(i), Some(j)),
+            align::Step::Primary(i) => (Some(i), None),
+            align::Step::Candidate(j) => (None, Some(j)),
+        };
+        let (x, y) = (i.and_then(|i| a.get(i)), j.and_then(|j| b.get(j)));
+        let mark = sink.enter_field("details");
+        let mark_index = sink.enter_element(i.or(j).unwrap_or(0));
+        detail(x, y, settings, sink);
+        sink.leave(mark_index);
+        sink.leave(mark);
+    }
+}
+
+fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink: &mut Sink) {
+    let text = |any: &AnyValue| {
+        Some(format!(
+            "{} {}",
+            render::plain(type_name(any)),
+            render::bytes(&any.value)
+        ))
+    };
+    match (a, b) {
+        (Some(a), Some(b)) if type_name(a) != type_name(b) => {
+            sink.report(Kind::Type, text(a), text(b), None);
+        }
+        (Some(a), Some(b)) => {
+            let mark = sink.enter_element(render::plain(type_name(a)));
+            let known = settings
+                .schema
+                .as_ref()
+                .and_then(|schema| schema.message(type_name(a)));
+            let before = sink.count();
+            match known {
+                _ if a.value == b.value => {}
+                Some(descriptor) => proto::compare(&descriptor, &a.value, &b.value, sink),
+                None => wire::compare(&a.value, &b.value, sink),
+            }
+            if sink.take_exhausted() && sink.count() == before {
+                sink.report(Kind::TooLarge, text(a), text(b), None);
+            }
+            sink.leave(mark);
+        }
+        (Some(a), None) => sink.report(Kind::Missing, text(a), None, None),
+        (None, Some(b)) => sink.report(Kind::Extra, None, text(b), None),
+        (None, None) => {}
+    }
+}
+
+fn type_name(any: &AnyValue) -> &str {
+    any.type_url.rsplit('/').next().unwrap_or_default()
+}
+
+/// Reports two unequal texts, of which an empty one counts as absent.
+fn texts(a: &str, b: &str, sink: &mut Sink) {
+    match (a.is_empty(), b.is_empty()) {
+        (false, true) => sink.report(Kind::Missing, Some(render::text(a)), None, None),
+        (true, false) => sink.report(Kind::Extra, None, Some(render::text(b)), None),
+        _ => {
+            let looks_like = classify::texts(a, b);
+            sink.report(
+                Kind::Value,
+                Some(render::text(a)),
+                Some(render::text(b)),
+                looks_like,
+            );
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Comparison tests: one planted change, one difference, in the right place and of the right kind.
+
+mod calls;
+mod hostile;
+mod messages;
+mod metadata;
+mod shop;
+mod status;
+mod wire;
+
+use super::*;
+
+/// Compares, with the shop's descriptors.
+fn by_descriptor(primary: &Call, candidate: &Call) -> Verdict {
+    let settings = Settings {
+        schema: Some(shop::schema()),
+        ..Settings::default()
+    };
+    compare(primary, candidate, &settings)
+}
+
+/// Compares by wire field.
+fn by_wire(primary: &Call, candidate: &Call) -> Verdict {
+    compare(primary, candidate, &Settings::default())
+}
+
+/// The only difference of `verdict`, as `place path kind`.
+#[track_caller]
+fn only(verdict: &Verdict) -> (&'static str, &str, &'static str) {
+    assert_eq!(verdict.differences.len(), 1, "{verdict:#?}");
+    let difference = &verdict.differences[0];
+    (
+        difference.place.name(),
+        difference.path.as_str(),
+        difference.kind.name(),
+    )
+}

@@ -1,0 +1,214 @@
+//! Two messages of unknown type, by wire field.
+//!
+//! Field numbers and wire types are certain; what length-delimited bytes are is a guess, made for
+//! both sides alike: printable text, else a nested message if every byte parses as one, else bytes.
+//! Packed lists cannot be told from bytes and are compared as such. The order of fields with
+//! different numbers does not count; fields of one number form a list and are aligned.
+//!
+//! Paths are field numbers: `4.2[1]`.
+
+mod parse;
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use bytes::Bytes;
+
+use super::align::{self, Step};
+use super::classify;
+use super::difference::Kind;
+use super::limits::GUESS_DEPTH_MAX;
+use super::render;
+use super::sink::Sink;
+use parse::{WireValue, parse};
+
+/// Compares two encoded messages.
+pub(super) fn compare(primary: &Bytes, candidate: &Bytes, sink: &mut Sink) {
+    compare_at(primary, candidate, 0, sink);
+}
+
+fn compare_at(primary: &Bytes, candidate: &Bytes, depth: u32, sink: &mut Sink) {
+    if primary == candidate || sink.is_full() || !sink.spend(1 + primary.len() / 8) {
+        return;
+    }
+    match (parse(primary), parse(candidate)) {
+        (Some(a), Some(b)) => fields(a, b, depth, sink),
+        (a, b) => {
+            let kind = if a.is_none() && b.is_none() {
+                Kind::Value
+            } else {
+                Kind::Undecodable
+            };
+            let text = |bytes: &Bytes| Some(render::bytes(bytes));
+            sink.report(kind, text(primary), text(candidate), None);
+        }
+    }
+}
+
+type Fields = Vec<(u32, WireValue)>;
+
+fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
+    let mut numbers: BTreeMap<u32, (Vec<WireValue>, Vec<WireValue>)> = BTreeMap::new();
+    for (number, value) in primary {
+        numbers.entry(number).or_default().0.push(value);
+    }
+    for (number, value) in candidate {
+        numbers.entry(number).or_default().1.push(value);
+    }
+    for (number, (a, b)) in numbers {
+        if sink.is_full() || !sink.spend(a.len() + b.len()) {
+            return;
+        }
+        let mark = sink.enter_field(number);
+        match (a.as_slice(), b.as_slice()) {
+            ([a], [b]) => values(a, b, depth, sink),
+            ([a], []) => sink.report(or_default(Kind::Missing, a), Some(text(a)), None, None),
+            ([], [b]) => sink.report(or_default(Kind::Extra, b), None, Some(text(b)), None),
+            (a, b) => lists(a, b, depth, sink),
+        }
+        sink.leave(mark);
+    }
+}
+
+/// Zero or empty on one side only: the same, or not, depending on the presence of the field, which
+/// the wire does not tell.
+fn or_default(kind: Kind, value: &WireValue) -> Kind {
+    let is_default = match value {
+        WireValue::Varint(value) | WireValue::Fixed64(value) => *value == 0,
+        WireValue::Fixed32(value) => *value == 0,
+        WireValue::Bytes(value) | WireValue::Group(value) => value.is_empty(),
+    };
+    if is_default {
+        Kind::DefaultVsAbsent
+    } else {
+        kind
+    }
+}
+
+fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut Sink) {
+    let numbers = |list: &[WireValue]| -> Vec<u64> { list.iter().map(fingerprint).collect() };
+    let (a, b) = (numbers(primary), numbers(candidate));
+    let alignment = {
+        let mut distance = |i: usize, j: usize| {
+            let (x, y) = (primary.get(i)?, candidate.get(j)?);
+            sink.probe(|trial| values(x, y, depth, trial))
+        };
+        align::align_with_moves(&a, &b, &mut distance)
+    };
+    if alignment.is_reordered {
+        let text = |list: &[WireValue]| {
+            let shown: Vec<String> = list.iter().take(16).map(text).collect();
+            let more = if list.len() > 16 { ", …" } else { "" };
+            Some(format!("[{}{more}]", shown.join(", ")))
+        };
+        let looks_like = is_map(primary).then_some(classify::LooksLike::MapOrder);
+        sink.report(Kind::ListOrder, text(primary), text(candidate), looks_like);
+    }
+    for step in alignment.steps {
+        if sink.is_full() || !sink.spend(1) {
+            return;
+        }
+        let (i, j) = match step {
+            Step::Both(i, j) => (Some(i), Some(j)),
+            Step::Primary(i) => (Some(i), None),
+            Step::Candidate(j) => (None, Some(j)),
+        };
+        let mark = sink.enter_element(i.or(j).unwrap_or(0));
+        match (
+            i.and_then(|i| primary.get(i)),
+            j.and_then(|j| candidate.get(j)),
+        ) {
+            (Some(a), Some(b)) => values(a, b, depth, sink),
+            (Some(a), None) => sink.report(Kind::Missing, Some(text(a)), None, None),
+            (None, Some(b)) => sink.report(Kind::Extra, None, Some(text(b)), None),
+            (None, None) => {}
+        }
+        sink.leave(mark);
+    }
+}
+
+fn values(a: &WireValue, b: &WireValue, depth: u32, sink: &mut Sink) {
+    if a == b {
+        return;
+    }
+    let (kind, looks_like) = match (a, b) {
+        (WireValue::Varint(a), WireValue::Varint(b)) => (
+            Kind::Value,
+            classify::integers(i128::from(*a), i128::from(*b)),
+        ),
+        // Eight bytes are more often a double than a fixed integer: a guess, as the text says.
+        (WireValue::Fixed64(a), WireValue::Fixed64(b)) => (
+            Kind::Value,
+            classify::floats(f64::from_bits(*a), f64::from_bits(*b)),
+        ),
+        (WireValue::Fixed32(_), WireValue::Fixed32(_)) => (Kind::Value, None),
+        (WireValue::Group(a), WireValue::Group(b)) => {
+            return compare_at(a, b, depth + 1, sink);
+        }
+        (WireValue::Bytes(a), WireValue::Bytes(b)) => return delimited(a, b, depth, sink),
+        _ => (Kind::Type, None),
+    };
+    sink.report(kind, Some(text(a)), Some(text(b)), looks_like);
+}
+
+/// Length-delimited values: what they are is guessed, for both alike.
+fn delimited(a: &Bytes, b: &Bytes, depth: u32, sink: &mut Sink) {
+    if let (Some(a), Some(b)) = (printable(a), printable(b)) {
+        sink.report(
+            Kind::Value,
+            Some(render::text(a)),
+            Some(render::text(b)),
+            classify::texts(a, b),
+        );
+    } else if depth < GUESS_DEPTH_MAX && is_message(a) && is_message(b) {
+        compare_at(a, b, depth + 1, sink);
+    } else {
+        let text = |bytes: &Bytes| Some(render::bytes(bytes));
+        sink.report(Kind::Value, text(a), text(b), classify::bytes(a, b));
+    }
+}
+
+/// Are these messages with nothing but a field 1, all different, and at most a field 2?
+fn is_map(list: &[WireValue]) -> bool {
+    let mut keys = HashSet::new();
+    list.iter().all(|entry| {
+        let WireValue::Bytes(entry) = entry else {
+            return false;
+        };
+        match parse(entry).as_deref() {
+            Some([(1, key)] | [(1, key), (2, _)]) => keys.insert(key.clone()),
+            _ => false,
+        }
+    })
+}
+
+fn is_message(bytes: &Bytes) -> bool {
+    bytes.is_empty() || parse(bytes).is_some()
+}
+
+/// Text without control characters. A nested message often begins with byte 10, a line feed.
+fn printable(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    (!text.starts_with('\n') && !text.chars().any(is_control)).then_some(text)
+}
+
+fn text(value: &WireValue) -> String {
+    match value {
+        WireValue::Varint(value) => value.to_string(),
+        WireValue::Fixed32(value) => {
+            format!("{value:#010x} (as float {:?})", f32::from_bits(*value))
+        }
+        WireValue::Fixed64(value) => {
+            format!("{value:#018x} (as double {:?})", f64::from_bits(*value))
+        }
+        WireValue::Bytes(value) => render::bytes(value),
+        WireValue::Group(value) => format!("group {}", render::bytes(value)),
+    }
+}
+
+fn fingerprint(value: &WireValue) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

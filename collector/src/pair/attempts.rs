@@ -1,0 +1,93 @@
+//! Several records of one place to calls: which are attempts of the same call.
+
+use crate::call::{Call, End};
+
+/// One call of one side, as one place saw it.
+#[derive(Debug)]
+pub(super) struct Logical {
+    /// The attempt that counts: the last that was not aborted (of hedged attempts the losers are),
+    /// else the last.
+    pub(super) call: Call,
+    /// Attempts seen, the highest number if they are numbered.
+    pub(super) attempts_count: u32,
+    /// Records folded into it besides `call`.
+    pub(super) folded: u64,
+}
+
+/// Header in which Envoy counts attempts; Istio switches it on.
+const ATTEMPT_COUNT: &[u8] = b"x-envoy-attempt-count";
+
+/// Folds the records of one place, sorted by start, into calls. `one_call` says that the key is one
+/// per request, so that unnumbered records are attempts. The records come back as an error if that
+/// cannot be told.
+pub(super) fn fold(records: Vec<Call>, one_call: bool) -> Result<Vec<Logical>, Vec<Call>> {
+    if records.len() == 1 {
+        return Ok(fold_none(records));
+    }
+    let numbers: Option<Vec<u32>> = records.iter().map(attempt_of).collect();
+    let Some(numbers) = numbers else {
+        return Ok(if one_call {
+            fold_all(records, None)
+        } else {
+            fold_none(records)
+        });
+    };
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() == numbers.len() {
+        // 1, 2, 3: attempts of one call.
+        Ok(fold_all(records, sorted.last().copied()))
+    } else if sorted.as_slice() == [1] {
+        // 1, 1, 1: calls that were never retried.
+        Ok(fold_none(records))
+    } else {
+        Err(records)
+    }
+}
+
+/// Each record is a call of its own, as mirrored ones are.
+pub(super) fn fold_none(records: Vec<Call>) -> Vec<Logical> {
+    records.into_iter().map(single).collect()
+}
+
+fn single(call: Call) -> Logical {
+    let attempts_count = attempt_of(&call).unwrap_or(1).max(1);
+    Logical {
+        call,
+        attempts_count,
+        folded: 0,
+    }
+}
+
+fn fold_all(mut records: Vec<Call>, attempts: Option<u32>) -> Vec<Logical> {
+    records.sort_by_key(|call| (attempt_of(call), call.started_unix_ns, call.id));
+    let count = records.len();
+    let answered = records.iter().rposition(|call| call.end != End::Aborted);
+    let index = answered.unwrap_or_else(|| count.saturating_sub(1));
+    let Some(call) = records.into_iter().nth(index) else {
+        return Vec::new();
+    };
+    let attempts_count = attempts.unwrap_or_else(|| u32::try_from(count).unwrap_or(u32::MAX));
+    let folded = u64::try_from(count.saturating_sub(1)).unwrap_or(u64::MAX);
+    vec![Logical {
+        call,
+        attempts_count,
+        folded,
+    }]
+}
+
+/// The number of this attempt, from 1: from Envoy's property, else its header.
+fn attempt_of(call: &Call) -> Option<u32> {
+    call.attempt.or_else(|| {
+        let header = call
+            .request_metadata
+            .iter()
+            .find(|header| header.name == ATTEMPT_COUNT)?;
+        std::str::from_utf8(&header.value)
+            .ok()?
+            .parse()
+            .ok()
+            .filter(|attempt| *attempt > 0)
+    })
+}

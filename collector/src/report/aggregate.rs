@@ -1,0 +1,280 @@
+//! Sums pairs up, in memory bounded by the number of methods and groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{Answer, Thresholds, rate};
+use super::group::{Example, Group, GroupKey};
+use super::latency::Latencies;
+use super::rows::correlation_text;
+use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
+use crate::call::{Call, Role};
+use crate::compare::{Outcome, Verdict};
+use crate::pair::{Counts, Pair, Unpaired};
+
+/// Groups kept of all methods; differences beyond that are only counted.
+pub const GROUPS_MAX: usize = 20_000;
+
+/// Methods told apart; the names come from the wire, so they are bounded too.
+pub const METHODS_MAX: usize = 4_096;
+
+/// Where the calls of further methods are counted.
+const OTHER_METHODS: &str = "(other methods)";
+
+/// Sums of one run.
+#[derive(Debug, Default)]
+pub struct Aggregate {
+    completeness: Completeness,
+    methods: BTreeMap<String, MethodSums>,
+    groups: BTreeMap<GroupKey, GroupSums>,
+    differences_omitted: u64,
+    hop_headers: BTreeMap<String, u64>,
+    first_call_ns: Option<u64>,
+    last_call_ns: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct MethodSums {
+    method: Method,
+    primary: Latencies,
+    candidate: Latencies,
+}
+
+impl MethodSums {
+    fn judged(&self) -> u64 {
+        self.method.matched + self.method.mismatched + self.method.ignored
+    }
+}
+
+#[derive(Debug, Default)]
+struct GroupSums {
+    pairs: u64,
+    occurrences: u64,
+    looks_like: BTreeMap<&'static str, u64>,
+    ignored_by: BTreeSet<String>,
+    /// Start of the example's primary call, then the example: the smallest is kept.
+    example: Option<(u64, Example)>,
+}
+
+impl Aggregate {
+    /// Adds a pair and what comparing it came to.
+    pub fn add_pair(&mut self, pair: &Pair, verdict: &Verdict) {
+        self.see(&pair.primary);
+        self.see(&pair.candidate);
+        let completeness = &mut self.completeness;
+        completeness.calls += 2;
+        completeness.pairs += 1;
+        *completeness
+            .pairs_found_by
+            .entry(pair.found_by.name())
+            .or_default() += 1;
+        completeness.pairs_ambiguous += u64::from(pair.is_ambiguous);
+        completeness.retried += u64::from(pair.attempts_count > 1);
+        completeness.truncated += u64::from(is_cut(&pair.primary) || is_cut(&pair.candidate));
+        completeness.secrets_not_judged += u64::from(verdict.secrets_not_judged > 0);
+        if let Outcome::Incomparable(reason) = verdict.outcome {
+            *completeness.incomparable.entry(reason.name()).or_default() += 1;
+        }
+        for pattern in &verdict.hop_headers {
+            *self.hop_headers.entry((*pattern).to_owned()).or_default() += 1;
+        }
+        let sums = self.method(&pair.primary.rpc_method);
+        sums.method.pairs += 1;
+        match verdict.outcome {
+            Outcome::Matched => sums.method.matched += 1,
+            Outcome::Mismatched => sums.method.mismatched += 1,
+            Outcome::Ignored => sums.method.ignored += 1,
+            Outcome::Incomparable(_) => sums.method.incomparable += 1,
+        }
+        if let Outcome::Incomparable(_) = verdict.outcome {
+            return;
+        }
+        sums.primary.record(answered_ns(&pair.primary));
+        sums.candidate.record(answered_ns(&pair.candidate));
+        let (old, new) = (status_name(&pair.primary), status_name(&pair.candidate));
+        if old != new {
+            *sums
+                .method
+                .status_shifts
+                .entry(format!("{old} → {new}"))
+                .or_default() += 1;
+        }
+        self.add_differences(pair, verdict);
+    }
+
+    /// Adds a call without a partner.
+    pub fn add_unpaired(&mut self, unpaired: &Unpaired) {
+        self.see(&unpaired.call);
+        self.completeness.calls += 1;
+        let reason = unpaired.reason.name();
+        *self.completeness.unpaired.entry(reason).or_default() += 1;
+        let sums = self.method(&unpaired.call.rpc_method);
+        *sums.method.unpaired.entry(reason).or_default() += 1;
+    }
+
+    /// Adds calls that are neither.
+    pub fn add_counts(&mut self, counts: &Counts) {
+        let completeness = &mut self.completeness;
+        completeness.duplicate_views += counts.duplicate_views;
+        completeness.duplicate_records += counts.duplicate_records;
+        completeness.earlier_attempts += counts.earlier_attempts;
+        completeness.calls +=
+            counts.duplicate_views + counts.duplicate_records + counts.earlier_attempts;
+    }
+
+    /// Makes the report. `knows` tells whether the descriptors know a method.
+    pub fn into_report(
+        mut self,
+        run_id: String,
+        mut scope: Scope,
+        loss: Option<Loss>,
+        thresholds: Thresholds,
+        knows: impl Fn(&str) -> bool,
+    ) -> Report {
+        self.completeness.loss = loss;
+        scope.first_call_at = self.first_call_ns.map(super::rows::time_text);
+        scope.last_call_at = self.last_call_ns.map(super::rows::time_text);
+        scope.methods_without_descriptor = self
+            .methods
+            .keys()
+            .filter(|method| scope.has_descriptors && !knows(method))
+            .cloned()
+            .collect();
+        let judged: u64 = self.methods.values().map(MethodSums::judged).sum();
+        let mismatched = self
+            .methods
+            .values()
+            .map(|sums| sums.method.mismatched)
+            .sum();
+        Report {
+            version: REPORT_VERSION,
+            run_id,
+            scope,
+            answer: Answer::of(&self.completeness, judged, mismatched, thresholds),
+            differences: groups(self.groups, &self.methods),
+            differences_omitted: self.differences_omitted,
+            hop_headers: self.hop_headers,
+            completeness: self.completeness,
+            methods: self.methods.into_values().map(summary).collect(),
+        }
+    }
+
+    fn add_differences(&mut self, pair: &Pair, verdict: &Verdict) {
+        self.differences_omitted += verdict.differences_omitted;
+        let rpc_method = &pair.primary.rpc_method;
+        let mut in_this_pair = BTreeSet::new();
+        for difference in &verdict.differences {
+            let key = GroupKey::of(rpc_method, difference);
+            if !self.groups.contains_key(&key) && self.groups.len() >= GROUPS_MAX {
+                self.differences_omitted += 1;
+                continue;
+            }
+            let started = pair.primary.started_unix_ns;
+            let sums = self.groups.entry(key.clone()).or_default();
+            sums.pairs += u64::from(in_this_pair.insert(key));
+            sums.occurrences += 1;
+            if let Some(looks_like) = difference.looks_like {
+                *sums.looks_like.entry(looks_like.name()).or_default() += 1;
+            }
+            sums.ignored_by.extend(difference.ignored_by.clone());
+            if sums
+                .example
+                .as_ref()
+                .is_none_or(|(kept, _)| started <= *kept)
+            {
+                let example = Example {
+                    at: super::rows::time_text(started),
+                    correlation_key: correlation_text(&pair.primary),
+                    path: difference.path.clone(),
+                    message_index: difference.message_index,
+                    primary: difference.primary.clone(),
+                    candidate: difference.candidate.clone(),
+                };
+                let found = Some((started, example));
+                if sums.example.is_none() || found < sums.example {
+                    sums.example = found;
+                }
+            }
+        }
+    }
+
+    fn method(&mut self, rpc_method: &str) -> &mut MethodSums {
+        let is_new = !self.methods.contains_key(rpc_method);
+        let name = if is_new && self.methods.len() >= METHODS_MAX {
+            OTHER_METHODS
+        } else {
+            rpc_method
+        };
+        let sums = self.methods.entry(name.to_owned()).or_default();
+        if sums.method.rpc_method.is_empty() {
+            name.clone_into(&mut sums.method.rpc_method);
+        }
+        sums
+    }
+
+    fn see(&mut self, call: &Call) {
+        let started = call.started_unix_ns;
+        self.first_call_ns = Some(
+            self.first_call_ns
+                .map_or(started, |first| first.min(started)),
+        );
+        self.last_call_ns = Some(self.last_call_ns.map_or(started, |last| last.max(started)));
+        let lowest = match call.role {
+            Role::Primary => &mut self.completeness.primary_sampled_ppm,
+            Role::Candidate => &mut self.completeness.candidate_sampled_ppm,
+            Role::Secondary | Role::Unknown => return,
+        };
+        *lowest = Some(lowest.map_or(call.sampled_ppm, |ppm| ppm.min(call.sampled_ppm)));
+    }
+}
+
+fn groups(
+    sums: BTreeMap<GroupKey, GroupSums>,
+    methods: &BTreeMap<String, MethodSums>,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = sums
+        .into_iter()
+        .map(|(key, sums)| Group {
+            rate: rate(
+                sums.pairs,
+                methods.get(&key.rpc_method).map_or(0, MethodSums::judged),
+            ),
+            rpc_method: key.rpc_method,
+            place: key.place.name(),
+            path: key.path,
+            kind: key.kind.name(),
+            ignored_by: sums.ignored_by.into_iter().collect(),
+            pairs: sums.pairs,
+            occurrences: sums.occurrences,
+            looks_like: sums.looks_like,
+            example: sums.example.map(|(_, example)| example).unwrap_or_default(),
+        })
+        .collect();
+    // Stable: equal counts stay in order of method, place, path and kind.
+    groups.sort_by_key(|group| (!group.ignored_by.is_empty(), std::cmp::Reverse(group.pairs)));
+    groups
+}
+
+fn summary(sums: MethodSums) -> Method {
+    Method {
+        primary_latency: sums.primary.summary(),
+        candidate_latency: sums.candidate.summary(),
+        ..sums.method
+    }
+}
+
+fn is_cut(call: &Call) -> bool {
+    call.request.truncated || call.response.truncated
+}
+
+/// Time to the end of the answer, as the client saw it.
+fn answered_ns(call: &Call) -> Option<u64> {
+    call.timing.response_end_ns.or(call.timing.duration_ns)
+}
+
+fn status_name(call: &Call) -> String {
+    match (call.status, call.http_status) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(http)) => format!("HTTP {http}"),
+        (None, None) => "none".to_owned(),
+    }
+}

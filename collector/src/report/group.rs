@@ -1,0 +1,119 @@
+//! Differences of one kind at one path of one method, counted, with the earliest example.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::compare::{Difference, Kind, Place};
+
+/// What a group has in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GroupKey {
+    pub(super) rpc_method: String,
+    pub(super) place: Place,
+    pub(super) path: String,
+    pub(super) kind: Kind,
+    pub(super) is_ignored: bool,
+}
+
+impl GroupKey {
+    pub(super) fn of(rpc_method: &str, difference: &Difference) -> Self {
+        Self {
+            rpc_method: rpc_method.to_owned(),
+            place: difference.place,
+            path: collapse(&difference.path),
+            kind: difference.kind,
+            is_ignored: difference.ignored_by.is_some(),
+        }
+    }
+}
+
+/// One group, as in the JSON report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// `package.Service/Method`.
+    pub rpc_method: String,
+    /// See [`Place::name`].
+    pub place: &'static str,
+    /// The path; list indices and map keys are `[*]`.
+    pub path: String,
+    /// See [`Kind::name`].
+    pub kind: &'static str,
+    /// Rules that rule it out; empty if it counts.
+    pub ignored_by: Vec<String>,
+    /// Pairs in which it was found.
+    pub pairs: u64,
+    /// Share of the method's judged pairs.
+    pub rate: f64,
+    /// How often it was found, several times in a pair included.
+    pub occurrences: u64,
+    /// How many of them look like what (see [`crate::compare::LooksLike`]).
+    pub looks_like: BTreeMap<&'static str, u64>,
+    /// The earliest.
+    pub example: Example,
+}
+
+/// One difference in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Example {
+    /// Start of the primary call, RFC 3339.
+    pub at: String,
+    /// The pair's key: pair id, request id or trace id.
+    pub correlation_key: String,
+    /// The full path.
+    pub path: String,
+    /// Message of the stream, from 0.
+    pub message_index: Option<u32>,
+    /// Old value.
+    pub primary: Option<String>,
+    /// New value.
+    pub candidate: Option<String>,
+}
+
+/// `items[2].labels["a]b"]` to `items[*].labels[*]`; the type in the brackets of an `Any` stays.
+pub(super) fn collapse(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('[') {
+        let (inner, tail) = split_bracket(after);
+        out.push_str(before);
+        let is_type = inner.contains('.') && !inner.starts_with('"');
+        out.push('[');
+        out.push_str(if is_type { inner } else { "*" });
+        out.push(']');
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What stands in brackets, and what follows; a quoted key may itself contain `]`.
+fn split_bracket(after: &str) -> (&str, &str) {
+    let end = if after.starts_with('"') {
+        after.find("\"]").map(|end| end + 1)
+    } else {
+        after.find(']')
+    };
+    match end {
+        Some(end) => (
+            after.get(..end).unwrap_or_default(),
+            after.get(end + 1..).unwrap_or_default(),
+        ),
+        None => (after, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_and_map_keys_collapse() {
+        assert_eq!(collapse("items[2].price"), "items[*].price");
+        assert_eq!(collapse("labels[\"a]b\"].x[3]"), "labels[*].x[*]");
+        assert_eq!(collapse("detail[pkg.Type].name"), "detail[pkg.Type].name");
+        assert_eq!(collapse("4.2[1]"), "4.2[*]");
+        assert_eq!(collapse(""), "");
+        assert_eq!(collapse("broken[1"), "broken[*]");
+    }
+}

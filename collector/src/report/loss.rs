@@ -1,0 +1,68 @@
+//! What was lost before it reached the dataset, from the collector's `accounting.json`.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::store::accounting::Accounting;
+
+/// Calls that were meant to be in the dataset and are not. The figures are of the whole data
+/// directory: accounting does not know when a call that was lost took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Dropped in the filter before they got a number.
+    pub dropped: u64,
+    /// Refused for good by the collector.
+    pub refused: u64,
+    /// Numbered, and never arrived.
+    pub undelivered: u64,
+    /// Arrived, and could not be decoded.
+    pub quarantined: u64,
+    /// Stretches of the journal that were damaged; the number of calls in them is unknown.
+    pub damaged_stretches: u64,
+    /// Not lost, but not in the dataset yet: numbered and on their way, or in the journal.
+    pub not_yet_in_dataset: u64,
+    /// Not ended when the recorders last told: nothing is known of them yet.
+    pub in_flight: u64,
+}
+
+impl Loss {
+    /// Reads `data_dir`'s accounting; `None` if there is none: then loss is unknown.
+    pub fn load(data_dir: &Path) -> std::io::Result<Option<Self>> {
+        let accounting = match Accounting::load(data_dir) {
+            Ok(accounting) => accounting,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let total = &accounting.total;
+        Ok(Some(Self {
+            dropped: sum(total.dropped.values().copied()),
+            refused: total.refused,
+            undelivered: total.undelivered,
+            quarantined: total.quarantined,
+            damaged_stretches: accounting.damaged_stretches,
+            not_yet_in_dataset: total.pending.saturating_add(total.journaled),
+            in_flight: total.in_flight,
+        }))
+    }
+
+    /// Calls known to be lost, those that are merely not there or not ended yet included: the dataset lacks
+    /// them all the same. A damaged stretch counts as one call at least.
+    pub fn calls(&self) -> u64 {
+        sum([
+            self.dropped,
+            self.refused,
+            self.undelivered,
+            self.quarantined,
+            self.damaged_stretches,
+            self.not_yet_in_dataset,
+            self.in_flight,
+        ])
+    }
+}
+
+/// The figures come from a file, so that no sum may overflow.
+fn sum(figures: impl IntoIterator<Item = u64>) -> u64 {
+    figures.into_iter().fold(0, u64::saturating_add)
+}

@@ -1,0 +1,96 @@
+//! One exit code per answer.
+
+use twintap::call::Role;
+
+use super::recording::{Recording, call, calls, stdout, twintap};
+
+fn code(output: &std::process::Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn equal_answers_are_fine() {
+    let output = Recording::new()
+        .part(calls(0, 100, 0))
+        .dropped(0)
+        .compare(&[]);
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    assert!(stdout(&output).contains("NO DIFFERENCE FOUND"));
+}
+
+#[test]
+fn differences_over_the_threshold_fail() {
+    let recording = Recording::new().part(calls(0, 100, 10)).dropped(0);
+    assert_eq!(code(&recording.compare(&[])), 1);
+    assert_eq!(code(&recording.compare(&["--fail-over", "0.09"])), 1);
+    assert_eq!(code(&recording.compare(&["--fail-over", "0.1"])), 0);
+}
+
+#[test]
+fn usage_errors_come_before_anything_is_read() {
+    let recording = Recording::new().part(calls(0, 1, 0));
+    let not_descriptors = recording.files("calls").remove(0);
+    for arguments in [
+        &["--fail-over", "2"][..],
+        &["--fail-over", "NaN"],
+        &["--since", "yesterday"],
+        &[
+            "--since",
+            "2026-08-02T00:00:00Z",
+            "--until",
+            "2026-08-01T00:00:00Z",
+        ],
+        &["--output", "xml"],
+        &["--descriptors", "/does/not/exist"],
+        &["--descriptors", not_descriptors.to_str().unwrap()],
+        &["--no-such-flag"],
+    ] {
+        let output = recording.compare(arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}: {output:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let output = twintap(Some("/does/not/exist".as_ref()), &[]);
+    assert_eq!(code(&output), 3);
+    let recording = Recording::new().part(calls(0, 3, 0));
+    let part = recording.files("calls").remove(0);
+    std::fs::write(&part, b"PAR1 no PAR1").unwrap();
+    let output = recording.compare(&[]);
+    assert_eq!(code(&output), 3);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains(part.file_name().unwrap().to_str().unwrap()),
+        "{error}"
+    );
+}
+
+#[test]
+fn lost_calls_make_an_answer_without_differences_unsafe() {
+    let recording = Recording::new().part(calls(0, 100, 0)).dropped(3);
+    let output = recording.compare(&[]);
+    assert_eq!(code(&output), 4);
+    assert!(stdout(&output).contains("NOT VALID"), "{}", stdout(&output));
+    // Three lost calls cannot lift the share over 5 %.
+    assert_eq!(code(&recording.compare(&["--fail-over", "0.05"])), 0);
+}
+
+#[test]
+fn unknown_loss_is_unsafe_and_unreadable_accounting_an_error() {
+    let recording = Recording::new().part(calls(0, 100, 0));
+    assert_eq!(code(&recording.compare(&[])), 4);
+    std::fs::create_dir(recording.path().join("accounting.json")).unwrap();
+    assert_eq!(code(&recording.compare(&[])), 3);
+}
+
+#[test]
+fn nothing_to_judge_is_unsafe() {
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(code(&twintap(Some(empty.path()), &["--no-write"])), 4);
+    let one_sided: Vec<_> = (0..9)
+        .map(|number| call(number, Role::Primary, "x"))
+        .collect();
+    assert_eq!(code(&Recording::new().part(one_sided).compare(&[])), 4);
+}

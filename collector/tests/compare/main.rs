@@ -1,0 +1,8 @@
+//! `twintap compare` as a user runs it: a data directory in, report, datasets and exit code out.
+
+#![cfg(test)]
+#![allow(missing_docs, reason = "tests document themselves")]
+
+mod exit_codes;
+mod recording;
+mod reports;

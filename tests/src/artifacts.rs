@@ -1,0 +1,115 @@
+//! Where the programs under test come from: Envoy and Python from the virtual environment, the
+//! wasm modules and the `twintap` program from this workspace, built once per test process.
+//!
+//! Overrides: `TWINTAP_VENV` (a virtual environment made by `make setup`), `TWINTAP_FILTER_WASM`,
+//! `TWINTAP_BIN` (ready-made files, used as they are).
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The repository's root.
+pub fn workspace() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .parent()
+        .expect("tests/ has a parent")
+        .to_path_buf()
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// The Envoy program.
+pub fn envoy() -> PathBuf {
+    from_venv("envoy")
+}
+
+/// A Python with grpcio, DuckDB and pyarrow.
+pub fn python() -> PathBuf {
+    from_venv("python")
+}
+
+/// A script of `tests/python/`.
+pub fn script(name: &str) -> PathBuf {
+    workspace().join("tests/python").join(name)
+}
+
+/// The recording filter, as it ships.
+pub fn filter_wasm() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| built("TWINTAP_FILTER_WASM", || wasm("twintap-filter")))
+        .clone()
+}
+
+/// A module that does nothing in every callback.
+pub fn noop_wasm() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| wasm("twintap-noop")).clone()
+}
+
+/// The `twintap` program.
+pub fn twintap() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            built("TWINTAP_BIN", || {
+                cargo(&["build", "--package", "twintap", "--bin", "twintap"]);
+                target().join("debug/twintap")
+            })
+        })
+        .clone()
+}
+
+fn from_venv(program: &str) -> PathBuf {
+    let venv = env::var_os("TWINTAP_VENV").map_or_else(|| workspace().join(".venv"), PathBuf::from);
+    let path = venv.join("bin").join(program);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make setup`",
+        path.display()
+    );
+    path
+}
+
+fn built(override_by: &str, build: impl FnOnce() -> PathBuf) -> PathBuf {
+    match env::var_os(override_by) {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    }
+}
+
+fn wasm(package: &str) -> PathBuf {
+    cargo(&[
+        "build",
+        "--package",
+        package,
+        "--target",
+        "wasm32-wasip1",
+        "--profile",
+        "wasm",
+    ]);
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    target().join("wasm32-wasip1/wasm").join(file)
+}
+
+/// `cargo build` takes the build lock, so test processes that run side by side wait for each other.
+fn cargo(arguments: &[&str]) {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(arguments)
+        .arg("--quiet")
+        .current_dir(workspace())
+        .output()
+        .expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "cargo {} failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

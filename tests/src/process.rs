@@ -1,0 +1,161 @@
+//! A child process that cannot outlive its test, and what Linux counts about it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// V8 reserves more than this behind every linear memory.
+const GUARD_BYTES_MIN: u64 = 3 << 30;
+
+/// One line of `/proc/PID/maps`.
+struct Mapping<'a> {
+    start: u64,
+    end: u64,
+    access: &'a str,
+}
+
+impl<'a> Mapping<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (start, end) = words.next()?.split_once('-')?;
+        let address = |text| u64::from_str_radix(text, 16).ok();
+        Some(Self {
+            start: address(start)?,
+            end: address(end)?,
+            access: words.next()?,
+        })
+    }
+}
+
+/// A running program; killed by its pid when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, with standard output and error going to `log`.
+    pub fn start(name: &str, command: &mut Command, log: &Path) -> Self {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("log file opens");
+        let error = file.try_clone().expect("log file is shared");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(error)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_path_buf(),
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has written so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("child can be waited for")
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("pid is positive");
+        kill_process(pid, signal)
+            .unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        if self.exited().is_none() {
+            self.child.kill().expect("child can be killed");
+            self.child.wait().expect("child can be waited for");
+        }
+    }
+
+    /// SIGTERM, and waits for the end; panics when it does not end in time.
+    pub async fn terminate(&mut self, within: Duration) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let what = format!("{} ends after SIGTERM", self.name);
+        wait::until(&what, within, async || self.exited()).await
+    }
+
+    /// CPU time of all its threads so far, in nanoseconds.
+    pub fn cpu_ns(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("process runs");
+        tasks
+            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        self.status_kib("VmRSS:") * 1024
+    }
+
+    /// Highest resident memory so far, in bytes.
+    pub fn rss_peak_bytes(&self) -> u64 {
+        self.status_kib("VmHWM:") * 1024
+    }
+
+    /// Sizes of its WebAssembly linear memories, in bytes.
+    ///
+    /// V8 reserves gigabytes of address space for each and makes the part in use accessible: the
+    /// accessible mapping in front of each such reservation.
+    pub fn wasm_memories(&self) -> Vec<u64> {
+        let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).expect("process runs");
+        let mappings: Vec<Mapping> = maps.lines().filter_map(Mapping::parse).collect();
+        let pairs = mappings.windows(2).filter(|pair| {
+            pair[0].end == pair[1].start
+                && pair[0].access.starts_with("rw")
+                && pair[1].access.starts_with("---")
+                && pair[1].end - pair[1].start >= GUARD_BYTES_MIN
+        });
+        pairs.map(|pair| pair[0].end - pair[0].start).collect()
+    }
+
+    fn status_kib(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status =
+            status.unwrap_or_else(|_| panic!("{} does not run:\n{}", self.name, self.log()));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .expect("status has it");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number of kB")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A panic while dropping would hide the test's own.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

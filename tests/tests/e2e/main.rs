@@ -1,0 +1,15 @@
+//! End-to-end tests, one topic per module. How they are organised: `tests/README.md`.
+
+mod aborts;
+mod bodies;
+mod completeness;
+mod configuration;
+mod faults;
+mod headers;
+mod mirrors;
+mod pair_id;
+mod passthrough;
+mod privacy;
+mod sampling;
+mod shapes;
+mod updates;

@@ -1,0 +1,74 @@
+# Everything a developer runs. `make help` lists the targets.
+#
+# PYTHON: the Python (3.10 or newer) that makes the virtual environment.
+# TWINTAP_VENV: use this virtual environment instead of .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := $(or $(TWINTAP_VENV),.venv)
+export TWINTAP_VENV := $(abspath $(VENV))
+
+WASM := --target wasm32-wasip1 --profile wasm
+# The modules that run in Envoy; everything else is native.
+WASM_PACKAGES := -p twintap-filter -p twintap-noop
+NATIVE := --workspace --exclude twintap-noop
+DENY_VERSION := 0.20.2
+DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.made-from ## Makes the virtual environment (Envoy, grpcio, DuckDB, pyarrow) and the wasm target
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 2; }
+	@! command -v rustup >/dev/null || rustup target add wasm32-wasip1
+
+$(VENV)/.made-from: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed: make PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv module is missing: on Debian, apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@cp requirements.txt $@
+
+.PHONY: wasm
+wasm: ## Builds the filter module: target/wasm32-wasip1/wasm/twintap_filter.wasm
+	cargo build --locked $(WASM) -p twintap-filter
+
+.PHONY: build
+build: wasm ## Builds the module, the collector and the demo's new service
+	cargo build --locked -p twintap -p twintap-demo-candidate
+
+.PHONY: demo
+demo: setup ## Mirrors a service through real Envoy and reports what differs (under a minute once built)
+	@$(PYTHON) demo/run.py $(DEMO_ARGS)
+
+.PHONY: lint
+lint: ## Format and clippy, for the host and for wasm
+	cargo fmt --all --check
+	cargo clippy --locked $(NATIVE) --all-targets -- -D warnings
+	cargo clippy --locked $(WASM) $(WASM_PACKAGES) -- -D warnings
+
+.PHONY: deny
+deny: $(DENY) ## Licences, sources and duplicate versions of the dependencies
+	$(DENY) --log-level error check licenses bans sources
+
+$(DENY):
+	cargo install --locked --debug --root target/tools --version $(DENY_VERSION) cargo-deny
+
+.PHONY: test
+test: setup lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
+	cargo test --locked $(NATIVE) --no-fail-fast
+
+.PHONY: bench-filter
+bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap
+	cargo run --locked --release -p twintap-e2e --bin bench-filter
+
+.PHONY: bench-ingest
+bench-ingest: ## Records per second from POST to Parquet
+	cargo bench --locked -p twintap --bench ingest

@@ -6,7 +6,7 @@ use twintap_record::{
 };
 
 /// Encoded batches of `records` records in all, numbered from 1, with `body_bytes` each way.
-pub fn batches(body_bytes: usize, records: usize, per_batch: usize) -> Vec<Bytes> {
+pub(crate) fn batches(body_bytes: usize, records: usize, per_batch: usize) -> Vec<Bytes> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let numbers: Vec<u64> = (1..=records as u64).collect();
     let batches = numbers.chunks(per_batch).map(|numbers| {

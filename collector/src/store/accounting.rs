@@ -23,6 +23,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use twintap_record::{Counters, Reason, ReasonCount};
 
+use super::hex::hex;
 use super::journal::disk::FILE_MODE;
 use super::journal::ledger::{Entry, Ledger, ProducerState};
 
@@ -242,13 +243,4 @@ fn by_reason(counts: &[ReasonCount]) -> BTreeMap<String, u64> {
         *sum = sum.saturating_add(count.count);
     }
     named
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use twintap_record::{PRODUCER_ID_LEN, Record};
 use uuid::Uuid;
 
+use super::hex::hex;
 use super::journal::frame::{BatchMeta, Frames, Kind, Outcome, PublishedMeta};
 use super::journal::intervals::Intervals;
 use super::journal::recovery::read_segment;
@@ -278,14 +279,4 @@ fn set_aside(producer_id: &[u8], record_number: u64, reason: String, bytes: &[u8
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-    }
-    text
 }

@@ -3,7 +3,7 @@
 //! The map, in the order in which a call travels; imports only ever point down this list:
 //!
 //! 1. [`sources`]: where input enters (records from the filter; later pcap, JSON lines).
-//! 2. [`decode`]: bytes to calls (gRPC framing; later link, IP, TCP, HTTP/2). No I/O, no clock.
+//! 2. the crate `twintap-decode`: bytes to calls. No I/O, no clock.
 //! 3. [`call`]: the domain type, and its builder that says what is missing.
 //! 4. [`store`]: journal (durable before acknowledged) and the Parquet dataset.
 //! 5. [`pair`]: primary and candidate to a pair, or unpaired with a reason.
@@ -19,7 +19,6 @@ pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod config;
-pub mod decode;
 pub mod metrics;
 pub mod pair;
 pub mod pipeline;

@@ -22,7 +22,6 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decode::envelope::Envelope;
 use crate::metrics::Metrics;
 use crate::sources::http::routes::draining;
 use crate::sources::http::{Limits, Service, serve_connection};
@@ -34,6 +33,7 @@ use crate::store::journal::{
 };
 use crate::store::parquet::WriteSettings;
 use crate::store::publisher::Publisher;
+use twintap_decode::envelope::Envelope;
 
 /// Pause after a failed accept, so that running out of file descriptors is not a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

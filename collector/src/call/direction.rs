@@ -4,7 +4,7 @@ use bytes::Bytes;
 use twintap_record::{Body, Cut};
 
 use super::{Direction, Message};
-use crate::decode::grpc::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
+use twintap_decode::grpc::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
 
 /// Largest count that is kept; what claims more contradicts itself.
 pub(super) const COUNT_MAX: u64 = i64::MAX.unsigned_abs();

@@ -12,7 +12,7 @@ use twintap_record::{HeaderBlock, PAIR_ID_HEADER, Producer, Record};
 use super::direction::{COUNT_MAX, from_body};
 use super::trace_id::{TraceId, from_b3, from_b3_trace_id, from_traceparent};
 use super::{Call, CallId, End, Header, Position, Role, Status, Timing, Workload};
-use crate::decode::grpc::{decode_binary, decode_status_message, parse_status};
+use twintap_decode::grpc::{decode_binary, decode_status_message, parse_status};
 
 /// What all records of one producer have in common: made once per batch, shared by its calls.
 #[derive(Clone, Debug)]

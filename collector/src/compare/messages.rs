@@ -14,7 +14,7 @@ use super::limits::MESSAGE_BYTES_MAX;
 use super::sink::Sink;
 use super::{Incomparable, proto, render, wire};
 use crate::call::{Call, Direction, Message};
-use crate::decode::grpc::decompress;
+use twintap_decode::grpc::decompress;
 
 /// One direction of both calls.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
 use crate::call::{Call, CorrelationKey, Header};
-use crate::decode::grpc::decode_binary;
+use twintap_decode::grpc::decode_binary;
 
 /// Compared as status, see [`super::status`].
 const STATUS_NAMES: [&[u8]; 4] = [

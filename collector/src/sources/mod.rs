@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::decode::envelope::Envelope;
+use twintap_decode::envelope::Envelope;
 
 /// Takes batches and answers when they are durable.
 pub trait Intake: Clone + Send + Sync + 'static {

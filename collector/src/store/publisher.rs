@@ -27,8 +27,8 @@ use super::journal::{self, Journal, SealedSegments};
 use super::parquet::{WriteError, WriteSettings, write_part};
 use super::quarantine::{self, SetAside};
 use crate::call::{Call, Recorder, from_record};
-use crate::decode::envelope;
 use crate::metrics::Metrics;
+use twintap_decode::envelope;
 
 /// A part is closed when its calls weigh this much, see [`weight`]. Part of the format: a segment
 /// must be cut into the same parts whenever it is published.

@@ -16,8 +16,8 @@ use twintap_record::CONTENT_TYPE as BATCH_TYPE;
 
 use super::answer::Refused;
 use super::routes::Service;
-use crate::decode::envelope::{self, EnvelopeError};
 use crate::sources::{Busy, Intake, Taken};
+use twintap_decode::envelope::{self, EnvelopeError};
 
 /// Other names under which clients send protobuf.
 const ALIASES: [&str; 2] = ["application/protobuf", "application/vnd.google.protobuf"];

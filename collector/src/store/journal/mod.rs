@@ -34,11 +34,11 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::clock::Clock;
-use crate::decode::envelope::Envelope;
 use crate::metrics::Metrics;
 use frame::PublishedMeta;
 use ledger::LedgerLimits;
 use recovery::RecoveryError;
+use twintap_decode::envelope::Envelope;
 use writer::Writer;
 
 /// Directory of the journal inside the data directory.

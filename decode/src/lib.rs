@@ -1,0 +1,15 @@
+//! Bytes to calls, as a watcher sees them: what the filter ships, and what packets carry.
+//!
+//! No I/O, no clock, no threads, no panics: every answer says done, need more, or broken but can
+//! continue. Nothing is guessed: a value that was not seen says how it was found, or that it was
+//! not. The layers, each knowing only the one before it:
+//!
+//! 1. `link`, `ip`, `tcp`: packets to the bytes of connections ([`stream`] is what they hand on).
+//! 2. `http2` with `hpack`: bytes to streams of header blocks and data.
+//! 3. [`grpc`]: length-prefixed messages, statuses, message compression.
+//!
+//! [`envelope`] reads the batches of the filter, which arrive whole.
+
+pub mod envelope;
+pub mod grpc;
+pub mod stream;

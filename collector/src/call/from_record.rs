@@ -11,7 +11,7 @@ use twintap_record::{HeaderBlock, PAIR_ID_HEADER, Producer, Record};
 
 use super::direction::{COUNT_MAX, from_body};
 use super::trace_id::{TraceId, from_b3, from_b3_trace_id, from_traceparent};
-use super::{Call, CallId, End, Header, Position, Role, Status, Timing, Workload};
+use super::{Call, CallId, Certainty, End, Header, Position, Role, Status, Timing, Workload};
 use twintap_decode::grpc::{decode_binary, decode_status_message, parse_status};
 
 /// What all records of one producer have in common: made once per batch, shared by its calls.
@@ -134,6 +134,11 @@ pub fn from_record(recorder: &Recorder, record: Record) -> Call {
         end,
         sampled_ppm: record.sampled_ppm,
         incomplete,
+        // What Envoy hands over, the filter sees.
+        method_certainty: Certainty::Seen,
+        status_certainty: Certainty::Seen,
+        gap: false,
+        stream_id: None,
     }
 }
 

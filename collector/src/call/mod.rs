@@ -91,8 +91,32 @@ pub struct Call {
     pub end: End,
     /// Sampling rate in force when it was recorded, parts per million.
     pub sampled_ppm: u32,
-    /// Could a part of the call not be seen or decoded (headers omitted, frames malformed, ...)?
+    /// Could a part of the call not be seen or decoded (headers omitted, frames malformed, packets
+    /// lost, method or status not seen)? Nothing may be concluded from what is absent.
     pub incomplete: bool,
+
+    /// How [`Call::rpc_method`] is known.
+    pub method_certainty: Certainty,
+    /// How [`Call::status`] is known.
+    pub status_certainty: Certainty,
+    /// Were bytes of this call lost between the wire and the capture?
+    pub gap: bool,
+    /// HTTP/2 stream identifier, where the call was rebuilt from packets.
+    pub stream_id: Option<u32>,
+}
+
+/// How a value is known. Only what was [`Certainty::Seen`] may be relied on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Certainty {
+    /// It was read from the wire, or its absence was.
+    #[default]
+    Seen,
+    /// It follows from other calls of the same connection or server, by a rule.
+    Inferred,
+    /// Several values are possible; none was chosen.
+    Ambiguous,
+    /// It was not seen and cannot be told.
+    Unknown,
 }
 
 /// Who recorded a call, and its number there.
@@ -130,6 +154,8 @@ pub enum Position {
     Upstream,
     /// The caller's downstream chain.
     Outbound,
+    /// No Envoy: packets on the wire.
+    Wire,
 }
 
 /// Who ran the recorder. Empty strings where unknown.

@@ -30,7 +30,7 @@ impl View {
                 rank: 2,
                 node: node(),
             },
-            Position::Unknown => Self {
+            Position::Unknown | Position::Wire => Self {
                 rank: 3,
                 node: node(),
             },

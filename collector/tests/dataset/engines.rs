@@ -164,6 +164,10 @@ fn expected(call: &Call) -> Value {
         "response_flags": call.response_flags,
         "response_code_details": text(&call.response_code_details),
         "sampled_ppm": call.sampled_ppm,
+        "rpc_method_certainty": "seen",
+        "status_certainty": "seen",
+        "gap": call.gap,
+        "stream_id": call.stream_id,
     });
     let fields = |value: Value| -> Map<String, Value> { serde_json::from_value(value).unwrap() };
     let mut all = fields(row.take());

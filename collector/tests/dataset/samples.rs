@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use twintap::call::{
-    Call, CallId, Direction, End, Header, Message, Position, Role, Status, Timing, Workload,
+    Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, Status, Timing,
+    Workload,
 };
 
 /// 2026-11-21 09:59:59.5 UTC.
@@ -108,6 +109,10 @@ pub(crate) fn call(number: u64) -> Call {
         end: End::Complete,
         sampled_ppm: 1_000_000,
         incomplete: false,
+        method_certainty: Certainty::Seen,
+        status_certainty: Certainty::Seen,
+        gap: false,
+        stream_id: None,
     }
 }
 
@@ -150,13 +155,14 @@ pub(crate) fn any_call() -> impl Strategy<Value = Call> {
             any::<Option<u16>>(),
         ),
         (text(), text(), text(), text(), text(), any::<u64>(), text()),
-        (end(), 0..1_000_001_u32, any::<bool>()),
+        ((end(), 0..1_000_001_u32, any::<bool>()), wire()),
     );
     (identity, answer).prop_map(|(identity, answer)| {
         let ((producer_id, record_number, role, position, workload, method), times, ids) = identity;
         let (authority, started_unix_ns, timing, pair_id, request_id) = times;
         let (trace_id, attempt) = ids;
-        let (blocks, (request, response), outcome, envoy, (end, sampled_ppm, incomplete)) = answer;
+        let (blocks, (request, response), outcome, envoy, rest) = answer;
+        let ((end, sampled_ppm, incomplete), wire) = rest;
         let (request_metadata, response_metadata, trailers, trailers_only) = blocks;
         let (status, status_message, status_details, http_status) = outcome;
         Call {
@@ -195,8 +201,26 @@ pub(crate) fn any_call() -> impl Strategy<Value = Call> {
             end,
             sampled_ppm,
             incomplete,
+            method_certainty: wire.0,
+            status_certainty: wire.1,
+            gap: wire.2,
+            stream_id: wire.3,
         }
     })
+}
+
+/// What only calls from packets have.
+fn wire() -> impl Strategy<Value = (Certainty, Certainty, bool, Option<u32>)> {
+    let certainty = || {
+        prop_oneof![
+            Just(Certainty::Seen),
+            Just(Certainty::Inferred),
+            Just(Certainty::Ambiguous),
+            Just(Certainty::Unknown),
+        ]
+    };
+    let stream_id = prop::option::of(0..i32::MAX.unsigned_abs());
+    (certainty(), certainty(), any::<bool>(), stream_id)
 }
 
 fn count() -> impl Strategy<Value = u64> {
@@ -308,6 +332,7 @@ fn position() -> impl Strategy<Value = Position> {
         Position::Inbound,
         Position::Upstream,
         Position::Outbound,
+        Position::Wire,
     ];
     prop::sample::select(all.to_vec())
 }

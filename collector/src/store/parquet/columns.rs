@@ -6,7 +6,7 @@
 //! without a new major version.
 
 use super::SCHEMA_VERSION;
-use crate::call::{Call, End, Header, Message, Position, Role};
+use crate::call::{Call, Certainty, End, Header, Message, Position, Role};
 
 /// One top-level column.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(5, "producer_id", Id(|row| row.call.id.producer_id), "who recorded it"),
     column(6, "record_number", Int64(|row| saturate(row.call.id.record_number)), "number at that recorder, from 1"),
     column(7, "role", Text(|row| role(row.call.role)), "`primary`, `candidate`, `secondary` or `unknown`"),
-    column(8, "position", Text(|row| position(row.call.position)), "`inbound`, `upstream`, `outbound` or `unknown`"),
+    column(8, "position", Text(|row| position(row.call.position)), "`inbound`, `upstream`, `outbound`, `wire` (rebuilt from packets) or `unknown`"),
     column(9, "service", OptionalText(|row| row.call.workload.service.as_bytes()), "free name from the recorder's configuration"),
     column(10, "workload_name", OptionalText(|row| row.call.workload.workload_name.as_bytes()), "Istio workload of the recorder"),
     column(11, "pod_name", OptionalText(|row| row.call.workload.pod_name.as_bytes()), "Kubernetes pod of the recorder"),
@@ -126,7 +126,14 @@ pub(super) const COLUMNS: &[Column] = &[
     column(58, "response_flags", Int64(|row| row.call.response_flags.cast_signed()), "Envoy response flags, a bit set"),
     column(59, "response_code_details", OptionalText(|row| &row.call.response_code_details), "Envoy response code details"),
     column(60, "sampled_ppm", Int32(|row| saturate_32(row.call.sampled_ppm)), "sampling rate in force, parts per million"),
+    column(61, "rpc_method_certainty", Text(|row| certainty(row.call.method_certainty)), "`seen`, or, rebuilt from packets, `inferred`, `ambiguous` or `unknown`"),
+    column(62, "status_certainty", Text(|row| certainty(row.call.status_certainty)), "as above, of `status_code`"),
+    column(63, "gap", Bool(|row| row.call.gap), "were bytes of this call lost between the wire and the capture?"),
+    column(64, "stream_id", OptionalInt32(|row| row.call.stream_id.map(saturate_32)), "HTTP/2 stream, of calls rebuilt from packets"),
 ];
+
+/// Columns with a greater id came later: files without them are read as if all was seen.
+pub(super) const FIRST_COLUMNS_LAST_ID: i32 = 60;
 
 /// Counts and durations beyond 63 bits do not come from [`crate::call::from_record`].
 fn saturate(value: u64) -> i64 {
@@ -167,6 +174,16 @@ fn position(position: Position) -> &'static [u8] {
         Position::Inbound => b"inbound",
         Position::Upstream => b"upstream",
         Position::Outbound => b"outbound",
+        Position::Wire => b"wire",
+    }
+}
+
+fn certainty(certainty: Certainty) -> &'static [u8] {
+    match certainty {
+        Certainty::Seen => b"seen",
+        Certainty::Inferred => b"inferred",
+        Certainty::Ambiguous => b"ambiguous",
+        Certainty::Unknown => b"unknown",
     }
 }
 

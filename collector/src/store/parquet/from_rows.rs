@@ -9,7 +9,8 @@ use arrow_schema::ArrowError;
 
 use super::typed::{Bools, Fixed16, Integers, Lists, Slices};
 use crate::call::{
-    Call, CallId, Direction, End, Header, Message, Position, Role, Status, Timing, Workload,
+    Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, Status, Timing,
+    Workload,
 };
 
 /// Makes calls of batches. Remembers the last workload, which most rows share.
@@ -69,6 +70,10 @@ impl FromRows {
             end: end(&columns.end.at(row)),
             sampled_ppm: columns.sampled_ppm.narrow(row).unwrap_or_default(),
             incomplete: columns.incomplete.at(row),
+            method_certainty: certainty(&columns.rpc_method_certainty.at(row)),
+            status_certainty: certainty(&columns.status_certainty.at(row)),
+            gap: columns.gap.at(row),
+            stream_id: columns.stream_id.narrow(row),
         }
     }
 
@@ -132,6 +137,10 @@ columns! {
         end: Slices,
         sampled_ppm: Integers,
         incomplete: Bools,
+        rpc_method_certainty: Slices,
+        status_certainty: Slices,
+        gap: Bools,
+        stream_id: Integers,
     }
 }
 
@@ -305,7 +314,18 @@ fn position(name: &[u8]) -> Position {
         b"inbound" => Position::Inbound,
         b"upstream" => Position::Upstream,
         b"outbound" => Position::Outbound,
+        b"wire" => Position::Wire,
         _ => Position::Unknown,
+    }
+}
+
+/// Files from before the column was added hold only what was seen.
+fn certainty(name: &[u8]) -> Certainty {
+    match name {
+        b"inferred" => Certainty::Inferred,
+        b"ambiguous" => Certainty::Ambiguous,
+        b"unknown" => Certainty::Unknown,
+        _ => Certainty::Seen,
     }
 }
 

@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use super::columns::{COLUMNS, Values};
+use super::columns::{COLUMNS, FIRST_COLUMNS_LAST_ID, Values};
 use super::contain::contain;
 use super::{Projection, ReadError, SCHEMA_VERSION, properties, schema};
 
@@ -130,11 +130,14 @@ fn check_version(path: &Path, metadata: &ParquetMetaData) -> Result<(), ReadErro
 }
 
 fn check_columns(path: &Path, found: &Schema) -> Result<(), ReadError> {
-    for expected in schema::calls().fields() {
+    let schema = schema::calls();
+    for (column, expected) in COLUMNS.iter().zip(schema.fields()) {
         let name = expected.name();
-        let field = found
-            .field_with_name(name)
-            .map_err(|_| foreign(path, format!("column {name} is missing")))?;
+        let field = match found.field_with_name(name) {
+            Ok(field) => field,
+            Err(_) if column.id > FIRST_COLUMNS_LAST_ID => continue,
+            Err(_) => return Err(foreign(path, format!("column {name} is missing"))),
+        };
         if !field.data_type().equals_datatype(expected.data_type()) {
             let (found, expected) = (field.data_type(), expected.data_type());
             return Err(foreign(

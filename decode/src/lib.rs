@@ -11,5 +11,8 @@
 //! [`envelope`] reads the batches of the filter, which arrive whole.
 
 pub mod envelope;
+pub mod exchange;
 pub mod grpc;
+pub mod hpack;
+pub mod http2;
 pub mod stream;

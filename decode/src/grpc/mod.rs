@@ -11,6 +11,6 @@ mod status;
 
 pub use binary::decode_binary;
 pub use body::{Body, BodyLimits, BodyMessage, Damage};
-pub use decompress::{DecompressError, decompress};
+pub use decompress::{DecompressError, decompress, sniff_encoding};
 pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
 pub use status::{decode_status_message, parse_status};

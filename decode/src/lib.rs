@@ -10,6 +10,14 @@
 //!
 //! [`envelope`] reads the batches of the filter, which arrive whole.
 
+mod bytes_at;
+pub mod capture;
 pub mod envelope;
+pub mod exchange;
 pub mod grpc;
+pub mod hpack;
+pub mod http2;
+pub mod ip;
+pub mod link;
 pub mod stream;
+pub mod tcp;

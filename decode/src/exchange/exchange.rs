@@ -1,0 +1,247 @@
+//! A finished exchange, which is a gRPC call.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::certainty::{Certainty, Rule};
+use super::half::HalfStream;
+use crate::grpc::parse_status;
+use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
+use crate::stream::{Ending, Way};
+
+/// What a connection is called by whoever opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionName {
+    /// Number of the connection, unique among all that a sink hears of.
+    pub id: u64,
+    /// The endpoint that sends [`Way::Forward`].
+    pub forward: SocketAddr,
+    /// The other one.
+    pub reverse: SocketAddr,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExchangeEnd {
+    /// END_STREAM of both halves.
+    Complete,
+    /// END_STREAM of the response, while the request went on.
+    ResponseFirst,
+    /// RST_STREAM.
+    Reset {
+        /// Was it the client's?
+        by_client: bool,
+        /// Error code (RFC 9113, section 7).
+        code: u32,
+    },
+    /// GOAWAY said that the server would not serve it.
+    Refused,
+    /// The connection ended first.
+    Connection(Ending),
+    /// Bytes were lost and nothing more came for a long time.
+    Silent,
+    /// Given up to stay within the limit on open streams.
+    Evicted,
+}
+
+/// What calls of one method have in common though its name was not captured: the entries of the
+/// dynamic table that their requests refer to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MethodClass {
+    /// [`ConnectionName::id`].
+    pub connection: u64,
+    /// The entries that may be the `:path`.
+    pub entries: Vec<EntryId>,
+}
+
+/// A finished exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// Which way the client sends; `None` if nothing captured tells.
+    pub client: Option<Way>,
+    /// The stream.
+    pub stream_id: u32,
+    /// When the first that was captured of it was.
+    pub started_unix_ns: u64,
+    /// When it was known to be over.
+    pub ended_unix_ns: u64,
+    /// What the client sent.
+    pub request: HalfStream,
+    /// What the server sent.
+    pub response: HalfStream,
+    /// `:path`, which is `/package.Service/Method`.
+    pub method: Certainty<Bytes>,
+    /// Names the method where [`Self::method`] does not.
+    pub method_class: Option<MethodClass>,
+    /// `grpc-status`.
+    pub status: Certainty<u32>,
+    /// How it ended.
+    pub end: ExchangeEnd,
+    /// Did the capture begin after the exchange did?
+    pub began_before_capture: bool,
+}
+
+impl Exchange {
+    /// Address of the client, if it is known which that is.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client.map(|client| match client {
+            Way::Forward => self.connection.forward,
+            Way::Reverse => self.connection.reverse,
+        })
+    }
+
+    /// Address of the server, if it is known which that is.
+    pub fn server_address(&self) -> Option<SocketAddr> {
+        self.client.map(|client| match client {
+            Way::Forward => self.connection.reverse,
+            Way::Reverse => self.connection.forward,
+        })
+    }
+
+    /// Did the response consist of one header block?
+    pub fn is_trailers_only(&self) -> bool {
+        let response = &self.response;
+        let has_status = response
+            .headers
+            .as_ref()
+            .is_some_and(|headers| headers.find(KnownName::GRPC_STATUS).is_some());
+        response.trailers.is_none()
+            && response.headers.is_some()
+            && response.body.bytes_count() == 0
+            && (has_status || response.end_at_unix_ns.is_some())
+    }
+
+    /// The block that ends the response and carries the status.
+    pub fn closing_block(&self) -> Option<&HeaderBlock> {
+        self.response
+            .trailers
+            .as_ref()
+            .or(self.response.headers.as_ref())
+    }
+
+    /// Is any header field missing, or without a sure name or value?
+    pub fn headers_incomplete(&self) -> bool {
+        let halves = [&self.request, &self.response];
+        let blocks = halves
+            .iter()
+            .flat_map(|half| [&half.headers, &half.trailers]);
+        blocks.flatten().any(HeaderBlock::is_incomplete) || self.request.headers.is_none()
+    }
+
+    /// Were bytes lost that belong, or may belong, to it?
+    pub fn has_gap(&self) -> bool {
+        let lacks = |half: &HalfStream| half.may_lack_bytes || half.body.has_gap();
+        lacks(&self.request) || lacks(&self.response)
+    }
+
+    /// Is a message not kept as a whole?
+    pub fn is_truncated(&self) -> bool {
+        let cut = |half: &HalfStream| {
+            half.body.is_truncated() || half.body.messages().iter().any(|m| !m.is_whole())
+        };
+        cut(&self.request) || cut(&self.response)
+    }
+}
+
+impl std::fmt::Display for MethodClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "?{}/", self.connection)?;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let separator = if index == 0 { "#" } else { "+#" };
+            write!(f, "{separator}{}", entry.ordinal)?;
+            if entry.epoch > 0 {
+                write!(f, "@{}", entry.epoch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of the first field called `name`.
+pub(super) fn value_of(block: &HeaderBlock, name: KnownName) -> Certainty<Bytes> {
+    block
+        .find(name)
+        .map_or(Certainty::Unknown, |field| field_value(block, field))
+}
+
+fn field_value(block: &HeaderBlock, field: &Field) -> Certainty<Bytes> {
+    match (field.value, block.value_bytes(field)) {
+        (Value::Seen(_), Some(value)) => Certainty::Seen(value),
+        (Value::Inferred(_), Some(value)) => Certainty::Inferred(value, Rule::OnlyLegalEntry),
+        (Value::Ambiguous(_), _) => Certainty::Ambiguous(block.alternatives(field)),
+        _ => Certainty::Unknown,
+    }
+}
+
+pub(super) fn method_of(request: &HalfStream) -> Certainty<Bytes> {
+    let headers = request.headers.as_ref();
+    headers.map_or(Certainty::Unknown, |block| value_of(block, KnownName::PATH))
+}
+
+/// Pseudo-header fields come first, and no more than four of them: what is unknown among those and
+/// before any regular field may be the path.
+pub(super) fn method_class_of(connection: u64, request: &HalfStream) -> Option<MethodClass> {
+    /// `:method`, `:scheme`, `:authority`, `:path`.
+    const PSEUDO_COUNT: usize = 4;
+    let block = request.headers.as_ref()?;
+    if let Some(path) = block.find(KnownName::PATH) {
+        let Value::Unknown(entry) = path.value else {
+            return None;
+        };
+        return Some(MethodClass {
+            connection,
+            entries: vec![entry],
+        });
+    }
+    let is_pseudo = |field: &&Field| match field.name {
+        Name::Known(name) => name.is_pseudo(),
+        Name::Unknown(_) => true,
+        Name::Text(_) | Name::Lost => false,
+    };
+    let fields = block
+        .fields()
+        .iter()
+        .take(PSEUDO_COUNT)
+        .take_while(is_pseudo);
+    let entries: Vec<_> = fields
+        .filter_map(|field| match field.name {
+            Name::Unknown(entry) => Some(entry),
+            _ => None,
+        })
+        .collect();
+    (!entries.is_empty()).then_some(MethodClass {
+        connection,
+        entries,
+    })
+}
+
+pub(super) fn status_of(response: &HalfStream) -> Certainty<u32> {
+    let blocks = [&response.trailers, &response.headers];
+    for block in blocks.into_iter().flatten() {
+        if block.find(KnownName::GRPC_STATUS).is_some() {
+            let value = value_of(block, KnownName::GRPC_STATUS);
+            return value.and_then(|value| parse_status(&value));
+        }
+    }
+    web_status(response).map_or(Certainty::Unknown, Certainty::Seen)
+}
+
+/// gRPC-Web sends trailers as the last message of the body.
+fn web_status(response: &HalfStream) -> Option<u32> {
+    /// The bit of the flag byte that marks trailers.
+    const TRAILERS: u8 = 0x80;
+    let message = response
+        .body
+        .messages()
+        .last()
+        .filter(|message| message.flag == TRAILERS && message.is_whole())?;
+    let trailers = response.body.kept().get(message.range())?;
+    trailers.split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;
+        let is_status = name.trim_ascii().eq_ignore_ascii_case(b"grpc-status");
+        is_status.then(|| parse_status(value.get(1..)?.trim_ascii()))?
+    })
+}

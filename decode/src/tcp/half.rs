@@ -1,0 +1,481 @@
+//! One way of a connection: what comes next, what waits, and when what is missing is given up.
+
+use super::Limits;
+use super::counters::{DiscardReason, GapReason, TcpCounters};
+use super::pieces::{Arrival, Content, Pieces};
+use super::sequence::{self, ORIGIN};
+use crate::bytes_at;
+use crate::stream::{ByteSink, Ending, Start, Way};
+
+/// One way of a connection.
+#[derive(Debug)]
+pub(super) struct Half {
+    pub(super) state: State,
+    /// Position of the next byte to deliver.
+    next: u64,
+    /// Its sequence number.
+    pub(super) next_seq: u32,
+    /// Position of the first byte of the way as delivered.
+    first: u64,
+    pieces: Pieces,
+    /// Highest acknowledgment number that the other end has sent.
+    acked: Option<u32>,
+    /// Where and how the way ends.
+    end: Option<(u64, Ending, Arrival)>,
+    /// The first segment, while settling.
+    settling_since: Arrival,
+}
+
+/// How far a way is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing has come.
+    Silent,
+    /// Bytes came, but their beginning was not seen.
+    Settling,
+    /// It is known where the way starts; the sink has not been told.
+    Ready(Start),
+    /// Bytes have been delivered.
+    Flowing(Start),
+    /// No more will come.
+    Ended,
+}
+
+/// Where output goes, and what it costs.
+pub(super) struct Output<'o, S> {
+    pub(super) sink: Option<&'o mut S>,
+    pub(super) way: Way,
+    pub(super) unix_ns: u64,
+    pub(super) counters: &'o mut TcpCounters,
+    pub(super) limits: &'o Limits,
+    /// What all waiting bytes of all connections cost.
+    pub(super) waiting_total: &'o mut usize,
+}
+
+/// The part of a segment that matters to its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk<'a> {
+    pub(super) seq: u32,
+    pub(super) bytes: &'a [u8],
+    /// Bytes after these that were sent and not captured.
+    pub(super) missing_tail: u32,
+    pub(super) is_final: bool,
+    pub(super) arrival: Arrival,
+}
+
+impl Default for Half {
+    fn default() -> Self {
+        Self {
+            state: State::Silent,
+            next: ORIGIN,
+            next_seq: 0,
+            first: ORIGIN,
+            pieces: Pieces::default(),
+            acked: None,
+            end: None,
+            settling_since: Arrival::default(),
+        }
+    }
+}
+
+impl Half {
+    /// Is `bytes` at `seq` exactly what comes next, with nothing else to think of?
+    #[inline]
+    pub(super) fn is_in_order(&self, seq: u32) -> bool {
+        matches!(self.state, State::Flowing(_))
+            && seq == self.next_seq
+            && self.pieces.is_empty()
+            && self.end.is_none()
+    }
+
+    /// Does something wait that time or further segments may free?
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.pieces.is_empty() || self.state == State::Settling || self.end.is_some()
+    }
+
+    /// The other end acknowledges everything before `ack`.
+    #[inline]
+    pub(super) fn acknowledged(&mut self, ack: u32) {
+        let is_plausible = match self.state {
+            State::Silent => true,
+            _ => sequence::is_near(ack, self.next_seq),
+        };
+        let is_news = self
+            .acked
+            .is_none_or(|acked| sequence::distance(ack, acked) > 0);
+        if is_plausible && is_news {
+            self.acked = Some(ack);
+        }
+    }
+
+    /// Does an initial sequence number fit this way? `None`: it does, and says nothing new.
+    pub(super) fn fits_initial(&self, initial: u32) -> Option<bool> {
+        let first_seq = initial.wrapping_add(1);
+        match self.state {
+            State::Silent => {
+                Some(self.acked.is_none_or(|acked| {
+                    (0..=1 << 24).contains(&sequence::distance(acked, first_seq))
+                }))
+            }
+            State::Settling => Some(
+                self.first_waiting()
+                    .is_none_or(|first| self.is_shortly_before(first_seq, first)),
+            ),
+            State::Ready(_) | State::Flowing(_) | State::Ended => {
+                match self.is_shortly_before(first_seq, self.first) {
+                    true => None,
+                    false => Some(false),
+                }
+            }
+        }
+    }
+
+    /// The way starts after this initial sequence number.
+    pub(super) fn begin(&mut self, initial: u32) {
+        let first_seq = initial.wrapping_add(1);
+        if self.state == State::Silent {
+            (self.next, self.next_seq) = (ORIGIN, first_seq);
+        } else {
+            self.move_to(self.position(first_seq));
+        }
+        self.first = self.next;
+        self.state = State::Ready(Start::Seen);
+    }
+
+    /// Takes in-order bytes: see [`Self::is_in_order`].
+    #[inline]
+    pub(super) fn deliver<S: ByteSink>(&mut self, bytes: &[u8], out: &mut Output<'_, S>) {
+        let len = bytes_at::count(bytes.len());
+        self.next += len;
+        self.next_seq = self.next_seq.wrapping_add(sequence::step(len));
+        out.counters.delivered_bytes += len;
+        if let Some(sink) = out.sink.as_deref_mut() {
+            sink.bytes(out.unix_ns, out.way, bytes);
+        }
+    }
+
+    /// Takes any segment that is near what is expected.
+    pub(super) fn receive<S: ByteSink>(&mut self, chunk: &Chunk<'_>, out: &mut Output<'_, S>) {
+        if self.state == State::Silent {
+            self.next_seq = chunk.seq;
+            self.state = State::Settling;
+            self.settling_since = chunk.arrival;
+        }
+        let start = self.position(chunk.seq);
+        let mut stop = start + bytes_at::count(chunk.bytes.len());
+        let tail = stop;
+        if !chunk.bytes.is_empty() {
+            self.place(start, chunk, out);
+        }
+        if chunk.missing_tail > 0 && self.state != State::Ended {
+            stop += u64::from(chunk.missing_tail);
+            let from = tail.max(self.next);
+            if stop > from && self.end.is_none_or(|(end, ..)| stop <= end) {
+                self.pieces.insert_absent(from, stop - from, chunk.arrival);
+            }
+        }
+        if chunk.is_final {
+            self.ends_at(stop, Ending::Fin, chunk.arrival);
+        }
+    }
+
+    /// Bytes after `position` will not come.
+    pub(super) fn ends_at(&mut self, position: u64, ending: Ending, arrival: Arrival) {
+        if self.end.is_none() && self.state != State::Ended {
+            self.end = Some((position.max(self.next), ending, arrival));
+        }
+    }
+
+    /// The sender resets the connection; `seq` is where its bytes end, if that is known.
+    pub(super) fn reset(&mut self, seq: Option<u32>, arrival: Arrival) {
+        if self.state == State::Silent {
+            self.state = State::Ended;
+            return;
+        }
+        let position = seq.filter(|seq| sequence::is_near(*seq, self.next_seq));
+        let position = position.map_or(self.next, |seq| self.position(seq));
+        self.ends_at(position, Ending::Reset, arrival);
+    }
+
+    /// Hands on what has become free, and gives up what cannot come any more.
+    pub(super) fn advance<S: ByteSink>(&mut self, now: Arrival, out: &mut Output<'_, S>) {
+        if self.state == State::Settling && self.has_settled(now, out.limits) {
+            self.settle(out);
+        }
+        if self.state == State::Settling {
+            return;
+        }
+        self.drain(out);
+        while let Some((reason, until)) = self.hole_to_give_up(now, out) {
+            self.give_up(reason, until, out);
+            self.drain(out);
+        }
+        self.check_end(out);
+    }
+
+    /// The connection is over: everything that waits is handed on, with gaps between.
+    pub(super) fn finish<S: ByteSink>(&mut self, ending: Ending, out: &mut Output<'_, S>) {
+        if self.state == State::Settling {
+            self.settle(out);
+        }
+        if matches!(self.state, State::Silent | State::Ended) {
+            return;
+        }
+        self.drain(out);
+        while let Some((first, _)) = self.pieces.first() {
+            self.give_up(GapReason::End, first, out);
+            self.drain(out);
+        }
+        let (until, ending) = match self.end {
+            Some((position, ending, _)) => (position, ending),
+            None => (self.acked_position().unwrap_or(self.next), ending),
+        };
+        // One acknowledged byte more than was seen may as well be a FIN that was not captured.
+        let slack = if self.end.is_none() { 1 } else { 0 };
+        if until > self.next + slack {
+            self.give_up(GapReason::End, until, out);
+        }
+        self.conclude(ending, out);
+    }
+
+    /// The position of a sequence number.
+    fn position(&self, seq: u32) -> u64 {
+        let distance = sequence::distance(seq, self.next_seq);
+        self.next.saturating_add_signed(i64::from(distance))
+    }
+
+    fn acked_position(&self) -> Option<u64> {
+        self.acked.map(|acked| self.position(acked))
+    }
+
+    fn first_waiting(&self) -> Option<u64> {
+        self.pieces.first().map(|(first, _)| first)
+    }
+
+    fn is_shortly_before(&self, seq: u32, position: u64) -> bool {
+        let candidate = self.position(seq);
+        let is_seen = matches!(
+            self.state,
+            State::Ready(Start::Seen) | State::Flowing(Start::Seen)
+        );
+        candidate == position
+            || !is_seen
+                && candidate < position
+                && position - candidate < u64::from(sequence::PLAUSIBLE_DISTANCE_MAX)
+    }
+
+    fn move_to(&mut self, position: u64) {
+        let moved = sequence::step(position.wrapping_sub(self.next));
+        self.next_seq = self.next_seq.wrapping_add(moved);
+        self.next = position;
+    }
+
+    /// Puts the bytes of a segment where they belong.
+    fn place<S: ByteSink>(&mut self, start: u64, chunk: &Chunk<'_>, out: &mut Output<'_, S>) {
+        let mut at = start;
+        let mut bytes = chunk.bytes;
+        if self.state != State::Settling && at < self.next {
+            let behind = usize::try_from(self.next - at).unwrap_or(usize::MAX);
+            let (old, new) = bytes.split_at_checked(behind).unwrap_or((bytes, &[]));
+            let old_len = bytes_at::count(old.len());
+            if at < self.first {
+                out.counters
+                    .discarded_bytes
+                    .add(DiscardReason::BeforeStart, old_len);
+            } else {
+                out.counters.duplicate_bytes += old_len;
+            }
+            (at, bytes) = (self.next, new);
+        }
+        let end = match (self.state, self.end) {
+            (State::Ended, _) => self.next,
+            (_, Some((end, ..))) => end,
+            _ => u64::MAX,
+        };
+        let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        if let Some((inside, beyond)) = bytes.split_at_checked(room) {
+            let count = bytes_at::count(beyond.len());
+            out.counters
+                .discarded_bytes
+                .add(DiscardReason::AfterEnd, count);
+            bytes = inside;
+        }
+        if bytes.len() == 1 && chunk.bytes.len() == 1 && self.may_be_probe(at) {
+            out.counters.discarded_bytes.add(DiscardReason::Probe, 1);
+            bytes = &[];
+        }
+        if at == self.next && self.state != State::Settling && !bytes.is_empty() {
+            let until = self.first_waiting().unwrap_or(u64::MAX);
+            let len = usize::try_from(until - at).unwrap_or(usize::MAX);
+            let (free, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+            if !free.is_empty() {
+                self.announce(out);
+                self.deliver(free, out);
+            }
+            (at, bytes) = (self.next, rest);
+        }
+        if !bytes.is_empty() {
+            self.wait(at, bytes, chunk.arrival, out);
+        }
+    }
+
+    /// A byte that the other end has already may be sent again only to see whether it is there,
+    /// and then it can be any byte.
+    fn may_be_probe(&self, at: u64) -> bool {
+        at > self.next && self.acked_position().is_some_and(|acked| at < acked)
+    }
+
+    fn wait<S: ByteSink>(
+        &mut self,
+        at: u64,
+        bytes: &[u8],
+        arrival: Arrival,
+        out: &mut Output<'_, S>,
+    ) {
+        self.account(out, |half, out| {
+            let known = out.counters.duplicate_bytes + out.counters.differing_bytes;
+            half.pieces.insert(at, bytes, arrival, out.counters);
+            let seen = out.counters.duplicate_bytes + out.counters.differing_bytes - known;
+            out.counters.waiting_bytes += bytes_at::count(bytes.len()) - seen;
+        });
+    }
+
+    /// Keeps the sum of what waits right around a change.
+    fn account<S>(
+        &mut self,
+        out: &mut Output<'_, S>,
+        change: impl FnOnce(&mut Self, &mut Output<'_, S>),
+    ) {
+        let before = self.pieces.cost();
+        change(self, out);
+        *out.waiting_total = *out.waiting_total + self.pieces.cost() - before;
+    }
+
+    fn has_settled(&self, now: Arrival, limits: &Limits) -> bool {
+        now.number - self.settling_since.number >= limits.settling_segments_count
+            || now.unix_ns.saturating_sub(self.settling_since.unix_ns) >= limits.settling_age_ns
+            || self.pieces.cost() > limits.waiting_bytes_max / 2
+    }
+
+    /// Starts with the first byte there is.
+    fn settle<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        let end = self.end.map(|(end, ..)| end);
+        let first = self.first_waiting().or(end).unwrap_or(self.next);
+        self.move_to(first);
+        // A single byte may be a probe's.
+        self.account(out, |half, out| {
+            let is_single = half
+                .pieces
+                .first()
+                .is_some_and(|(_, piece)| piece.content.len() == 1);
+            if is_single && half.pieces.pop_at(first).is_some() {
+                out.counters.waiting_bytes -= 1;
+                out.counters.discarded_bytes.add(DiscardReason::Probe, 1);
+                half.move_to(first + 1);
+            }
+        });
+        self.first = self.next;
+        self.state = State::Ready(Start::Midway);
+    }
+
+    /// Hands on the pieces that are next.
+    fn drain<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        if self.pieces.is_empty() {
+            return;
+        }
+        self.account(out, |half, out| {
+            while let Some(content) = half.pieces.pop_at(half.next) {
+                half.announce(out);
+                match content {
+                    Content::Bytes(bytes) => {
+                        out.counters.waiting_bytes -= bytes_at::count(bytes.len());
+                        half.deliver(&bytes, out);
+                    }
+                    Content::Absent(len) => half.skip(GapReason::Cut, len, out),
+                }
+            }
+        });
+    }
+
+    /// A hole that must or can be given up: why, and where it ends.
+    fn hole_to_give_up<S>(&self, now: Arrival, out: &Output<'_, S>) -> Option<(GapReason, u64)> {
+        let (until, since) = match (self.pieces.first(), self.end) {
+            (Some((first, piece)), _) => {
+                let since = Arrival {
+                    unix_ns: piece.unix_ns,
+                    number: piece.arrival,
+                };
+                (first, since)
+            }
+            (None, Some((end, _, since))) if end > self.next => (end, since),
+            _ => return None,
+        };
+        let limits = out.limits;
+        let segments = now.number.saturating_sub(since.number);
+        let age_ns = now.unix_ns.saturating_sub(since.unix_ns);
+        let cost = self.pieces.cost();
+        if cost > limits.waiting_bytes_max
+            || cost > 0 && *out.waiting_total > limits.waiting_bytes_total_max
+        {
+            return Some((GapReason::Budget, until));
+        }
+        match self.acked_position() {
+            Some(acked) if acked >= until => (segments >= limits.hole_segments_count
+                || age_ns >= limits.hole_age_ns)
+                .then_some((GapReason::Acknowledged, until)),
+            Some(_) => None,
+            None => (segments >= limits.blind_hole_segments_count
+                || age_ns >= limits.blind_hole_age_ns)
+                .then_some((GapReason::Unacknowledged, until)),
+        }
+    }
+
+    fn give_up<S: ByteSink>(&mut self, reason: GapReason, until: u64, out: &mut Output<'_, S>) {
+        self.announce(out);
+        self.skip(reason, until - self.next, out);
+    }
+
+    fn skip<S: ByteSink>(&mut self, reason: GapReason, len: u64, out: &mut Output<'_, S>) {
+        self.move_to(self.next + len);
+        out.counters.gaps.add(reason, 1);
+        out.counters.gap_bytes.add(reason, len);
+        if let Some(sink) = out.sink.as_deref_mut() {
+            sink.gap(out.unix_ns, out.way, len);
+        }
+    }
+
+    #[inline]
+    fn announce<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        if let State::Ready(start) = self.state {
+            self.state = State::Flowing(start);
+            if let Some(sink) = out.sink.as_deref_mut() {
+                sink.start(out.unix_ns, out.way, start);
+            }
+        }
+    }
+
+    fn check_end<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        if let Some((end, ending, _)) = self.end
+            && end <= self.next
+        {
+            self.conclude(ending, out);
+        }
+    }
+
+    fn conclude<S: ByteSink>(&mut self, ending: Ending, out: &mut Output<'_, S>) {
+        self.account(out, |half, out| {
+            let left = half.pieces.clear();
+            out.counters.waiting_bytes -= left;
+            out.counters
+                .discarded_bytes
+                .add(DiscardReason::AfterEnd, left);
+        });
+        if matches!(self.state, State::Flowing(_))
+            && let Some(sink) = out.sink.as_deref_mut()
+        {
+            sink.end(out.unix_ns, out.way, ending);
+        }
+        self.state = State::Ended;
+    }
+}

@@ -1,0 +1,167 @@
+//! Bytes that wait for what is missing before them: sorted, without overlap, the first wins.
+
+use std::collections::BTreeMap;
+
+use super::counters::TcpCounters;
+use crate::bytes_at;
+
+/// What a piece costs besides its bytes.
+const PIECE_OVERHEAD: usize = 64;
+
+/// Waiting bytes of one way, by position.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    pieces: BTreeMap<u64, Piece>,
+    bytes_len: usize,
+}
+
+/// Bytes that arrived together.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) content: Content,
+    /// When they came.
+    pub(super) unix_ns: u64,
+    /// How many segments of the connection had been seen.
+    pub(super) arrival: u64,
+}
+
+/// Bytes, or that they exist and were not captured.
+#[derive(Debug)]
+pub(super) enum Content {
+    Bytes(Box<[u8]>),
+    Absent(u64),
+}
+
+/// When something came: in capture time, and counted in segments of its connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arrival {
+    pub(super) unix_ns: u64,
+    pub(super) number: u64,
+}
+
+impl Content {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes_at::count(bytes.len()),
+            Self::Absent(len) => *len,
+        }
+    }
+}
+
+impl Pieces {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Bytes of memory, roughly.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes_len + self.pieces.len() * PIECE_OVERHEAD
+    }
+
+    /// The first piece and its position.
+    pub(super) fn first(&self) -> Option<(u64, &Piece)> {
+        let (at, piece) = self.pieces.first_key_value()?;
+        Some((*at, piece))
+    }
+
+    /// Takes the first piece if it is at `position`.
+    pub(super) fn pop_at(&mut self, position: u64) -> Option<Content> {
+        let entry = self.pieces.first_entry()?;
+        if *entry.key() != position {
+            return None;
+        }
+        let content = entry.remove().content;
+        if let Content::Bytes(bytes) = &content {
+            self.bytes_len -= bytes.len();
+        }
+        Some(content)
+    }
+
+    /// Drops everything; returns how many bytes that were.
+    pub(super) fn clear(&mut self) -> u64 {
+        self.pieces.clear();
+        bytes_at::count(std::mem::take(&mut self.bytes_len))
+    }
+
+    /// Adds what of `bytes` is not there yet, and counts the rest.
+    pub(super) fn insert(
+        &mut self,
+        mut at: u64,
+        mut bytes: &[u8],
+        arrival: Arrival,
+        counters: &mut TcpCounters,
+    ) {
+        while !bytes.is_empty() {
+            let (occupied, len) = self.extent(at, bytes_at::count(bytes.len()));
+            let len = usize::try_from(len).unwrap_or(bytes.len());
+            let (head, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+            if occupied {
+                self.compare(at, head, counters);
+            } else {
+                self.bytes_len += head.len();
+                self.put(at, Content::Bytes(head.into()), arrival);
+            }
+            at += bytes_at::count(head.len());
+            bytes = rest;
+        }
+    }
+
+    /// Notes that bytes exist which were not captured, where nothing is known yet.
+    pub(super) fn insert_absent(&mut self, mut at: u64, mut len: u64, arrival: Arrival) {
+        while len > 0 {
+            let (occupied, step) = self.extent(at, len);
+            if !occupied {
+                self.put(at, Content::Absent(step), arrival);
+            }
+            at += step;
+            len -= step;
+        }
+    }
+
+    fn put(&mut self, at: u64, content: Content, arrival: Arrival) {
+        let piece = Piece {
+            content,
+            unix_ns: arrival.unix_ns,
+            arrival: arrival.number,
+        };
+        self.pieces.insert(at, piece);
+    }
+
+    /// Is there a piece at `at`, and for how many of `len` bytes does that hold?
+    fn extent(&self, at: u64, len: u64) -> (bool, u64) {
+        if let Some((start, piece)) = self.pieces.range(..=at).next_back() {
+            let end = start + piece.content.len();
+            if end > at {
+                return (true, len.min(end - at));
+            }
+        }
+        let next = self.pieces.range(at..).next();
+        (false, next.map_or(len, |(start, _)| len.min(start - at)))
+    }
+
+    /// Counts bytes for which there is a piece already.
+    fn compare(&self, at: u64, bytes: &[u8], counters: &mut TcpCounters) {
+        let count = bytes_at::count(bytes.len());
+        let same = match self.pieces.range(..=at).next_back() {
+            Some((
+                start,
+                Piece {
+                    content: Content::Bytes(known),
+                    ..
+                },
+            )) => {
+                let skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+                known
+                    .get(skip..)
+                    .is_some_and(|known| known.starts_with(bytes))
+            }
+            _ => true,
+        };
+        if same {
+            counters.duplicate_bytes += count;
+        } else {
+            counters.differing_bytes += count;
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The table of connections: which one a segment belongs to, and which ones have to go.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use super::connection::{Belongs, Conversation, Shared};
+use super::slots::{Index, Slots};
+use super::{Connections, Limits, TcpCounters};
+use crate::bytes_at;
+use crate::link::{FlowKey, Segment, flags};
+use crate::stream::Ending;
+
+/// The order of last use is kept to this precision, so that most segments do not touch it.
+const TOUCH_NS: u64 = 1_000_000_000;
+
+/// Follows connections, and hands their bytes to the sinks that `C` makes.
+#[derive(Debug)]
+pub struct Tracker<C: Connections> {
+    connections: C,
+    limits: Limits,
+    counters: TcpCounters,
+    table: HashTable<Index>,
+    slots: Slots<Entry<C::Sink>>,
+    seed: u64,
+    waiting_total: usize,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Entry<S> {
+    flow: FlowKey,
+    hash: u64,
+    last_unix_ns: u64,
+    touched_unix_ns: u64,
+    conversation: Conversation<S>,
+}
+
+impl<C: Connections> Tracker<C> {
+    /// A tracker that has seen nothing.
+    pub fn new(limits: Limits, connections: C) -> Self {
+        Self {
+            connections,
+            limits,
+            counters: TcpCounters::default(),
+            table: HashTable::new(),
+            slots: Slots::default(),
+            // Where an entry lies is never seen outside, so the seed may differ in each run.
+            seed: foldhash::fast::RandomState::default().hash_one(0_u64),
+            waiting_total: 0,
+            clock: Clock::default(),
+        }
+    }
+
+    /// What has become of everything so far.
+    pub fn counters(&self) -> TcpCounters {
+        self.counters
+    }
+
+    /// Connections in the table.
+    pub fn connections_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What makes the sinks.
+    pub fn connections_mut(&mut self) -> &mut C {
+        &mut self.connections
+    }
+
+    /// Takes one segment.
+    #[inline]
+    pub fn segment(&mut self, segment: &Segment<'_>) {
+        self.counters.segments += 1;
+        self.counters.payload_bytes += bytes_at::count(segment.payload.len());
+        if self.clock.observe(segment.unix_ns) {
+            self.close_idle();
+        }
+        let hash = segment.flow.hash(self.seed);
+        let slots = &self.slots;
+        let is_it = |index: &Index| {
+            slots
+                .get(*index)
+                .is_some_and(|entry| entry.flow == segment.flow)
+        };
+        let index = match self.table.find(hash, is_it) {
+            Some(index) => *index,
+            None => match self.insert(segment, hash) {
+                Some(index) => index,
+                None => {
+                    self.counters.strays += 1;
+                    return;
+                }
+            },
+        };
+        if self.give(segment, index) == Some(Belongs::ToTheNext) {
+            self.begin_again(segment, index);
+        }
+    }
+
+    /// The capture has ended: everything that waits is handed on, and all connections end.
+    pub fn finish(mut self) -> (C, TcpCounters) {
+        while let Some(index) = self.slots.oldest() {
+            self.end(index, Ending::CaptureEnd);
+        }
+        (self.connections, self.counters)
+    }
+
+    #[inline]
+    fn give(&mut self, segment: &Segment<'_>, index: Index) -> Option<Belongs> {
+        let entry = self.slots.get_mut(index)?;
+        entry.last_unix_ns = entry.last_unix_ns.max(segment.unix_ns);
+        let is_stale = segment.unix_ns.saturating_sub(entry.touched_unix_ns) >= TOUCH_NS;
+        if is_stale {
+            entry.touched_unix_ns = segment.unix_ns;
+        }
+        let mut shared = Shared {
+            connections: &mut self.connections,
+            counters: &mut self.counters,
+            limits: &self.limits,
+            waiting_total: &mut self.waiting_total,
+        };
+        let belongs = entry.conversation.segment(segment, &mut shared);
+        if is_stale {
+            self.slots.touch(index);
+        }
+        Some(belongs)
+    }
+
+    /// Makes an entry for a flow, if the segment has anything to say of it.
+    fn insert(&mut self, segment: &Segment<'_>, hash: u64) -> Option<Index> {
+        let has_bytes = !segment.payload.is_empty() || segment.missing_tail > 0;
+        let begins = segment.has(flags::SYN) || segment.has(flags::FIN) || has_bytes;
+        if segment.has(flags::RST) || !begins {
+            let bytes = bytes_at::count(segment.payload.len());
+            let reason = super::DiscardReason::Reset;
+            self.counters.discarded_bytes.add(reason, bytes);
+            return None;
+        }
+        while self.slots.len() >= self.limits.connections_max.max(1) {
+            let oldest = self.slots.oldest()?;
+            self.end(oldest, Ending::Evicted);
+        }
+        let index = self.slots.insert(Entry {
+            flow: segment.flow,
+            hash,
+            last_unix_ns: segment.unix_ns,
+            touched_unix_ns: segment.unix_ns,
+            conversation: Conversation::new(segment.unix_ns),
+        })?;
+        let slots = &self.slots;
+        let hash_of = |index: &Index| slots.get(*index).map_or(0, |entry| entry.hash);
+        self.table.insert_unique(hash, index, hash_of);
+        Some(index)
+    }
+
+    /// Ends the connection of a flow, because `segment` begins another one.
+    #[cold]
+    fn begin_again(&mut self, segment: &Segment<'_>, index: Index) {
+        self.end(index, Ending::Reused);
+        let hash = segment.flow.hash(self.seed);
+        if let Some(index) = self.insert(segment, hash) {
+            self.give(segment, index);
+        }
+    }
+
+    /// Ends and forgets a connection.
+    fn end(&mut self, index: Index, ending: Ending) {
+        let Some(mut entry) = self.slots.remove(index) else {
+            return;
+        };
+        if let Ok(place) = self.table.find_entry(entry.hash, |other| *other == index) {
+            place.remove();
+        }
+        if entry.conversation.is_open() {
+            match ending {
+                Ending::Reused => self.counters.reused += 1,
+                Ending::Idle => self.counters.idle += 1,
+                Ending::Evicted => self.counters.evicted += 1,
+                Ending::Fin | Ending::Reset | Ending::CaptureEnd => {}
+            }
+        }
+        let mut shared = Shared {
+            connections: &mut self.connections,
+            counters: &mut self.counters,
+            limits: &self.limits,
+            waiting_total: &mut self.waiting_total,
+        };
+        entry
+            .conversation
+            .finish(entry.last_unix_ns, ending, &mut shared);
+    }
+
+    #[cold]
+    fn close_idle(&mut self) {
+        while let Some(index) = self.slots.oldest() {
+            let Some(entry) = self.slots.get_mut(index) else {
+                break;
+            };
+            let is_idle =
+                |since| self.clock.now_unix_ns.saturating_sub(since) > self.limits.idle_ns;
+            if is_idle(entry.last_unix_ns) {
+                self.end(index, Ending::Idle);
+            } else if is_idle(entry.touched_unix_ns) {
+                entry.touched_unix_ns = entry.last_unix_ns;
+                self.slots.touch(index);
+            } else {
+                break;
+            }
+        }
+    }
+}
+
+/// Capture time that only goes on, and that one damaged time stamp cannot move.
+#[derive(Debug, Default)]
+struct Clock {
+    now_unix_ns: u64,
+    last_unix_ns: u64,
+    /// When to look for idle connections next.
+    due_unix_ns: u64,
+}
+
+impl Clock {
+    /// Takes note of a packet's time; says whether to look for idle connections.
+    #[inline]
+    fn observe(&mut self, unix_ns: u64) -> bool {
+        let agreed = unix_ns.min(self.last_unix_ns);
+        self.last_unix_ns = unix_ns;
+        self.now_unix_ns = self.now_unix_ns.max(agreed);
+        if self.now_unix_ns < self.due_unix_ns {
+            return false;
+        }
+        self.due_unix_ns = self.now_unix_ns + TOUCH_NS;
+        true
+    }
+}

@@ -139,7 +139,7 @@ impl<S: CallSink> Joiner<S> {
     }
 
     /// What the next header block of a stream should be.
-    pub(crate) fn expected(&self, way: Way, stream_id: u32) -> Expected {
+    pub(crate) fn expected(&self, way: Way, stream_id: u32, end_stream: bool) -> Expected {
         let half = self
             .live
             .get(&stream_id)
@@ -150,7 +150,8 @@ impl<S: CallSink> Joiner<S> {
                 Expected::Request
             }
             Some(client) if client != way && has_headers => Expected::Trailers,
-            Some(client) if client != way => Expected::ResponseOrTrailers,
+            Some(client) if client != way && end_stream => Expected::LastOfResponse,
+            Some(client) if client != way => Expected::Response,
             _ => Expected::Any,
         }
     }

@@ -473,7 +473,7 @@ impl<S: CallSink> Connection<S> {
         is_promise: bool,
     ) {
         self.counters.header_blocks += 1;
-        let expected = self.joiner.expected(way, stream_id);
+        let expected = self.joiner.expected(way, stream_id, end_stream);
         let lane = self.lanes.of_mut(way);
         let block = lane.decoder.decode(text, missing, expected);
         self.counters.damaged_header_blocks += u64::from(block.defect().is_some());

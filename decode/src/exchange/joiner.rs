@@ -6,8 +6,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::exchange::{method_class_of, method_of, status_of};
 use super::finished::Finished;
 use super::half::HalfStream;
+use super::undecided::Undecided;
 use super::{CallSink, Certainty, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
-use crate::hpack::{Expected, HeaderBlock, KnownName, Name};
+use crate::hpack::{Expected, HeaderBlock, KnownName, Name, Ticket};
 use crate::stream::{Ending, Way};
 
 /// How often silent streams are looked for, in time of the capture.
@@ -27,6 +28,7 @@ pub(crate) struct Joiner<S> {
     clocks: Ways<Option<u64>>,
     silence_check_at: u64,
     tally: Tally,
+    undecided: Undecided,
     sink: S,
 }
 
@@ -76,6 +78,9 @@ struct Stream {
     is_refused: bool,
     is_closing: bool,
     began_before_capture: bool,
+    may_lack_frames: bool,
+    /// Did it begin as an HTTP/1.1 request?
+    is_upgraded: bool,
 }
 
 /// Stream identifiers are small and at most [`Limits::streams_max`] at once: one multiplication
@@ -113,6 +118,7 @@ impl<S: CallSink> Joiner<S> {
             clocks: Ways::new(Some(0), Some(0)),
             silence_check_at: 0,
             tally: Tally::default(),
+            undecided: Undecided::default(),
             sink,
         }
     }
@@ -156,6 +162,19 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
+    /// The HTTP/1.1 request that asked for HTTP/2: stream 1.
+    pub(crate) fn upgraded(&mut self, at: u64, way: Way, block: HeaderBlock, body: &[u8]) {
+        const STREAM_ID: u32 = 1;
+        self.headers(at, way, STREAM_ID, block, false, false);
+        if let Some(stream) = self.live.get_mut(&STREAM_ID) {
+            stream.is_upgraded = true;
+        }
+        if !body.is_empty() {
+            self.data(at, way, STREAM_ID, body, false);
+        }
+        self.end_stream(at, way, STREAM_ID);
+    }
+
     /// A header block. `is_midway`: the capture of this way began in the middle.
     pub(crate) fn headers(
         &mut self,
@@ -173,6 +192,10 @@ impl<S: CallSink> Joiner<S> {
         let half = stream.halves.of_mut(way);
         if !half.is_seen && is_midway && is_trailers_like {
             stream.began_before_capture = true;
+        }
+        if stream.is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
+            // A client that sends the request again, as HTTP/2, means this one.
+            *half = HalfStream::default();
         }
         half.is_seen = true;
         if half.headers.is_none() && is_interim(&block) {
@@ -273,6 +296,7 @@ impl<S: CallSink> Joiner<S> {
     /// Bytes of `way` were lost, perhaps of any open stream.
     pub(crate) fn suspect(&mut self, way: Way) {
         for stream in self.live.values_mut() {
+            stream.may_lack_frames = true;
             stream.halves.of_mut(way).suspect();
         }
     }
@@ -299,6 +323,9 @@ impl<S: CallSink> Joiner<S> {
             for id in ids {
                 self.finish(at, id, ExchangeEnd::Connection(ending));
             }
+            let mut ready = Vec::new();
+            self.undecided.drain(&mut ready);
+            self.hand_on(ready);
         } else {
             self.finish_lingering();
         }
@@ -331,6 +358,8 @@ impl<S: CallSink> Joiner<S> {
                     is_refused: false,
                     is_closing: false,
                     began_before_capture: false,
+                    may_lack_frames: false,
+                    is_upgraded: false,
                 })))
             }
         }
@@ -441,10 +470,40 @@ impl<S: CallSink> Joiner<S> {
             response,
             end,
             began_before_capture: stream.began_before_capture,
+            may_lack_frames: stream.may_lack_frames,
         };
         self.tally.calls += 1;
         self.tally.damaged_calls += u64::from(exchange.has_gap());
-        self.sink.call(exchange);
+        if exchange.is_decided() && self.undecided.is_empty() {
+            self.sink.call(exchange);
+            return;
+        }
+        let mut ready = Vec::new();
+        self.undecided.push(exchange, &mut ready);
+        self.hand_on(ready);
+    }
+
+    fn hand_on(&mut self, ready: Vec<Exchange>) {
+        for exchange in ready {
+            self.sink.call(exchange);
+        }
+    }
+
+    /// A block of `way` was read again.
+    pub(crate) fn revise(&mut self, way: Way, ticket: Ticket, revised: &HeaderBlock) {
+        for stream in self.live.values_mut() {
+            if stream.halves.of_mut(way).revise(ticket, revised) {
+                return;
+            }
+        }
+        self.undecided.revise(way, ticket, revised);
+    }
+
+    /// Exchanges that waited for blocks to be read again need not wait longer.
+    pub(crate) fn release_proved(&mut self) {
+        let mut ready = Vec::new();
+        self.undecided.release(&mut ready, false);
+        self.hand_on(ready);
     }
 }
 

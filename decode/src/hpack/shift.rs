@@ -96,8 +96,9 @@ impl Search {
                 candidate.judge(&decoder.table, block, expected, is_cut)
             });
             if let Some(shift) = self.proved() {
-                decoder.table.close_hole(shift);
+                decoder.close_hole(shift);
             } else if self.candidates.is_empty() {
+                decoder.revisits.forget();
                 decoder.table.forget_older();
             } else {
                 return self.decode_unproved(decoder, block, missing_bytes);
@@ -160,6 +161,9 @@ impl Search {
         let mut merged = decoder.finish(outcome, missing_bytes);
         for (other, _) in &others {
             merged.merge(other);
+        }
+        if missing_bytes == 0 && merged.is_incomplete() {
+            merged.ticket = decoder.revisits.add(block, before);
         }
         merged
     }

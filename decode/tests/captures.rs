@@ -146,6 +146,31 @@ fn rare_features_decode_in_every_segmentation() {
 }
 
 #[test]
+fn cut_repeated_and_one_sided_captures_give_what_they_have() {
+    let Some(folder) = folder() else { return };
+    let folder = folder.join("hard");
+    let truths = truths(&folder, "small.wire.jsonl");
+    for form in ["snap200", "client_only", "port_reuse"] {
+        let bytes = std::fs::read(folder.join(format!("{form}.pcap"))).unwrap();
+        let replay = replay(&bytes);
+        let score = compare(&replay.calls, &truths);
+        println!("{form} {score:#?} {:?}", replay.tally);
+        assert_eq!(
+            (score.wrong_certain, score.phantom, score.missing),
+            (0, 0, 0),
+            "{form}"
+        );
+        let is_reused = form == "port_reuse";
+        assert_eq!(
+            score.duplicate,
+            if is_reused { truths.len() } else { 0 },
+            "{form}"
+        );
+        assert_eq!(score.perfect == truths.len(), is_reused, "{form}");
+    }
+}
+
+#[test]
 fn every_link_and_tunnel_decodes_alike() {
     let Some(folder) = folder() else { return };
     let folder = folder.join("hard");

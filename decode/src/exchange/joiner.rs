@@ -24,9 +24,14 @@ pub(crate) struct Joiner<S> {
     finished: Finished,
     /// Streams of which one half is over, and since when, oldest first.
     closing: VecDeque<(u64, u32)>,
+    /// Streams of which both halves are over, and since when, oldest first, on a connection where
+    /// bytes were lost: they wait until the other way has got as far.
+    complete: VecDeque<(u64, u32)>,
     /// The newest time of each way; `None` once it ended.
     clocks: Ways<Option<u64>>,
     silence_check_at: u64,
+    /// Were bytes lost that may have been of any stream?
+    is_lossy: bool,
     tally: Tally,
     undecided: Undecided,
     sink: S,
@@ -115,8 +120,10 @@ impl<S: CallSink> Joiner<S> {
             live: HashMap::default(),
             finished: Finished::default(),
             closing: VecDeque::new(),
+            complete: VecDeque::new(),
             clocks: Ways::new(Some(0), Some(0)),
             silence_check_at: 0,
+            is_lossy: false,
             tally: Tally::default(),
             undecided: Undecided::default(),
             sink,
@@ -259,7 +266,16 @@ impl<S: CallSink> Joiner<S> {
             half.body.finish(at, &limits);
         }
         if stream.halves.of(opposite(way)).end_at_unix_ns.is_some() {
-            self.finish(at, stream_id, ExchangeEnd::Complete);
+            let is_behind = self
+                .clocks
+                .of(opposite(way))
+                .is_some_and(|clock| clock < at);
+            if self.is_lossy && is_behind {
+                // The other way may be about to tell of a loss.
+                self.complete.push_back((at, stream_id));
+            } else {
+                self.finish(at, stream_id, ExchangeEnd::Complete);
+            }
         } else if client != Some(way) {
             self.close_later(at, stream_id);
         }
@@ -295,6 +311,7 @@ impl<S: CallSink> Joiner<S> {
 
     /// Bytes of `way` were lost, perhaps of any open stream.
     pub(crate) fn suspect(&mut self, way: Way) {
+        self.is_lossy = true;
         for stream in self.live.values_mut() {
             stream.may_lack_frames = true;
             stream.halves.of_mut(way).suspect();
@@ -305,7 +322,7 @@ impl<S: CallSink> Joiner<S> {
     #[inline]
     pub(crate) fn advance(&mut self, at: u64, way: Way) {
         *self.clocks.of_mut(way) = Some(at);
-        if !self.closing.is_empty() {
+        if !self.closing.is_empty() || !self.complete.is_empty() {
             self.finish_lingering();
         }
         if at >= self.silence_check_at {
@@ -379,6 +396,13 @@ impl<S: CallSink> Joiner<S> {
         let clocks = [*self.clocks.of(Way::Forward), *self.clocks.of(Way::Reverse)];
         let slowest = clocks.into_iter().flatten().min().unwrap_or(u64::MAX);
         let fastest = clocks.into_iter().flatten().max().unwrap_or(u64::MAX);
+        while let Some((at, id)) = self.complete.front().copied() {
+            if slowest < at && fastest <= at.saturating_add(self.limits.linger_ns) {
+                break;
+            }
+            self.complete.pop_front();
+            self.finish(at, id, ExchangeEnd::Complete);
+        }
         while let Some((at, id)) = self.closing.front().copied() {
             let is_over = slowest > at.saturating_add(self.limits.linger_ns)
                 || fastest > at.saturating_add(self.limits.silence_ns);

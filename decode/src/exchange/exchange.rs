@@ -82,6 +82,8 @@ pub struct Exchange {
     pub end: ExchangeEnd,
     /// Did the capture begin after the exchange did?
     pub began_before_capture: bool,
+    /// Were bytes of the connection lost while it was open, so that frames of it may be missing?
+    pub may_lack_frames: bool,
 }
 
 impl Exchange {
@@ -114,6 +116,16 @@ impl Exchange {
             && (has_status || response.end_at_unix_ns.is_some())
     }
 
+    /// Is there nothing that later blocks of the connection could tell?
+    pub(super) fn is_decided(&self) -> bool {
+        let is_sure = self.status.is_seen() && self.method.is_seen();
+        let halves = [&self.request, &self.response];
+        let mut blocks = halves
+            .into_iter()
+            .flat_map(|half| [&half.headers, &half.trailers]);
+        is_sure || blocks.all(|block| block.is_none())
+    }
+
     /// The block that ends the response and carries the status.
     pub fn closing_block(&self) -> Option<&HeaderBlock> {
         self.response
@@ -134,7 +146,7 @@ impl Exchange {
     /// Were bytes lost that belong, or may belong, to it?
     pub fn has_gap(&self) -> bool {
         let lacks = |half: &HalfStream| half.may_lack_bytes || half.body.has_gap();
-        lacks(&self.request) || lacks(&self.response)
+        self.may_lack_frames || lacks(&self.request) || lacks(&self.response)
     }
 
     /// Is a message not kept as a whole?

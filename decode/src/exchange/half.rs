@@ -74,9 +74,4 @@ impl HalfStream {
             self.body.suspect();
         }
     }
-
-    /// Can nothing be missing of it?
-    pub(super) fn is_whole(&self) -> bool {
-        self.end_at_unix_ns.is_some() && !self.may_lack_bytes && !self.body.has_gap()
-    }
 }

@@ -6,8 +6,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::exchange::{method_class_of, method_of, status_of};
 use super::finished::Finished;
 use super::half::HalfStream;
+use super::undecided::Undecided;
 use super::{CallSink, Certainty, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
-use crate::hpack::{Expected, HeaderBlock, KnownName, Name};
+use crate::hpack::{Expected, HeaderBlock, KnownName, Name, Ticket};
 use crate::stream::{Ending, Way};
 
 /// How often silent streams are looked for, in time of the capture.
@@ -23,10 +24,16 @@ pub(crate) struct Joiner<S> {
     finished: Finished,
     /// Streams of which one half is over, and since when, oldest first.
     closing: VecDeque<(u64, u32)>,
+    /// Streams of which both halves are over, and since when, oldest first, on a connection where
+    /// bytes were lost: they wait until the other way has got as far.
+    complete: VecDeque<(u64, u32)>,
     /// The newest time of each way; `None` once it ended.
     clocks: Ways<Option<u64>>,
     silence_check_at: u64,
+    /// Were bytes lost that may have been of any stream?
+    is_lossy: bool,
     tally: Tally,
+    undecided: Undecided,
     sink: S,
 }
 
@@ -76,6 +83,9 @@ struct Stream {
     is_refused: bool,
     is_closing: bool,
     began_before_capture: bool,
+    may_lack_frames: bool,
+    /// Did it begin as an HTTP/1.1 request?
+    is_upgraded: bool,
 }
 
 /// Stream identifiers are small and at most [`Limits::streams_max`] at once: one multiplication
@@ -110,9 +120,12 @@ impl<S: CallSink> Joiner<S> {
             live: HashMap::default(),
             finished: Finished::default(),
             closing: VecDeque::new(),
+            complete: VecDeque::new(),
             clocks: Ways::new(Some(0), Some(0)),
             silence_check_at: 0,
+            is_lossy: false,
             tally: Tally::default(),
+            undecided: Undecided::default(),
             sink,
         }
     }
@@ -139,7 +152,7 @@ impl<S: CallSink> Joiner<S> {
     }
 
     /// What the next header block of a stream should be.
-    pub(crate) fn expected(&self, way: Way, stream_id: u32) -> Expected {
+    pub(crate) fn expected(&self, way: Way, stream_id: u32, end_stream: bool) -> Expected {
         let half = self
             .live
             .get(&stream_id)
@@ -150,9 +163,23 @@ impl<S: CallSink> Joiner<S> {
                 Expected::Request
             }
             Some(client) if client != way && has_headers => Expected::Trailers,
-            Some(client) if client != way => Expected::ResponseOrTrailers,
+            Some(client) if client != way && end_stream => Expected::LastOfResponse,
+            Some(client) if client != way => Expected::Response,
             _ => Expected::Any,
         }
+    }
+
+    /// The HTTP/1.1 request that asked for HTTP/2: stream 1.
+    pub(crate) fn upgraded(&mut self, at: u64, way: Way, block: HeaderBlock, body: &[u8]) {
+        const STREAM_ID: u32 = 1;
+        self.headers(at, way, STREAM_ID, block, false, false);
+        if let Some(stream) = self.live.get_mut(&STREAM_ID) {
+            stream.is_upgraded = true;
+        }
+        if !body.is_empty() {
+            self.data(at, way, STREAM_ID, body, false);
+        }
+        self.end_stream(at, way, STREAM_ID);
     }
 
     /// A header block. `is_midway`: the capture of this way began in the middle.
@@ -172,6 +199,10 @@ impl<S: CallSink> Joiner<S> {
         let half = stream.halves.of_mut(way);
         if !half.is_seen && is_midway && is_trailers_like {
             stream.began_before_capture = true;
+        }
+        if stream.is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
+            // A client that sends the request again, as HTTP/2, means this one.
+            *half = HalfStream::default();
         }
         half.is_seen = true;
         if half.headers.is_none() && is_interim(&block) {
@@ -235,7 +266,16 @@ impl<S: CallSink> Joiner<S> {
             half.body.finish(at, &limits);
         }
         if stream.halves.of(opposite(way)).end_at_unix_ns.is_some() {
-            self.finish(at, stream_id, ExchangeEnd::Complete);
+            let is_behind = self
+                .clocks
+                .of(opposite(way))
+                .is_some_and(|clock| clock < at);
+            if self.is_lossy && is_behind {
+                // The other way may be about to tell of a loss.
+                self.complete.push_back((at, stream_id));
+            } else {
+                self.finish(at, stream_id, ExchangeEnd::Complete);
+            }
         } else if client != Some(way) {
             self.close_later(at, stream_id);
         }
@@ -271,7 +311,9 @@ impl<S: CallSink> Joiner<S> {
 
     /// Bytes of `way` were lost, perhaps of any open stream.
     pub(crate) fn suspect(&mut self, way: Way) {
+        self.is_lossy = true;
         for stream in self.live.values_mut() {
+            stream.may_lack_frames = true;
             stream.halves.of_mut(way).suspect();
         }
     }
@@ -280,7 +322,7 @@ impl<S: CallSink> Joiner<S> {
     #[inline]
     pub(crate) fn advance(&mut self, at: u64, way: Way) {
         *self.clocks.of_mut(way) = Some(at);
-        if !self.closing.is_empty() {
+        if !self.closing.is_empty() || !self.complete.is_empty() {
             self.finish_lingering();
         }
         if at >= self.silence_check_at {
@@ -298,6 +340,9 @@ impl<S: CallSink> Joiner<S> {
             for id in ids {
                 self.finish(at, id, ExchangeEnd::Connection(ending));
             }
+            let mut ready = Vec::new();
+            self.undecided.drain(&mut ready);
+            self.hand_on(ready);
         } else {
             self.finish_lingering();
         }
@@ -330,6 +375,8 @@ impl<S: CallSink> Joiner<S> {
                     is_refused: false,
                     is_closing: false,
                     began_before_capture: false,
+                    may_lack_frames: false,
+                    is_upgraded: false,
                 })))
             }
         }
@@ -349,6 +396,13 @@ impl<S: CallSink> Joiner<S> {
         let clocks = [*self.clocks.of(Way::Forward), *self.clocks.of(Way::Reverse)];
         let slowest = clocks.into_iter().flatten().min().unwrap_or(u64::MAX);
         let fastest = clocks.into_iter().flatten().max().unwrap_or(u64::MAX);
+        while let Some((at, id)) = self.complete.front().copied() {
+            if slowest < at && fastest <= at.saturating_add(self.limits.linger_ns) {
+                break;
+            }
+            self.complete.pop_front();
+            self.finish(at, id, ExchangeEnd::Complete);
+        }
         while let Some((at, id)) = self.closing.front().copied() {
             let is_over = slowest > at.saturating_add(self.limits.linger_ns)
                 || fastest > at.saturating_add(self.limits.silence_ns);
@@ -440,10 +494,40 @@ impl<S: CallSink> Joiner<S> {
             response,
             end,
             began_before_capture: stream.began_before_capture,
+            may_lack_frames: stream.may_lack_frames,
         };
         self.tally.calls += 1;
         self.tally.damaged_calls += u64::from(exchange.has_gap());
-        self.sink.call(exchange);
+        if exchange.is_decided() && self.undecided.is_empty() {
+            self.sink.call(exchange);
+            return;
+        }
+        let mut ready = Vec::new();
+        self.undecided.push(exchange, &mut ready);
+        self.hand_on(ready);
+    }
+
+    fn hand_on(&mut self, ready: Vec<Exchange>) {
+        for exchange in ready {
+            self.sink.call(exchange);
+        }
+    }
+
+    /// A block of `way` was read again.
+    pub(crate) fn revise(&mut self, way: Way, ticket: Ticket, revised: &HeaderBlock) {
+        for stream in self.live.values_mut() {
+            if stream.halves.of_mut(way).revise(ticket, revised) {
+                return;
+            }
+        }
+        self.undecided.revise(way, ticket, revised);
+    }
+
+    /// Exchanges that waited for blocks to be read again need not wait longer.
+    pub(crate) fn release_proved(&mut self) {
+        let mut ready = Vec::new();
+        self.undecided.release(&mut ready, false);
+        self.hand_on(ready);
     }
 }
 

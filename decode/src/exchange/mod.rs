@@ -3,7 +3,8 @@
 //! The two ways of a connection are decoded independently, so an exchange may hear of its response
 //! first; only stream identifiers and times join. An exchange is finished when both halves are; or
 //! when the response is, or a RST_STREAM was seen, and the other way has moved on
-//! ([`Limits::linger_ns`]); or with its connection. It goes to a [`CallSink`] at once and is then
+//! ([`Limits::linger_ns`]); or with its connection. It goes to a [`CallSink`] at once, unless what
+//! the connection still shows may tell more about it (`undecided`), and is then
 //! remembered by its identifier only, so that late frames make no call.
 
 mod certainty;
@@ -16,6 +17,7 @@ mod finished;
 mod half;
 mod joiner;
 mod tally;
+mod undecided;
 
 pub use certainty::{Certainty, Rule};
 pub use exchange::{ConnectionName, Exchange, ExchangeEnd, MethodClass};

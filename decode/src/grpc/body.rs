@@ -131,7 +131,7 @@ impl Body {
                             message,
                             left: u64::from(declared_bytes),
                         };
-                        self.end_message_if_whole(at_unix_ns, kept, limits);
+                        self.end_message_if_whole(at_unix_ns, start, limits);
                     }
                 }
                 State::Message { left, .. } => {

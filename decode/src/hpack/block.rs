@@ -72,7 +72,13 @@ pub struct HeaderBlock {
     pub(super) fields: Vec<Field>,
     pub(super) alternatives: Vec<Vec<Span>>,
     pub(super) defect: Option<Defect>,
+    /// Set if another reading may follow ([`super::Decoder::take_revised`]).
+    pub(super) ticket: Option<Ticket>,
 }
+
+/// Names a block of one decoder that is read again when the loss before it is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub(super) u64);
 
 /// Why a block lacks fields.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +116,11 @@ impl HeaderBlock {
             );
         }
         draft.finish(None)
+    }
+
+    /// Names the block if another reading of it may follow.
+    pub fn ticket(&self) -> Option<Ticket> {
+        self.ticket
     }
 
     /// The fields, in wire order.
@@ -275,6 +286,7 @@ impl Draft {
             text: Bytes::copy_from_slice(&self.text),
             fields: self.fields.clone(),
             alternatives: Vec::new(),
+            ticket: None,
             defect: defect.or(self.is_too_large.then_some(Defect::TooLarge)),
         }
     }

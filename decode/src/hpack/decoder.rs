@@ -3,6 +3,7 @@
 use super::block::{Defect, Draft, Field, HeaderBlock, Name, Value};
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
 use super::names::{STATIC_COUNT, static_entry};
+use super::revisit::Revisits;
 use super::shift::Search;
 use super::table::{EntryRef, Lookup, NameRef, Table};
 use super::{Expected, HpackError, KnownName};
@@ -27,6 +28,9 @@ pub struct Decoder {
     table_bytes_max: usize,
     /// The search for what a loss did to the table, until it is proved.
     pub(super) search: Option<Search>,
+    pub(super) revisits: Revisits,
+    /// While an old block is read again: insertions since it was at this place.
+    pub(super) insertions_since: Option<u64>,
     draft: Draft,
 }
 
@@ -41,6 +45,8 @@ impl Decoder {
             table,
             table_bytes_max: TABLE_BYTES_MAX,
             search: None,
+            revisits: Revisits::default(),
+            insertions_since: None,
             draft: Draft::default(),
         }
     }
@@ -58,6 +64,9 @@ impl Decoder {
 
     /// Up to `bytes` bytes of header blocks were not captured.
     pub fn lose(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.revisits.forget();
+        }
         self.search = Search::start(&mut self.table, self.search.take(), bytes);
     }
 
@@ -120,7 +129,7 @@ impl Decoder {
                 let value_start = self.draft.mark();
                 value.decode_into(&mut self.draft.text)?;
                 let value = self.draft.span_since(value_start);
-                if indexing == Indexing::Incremental {
+                if indexing == Indexing::Incremental && !self.has_inserted() {
                     let name = match name {
                         Name::Known(name) => NameRef::Known(name),
                         Name::Text(span) => NameRef::Text(self.draft.text(span)),
@@ -137,6 +146,7 @@ impl Decoder {
                 self.draft.push(field, start, LIST_BYTES_MAX);
                 Ok(())
             }
+            Instruction::SizeUpdate(_) if self.insertions_since.is_some() => Ok(()),
             Instruction::SizeUpdate(bytes) => {
                 let size = usize::try_from(bytes)
                     .ok()
@@ -157,7 +167,7 @@ impl Decoder {
                 Value::Seen(self.draft.push_text(value.as_bytes())),
             )
         } else {
-            match self.table.lookup(index - STATIC_COUNT - 1) {
+            match self.table.lookup(self.depth(index)) {
                 Lookup::Entry(entry) => {
                     let value = match entry.value.map(|value| self.draft.push_text(value)) {
                         Some(span) if entry.is_past_hole => Value::Inferred(span),
@@ -183,6 +193,21 @@ impl Decoder {
         Ok(())
     }
 
+    /// Where in the dynamic table, counted from its newest entry, `index` points.
+    #[inline]
+    fn depth(&self, index: u64) -> u64 {
+        index - STATIC_COUNT - 1 + self.insertions_since.unwrap_or(0)
+    }
+
+    /// Was the insertion that comes next done when the block was read before? Then it is passed.
+    fn has_inserted(&mut self) -> bool {
+        let Some(since) = &mut self.insertions_since else {
+            return false;
+        };
+        *since = since.saturating_sub(1);
+        true
+    }
+
     fn literal_name(&mut self, name: LiteralName<'_>) -> Result<Name, HpackError> {
         let index = match name {
             LiteralName::Index(index) => index,
@@ -200,7 +225,7 @@ impl Decoder {
         if let Some((name, _)) = static_entry(index) {
             return Ok(Name::Known(name));
         }
-        match self.table.lookup(index - STATIC_COUNT - 1) {
+        match self.table.lookup(self.depth(index)) {
             Lookup::Entry(entry) => Ok(name_of(&mut self.draft, &entry)),
             Lookup::BeforeCapture(id) => Ok(Name::Unknown(id)),
             Lookup::InHole => Ok(Name::Lost),

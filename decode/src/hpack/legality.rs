@@ -12,12 +12,12 @@ use super::table::NameRef;
 pub enum Expected {
     /// Opens a request.
     Request,
-    /// Opens a response, or is a 1xx interim response.
+    /// Opens a response that goes on, or is a 1xx interim response.
     Response,
     /// Closes either.
     Trailers,
-    /// Response or trailers: what came before is not known.
-    ResponseOrTrailers,
+    /// Ends a response, of which no header block was seen: Trailers-Only or trailers.
+    LastOfResponse,
     /// Anything.
     Any,
 }
@@ -52,9 +52,14 @@ const REQUEST_ONLY: u128 = REQUEST
 const RESPONSE_ONLY: u128 =
     KnownName::STATUS.bit() | KnownName::GRPC_STATUS.bit() | KnownName::GRPC_MESSAGE.bit();
 
+/// Fields that only the last block of a response carries.
+const LAST_ONLY: u128 = KnownName::GRPC_STATUS.bit() | KnownName::GRPC_MESSAGE.bit();
+
 /// Reads a block field by field.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Legality {
+    /// Is `:status` 200? Other responses need no type of content.
+    is_status_200: bool,
     seen: u128,
     has_regular: bool,
     has_unknown: bool,
@@ -71,6 +76,7 @@ impl Legality {
                 self.is_illegal |= name.is_pseudo() && self.has_regular;
                 self.is_illegal |= value.is_some_and(|value| !is_possible(name, value));
                 self.seen |= bit;
+                self.is_status_200 |= name == KnownName::STATUS && value == Some(b"200");
                 self.has_regular |= !name.is_pseudo();
             }
             NameRef::Text(text) => {
@@ -86,18 +92,22 @@ impl Legality {
     /// The verdict, at the end of the block or where it was cut.
     pub(super) fn is_legal(&self, expected: Expected, is_cut: bool) -> bool {
         let (seen, any) = (self.seen, self.has_unknown || is_cut);
-        let request = (any || seen & REQUEST == REQUEST) && seen & RESPONSE_ONLY == 0;
-        let response = (any || seen & KnownName::STATUS.bit() != 0) && seen & REQUEST_ONLY == 0;
+        let has = |name: KnownName| seen & name.bit() != 0;
+        let is_request = (any || seen & REQUEST == REQUEST) && seen & RESPONSE_ONLY == 0;
+        let is_response = (any || has(KnownName::STATUS)) && seen & REQUEST_ONLY == 0;
+        let is_typed = any || !self.is_status_200 || has(KnownName::CONTENT_TYPE);
+        let is_opening = is_response && is_typed && seen & LAST_ONLY == 0;
+        let is_last = is_response && is_typed && (any || has(KnownName::GRPC_STATUS));
         let pseudo = REQUEST | KnownName::STATUS.bit() | KnownName::AUTHORITY.bit();
-        let status = KnownName::GRPC_STATUS.bit();
-        let trailers = (any || seen & status != 0) && seen & (pseudo | REQUEST_ONLY) == 0;
+        let is_trailers =
+            (any || has(KnownName::GRPC_STATUS)) && seen & (pseudo | REQUEST_ONLY) == 0;
         !self.is_illegal
             && match expected {
-                Expected::Request => request,
-                Expected::Response => response,
-                Expected::Trailers => trailers,
-                Expected::ResponseOrTrailers => response || trailers,
-                Expected::Any => request || response || trailers,
+                Expected::Request => is_request,
+                Expected::Response => is_opening,
+                Expected::Trailers => is_trailers,
+                Expected::LastOfResponse => is_last || is_trailers,
+                Expected::Any => is_request || is_response || is_trailers,
             }
     }
 }

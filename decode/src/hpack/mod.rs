@@ -4,7 +4,8 @@
 //! that refers to an entry whose insertion was not captured has the entry's [`EntryId`] in place of
 //! name and value. After [`Decoder::lose`] it searches for how many insertions were lost: each
 //! block is read under every possible number, readings that make no legal block rule the number
-//! out, and until one number is proved, values found past the hole are inferred or ambiguous.
+//! out, and until one number is proved, values found past the hole are inferred or ambiguous. Once
+//! it is, blocks that were read before are read again ([`Decoder::take_revised`]).
 //!
 //! Not policed, because the sender and not the watcher has to: that the table's size obeys the
 //! receiver's SETTINGS. Updates up to 64 KiB, or the largest size advertised, are followed.
@@ -15,11 +16,12 @@ mod huffman;
 mod instruction;
 mod legality;
 mod names;
+mod revisit;
 mod shift;
 mod snapshot;
 mod table;
 
-pub use block::{Defect, EntryId, Field, HeaderBlock, Name, Span, Value};
+pub use block::{Defect, EntryId, Field, HeaderBlock, Name, Span, Ticket, Value};
 pub use decoder::Decoder;
 pub use legality::Expected;
 pub use names::KnownName;

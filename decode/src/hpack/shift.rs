@@ -4,7 +4,7 @@
 //! the number of insertions that were missed: the *shift*. Each later block is read under every
 //! shift that the lost bytes have room for. A shift is ruled out for good when a block makes no
 //! sense under it; it is proved when references to [`PROOF_REFERENCES`] different older entries
-//! made sense under it and under no other. Until then, what the readings agree on is inferred,
+//! made sense under it, and many more than under any other. Until then, what the readings agree on is inferred,
 //! what they do not agree on ambiguous.
 
 use super::Expected;
@@ -17,6 +17,13 @@ use super::table::{ENTRY_OVERHEAD_BYTES, Lookup, NameRef, SHIFT_UNKNOWN, Table};
 
 /// Different older entries that must make sense under a shift, and under no other.
 const PROOF_REFERENCES: usize = 3;
+
+/// References that do not outweigh one that makes sense under another shift, by chance: where most
+/// references of a block go into the hole, the one that does not can hit a legal field.
+const PROOF_FACTOR: usize = 2;
+
+/// Evidence that is kept.
+const EVIDENCE_MAX: usize = 32;
 
 /// The shortest instruction that inserts: the index of a name and an empty value.
 const INSERTION_BYTES_MIN: u64 = 2;
@@ -36,7 +43,7 @@ pub(super) struct Search {
 #[derive(Clone, Debug)]
 struct Candidate {
     shift: u32,
-    /// Ordinals of different older entries that made sense, up to [`PROOF_REFERENCES`].
+    /// Ordinals of different older entries that made sense, up to [`EVIDENCE_MAX`].
     evidence: Vec<i32>,
     /// Did the block at hand refer to an older entry?
     is_informed: bool,
@@ -89,8 +96,9 @@ impl Search {
                 candidate.judge(&decoder.table, block, expected, is_cut)
             });
             if let Some(shift) = self.proved() {
-                decoder.table.close_hole(shift);
+                decoder.close_hole(shift);
             } else if self.candidates.is_empty() {
+                decoder.revisits.forget();
                 decoder.table.forget_older();
             } else {
                 return self.decode_unproved(decoder, block, missing_bytes);
@@ -103,13 +111,16 @@ impl Search {
     }
 
     fn proved(&self) -> Option<u32> {
-        let mut informed = self
+        let by_evidence = |candidate: &&Candidate| candidate.evidence.len();
+        let best = self.candidates.iter().max_by_key(by_evidence)?;
+        let others = self
             .candidates
             .iter()
-            .filter(|candidate| !candidate.evidence.is_empty());
-        let first = informed.next()?;
-        let is_proved = first.evidence.len() >= PROOF_REFERENCES && informed.next().is_none();
-        is_proved.then_some(first.shift)
+            .filter(|other| other.shift != best.shift);
+        let second = others.map(|other| other.evidence.len()).max().unwrap_or(0);
+        let count = best.evidence.len();
+        let is_proved = count >= PROOF_REFERENCES && count > PROOF_FACTOR * second;
+        is_proved.then_some(best.shift)
     }
 
     fn decode_unproved(
@@ -150,6 +161,9 @@ impl Search {
         let mut merged = decoder.finish(outcome, missing_bytes);
         for (other, _) in &others {
             merged.merge(other);
+        }
+        if missing_bytes == 0 && merged.is_incomplete() {
+            merged.ticket = decoder.revisits.add(block, before);
         }
         merged
     }
@@ -235,7 +249,7 @@ impl Candidate {
                 if entry.is_past_hole && entry.name != NameRef::Unknown {
                     self.is_informed = true;
                     let ordinal = entry.id.ordinal;
-                    if self.evidence.len() < PROOF_REFERENCES && !self.evidence.contains(&ordinal) {
+                    if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&ordinal) {
                         self.evidence.push(ordinal);
                     }
                 }

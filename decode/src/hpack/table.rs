@@ -253,6 +253,7 @@ impl Table {
                 self.text.truncate(end);
             }
         }
+        self.inserted -= i64::try_from(forgotten).unwrap_or(0);
         self.newer = Some(0);
         self.shift = SHIFT_UNKNOWN;
         forgotten

@@ -56,6 +56,8 @@ pub struct Connection<S> {
     joiner: Joiner<S>,
     protocol: Protocol,
     stream_id_newest: u32,
+    /// Was a table uncertain after the last header block?
+    was_uncertain: bool,
     counters: Counters,
 }
 
@@ -67,6 +69,7 @@ impl<S: CallSink> Connection<S> {
             joiner: Joiner::new(name, limits, sink),
             protocol: Protocol::Unknown,
             stream_id_newest: 0,
+            was_uncertain: false,
             counters: Counters::default(),
         }
     }
@@ -473,10 +476,18 @@ impl<S: CallSink> Connection<S> {
         is_promise: bool,
     ) {
         self.counters.header_blocks += 1;
-        let expected = self.joiner.expected(way, stream_id);
+        let expected = self.joiner.expected(way, stream_id, end_stream);
         let lane = self.lanes.of_mut(way);
         let block = lane.decoder.decode(text, missing, expected);
         self.counters.damaged_header_blocks += u64::from(block.defect().is_some());
+        for (ticket, revised) in lane.decoder.take_revised() {
+            self.joiner.revise(way, ticket, &revised);
+        }
+        let is_uncertain = self.is_uncertain();
+        if self.was_uncertain && !is_uncertain {
+            self.joiner.release_proved();
+        }
+        self.was_uncertain = is_uncertain;
         let is_followed = stream_id & 1 == 1 && !is_promise;
         if !is_followed {
             return;
@@ -488,6 +499,13 @@ impl<S: CallSink> Connection<S> {
         let is_midway = self.lanes.of(way).is_midway;
         self.joiner
             .headers(at, way, stream_id, block, end_stream, is_midway);
+    }
+
+    /// May blocks that were read be read again?
+    fn is_uncertain(&self) -> bool {
+        [Way::Forward, Way::Reverse]
+            .into_iter()
+            .any(|way| self.lanes.of(way).decoder.is_uncertain())
     }
 
     fn learn_client(&mut self, way: Way, block: &HeaderBlock) {
@@ -539,15 +557,9 @@ impl<S: CallSink> Connection<S> {
     }
 
     fn upgrade(&mut self, at: u64, way: Way, request: UpgradeRequest, body: &[u8]) {
-        const STREAM_ID: u32 = 1;
         self.settings(way, &request.settings);
-        self.stream_id_newest = self.stream_id_newest.max(STREAM_ID);
-        self.joiner
-            .headers(at, way, STREAM_ID, request.headers, body.is_empty(), false);
-        if !body.is_empty() {
-            self.joiner.data(at, way, STREAM_ID, body, false);
-            self.joiner.end_stream(at, way, STREAM_ID);
-        }
+        self.stream_id_newest = self.stream_id_newest.max(1);
+        self.joiner.upgraded(at, way, request.headers, body);
     }
 
     fn refuse(&mut self, way: Way, protocol: Protocol) {

@@ -8,6 +8,8 @@
 //! The end, in order: no new connections; requests in flight are answered; the journal seals; the
 //! publisher publishes what there is; done. Whatever is cut short by the deadline is durable.
 
+pub mod ingest;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};

@@ -6,13 +6,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use twintap_record::{HeaderBlock, PAIR_ID_HEADER, Producer, Record};
+use twintap_record::{HeaderBlock, Producer, Record};
 
 use super::direction::{COUNT_MAX, from_body};
-use super::trace_id::{TraceId, from_b3, from_b3_trace_id, from_traceparent};
-use super::{Call, CallId, Certainty, End, Header, Position, Role, Status, Timing, Workload};
-use twintap_decode::grpc::{decode_binary, decode_status_message, parse_status};
+use super::fields::{Outcome, RequestFields, ResponseFields, rpc_method, text_id};
+use super::{Call, CallId, Certainty, End, Header, Position, Role, Timing, Workload};
 
 /// What all records of one producer have in common: made once per batch, shared by its calls.
 #[derive(Clone, Debug)]
@@ -155,122 +153,6 @@ fn headers(block: Option<HeaderBlock>, incomplete: &mut bool) -> (Vec<Header>, b
         redacted: header.redacted,
     });
     (headers.collect(), block.end_stream)
-}
-
-/// What the request's headers say about the call; of repeated names, the first.
-#[derive(Default)]
-struct RequestFields {
-    path: Bytes,
-    authority: Bytes,
-    pair_id: Bytes,
-    request_id: Bytes,
-    trace_id: Option<TraceId>,
-    encoding: Bytes,
-}
-
-impl RequestFields {
-    fn find(headers: &[Header]) -> Self {
-        let mut fields = Self::default();
-        let (mut b3, mut b3_trace_id) = (None, None);
-        for Header { name, value, .. } in headers {
-            match &**name {
-                b":path" => set_first(&mut fields.path, value),
-                b":authority" => set_first(&mut fields.authority, value),
-                b"x-request-id" => set_first(&mut fields.request_id, value),
-                b"grpc-encoding" => set_first(&mut fields.encoding, value),
-                b"traceparent" => fields.trace_id = fields.trace_id.or(from_traceparent(value)),
-                b"b3" => b3 = b3.or(from_b3(value)),
-                b"x-b3-traceid" => b3_trace_id = b3_trace_id.or(from_b3_trace_id(value)),
-                name if name == PAIR_ID_HEADER.as_bytes() => set_first(&mut fields.pair_id, value),
-                _ => {}
-            }
-        }
-        fields.trace_id = fields.trace_id.or(b3).or(b3_trace_id);
-        fields
-    }
-}
-
-/// What the response's first block says about the call.
-#[derive(Default)]
-struct ResponseFields {
-    http_status: Option<u16>,
-    encoding: Bytes,
-    has_grpc_status: bool,
-}
-
-impl ResponseFields {
-    fn find(headers: &[Header]) -> Self {
-        let mut fields = Self::default();
-        for Header { name, value, .. } in headers {
-            match &**name {
-                b":status" => {
-                    fields.http_status = parse_status(value).and_then(|code| code.try_into().ok());
-                }
-                b"grpc-encoding" => set_first(&mut fields.encoding, value),
-                b"grpc-status" => fields.has_grpc_status = true,
-                _ => {}
-            }
-        }
-        fields
-    }
-}
-
-/// How the call ended, by the block that carries its status.
-#[derive(Default)]
-struct Outcome {
-    status: Option<Status>,
-    message: Bytes,
-    details: Bytes,
-}
-
-impl Outcome {
-    fn find(block: &[Header], incomplete: &mut bool) -> Self {
-        let mut outcome = Self::default();
-        let mut status_value: Option<&Bytes> = None;
-        for Header { name, value, .. } in block {
-            match &**name {
-                b"grpc-status" => match status_value {
-                    None => {
-                        status_value = Some(value);
-                        outcome.status = parse_status(value).map(Status);
-                        *incomplete |= outcome.status.is_none();
-                    }
-                    Some(first) => *incomplete |= first != value,
-                },
-                b"grpc-message" if outcome.message.is_empty() => {
-                    outcome.message = decode_status_message(value);
-                }
-                b"grpc-status-details-bin" if outcome.details.is_empty() => {
-                    let details = decode_binary(value);
-                    *incomplete |= details.is_none();
-                    outcome.details = details.unwrap_or_default();
-                }
-                _ => {}
-            }
-        }
-        outcome
-    }
-}
-
-fn set_first(field: &mut Bytes, value: &Bytes) {
-    if field.is_empty() {
-        field.clone_from(value);
-    }
-}
-
-fn rpc_method(path: &[u8], incomplete: &mut bool) -> String {
-    let method = path.strip_prefix(b"/").unwrap_or(path);
-    let method = String::from_utf8_lossy(method);
-    *incomplete |= method.is_empty() || matches!(method, std::borrow::Cow::Owned(_));
-    method.into_owned()
-}
-
-fn text_id(id: Bytes, incomplete: &mut bool) -> Bytes {
-    if std::str::from_utf8(&id).is_ok() {
-        return id;
-    }
-    *incomplete = true;
-    Bytes::new()
 }
 
 fn timing(timing: twintap_record::Timing, incomplete: &mut bool) -> Timing {

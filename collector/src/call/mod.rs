@@ -4,16 +4,19 @@
 //! value that was not seen is `None` or empty, and the flags of [`Call`] say why; nothing is
 //! guessed. Bytes are zero-copy slices of what was received. No I/O, no clock.
 //!
-//! [`from_record`] builds a call from what the filter ships. Not supported yet: calls rebuilt from
-//! packets, which will add their own builder beside it.
+//! [`from_record`] builds a call from what the filter ships, [`from_exchange`] from what packets
+//! carried.
 
 mod correlation;
 mod direction;
+mod fields;
+mod from_exchange;
 mod from_record;
 mod status;
 mod trace_id;
 
 pub use correlation::{CorrelationKey, PAIR_BUCKETS, pair_bucket, pair_bucket_of};
+pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;
 

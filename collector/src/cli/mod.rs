@@ -5,6 +5,7 @@
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+pub mod ingest;
 pub mod logging;
 pub mod serve;
 
@@ -33,11 +34,13 @@ Exit codes: 0 fine, 1 differences over the threshold, 2 usage or configuration, 
 
 Start with:
   twintap serve              take records from the filter, write ./twintap-data
+  twintap ingest a.pcap      rebuild calls from captured packets instead
   twintap compare            say what differs in ./twintap-data";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Ingest(ingest::Args),
     Compare(compare::Args),
     CheckConfig(check_config::Args),
 }
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Ingest(args) => ingest::run(args),
         Command::Compare(args) => compare::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };

@@ -30,13 +30,18 @@ pub struct Loss {
 impl Loss {
     /// Reads `data_dir`'s accounting; `None` if there is none: then loss is unknown.
     pub fn load(data_dir: &Path) -> std::io::Result<Option<Self>> {
-        let accounting = match Accounting::load(data_dir) {
-            Ok(accounting) => accounting,
+        let accountings = match Accounting::load_all(data_dir) {
+            Ok(accountings) => accountings,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        let losses = accountings.iter().map(Self::of);
+        Ok(losses.reduce(|left, right| left.and(&right)))
+    }
+
+    fn of(accounting: &Accounting) -> Self {
         let total = &accounting.total;
-        Ok(Some(Self {
+        Self {
             dropped: sum(total.dropped.values().copied()),
             refused: total.refused,
             undelivered: total.undelivered,
@@ -44,7 +49,20 @@ impl Loss {
             damaged_stretches: accounting.damaged_stretches,
             not_yet_in_dataset: total.pending.saturating_add(total.journaled),
             in_flight: total.in_flight,
-        }))
+        }
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        let add = u64::saturating_add;
+        Self {
+            dropped: add(self.dropped, other.dropped),
+            refused: add(self.refused, other.refused),
+            undelivered: add(self.undelivered, other.undelivered),
+            quarantined: add(self.quarantined, other.quarantined),
+            damaged_stretches: add(self.damaged_stretches, other.damaged_stretches),
+            not_yet_in_dataset: add(self.not_yet_in_dataset, other.not_yet_in_dataset),
+            in_flight: add(self.in_flight, other.in_flight),
+        }
     }
 
     /// Calls known to be lost, those that are merely not there or not ended yet included: the dataset lacks

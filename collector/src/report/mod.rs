@@ -8,6 +8,8 @@
 
 pub mod aggregate;
 pub mod answer;
+pub mod call_line;
+pub mod ingest_text;
 mod escape;
 mod group;
 mod latency;

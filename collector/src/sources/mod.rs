@@ -1,7 +1,8 @@
-//! Where input enters: today records from the filter over HTTP.
+//! Where input enters: records from the filter over HTTP, and captures of packets.
 //!
 //! A source knows nothing of what keeps its batches: it is given an [`Intake`].
 
+pub mod capture;
 pub mod http;
 
 use std::future::Future;

@@ -12,6 +12,9 @@
 //! observed = recorded + in_flight + sum(dropped) + sum(skipped)      as the producer counts
 //! ```
 //!
+//! Each ingested capture has a file of the same form beside it, `accounting-<producer id>.json`; there,
+//! `observed` are the streams that were seen, and `dropped` those of which too little was captured.
+//!
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
 use std::collections::BTreeMap;
@@ -29,6 +32,9 @@ use super::journal::ledger::{Entry, Ledger, ProducerState};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "accounting.json";
+/// Names of the files of captures.
+const CAPTURE_PREFIX: &str = "accounting-";
+const CAPTURE_SUFFIX: &str = ".json";
 /// Version of the file's layout.
 pub const VERSION: u32 = 1;
 
@@ -136,12 +142,47 @@ impl Accounting {
         }
     }
 
-    /// Reads the file of `data_dir`.
+    /// The figures of one capture that was ingested.
+    pub fn of_capture(producer_id: &[u8], figures: Figures, now_unix_ns: u64) -> Self {
+        Self {
+            version: VERSION,
+            written_unix_ns: now_unix_ns,
+            total: figures.clone(),
+            producers: vec![ProducerFigures {
+                producer_id: hex(producer_id),
+                first_seen_unix_ns: now_unix_ns,
+                last_seen_unix_ns: now_unix_ns,
+                figures,
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// Reads all of `data_dir`: the collector's and those of captures.
+    pub fn load_all(data_dir: &Path) -> io::Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(data_dir)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let is_one = name == FILE_NAME
+                || (name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX));
+            if is_one {
+                all.push(Self::load_file(data_dir, &name)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads the collector's file of `data_dir`.
     pub fn load(data_dir: &Path) -> io::Result<Self> {
-        let accounting: Self = serde_json::from_slice(&fs::read(data_dir.join(FILE_NAME))?)?;
+        Self::load_file(data_dir, FILE_NAME)
+    }
+
+    fn load_file(data_dir: &Path, name: &str) -> io::Result<Self> {
+        let accounting: Self = serde_json::from_slice(&fs::read(data_dir.join(name))?)?;
         if accounting.version != VERSION {
             let problem = format!(
-                "{FILE_NAME} has version {}, not {VERSION}",
+                "{name} has version {}, not {VERSION}",
                 accounting.version
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -151,7 +192,18 @@ impl Accounting {
 
     /// Replaces the file of `data_dir`. Not synced: it can be rebuilt from the journal.
     pub fn save(&self, data_dir: &Path) -> io::Result<()> {
-        let temporary = data_dir.join(format!("{FILE_NAME}.tmp"));
+        self.save_file(data_dir, FILE_NAME)
+    }
+
+    /// Writes the file of a capture into `data_dir`.
+    pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
+        let producer = self.producers.first();
+        let id = producer.map_or("", |producer| &producer.producer_id);
+        self.save_file(data_dir, &format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}"))
+    }
+
+    fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {
+        let temporary = data_dir.join(format!("{name}.tmp"));
         let mut file = File::options()
             .write(true)
             .create(true)
@@ -161,7 +213,7 @@ impl Accounting {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         file.write_all(&json)?;
-        fs::rename(&temporary, data_dir.join(FILE_NAME))
+        fs::rename(&temporary, data_dir.join(name))
     }
 }
 

@@ -1,0 +1,443 @@
+//! Captures to calls: reads, rebuilds on several cores, writes.
+//!
+//! ```text
+//! reader (this thread) ──▶ queue a worker ──▶ workers ──▶ queue ──▶ writer thread
+//! packets to segments      (4 chunks)         calls       (8)       Parquet or lines
+//! ```
+//!
+//! All of a connection goes to one worker. Whoever fails takes the others down: a queue whose other
+//! end is gone ends its user. What was written before stays.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use twintap_decode::capture::{Damage, Packet, ReaderCounters, Secrets};
+use twintap_decode::exchange::Exchange;
+use twintap_decode::ip::FragmentCounters;
+use twintap_decode::link::{LinkConfig, LinkCounters};
+use twintap_filter::methods::Methods;
+use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
+
+use crate::call::{Call, Certainty, Observer, from_exchange};
+use crate::report::call_line;
+use crate::sources::capture::{
+    Chunk, Chunks, Filter, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
+};
+use crate::store::parquet::{WriteError, WriteSettings, write_part};
+
+/// Chunks that wait for one worker.
+const WORKER_QUEUE_CHUNKS: usize = 4;
+/// Batches of calls that wait to be written.
+const WRITER_QUEUE_BATCHES: usize = 8;
+/// A part is written when its calls weigh this much.
+const PART_BYTES_MAX: usize = 24 << 20;
+/// Or when its oldest call waits for so long, as with a live capture.
+const PART_AGE_MAX: Duration = Duration::from_secs(5);
+/// Damaged records that are told one by one; the others are counted.
+const DAMAGES_TOLD_MAX: usize = 20;
+
+/// Hears how far it is.
+pub struct Progress(pub Box<dyn Fn(u64)>);
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// What to ingest, and how.
+#[derive(Debug)]
+pub struct Settings {
+    /// Files, in the order of their packets; `-` is standard input.
+    pub inputs: Vec<PathBuf>,
+    /// Threads that rebuild calls, at least 1.
+    pub workers_count: usize,
+    /// What is known of links.
+    pub link: LinkConfig,
+    /// Which connections are wanted.
+    pub filter: Filter,
+    /// Which methods are wanted.
+    pub methods: Methods,
+    /// What the capture does not know.
+    pub observer: Observer,
+    /// Told how many bytes of the inputs, as they are stored, were read so far.
+    pub progress: Progress,
+    /// Set to end early, as if the capture ended.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where calls go.
+pub enum Output {
+    /// Into the dataset of a data directory.
+    Parquet {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// How Parquet is written.
+        settings: WriteSettings,
+    },
+    /// One line of JSON each.
+    Lines(Box<dyn Write + Send>),
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Parquet { .. } => "Parquet",
+            Self::Lines(_) => "Lines",
+        })
+    }
+}
+
+/// What became of everything.
+#[derive(Debug, Default)]
+pub struct Ingested {
+    /// Of records.
+    pub reader: ReaderCounters,
+    /// The first damaged records, with the names of their files.
+    pub damages: Vec<(String, Damage)>,
+    /// Inputs that could not be opened or read to their end.
+    pub input_errors: Vec<InputError>,
+    /// Of packets.
+    pub link: LinkCounters,
+    /// Of fragments.
+    pub fragments: FragmentCounters,
+    /// Of segments, connections and streams.
+    pub watched: Watched,
+    /// Of calls.
+    pub calls: CallCounts,
+    /// Secrets that came with the capture. They are not used yet.
+    pub secrets: u64,
+    /// Was it stopped before its end?
+    pub is_stopped: bool,
+}
+
+/// What became of calls. `written + excluded` is the number of calls rebuilt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Written.
+    pub written: u64,
+    /// Of methods that are not wanted.
+    pub excluded: u64,
+    /// Written, and flagged: something of them was not seen.
+    pub incomplete: u64,
+    /// Written, and bytes of them were lost.
+    pub with_gap: u64,
+}
+
+impl CallCounts {
+    fn add(&mut self, other: &Self) {
+        self.written += other.written;
+        self.excluded += other.excluded;
+        self.incomplete += other.incomplete;
+        self.with_gap += other.with_gap;
+    }
+}
+
+/// Why nothing more could be written.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The dataset cannot be written.
+    #[error(transparent)]
+    Parquet(#[from] WriteError),
+    /// Lines cannot be written.
+    #[error("failed to write calls: {0}")]
+    Lines(#[from] std::io::Error),
+    /// No thread could be started.
+    #[error("start thread: {0}")]
+    Thread(std::io::Error),
+    /// A thread ended by itself, which is a bug.
+    #[error("the {0} thread ended unexpectedly")]
+    Ended(&'static str),
+}
+
+/// Ingests; blocks until all is written.
+pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestError> {
+    let workers_count = settings.workers_count.max(1);
+    let plan = Arc::new(Plan {
+        observer: settings.observer,
+        methods: settings.methods,
+        makes_lines: matches!(output, Output::Lines(_)),
+        numbers: AtomicU64::new(1),
+    });
+    let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
+    let writer = spawn("writer", move || write(output, &received))?;
+    let mut queues = Vec::with_capacity(workers_count);
+    let mut workers = Vec::with_capacity(workers_count);
+    for index in 0..workers_count {
+        let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
+        let (plan, products) = (Arc::clone(&plan), products.clone());
+        let filter = settings.filter.clone();
+        workers.push(spawn("worker", move || {
+            let watcher = Watcher::new(filter, index, workers_count);
+            rebuild(watcher, &work, &plan, &products)
+        })?);
+        queues.push(queue);
+    }
+    drop(products);
+
+    let mut reading = Reading {
+        sorter: Sorter::new(settings.link, workers_count),
+        queues,
+        ingested: Ingested::default(),
+        is_over: false,
+        stop: settings.stop,
+        bytes_read: Arc::default(),
+        progress: settings.progress,
+    };
+    let mut chunks = Chunks::default();
+    for path in &settings.inputs {
+        let input = Input::open(path, Arc::clone(&reading.bytes_read));
+        let read = input.and_then(|mut input| chunks.read(&mut input, &mut reading));
+        match read {
+            Ok(counters) => reading.add(counters),
+            Err(error) => reading.ingested.input_errors.push(error),
+        }
+        if reading.is_over() {
+            break;
+        }
+    }
+    let mut ingested = reading.finish();
+    for worker in workers {
+        let (watched, calls) = worker.join().map_err(|_| IngestError::Ended("worker"))?;
+        ingested.watched.add(&watched);
+        ingested.calls.add(&calls);
+    }
+    writer.join().map_err(|_| IngestError::Ended("writer"))??;
+    Ok(ingested)
+}
+
+/// What all workers share.
+struct Plan {
+    observer: Observer,
+    methods: Methods,
+    makes_lines: bool,
+    /// The next record number.
+    numbers: AtomicU64,
+}
+
+/// Segments of one worker, and the chunk they are places in.
+struct Work {
+    chunk: Chunk,
+    parcels: Vec<Parcel>,
+}
+
+/// What workers hand to the writer.
+enum Product {
+    Calls(Vec<Call>),
+    Lines(Vec<u8>),
+}
+
+/// The reading end.
+struct Reading {
+    sorter: Sorter,
+    queues: Vec<SyncSender<Work>>,
+    ingested: Ingested,
+    /// Is nobody left to work?
+    is_over: bool,
+    stop: Arc<AtomicBool>,
+    bytes_read: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+impl Reading {
+    fn add(&mut self, counters: ReaderCounters) {
+        let sum = &mut self.ingested.reader;
+        sum.packets += counters.packets;
+        sum.packet_bytes += counters.packet_bytes;
+        sum.damages += counters.damages;
+        sum.skipped_bytes += counters.skipped_bytes;
+    }
+
+    fn finish(mut self) -> Ingested {
+        self.ingested.link = self.sorter.counters();
+        self.ingested.fragments = self.sorter.fragment_counters();
+        self.ingested
+    }
+}
+
+impl Heard for Reading {
+    fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>) {
+        self.sorter.packet(chunk, packet);
+    }
+
+    fn damage(&mut self, input: &str, damage: Damage) {
+        if self.ingested.damages.len() < DAMAGES_TOLD_MAX {
+            self.ingested.damages.push((input.to_owned(), damage));
+        }
+    }
+
+    fn secrets(&mut self, _: Secrets<'_>) {
+        self.ingested.secrets += 1;
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        (self.progress.0)(self.bytes_read.load(Ordering::Relaxed));
+        for (index, queue) in self.queues.iter().enumerate() {
+            let parcels = self.sorter.take(index);
+            if parcels.is_empty() {
+                continue;
+            }
+            let chunk = Arc::clone(chunk);
+            self.is_over |= queue.send(Work { chunk, parcels }).is_err();
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.ingested.is_stopped = self.stop.load(Ordering::Relaxed);
+        self.is_over || self.ingested.is_stopped
+    }
+}
+
+/// Work of one worker until there is no more.
+fn rebuild(
+    mut watcher: Watcher,
+    work: &Receiver<Work>,
+    plan: &Plan,
+    products: &SyncSender<Product>,
+) -> (Watched, CallCounts) {
+    let mut counts = CallCounts::default();
+    while let Ok(Work { chunk, parcels }) = work.recv() {
+        for parcel in &parcels {
+            watcher.segment(&parcel.segment(&chunk));
+        }
+        drop(chunk);
+        if !hand_on(watcher.take(), plan, products, &mut counts) {
+            break;
+        }
+    }
+    let (exchanges, watched) = watcher.finish();
+    hand_on(exchanges, plan, products, &mut counts);
+    (watched, counts)
+}
+
+/// Makes calls and sends them to the writer; `false` if it is gone.
+fn hand_on(
+    exchanges: Vec<Exchange>,
+    plan: &Plan,
+    products: &SyncSender<Product>,
+    counts: &mut CallCounts,
+) -> bool {
+    let mut calls = Vec::with_capacity(if plan.makes_lines { 0 } else { exchanges.len() });
+    let mut lines = Vec::new();
+    for exchange in exchanges {
+        let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
+        let call = from_exchange(&plan.observer, exchange, number);
+        let is_sure = call.method_certainty == Certainty::Seen;
+        if is_sure && !plan.methods.recorded(call.rpc_method.as_bytes()) {
+            counts.excluded += 1;
+            continue;
+        }
+        counts.written += 1;
+        counts.incomplete += u64::from(call.incomplete);
+        counts.with_gap += u64::from(call.gap);
+        if plan.makes_lines {
+            // Writing into memory cannot fail, and no key of the line is anything but text.
+            call_line::append(&call, &mut lines).ok();
+        } else {
+            calls.push(call);
+        }
+    }
+    let product = match (calls.is_empty(), lines.is_empty()) {
+        (true, true) => return true,
+        (false, _) => Product::Calls(calls),
+        (true, false) => Product::Lines(lines),
+    };
+    products.send(product).is_ok()
+}
+
+/// Writes until all workers are done.
+fn write(output: Output, products: &Receiver<Product>) -> Result<(), IngestError> {
+    match output {
+        Output::Lines(mut out) => {
+            for product in products {
+                if let Product::Lines(lines) = product {
+                    out.write_all(&lines)?;
+                    out.flush()?;
+                }
+            }
+            Ok(())
+        }
+        Output::Parquet { data_dir, settings } => {
+            let (mut open, mut bytes) = (Vec::new(), 0);
+            loop {
+                let is_due = match products.recv_timeout(PART_AGE_MAX) {
+                    Ok(Product::Calls(calls)) => {
+                        bytes += calls.iter().map(weight).sum::<usize>();
+                        open.extend(calls);
+                        bytes >= PART_BYTES_MAX
+                    }
+                    Ok(Product::Lines(_)) => false,
+                    Err(RecvTimeoutError::Timeout) => true,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                if is_due && !open.is_empty() {
+                    bytes = 0;
+                    write_part(std::mem::take(&mut open), &data_dir, Uuid::now_v7(), &settings)?;
+                }
+            }
+            if !open.is_empty() {
+                write_part(open, &data_dir, Uuid::now_v7(), &settings)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What a call takes in memory, near enough.
+fn weight(call: &Call) -> usize {
+    let headers = call.request_metadata.len() + call.response_metadata.len() + call.trailers.len();
+    let messages = call.request.messages.iter().chain(&call.response.messages);
+    let bytes: usize = messages.map(|message| 64 + message.bytes.len()).sum();
+    size_of::<Call>() + bytes + 128 * headers
+}
+
+/// Sets `stop` at SIGINT or SIGTERM; a second one ends the process with code 130.
+pub fn stop_on_signals(stop: Arc<AtomicBool>) -> std::io::Result<()> {
+    const EXIT_INTERRUPTED: i32 = 130;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    let wait = async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+        }
+    };
+    // Ends with the process.
+    spawn("signals", move || runtime.block_on(wait)).map(drop).map_err(|error| match error {
+        IngestError::Thread(error) => error,
+        other => std::io::Error::other(other),
+    })
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the pipeline is the one place that spawns"
+)]
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, IngestError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(IngestError::Thread)
+}

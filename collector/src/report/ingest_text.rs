@@ -1,0 +1,122 @@
+//! What became of everything in an ingested capture, as lines for people. Every sum adds up.
+
+use std::fmt::Write;
+
+use twintap_decode::link::{Reason, Tally};
+
+use crate::pipeline::ingest::Ingested;
+
+/// The closing summary of an ingest that took `seconds`; ends with a line feed.
+pub fn summary(ingested: &Ingested, seconds: f64) -> String {
+    let mut text = String::new();
+    for (name, value) in lines(ingested, seconds) {
+        // Writing into memory cannot fail.
+        writeln!(text, "{name:<12} {value}").ok();
+    }
+    text
+}
+
+fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
+    let (reader, link, watched) = (&it.reader, &it.link, &it.watched);
+    let (tcp, streams, calls) = (&watched.tcp, &watched.streams, &it.calls);
+    #[allow(clippy::cast_precision_loss, reason = "a rate for people, of three digits")]
+    let rate = reader.packet_bytes as f64 / 1e6 / seconds.max(1e-9);
+    let mut lines = vec![
+        (
+            "read",
+            format!(
+                "{} packets, {} bytes in {seconds:.2} s ({rate:.0} MB/s), {} damaged records",
+                reader.packets, reader.packet_bytes, reader.damages
+            ),
+        ),
+        (
+            "packets",
+            format!(
+                "{} = {} segments + {} fragments + {} skipped{} + {} malformed{}",
+                link.packets,
+                link.segments,
+                link.fragments,
+                link.skipped.total(),
+                reasons(&link.skipped),
+                link.broken.total(),
+                reasons(&link.broken),
+            ),
+        ),
+        (
+            "bytes",
+            format!(
+                "{} = {} delivered + {} duplicate + {} differing + {} dropped{}",
+                tcp.payload_bytes,
+                tcp.delivered_bytes,
+                tcp.duplicate_bytes,
+                tcp.differing_bytes,
+                tcp.discarded_bytes.total(),
+                reasons(&tcp.discarded_bytes),
+            ),
+        ),
+        (
+            "lost",
+            format!(
+                "{} bytes in {} gaps{}",
+                tcp.gap_bytes.total(),
+                tcp.gaps.total(),
+                reasons(&tcp.gaps)
+            ),
+        ),
+        (
+            "connections",
+            format!(
+                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen",
+                watched.connections(),
+                watched.http2_connections,
+                watched.encrypted_connections,
+                watched.other_connections,
+                watched.unknown_connections,
+            ),
+        ),
+        (
+            "streams",
+            format!(
+                "{} = {} calls + {} not gRPC + {} of which too little was seen",
+                streams.streams, streams.calls, streams.not_grpc, streams.given_up
+            ),
+        ),
+        (
+            "calls",
+            format!(
+                "{} = {} written + {} of excluded methods",
+                streams.calls, calls.written, calls.excluded
+            ),
+        ),
+    ];
+    if calls.incomplete > 0 {
+        lines.push((
+            "flagged",
+            format!(
+                "{} calls incomplete, {} of them with lost bytes",
+                calls.incomplete, calls.with_gap
+            ),
+        ));
+    }
+    if it.secrets > 0 {
+        lines.push((
+            "secrets",
+            format!("{} blocks of TLS secrets, which are not used yet", it.secrets),
+        ));
+    }
+    lines
+}
+
+/// ` (reason 3, other 4)`, or nothing.
+fn reasons<R: Reason>(tally: &Tally<R>) -> String {
+    let counted = R::ALL.iter().map(|reason| (reason.code(), tally.of(*reason)));
+    let texts: Vec<_> = counted
+        .filter(|(_, count)| *count > 0)
+        .map(|(code, count)| format!("{code} {count}"))
+        .collect();
+    if texts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", texts.join(", "))
+    }
+}

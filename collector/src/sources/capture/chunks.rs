@@ -1,0 +1,119 @@
+//! Reads a capture ahead, in chunks that several threads may look at.
+//!
+//! Memory: [`CHUNKS_MAX`] chunks of [`CHUNK_BYTES`], used again once nobody holds them; then reading
+//! waits for no one and a new chunk is made, so the bound is what the receivers' queues hold.
+
+use std::sync::Arc;
+
+use twintap_decode::capture::{Damage, Packet, Reader, ReaderCounters, Secrets, Step};
+
+use super::{Input, InputError};
+
+/// Bytes of a chunk; a record that spans chunks makes one larger by itself.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks that are kept for use again.
+const CHUNKS_MAX: usize = 32;
+
+/// Bytes of the capture that packets are places in.
+pub type Chunk = Arc<Vec<u8>>;
+
+/// Hears what is in a capture.
+pub trait Heard {
+    /// A packet, whose bytes are in `chunk`.
+    fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>);
+    /// A record that could not be read.
+    fn damage(&mut self, input: &str, damage: Damage);
+    /// Secrets to decrypt with.
+    fn secrets(&mut self, secrets: Secrets<'_>);
+    /// All packets of `chunk` were told.
+    fn chunk(&mut self, chunk: &Chunk);
+    /// Is nothing more to be told?
+    fn is_over(&mut self) -> bool;
+}
+
+/// The chunks in use and to be used again.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    pool: Vec<Chunk>,
+}
+
+impl Chunks {
+    /// Reads `input` to its end.
+    pub fn read(
+        &mut self,
+        input: &mut Input,
+        heard: &mut impl Heard,
+    ) -> Result<ReaderCounters, InputError> {
+        let mut reader = Reader::new();
+        let (mut carry, mut is_end) = (Vec::new(), false);
+        loop {
+            let mut chunk = self.take();
+            let buffer = Arc::make_mut(&mut chunk);
+            let carried = carry.len();
+            buffer.resize(CHUNK_BYTES.max(carried + CHUNK_BYTES / 2), 0);
+            if let Some(front) = buffer.get_mut(..carried) {
+                front.copy_from_slice(&carry);
+            }
+            let mut filled = carried;
+            while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+                let len = match input.read(room) {
+                    Ok(len) => len,
+                    Err(error) => {
+                        // What was read before the error counts.
+                        buffer.truncate(filled);
+                        Self::tell(&mut reader, input.name(), buffer, true, heard);
+                        heard.chunk(&chunk);
+                        return Err(error);
+                    }
+                };
+                if len == 0 {
+                    is_end = true;
+                    break;
+                }
+                filled += len;
+                if input.is_live() {
+                    break;
+                }
+            }
+            buffer.truncate(filled);
+            let rest = Self::tell(&mut reader, input.name(), buffer, is_end, heard);
+            carry.clear();
+            carry.extend_from_slice(buffer.get(filled - rest..).unwrap_or_default());
+            heard.chunk(&chunk);
+            self.give_back(chunk);
+            if is_end || heard.is_over() {
+                return Ok(reader.counters());
+            }
+        }
+    }
+
+    /// Tells what is in `bytes`; answers how many bytes at their end wait for more.
+    fn tell(
+        reader: &mut Reader,
+        name: &str,
+        bytes: &[u8],
+        is_end: bool,
+        heard: &mut impl Heard,
+    ) -> usize {
+        let mut rest = bytes;
+        loop {
+            match reader.next(&mut rest, is_end) {
+                Step::Packet(packet) => heard.packet(bytes, &packet),
+                Step::Secrets(secrets) => heard.secrets(secrets),
+                Step::Broken(damage) => heard.damage(name, damage),
+                Step::More(_) | Step::End => return rest.len(),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Chunk {
+        let free = self.pool.iter().position(|chunk| Arc::strong_count(chunk) == 1);
+        free.map_or_else(Chunk::default, |index| self.pool.swap_remove(index))
+    }
+
+    fn give_back(&mut self, chunk: Chunk) {
+        if self.pool.len() < CHUNKS_MAX {
+            self.pool.push(chunk);
+        }
+    }
+}

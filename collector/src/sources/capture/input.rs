@@ -1,0 +1,232 @@
+//! Opens a capture: a file or standard input, as it is or compressed with gzip or zstd.
+//!
+//! Compression is recognised by its magic number, not by the name. Files compressed one after the
+//! other and appended are read as one.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Largest window of zstd that is accepted: 128 MiB, what `--long=27` makes.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// Why a capture could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The file cannot be opened.
+    #[error("failed to open {name}: {source}")]
+    Open {
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file cannot be read on, or its compression is damaged.
+    #[error("failed to read {name} after {offset} bytes of the capture: {source}")]
+    Read {
+        /// The file.
+        name: String,
+        /// Bytes of the capture, decompressed, before that.
+        offset: u64,
+        /// What the system or the decompressor said.
+        source: io::Error,
+    },
+}
+
+/// One capture that is being read.
+pub struct Input {
+    name: String,
+    reader: Box<dyn Read + Send>,
+    offset: u64,
+    is_live: bool,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Input {
+    /// Opens `path`, or standard input for `-`. Bytes read, as they are stored, are added to
+    /// `progress`.
+    pub fn open(path: &Path, progress: Arc<AtomicU64>) -> Result<Self, InputError> {
+        if path == Path::new("-") {
+            let input = Self::from_reader("standard input".to_owned(), io::stdin(), progress);
+            return input.map(|input| Self {
+                is_live: true,
+                ..input
+            });
+        }
+        let name = path.display().to_string();
+        match File::open(path) {
+            Ok(file) => Self::from_reader(name, file, progress),
+            Err(source) => Err(InputError::Open { name, source }),
+        }
+    }
+
+    /// Reads what `reader` gives.
+    pub fn from_reader(
+        name: String,
+        reader: impl Read + Send + 'static,
+        progress: Arc<AtomicU64>,
+    ) -> Result<Self, InputError> {
+        let mut counted = Counted { reader, progress };
+        let reader = start(&mut counted).and_then(|start| decompressed(start, counted));
+        match reader {
+            Ok(reader) => Ok(Self {
+                name,
+                reader,
+                offset: 0,
+                is_live: false,
+            }),
+            Err(source) => Err(InputError::Read {
+                name,
+                offset: 0,
+                source,
+            }),
+        }
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// May more come later, so that what is there is not to wait for it?
+    pub fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// Reads into `buffer`; 0 at the end.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InputError> {
+        loop {
+            match self.reader.read(buffer) {
+                Ok(len) => {
+                    self.offset += len as u64;
+                    return Ok(len);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(InputError::Read {
+                        name: self.name.clone(),
+                        offset: self.offset,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Sizes of the files among `paths`; `None` if one is not a file, so that there is no total.
+pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+    paths.iter().try_fold(0_u64, |sum, path| {
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(sum.saturating_add(metadata.len()))
+    })
+}
+
+/// The first bytes, as many as the longest magic number has, or fewer if there are no more.
+fn start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(ZSTD.len());
+    reader.take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+fn decompressed(
+    start: Vec<u8>,
+    rest: impl Read + Send + 'static,
+) -> io::Result<Box<dyn Read + Send>> {
+    let (is_gzip, is_zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));
+    let whole = io::Cursor::new(start).chain(rest);
+    if is_gzip {
+        return Ok(Box::new(MultiGzDecoder::new(whole)));
+    }
+    if is_zstd {
+        let mut decoder = zstd::Decoder::new(whole)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+        return Ok(Box::new(decoder));
+    }
+    Ok(Box::new(whole))
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    progress: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.read(buffer)?;
+        self.progress.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(stored: Vec<u8>) -> Result<Vec<u8>, InputError> {
+        let progress = Arc::<AtomicU64>::default();
+        let stored_len = stored.len() as u64;
+        let reader = io::Cursor::new(stored);
+        let mut input = Input::from_reader("it".to_owned(), reader, Arc::clone(&progress))?;
+        let (mut all, mut buffer) = (Vec::new(), [0; 3]);
+        loop {
+            match input.read(&mut buffer)? {
+                0 => break,
+                len => all.extend_from_slice(&buffer[..len]),
+            }
+        }
+        assert_eq!(progress.load(Ordering::Relaxed), stored_len);
+        Ok(all)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_and_compressed_inputs_read_alike() {
+        for bytes in [&b""[..], b"a", b"more than a magic number"] {
+            assert_eq!(read(bytes.to_vec()).unwrap(), bytes);
+            assert_eq!(read(gzip(bytes)).unwrap(), bytes);
+            assert_eq!(read(zstd::encode_all(bytes, 1).unwrap()).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn compressed_files_that_were_appended_are_one() {
+        let appended = [gzip(b"one, "), gzip(b"two")].concat();
+        assert_eq!(read(appended).unwrap(), b"one, two");
+        let appended = [zstd::encode_all(&b"one, "[..], 1).unwrap(), zstd::encode_all(&b"two"[..], 1).unwrap()];
+        assert_eq!(read(appended.concat()).unwrap(), b"one, two");
+    }
+
+    #[test]
+    fn a_cut_compressed_file_says_where() {
+        let mut stored = gzip(&[7; 100_000]);
+        stored.truncate(stored.len() - 9);
+        let error = read(stored).unwrap_err().to_string();
+        assert!(error.starts_with("failed to read it after "), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Input::open(Path::new("/nowhere/x.pcap"), Arc::default()).unwrap_err();
+        assert!(error.to_string().starts_with("failed to open /nowhere/x.pcap: "), "{error}");
+    }
+}

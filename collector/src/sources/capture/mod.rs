@@ -1,0 +1,20 @@
+//! Captures of packets: files, standard input, compressed or not, to segments and exchanges.
+//!
+//! ```text
+//!  Input (file, stdin; gzip, zstd) ─▶ Chunks ─▶ packets ─▶ Parcels by flow ─▶ Watcher ─▶ exchanges
+//!                                     (pool)               (one a worker)
+//! ```
+//!
+//! [`Chunks`] reads ahead into large chunks, and packets are places in them: nothing is copied until
+//! a message is put together. [`Sorter`] takes packets apart and sorts their segments by flow, so
+//! that both ways of a connection come to the same [`Watcher`]. No threads here; `pipeline` has them.
+
+mod chunks;
+mod input;
+mod sorter;
+mod watcher;
+
+pub use chunks::{Chunk, Chunks, Heard};
+pub use input::{Input, InputError, total_bytes};
+pub use sorter::{Parcel, Sorter};
+pub use watcher::{Filter, Watched, Watcher};

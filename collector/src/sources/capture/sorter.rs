@@ -1,0 +1,124 @@
+//! Packets to segments, sorted by flow: all of a connection's go the same way.
+
+use std::ops::Range;
+
+use twintap_decode::capture::Packet;
+use twintap_decode::ip::FragmentCounters;
+use twintap_decode::link::{
+    Dissection, Dissector, FlowKey, LinkConfig, LinkCounters, Segment, Side,
+};
+
+/// A segment whose payload is a place in a chunk.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    unix_ns: u64,
+    flow: FlowKey,
+    sender: Side,
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    window: u16,
+    missing_tail: u32,
+    payload: Payload,
+}
+
+#[derive(Clone, Debug)]
+enum Payload {
+    /// In the chunk.
+    Place(Range<usize>),
+    /// Put together of fragments.
+    Own(Box<[u8]>),
+}
+
+impl Parcel {
+    fn new(segment: &Segment<'_>, chunk: &[u8]) -> Self {
+        Self {
+            unix_ns: segment.unix_ns,
+            flow: segment.flow,
+            sender: segment.sender,
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            window: segment.window,
+            missing_tail: segment.missing_tail,
+            payload: match place(segment.payload, chunk) {
+                Some(place) => Payload::Place(place),
+                None => Payload::Own(segment.payload.into()),
+            },
+        }
+    }
+
+    /// The segment; `chunk` is the one it came with.
+    pub fn segment<'a>(&'a self, chunk: &'a [u8]) -> Segment<'a> {
+        Segment {
+            unix_ns: self.unix_ns,
+            flow: self.flow,
+            sender: self.sender,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            payload: match &self.payload {
+                Payload::Place(place) => chunk.get(place.clone()).unwrap_or_default(),
+                Payload::Own(bytes) => bytes,
+            },
+            missing_tail: self.missing_tail,
+        }
+    }
+}
+
+/// Where in `chunk` the bytes of `part` are; `None` if they are elsewhere.
+fn place(part: &[u8], chunk: &[u8]) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= chunk.len()).then_some(start..end)
+}
+
+/// Takes packets apart.
+#[derive(Debug)]
+pub struct Sorter {
+    dissector: Dissector,
+    /// One pile for each worker.
+    piles: Vec<Vec<Parcel>>,
+}
+
+impl Sorter {
+    /// Sorts into `workers_count` piles, at least one.
+    pub fn new(config: LinkConfig, workers_count: usize) -> Self {
+        Self {
+            dissector: Dissector::new(config),
+            piles: vec![Vec::new(); workers_count.max(1)],
+        }
+    }
+
+    /// Takes one packet, which is in `chunk`.
+    pub fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>) {
+        let Dissection::Segment(segment) = self.dissector.packet(packet) else {
+            return;
+        };
+        let hash = usize::try_from(segment.flow.hash(0) >> 32).unwrap_or(0);
+        let index = hash % self.piles.len().max(1);
+        if let Some(pile) = self.piles.get_mut(index) {
+            pile.push(Parcel::new(&segment, chunk));
+        }
+    }
+
+    /// Takes the pile of one worker away.
+    pub fn take(&mut self, index: usize) -> Vec<Parcel> {
+        let Some(pile) = self.piles.get_mut(index) else {
+            return Vec::new();
+        };
+        let capacity = pile.len();
+        std::mem::replace(pile, Vec::with_capacity(capacity))
+    }
+
+    /// What became of packets.
+    pub fn counters(&self) -> LinkCounters {
+        self.dissector.counters()
+    }
+
+    /// What became of fragments.
+    pub fn fragment_counters(&self) -> FragmentCounters {
+        self.dissector.fragment_counters()
+    }
+}

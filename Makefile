@@ -72,3 +72,14 @@ bench-filter: setup ## CPU that the filter costs, against no filter, a no-op mod
 .PHONY: bench-ingest
 bench-ingest: ## Records per second from POST to Parquet
 	cargo bench --locked -p twintap --bench ingest
+
+# Captures with known truth: a folder, or one with an expand.sh that makes one.
+CAPTURES ?= $(wildcard ../shared/captures)
+
+.PHONY: bench-pcap
+bench-pcap: ## Captures to calls: speed, and completeness against known truth (CAPTURES=DIR)
+	@set -- "$(CAPTURES)"; captures=$$1; \
+	if [ -x "$$captures/expand.sh" ]; then \
+		"$$captures/expand.sh" target/captures; captures=target/captures; fi; \
+	TWINTAP_CAPTURES="$${captures:+$$(realpath "$$captures")}" \
+		cargo bench --locked -p twintap --bench pcap

@@ -125,6 +125,8 @@ enum Format {
     Parquet,
     /// For programs: one object a line
     Ndjson,
+    /// Nothing is written: says what is in the captures, and with --strict whether it is whole
+    None,
 }
 
 /// Runs the command.
@@ -136,6 +138,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(&args, producer_id, Arc::clone(&stop), bar.clone())?;
     // Kept until all is written: it is the lock.
     let (output, data_dir) = match args.format {
+        Format::None => (Output::Nowhere, None),
         Format::Ndjson => (Output::Lines(Box::new(std::io::stdout())), None),
         Format::Parquet => {
             let data_dir = DataDir::open(&args.data_dir)?;

@@ -83,6 +83,8 @@ pub enum Output {
     },
     /// One line of JSON each.
     Lines(Box<dyn Write + Send>),
+    /// Nowhere: they are only counted.
+    Nowhere,
 }
 
 impl std::fmt::Debug for Output {
@@ -90,6 +92,7 @@ impl std::fmt::Debug for Output {
         f.write_str(match self {
             Self::Parquet { .. } => "Parquet",
             Self::Lines(_) => "Lines",
+            Self::Nowhere => "Nowhere",
         })
     }
 }
@@ -162,7 +165,11 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let plan = Arc::new(Plan {
         observer: settings.observer,
         methods: settings.methods,
-        makes_lines: matches!(output, Output::Lines(_)),
+        form: match output {
+            Output::Parquet { .. } => Form::Calls,
+            Output::Lines(_) => Form::Lines,
+            Output::Nowhere => Form::Nothing,
+        },
         numbers: AtomicU64::new(1),
     });
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
@@ -216,9 +223,17 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
 struct Plan {
     observer: Observer,
     methods: Methods,
-    makes_lines: bool,
+    form: Form,
     /// The next record number.
     numbers: AtomicU64,
+}
+
+/// What workers make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Calls,
+    Lines,
+    Nothing,
 }
 
 /// Segments of one worker, and the chunk they are places in.
@@ -323,7 +338,8 @@ fn hand_on(
     products: &SyncSender<Product>,
     counts: &mut CallCounts,
 ) -> bool {
-    let mut calls = Vec::with_capacity(if plan.makes_lines { 0 } else { exchanges.len() });
+    let is_kept = plan.form == Form::Calls;
+    let mut calls = Vec::with_capacity(if is_kept { exchanges.len() } else { 0 });
     let mut lines = Vec::new();
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
@@ -336,11 +352,11 @@ fn hand_on(
         counts.written += 1;
         counts.incomplete += u64::from(call.incomplete);
         counts.with_gap += u64::from(call.gap);
-        if plan.makes_lines {
+        match plan.form {
+            Form::Calls => calls.push(call),
             // Writing into memory cannot fail, and no key of the line is anything but text.
-            call_line::append(&call, &mut lines).ok();
-        } else {
-            calls.push(call);
+            Form::Lines => drop(call_line::append(&call, &mut lines)),
+            Form::Nothing => {}
         }
     }
     let product = match (calls.is_empty(), lines.is_empty()) {
@@ -361,6 +377,11 @@ fn write(output: Output, products: &Receiver<Product>) -> Result<(), IngestError
                     out.flush()?;
                 }
             }
+            Ok(())
+        }
+        // Nothing comes; this waits for the end.
+        Output::Nowhere => {
+            products.iter().for_each(drop);
             Ok(())
         }
         Output::Parquet { data_dir, settings } => {

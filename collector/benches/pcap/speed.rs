@@ -1,0 +1,207 @@
+//! Runs the programs and takes their times.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+use twintap::sources::capture::{Chunk, Chunks, Filter, Heard, Input, Sorter, Watcher};
+use twintap_decode::capture::{Damage, Packet, Secrets};
+use twintap_decode::link::LinkConfig;
+
+/// Runs of each; the best counts, because others use the machine too.
+const RUNS: usize = 7;
+/// The core everything is pinned to.
+const CORE: usize = 0;
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    pub(crate) unary: Decoded,
+    pub(crate) mixed: Decoded,
+    pub(crate) ingest_mb_per_s: f64,
+    pub(crate) two_core_speedup: f64,
+    pub(crate) rss_mib: f64,
+    pub(crate) tcpdump_mb_per_s: Option<f64>,
+    pub(crate) tshark_mb_per_s: Option<f64>,
+}
+
+/// Speed of decoding a capture to finished calls in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Decoded {
+    pub(crate) mb_per_s: f64,
+    pub(crate) calls_per_s: f64,
+    pub(crate) messages_per_s: f64,
+}
+
+impl Decoded {
+    fn best(self, other: Self) -> Self {
+        if other.mb_per_s > self.mb_per_s { other } else { self }
+    }
+}
+
+/// Measures all, round by round.
+pub(crate) fn interleaved(unary: &Path, mixed: &Path) -> Runs {
+    let mut runs = Runs::default();
+    let megabytes = |path: &Path| std::fs::metadata(path).unwrap().len() as f64 / 1e6;
+    let size = megabytes(unary);
+    let (mut one_core, mut two_cores, mut ingest) = (f64::MAX, f64::MAX, f64::MAX);
+    let mut tcpdump = None;
+    for _ in 0..RUNS {
+        pin(&[CORE]);
+        runs.unary = runs.unary.best(decode(unary));
+        runs.mixed = runs.mixed.best(decode(mixed));
+        let data = tempfile::tempdir().unwrap();
+        let data_dir = data.path().join("data");
+        let arguments = ["--threads", "1", "--data-dir", data_dir.to_str().unwrap()];
+        ingest = ingest.min(twintap(&arguments, &[unary]).0);
+        // Four times over, so that starting the program does not count.
+        let four = [unary, mixed, unary, mixed];
+        let count_only = ["--format", "none", "--threads", "2"];
+        let (seconds, rss_mib) = twintap(&count_only, &four);
+        one_core = one_core.min(seconds);
+        runs.rss_mib = runs.rss_mib.max(rss_mib);
+        tcpdump = faster(tcpdump, run("tcpdump", &["-r"], unary, &["-w", "/dev/null"]));
+        pin(&[CORE, CORE + 1]);
+        two_cores = two_cores.min(twintap(&count_only, &four).0);
+    }
+    pin(&[CORE]);
+    let fields = ["-d", "tcp.port==50051,http2", "-T", "json", "-J", "http2 grpc"];
+    let tshark = run("tshark", &["-r"], unary, &fields);
+    pin(&[CORE, CORE + 1]);
+    runs.ingest_mb_per_s = size / ingest;
+    runs.two_core_speedup = one_core / two_cores;
+    runs.tcpdump_mb_per_s = tcpdump.map(|seconds| size / seconds);
+    runs.tshark_mb_per_s = tshark.map(|seconds| size / seconds);
+    runs
+}
+
+/// What `twintap ingest --format ndjson` prints of `capture`.
+pub(crate) fn lines(capture: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(["ingest", "--quiet", "--format", "ndjson"])
+        .arg(capture)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn pin(cores: &[usize]) {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core);
+    }
+    sched_setaffinity(None, &set).unwrap();
+}
+
+/// Hears a capture and follows its connections, all on one thread.
+struct Inline {
+    sorter: Sorter,
+    watcher: Watcher,
+    calls: u64,
+    messages: u64,
+}
+
+impl Inline {
+    fn count(&mut self) {
+        for call in self.watcher.take() {
+            self.calls += 1;
+            let halves = [&call.request, &call.response];
+            self.messages += halves.map(|half| half.body.messages().len() as u64).iter().sum::<u64>();
+        }
+    }
+}
+
+impl Heard for Inline {
+    fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>) {
+        self.sorter.packet(chunk, packet);
+    }
+
+    fn damage(&mut self, input: &str, damage: Damage) {
+        panic!("{input}: {damage}");
+    }
+
+    fn secrets(&mut self, _: Secrets<'_>) {}
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        for parcel in self.sorter.take(0) {
+            self.watcher.segment(&parcel.segment(chunk));
+        }
+        self.count();
+    }
+
+    fn is_over(&mut self) -> bool {
+        false
+    }
+}
+
+/// Reads and decodes a file to finished calls; messages are not decompressed.
+fn decode(path: &Path) -> Decoded {
+    let started = Instant::now();
+    let mut input = Input::open(path, Arc::default()).unwrap();
+    let mut inline = Inline {
+        sorter: Sorter::new(LinkConfig::default(), 1),
+        watcher: Watcher::new(Filter::default(), 0, 1),
+        calls: 0,
+        messages: 0,
+    };
+    Chunks::default().read(&mut input, &mut inline).unwrap();
+    let (rest, _) = inline.watcher.finish();
+    let seconds = started.elapsed().as_secs_f64();
+    let calls = inline.calls + rest.len() as u64;
+    Decoded {
+        mb_per_s: std::fs::metadata(path).unwrap().len() as f64 / 1e6 / seconds,
+        calls_per_s: calls as f64 / seconds,
+        messages_per_s: inline.messages as f64 / seconds,
+    }
+}
+
+/// Runs `twintap ingest`; answers seconds and the most memory it held, in MiB.
+fn twintap(arguments: &[&str], captures: &[&Path]) -> (f64, f64) {
+    let started = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(["ingest", "--quiet"])
+        .args(arguments)
+        .args(captures)
+        .spawn()
+        .unwrap();
+    let rss_kib = RefCell::new(0.0_f64);
+    let status = loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let high_water = status.ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+            line.split_whitespace().nth(1)?.parse::<f64>().ok()
+        });
+        rss_kib.replace_with(|most| most.max(high_water.unwrap_or(0.0)));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    };
+    assert!(status.success(), "{status}");
+    (started.elapsed().as_secs_f64(), rss_kib.into_inner() / 1024.0)
+}
+
+/// Seconds that another program takes; `None` if it is not there.
+fn run(program: &str, before: &[&str], capture: &Path, after: &[&str]) -> Option<f64> {
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(before)
+        .arg(capture)
+        .args(after)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .ok()?;
+    status.success().then(|| started.elapsed().as_secs_f64())
+}
+
+fn faster(best: Option<f64>, time: Option<f64>) -> Option<f64> {
+    match (best, time) {
+        (Some(best), Some(time)) => Some(best.min(time)),
+        (best, time) => best.or(time),
+    }
+}

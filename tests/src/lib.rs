@@ -16,6 +16,7 @@ pub mod machine;
 pub mod oracle;
 pub mod process;
 pub mod records;
+pub mod relay;
 pub mod scene;
 pub mod sink;
 pub mod stored;

@@ -72,7 +72,10 @@ fn main() {
 fn speed(folder: &Path, metrics: &mut Metrics) {
     let unary = folder.join("unary.pcap");
     let mixed = folder.join("mixed.pcap");
-    println!("{:<34} {:>12} {:>12}", "speed, one core", "measured", "goal");
+    println!(
+        "{:<34} {:>12} {:>12}",
+        "speed, one core", "measured", "goal"
+    );
     let row = |metrics: &mut Metrics, name: &str, value: f64, goal: Option<f64>| {
         let goal = goal.map_or_else(String::new, |goal| format!(">= {goal}"));
         println!("{name:<34} {value:>12.1} {goal:>12}");
@@ -81,11 +84,31 @@ fn speed(folder: &Path, metrics: &mut Metrics) {
     // Interleaved, so that a slow moment of the machine falls on all alike.
     let runs = speed::interleaved(&unary, &mixed);
     row(metrics, "unary_mb_per_s", runs.unary.mb_per_s, Some(1000.0));
-    row(metrics, "unary_calls_per_s", runs.unary.calls_per_s, Some(500_000.0));
+    row(
+        metrics,
+        "unary_calls_per_s",
+        runs.unary.calls_per_s,
+        Some(500_000.0),
+    );
     row(metrics, "mixed_mb_per_s", runs.mixed.mb_per_s, Some(1200.0));
-    row(metrics, "mixed_messages_per_s", runs.mixed.messages_per_s, Some(500_000.0));
-    row(metrics, "ingest_mb_per_s", runs.ingest_mb_per_s, Some(250.0));
-    row(metrics, "two_core_speedup", runs.two_core_speedup, Some(1.8));
+    row(
+        metrics,
+        "mixed_messages_per_s",
+        runs.mixed.messages_per_s,
+        Some(500_000.0),
+    );
+    row(
+        metrics,
+        "ingest_mb_per_s",
+        runs.ingest_mb_per_s,
+        Some(250.0),
+    );
+    row(
+        metrics,
+        "two_core_speedup",
+        runs.two_core_speedup,
+        Some(1.8),
+    );
     println!("{:<34} {:>12.1} {:>12}", "rss_mib", runs.rss_mib, "<= 64.5");
     metrics.add("rss_mib", runs.rss_mib);
     for (name, rate) in [
@@ -102,8 +125,16 @@ fn speed(folder: &Path, metrics: &mut Metrics) {
 fn completeness(folder: &Path, metrics: &mut Metrics) {
     println!(
         "\n{:<20} {:>9} {:>8} {:>8} {:>9} {:>9} {:>7} {:>9} {:>9} {:>10}",
-        "capture", "perfect", "goal", "calls", "methods", "messages", "phantom", "duplicate",
-        "unflagged", "wrong sure"
+        "capture",
+        "perfect",
+        "goal",
+        "calls",
+        "methods",
+        "messages",
+        "phantom",
+        "duplicate",
+        "unflagged",
+        "wrong sure"
     );
     for (name, truth, goal) in CAPTURES {
         let truth = folder.join(truth);

@@ -43,11 +43,16 @@ fn truth_hashes(line: &Value, name: &str) -> Vec<String> {
 pub(crate) fn score(lines: &str, truth: &str) -> Score {
     let parse = |text: &str| -> Vec<Value> {
         let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     };
     let (lines, truths) = (parse(lines), parse(truth));
     let mut score = Score::default();
-    let known: HashSet<_> = truths.iter().map(|it| key(&it["cport"], &it["sid"])).collect();
+    let known: HashSet<_> = truths
+        .iter()
+        .map(|it| key(&it["cport"], &it["sid"]))
+        .collect();
     let mut calls = HashMap::new();
     for line in &lines {
         let key = key(&line["client_port"], &line["stream_id"]);
@@ -55,7 +60,9 @@ pub(crate) fn score(lines: &str, truth: &str) -> Score {
         score.duplicate += usize::from(calls.insert(key, line).is_some());
     }
     for truth in &truths {
-        let is_touched = truth["dropped_packets"].as_u64().is_some_and(|count| count > 0);
+        let is_touched = truth["dropped_packets"]
+            .as_u64()
+            .is_some_and(|count| count > 0);
         let is_partial = truth["presence"] == "partial";
         let is_untouched = !is_touched && !is_partial;
         score.untouched += usize::from(is_untouched);
@@ -69,9 +76,9 @@ pub(crate) fn score(lines: &str, truth: &str) -> Score {
         let messages = hashes(call, "request_sha256") == truth_hashes(truth, "req")
             && hashes(call, "response_sha256") == truth_hashes(truth, "resp");
         let is_flagged = call["flags"].as_array().is_some_and(|flags| {
-            flags
-                .iter()
-                .any(|flag| ["gap", "truncated", "incomplete", "open"].contains(&flag.as_str().unwrap()))
+            flags.iter().any(|flag| {
+                ["gap", "truncated", "incomplete", "open"].contains(&flag.as_str().unwrap())
+            })
         });
         let is_wrong = (!method && call["method_certainty"] == "seen")
             || (!status && call["status_certainty"] == "seen" && !is_flagged)

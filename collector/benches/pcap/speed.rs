@@ -38,7 +38,11 @@ pub(crate) struct Decoded {
 
 impl Decoded {
     fn best(self, other: Self) -> Self {
-        if other.mb_per_s > self.mb_per_s { other } else { self }
+        if other.mb_per_s > self.mb_per_s {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -63,12 +67,22 @@ pub(crate) fn interleaved(unary: &Path, mixed: &Path) -> Runs {
         let (seconds, rss_mib) = twintap(&count_only, &four);
         one_core = one_core.min(seconds);
         runs.rss_mib = runs.rss_mib.max(rss_mib);
-        tcpdump = faster(tcpdump, run("tcpdump", &["-r"], unary, &["-w", "/dev/null"]));
+        tcpdump = faster(
+            tcpdump,
+            run("tcpdump", &["-r"], unary, &["-w", "/dev/null"]),
+        );
         pin(&[CORE, CORE + 1]);
         two_cores = two_cores.min(twintap(&count_only, &four).0);
     }
     pin(&[CORE]);
-    let fields = ["-d", "tcp.port==50051,http2", "-T", "json", "-J", "http2 grpc"];
+    let fields = [
+        "-d",
+        "tcp.port==50051,http2",
+        "-T",
+        "json",
+        "-J",
+        "http2 grpc",
+    ];
     let tshark = run("tshark", &["-r"], unary, &fields);
     pin(&[CORE, CORE + 1]);
     runs.ingest_mb_per_s = size / ingest;
@@ -110,7 +124,10 @@ impl Inline {
         for call in self.watcher.take() {
             self.calls += 1;
             let halves = [&call.request, &call.response];
-            self.messages += halves.map(|half| half.body.messages().len() as u64).iter().sum::<u64>();
+            self.messages += halves
+                .map(|half| half.body.messages().len() as u64)
+                .iter()
+                .sum::<u64>();
         }
     }
 }
@@ -182,7 +199,10 @@ fn twintap(arguments: &[&str], captures: &[&Path]) -> (f64, f64) {
         std::thread::sleep(std::time::Duration::from_millis(1));
     };
     assert!(status.success(), "{status}");
-    (started.elapsed().as_secs_f64(), rss_kib.into_inner() / 1024.0)
+    (
+        started.elapsed().as_secs_f64(),
+        rss_kib.into_inner() / 1024.0,
+    )
 }
 
 /// Seconds that another program takes; `None` if it is not there.

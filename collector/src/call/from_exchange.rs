@@ -134,7 +134,10 @@ pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Ca
     let status = exchange.status.value().copied().map(Status);
     let rpc_method = match exchange.method.value() {
         Some(path) => rpc_method(path, &mut incomplete),
-        None => exchange.method_class.as_ref().map_or_else(String::new, ToString::to_string),
+        None => exchange
+            .method_class
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
     };
     let started_unix_ns = exchange.started_unix_ns;
     let since = |at: u64| at.saturating_sub(started_unix_ns);

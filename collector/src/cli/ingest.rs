@@ -159,7 +159,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             .save_capture(data_dir.path())
             .context("failed to write the accounting")?;
     }
-    tell(&ingested, seconds(clock.unix_ns().saturating_sub(started_unix_ns)), args.quiet);
+    tell(
+        &ingested,
+        seconds(clock.unix_ns().saturating_sub(started_unix_ns)),
+        args.quiet,
+    );
     Ok(ExitCode::from(exit_code(&ingested, args.strict)))
 }
 
@@ -193,7 +197,11 @@ fn settings(
             }),
             roles: roles.collect(),
             redact_headers: names(&args.redact_header, "--redact-header")?,
-            redaction_key: args.redaction_key_file.as_deref().map(read_key).transpose()?,
+            redaction_key: args
+                .redaction_key_file
+                .as_deref()
+                .map(read_key)
+                .transpose()?,
         },
         progress: Progress(Box::new(move |bytes| bar.set_position(bytes))),
         stop,
@@ -223,15 +231,21 @@ fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
     let mut names = Names::EMPTY;
     for name in list {
         if names.push(name.as_bytes()).is_none() {
-            return Err(usage(format!("{option} is given too often: at most 64 times, 4096 bytes")));
+            return Err(usage(format!(
+                "{option} is given too often: at most 64 times, 4096 bytes"
+            )));
         }
     }
     Ok(names)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {
-    let key = std::fs::read(path)
-        .map_err(|error| usage(format!("failed to read the key {}: {error}", path.display())))?;
+    let key = std::fs::read(path).map_err(|error| {
+        usage(format!(
+            "failed to read the key {}: {error}",
+            path.display()
+        ))
+    })?;
     let key = key.trim_ascii();
     if key.is_empty() {
         return Err(usage(format!("the key {} is empty", path.display())));
@@ -253,7 +267,9 @@ fn parse_server(text: &str) -> Result<ServerPattern, String> {
             port: None,
         });
     }
-    let port = text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
+    let port = text
+        .strip_prefix(':')
+        .and_then(|port| port.parse::<u16>().ok());
     match port {
         Some(port) => Ok(ServerPattern {
             address: None,
@@ -323,10 +339,16 @@ fn exit_code(ingested: &Ingested, strict: bool) -> u8 {
     let (watched, calls) = (&ingested.watched, &ingested.calls);
     let is_unreadable = |damage: &twintap_decode::capture::Damage| {
         !damage.problem.can_continue()
-            && !matches!(damage.problem, twintap_decode::capture::Problem::Truncated { .. })
+            && !matches!(
+                damage.problem,
+                twintap_decode::capture::Problem::Truncated { .. }
+            )
     };
     let failed = !ingested.input_errors.is_empty()
-        || ingested.damages.iter().any(|(_, damage)| is_unreadable(damage));
+        || ingested
+            .damages
+            .iter()
+            .any(|(_, damage)| is_unreadable(damage));
     let lacks = ingested.reader.damages > 0
         || ingested.link.broken.total() > 0
         || watched.tcp.gaps.total() > 0

@@ -16,12 +16,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use twintap_decode::capture::{Damage, Packet, ReaderCounters, Secrets};
 use twintap_decode::exchange::Exchange;
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
 use twintap_filter::methods::Methods;
-use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use crate::call::{Call, Certainty, Observer, from_exchange};
@@ -399,7 +399,12 @@ fn write(output: Output, products: &Receiver<Product>) -> Result<(), IngestError
                 };
                 if is_due && !open.is_empty() {
                     bytes = 0;
-                    write_part(std::mem::take(&mut open), &data_dir, Uuid::now_v7(), &settings)?;
+                    write_part(
+                        std::mem::take(&mut open),
+                        &data_dir,
+                        Uuid::now_v7(),
+                        &settings,
+                    )?;
                 }
             }
             if !open.is_empty() {
@@ -443,10 +448,12 @@ pub fn stop_on_signals(stop: Arc<AtomicBool>) -> std::io::Result<()> {
         }
     };
     // Ends with the process.
-    spawn("signals", move || runtime.block_on(wait)).map(drop).map_err(|error| match error {
-        IngestError::Thread(error) => error,
-        other => std::io::Error::other(other),
-    })
+    spawn("signals", move || runtime.block_on(wait))
+        .map(drop)
+        .map_err(|error| match error {
+            IngestError::Thread(error) => error,
+            other => std::io::Error::other(other),
+        })
 }
 
 #[allow(

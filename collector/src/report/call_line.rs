@@ -37,7 +37,10 @@ pub fn append(call: &Call, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let request_id = std::str::from_utf8(&call.request_id).unwrap_or_default();
     let line = Line {
         request_id: (!request_id.is_empty()).then_some(request_id),
-        client_port: client.parse::<SocketAddr>().ok().map(|client| client.port()),
+        client_port: client
+            .parse::<SocketAddr>()
+            .ok()
+            .map(|client| client.port()),
         stream_id: call.stream_id,
         method: method(call),
         method_certainty: certainty(call.method_certainty),
@@ -100,7 +103,10 @@ fn decompressed(bytes: &Bytes, encoding: &[u8]) -> Option<Bytes> {
 fn flags(call: &Call) -> Vec<&'static str> {
     let flags = [
         ("gap", call.gap),
-        ("truncated", call.request.truncated || call.response.truncated),
+        (
+            "truncated",
+            call.request.truncated || call.response.truncated,
+        ),
         ("incomplete", call.incomplete),
         ("trailers_only", call.trailers_only),
         ("aborted", call.end == End::Aborted),

@@ -19,7 +19,10 @@ pub fn summary(ingested: &Ingested, seconds: f64) -> String {
 fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
     let (reader, link, watched) = (&it.reader, &it.link, &it.watched);
     let (tcp, streams, calls) = (&watched.tcp, &watched.streams, &it.calls);
-    #[allow(clippy::cast_precision_loss, reason = "a rate for people, of three digits")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a rate for people, of three digits"
+    )]
     let rate = reader.packet_bytes as f64 / 1e6 / seconds.max(1e-9);
     let mut lines = vec![
         (
@@ -101,7 +104,10 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
     if it.secrets > 0 {
         lines.push((
             "secrets",
-            format!("{} blocks of TLS secrets, which are not used yet", it.secrets),
+            format!(
+                "{} blocks of TLS secrets, which are not used yet",
+                it.secrets
+            ),
         ));
     }
     lines
@@ -109,7 +115,9 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
 
 /// ` (reason 3, other 4)`, or nothing.
 fn reasons<R: Reason>(tally: &Tally<R>) -> String {
-    let counted = R::ALL.iter().map(|reason| (reason.code(), tally.of(*reason)));
+    let counted = R::ALL
+        .iter()
+        .map(|reason| (reason.code(), tally.of(*reason)));
     let texts: Vec<_> = counted
         .filter(|(_, count)| *count > 0)
         .map(|(code, count)| format!("{code} {count}"))

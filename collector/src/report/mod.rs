@@ -9,9 +9,9 @@
 pub mod aggregate;
 pub mod answer;
 pub mod call_line;
-pub mod ingest_text;
 mod escape;
 mod group;
+pub mod ingest_text;
 mod latency;
 mod loss;
 pub mod rows;

@@ -181,10 +181,7 @@ impl Accounting {
     fn load_file(data_dir: &Path, name: &str) -> io::Result<Self> {
         let accounting: Self = serde_json::from_slice(&fs::read(data_dir.join(name))?)?;
         if accounting.version != VERSION {
-            let problem = format!(
-                "{name} has version {}, not {VERSION}",
-                accounting.version
-            );
+            let problem = format!("{name} has version {}, not {VERSION}", accounting.version);
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         }
         Ok(accounting)

@@ -7,6 +7,7 @@ mod configuration;
 mod faults;
 mod headers;
 mod mirrors;
+mod packets;
 mod pair_id;
 mod passthrough;
 mod privacy;

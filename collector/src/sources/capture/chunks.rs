@@ -107,7 +107,10 @@ impl Chunks {
     }
 
     fn take(&mut self) -> Chunk {
-        let free = self.pool.iter().position(|chunk| Arc::strong_count(chunk) == 1);
+        let free = self
+            .pool
+            .iter()
+            .position(|chunk| Arc::strong_count(chunk) == 1);
         free.map_or_else(Chunk::default, |index| self.pool.swap_remove(index))
     }
 

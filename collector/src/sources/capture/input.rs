@@ -49,7 +49,9 @@ pub struct Input {
 
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Input")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +130,9 @@ impl Input {
 /// Sizes of the files among `paths`; `None` if one is not a file, so that there is no total.
 pub fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
     paths.iter().try_fold(0_u64, |sum, path| {
-        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let metadata = std::fs::metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)?;
         Some(sum.saturating_add(metadata.len()))
     })
 }
@@ -212,7 +216,10 @@ mod tests {
     fn compressed_files_that_were_appended_are_one() {
         let appended = [gzip(b"one, "), gzip(b"two")].concat();
         assert_eq!(read(appended).unwrap(), b"one, two");
-        let appended = [zstd::encode_all(&b"one, "[..], 1).unwrap(), zstd::encode_all(&b"two"[..], 1).unwrap()];
+        let appended = [
+            zstd::encode_all(&b"one, "[..], 1).unwrap(),
+            zstd::encode_all(&b"two"[..], 1).unwrap(),
+        ];
         assert_eq!(read(appended.concat()).unwrap(), b"one, two");
     }
 
@@ -227,6 +234,11 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let error = Input::open(Path::new("/nowhere/x.pcap"), Arc::default()).unwrap_err();
-        assert!(error.to_string().starts_with("failed to open /nowhere/x.pcap: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("failed to open /nowhere/x.pcap: "),
+            "{error}"
+        );
     }
 }

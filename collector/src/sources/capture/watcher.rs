@@ -110,10 +110,7 @@ impl Watcher {
     /// The capture has ended: ends all connections.
     pub fn finish(self) -> (Vec<Exchange>, Watched) {
         let (hub, tcp) = self.tracker.finish();
-        let watched = Watched {
-            tcp,
-            ..hub.watched
-        };
+        let watched = Watched { tcp, ..hub.watched };
         (self.calls.take(), watched)
     }
 }

@@ -78,6 +78,14 @@ impl Pieces {
         Some(content)
     }
 
+    /// Drops the first piece if it is a single byte at `position`.
+    pub(super) fn pop_single_at(&mut self, position: u64) -> bool {
+        let is_single = self.first().is_some_and(|(at, piece)| {
+            at == position && matches!(&piece.content, Content::Bytes(bytes) if bytes.len() == 1)
+        });
+        is_single && self.pop_at(position).is_some()
+    }
+
     /// Drops everything; returns how many bytes that were.
     pub(super) fn clear(&mut self) -> u64 {
         self.pieces.clear();

@@ -59,7 +59,9 @@ fn assert_right_or_gap(name: &str, stream: &Stream, clean: &[u8]) {
         let at = usize::try_from(*at).unwrap();
         let shift = *shift.get_or_insert_with(|| {
             let probe = &run[..run.len().min(64)];
-            let found = clean.windows(probe.len()).position(|window| window == probe);
+            let found = clean
+                .windows(probe.len())
+                .position(|window| window == probe);
             found.unwrap_or_else(|| panic!("{name}: bytes that were never sent")) - at
         });
         assert!(
@@ -193,6 +195,11 @@ fn every_way_of_cutting_one_conversation_gives_the_same_streams() {
     for name in ["synth_1byte.pcap", "synth_h2c_upgrade.pcap"] {
         let decoded = decode_file(&folder, name);
         assert_eq!(decoded.tcp.gaps.total(), 0, "{name}: {:?}", decoded.tcp);
-        assert_eq!(decoded.tcp.discarded_bytes.total(), 0, "{name}: {:?}", decoded.tcp);
+        assert_eq!(
+            decoded.tcp.discarded_bytes.total(),
+            0,
+            "{name}: {:?}",
+            decoded.tcp
+        );
     }
 }

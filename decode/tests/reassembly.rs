@@ -102,7 +102,9 @@ fn model(parts: &[Part]) -> BTreeMap<u64, u8> {
     let mut first = BTreeMap::new();
     for part in parts {
         for (index, byte) in part.bytes.iter().enumerate() {
-            first.entry(u64::try_from(part.at + index).unwrap()).or_insert(*byte);
+            first
+                .entry(u64::try_from(part.at + index).unwrap())
+                .or_insert(*byte);
         }
     }
     first
@@ -136,16 +138,18 @@ fn conversation<'a>(parts: &'a [Part], seq: u32, with_handshake: bool) -> Vec<Se
 }
 
 fn cuts(loss: f64, differing: f64) -> impl Strategy<Value = Vec<(usize, Fate)>> {
-    prop::collection::vec((2_usize..200, fate(loss, differing)), 1..60)
+    prop::collection::vec((2_usize..100, fate(loss, differing)), 1..60)
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
     #[test]
     fn without_loss_every_byte_comes_once_and_in_order(
         cuts in cuts(0.0, 0.0),
         seq in initial(),
     ) {
-        let whole = stream(12_000);
+        let whole = stream(6_000);
         let parts = captured(&whole, &cuts);
         let sent_len = cuts.iter().map(|(len, _)| len).sum::<usize>().min(whole.len());
         let (connections, _) = reassemble(Limits::default(), conversation(&parts, seq, true));
@@ -160,7 +164,7 @@ proptest! {
         cuts in cuts(0.1, 0.0),
         seq in initial(),
     ) {
-        let whole = stream(12_000);
+        let whole = stream(6_000);
         let parts = captured(&whole, &cuts);
         let (connections, _) = reassemble(Limits::default(), conversation(&parts, seq, true));
         let expected = model(&parts);
@@ -178,7 +182,7 @@ proptest! {
         cuts in cuts(0.05, 0.3),
         seq in initial(),
     ) {
-        let whole = stream(12_000);
+        let whole = stream(6_000);
         let parts = captured(&whole, &cuts);
         let (connections, _) = reassemble(Limits::default(), conversation(&parts, seq, true));
         let expected = model(&parts);
@@ -192,7 +196,7 @@ proptest! {
         cuts in cuts(0.1, 0.0),
         seq in initial(),
     ) {
-        let whole = stream(12_000);
+        let whole = stream(6_000);
         let parts = captured(&whole, &cuts);
         let (connections, _) = reassemble(Limits::default(), conversation(&parts, seq, false));
         let expected = model(&parts);
@@ -210,7 +214,7 @@ proptest! {
         seq in initial(),
         waiting_bytes_max in 100_usize..2_000,
     ) {
-        let whole = stream(12_000);
+        let whole = stream(6_000);
         let parts = captured(&whole, &cuts);
         let limits = Limits {
             waiting_bytes_max,

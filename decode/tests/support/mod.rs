@@ -207,6 +207,7 @@ pub(crate) fn captures() -> Option<PathBuf> {
 /// Decodes a capture file.
 pub(crate) fn decode_file(folder: &Path, name: &str) -> Decoded {
     let path = folder.join(name);
-    let capture = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let capture =
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     decode(&capture)
 }

@@ -83,7 +83,9 @@ impl With for Segment<'_> {
 pub(crate) fn handshake(client_seq: u32, server_seq: u32) -> [Segment<'static>; 3] {
     [
         sent(client_seq.wrapping_sub(1), b"").flag(flags::SYN),
-        answered(server_seq.wrapping_sub(1), b"").flag(flags::SYN).ack(client_seq),
+        answered(server_seq.wrapping_sub(1), b"")
+            .flag(flags::SYN)
+            .ack(client_seq),
         sent(client_seq, b"").ack(server_seq),
     ]
 }

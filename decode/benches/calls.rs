@@ -24,7 +24,7 @@ struct Totals {
 }
 
 impl CallSink for Totals {
-    fn call(&mut self, call: Exchange) {
+    fn call(&mut self, call: Box<Exchange>) {
         let call = black_box(call);
         self.calls += 1;
         let count = call.request.body.messages().len() + call.response.body.messages().len();

@@ -1,205 +1,205 @@
-//! Captures with known truth, through all layers.
+//! Captures with known truth: every form of a capture gives the same streams, every damaged one
+//! the right bytes or a gap.
 //!
-//! `TWINTAP_CAPTURES=DIR cargo test -p twintap-decode --test captures -- --nocapture` also replays
-//! the large captures of that folder and prints how each compares with what was on the wire.
-//! `TWINTAP_NOTES=1` prints the first calls that differ.
-
-#![allow(missing_docs, reason = "tests")]
+//! The captures are in the folder that `TWINTAP_CAPTURES` names; without it the tests say that
+//! they are skipped.
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
-use support::replay::replay;
-use support::truth::{Score, Truth, compare, read};
+use support::{Decoded, Stream, captures, decode_file};
+use twintap_decode::stream::Start;
 
-fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("TWINTAP_CAPTURES").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: TWINTAP_CAPTURES names no folder of captures");
+/// The ports of the captures' servers.
+const SERVER_PORTS: [u16; 5] = [8080, 50051, 50052, 50053, 50443];
+
+/// Streams by port of the client, in the order of the connections on that port.
+fn by_client(decoded: &Decoded) -> BTreeMap<(u16, usize), (&Stream, &Stream)> {
+    let mut generations = BTreeMap::<u16, usize>::new();
+    let mut streams = BTreeMap::new();
+    for (name, pair) in &decoded.connections {
+        let (client, forward, reverse) = match name.initiator.port {
+            port if SERVER_PORTS.contains(&port) => {
+                (name.responder.port, &pair.reverse, &pair.forward)
+            }
+            port => (port, &pair.forward, &pair.reverse),
+        };
+        let generation = generations.entry(client).or_default();
+        streams.insert((client, *generation), (forward, reverse));
+        *generation += 1;
     }
-    folder
+    streams
 }
 
-fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
-    let bytes = std::fs::read(folder.join(capture)).unwrap();
-    let replay = replay(&bytes);
-    assert!(replay.tally.adds_up(), "{capture}: {:?}", replay.tally);
-    let score = compare(&replay.calls, truths);
-    println!(
-        "{capture:28} {:6.3} % perfect of {:5}, methods {:7.3} %, messages {:7.3} %, phantom {}, \
-         duplicate {}, missing {}, wrong certain {}, wrong inferred {}, touched {} unflagged {}, \
-         status known {}, impure {}, {:?}",
-        score.perfect_pct(),
-        score.untouched,
-        score.methods_pct(),
-        score.messages_pct(),
-        score.phantom,
-        score.duplicate,
-        score.missing,
-        score.wrong_certain,
-        score.wrong_inferred,
-        score.touched,
-        score.touched_unflagged,
-        score.status_known,
-        score.impure,
-        replay.tally,
-    );
-    if std::env::var_os("TWINTAP_NOTES").is_some() {
-        for note in &score.notes {
-            println!("    {note}");
-        }
-        for (protocol, counters) in &replay.connections {
-            println!("    {protocol:?} {counters:?}");
-        }
-    }
-    assert_eq!(score.wrong_certain, 0, "{capture}: {:#?}", score.notes);
-    assert_eq!(score.duplicate, 0, "{capture}");
-    assert_eq!(score.phantom, 0, "{capture}: {:#?}", score.notes);
-    score
-}
-
-fn truths(folder: &Path, name: &str) -> Vec<Truth> {
-    read(&std::fs::read_to_string(folder.join(name)).unwrap())
-}
-
-#[test]
-fn clean_and_reordered_captures_decode_perfectly() {
-    let Some(folder) = folder() else { return };
-    for (capture, truth) in [
-        ("unary.pcap", "unary.wire.jsonl"),
-        ("mixed.pcap", "mixed.wire.jsonl"),
-        ("unary.reorder.pcap", "unary.reorder.truth.jsonl"),
-        ("mixed.reorder.pcap", "mixed.reorder.truth.jsonl"),
-    ] {
-        let score = score(&folder, capture, &truths(&folder, truth));
-        assert_eq!(
-            score.perfect, score.untouched,
-            "{capture}: {:#?}",
-            score.notes
-        );
-    }
-}
-
-#[test]
-fn untouched_calls_of_lossy_captures_survive() {
-    let Some(folder) = folder() else { return };
-    for (capture, truth, perfect_pct) in [
-        ("unary.loss05.pcap", "unary.loss05.truth.jsonl", 99.9),
-        ("unary.burst05.pcap", "unary.burst05.truth.jsonl", 99.9),
-        ("mixed.loss05.pcap", "mixed.loss05.truth.jsonl", 99.8),
-        ("mixed.burst05.pcap", "mixed.burst05.truth.jsonl", 99.8),
-        ("mixed.lossreorder.pcap", "mixed.loss05.truth.jsonl", 99.8),
-    ] {
-        let score = score(&folder, capture, &truths(&folder, truth));
-        assert_eq!(score.touched_unflagged, 0, "{capture}: {:#?}", score.notes);
-        assert!(
-            score.perfect_pct() >= perfect_pct,
-            "{capture}: {:#?}",
-            score.notes
-        );
-    }
-}
-
-#[test]
-fn captures_that_begin_midway_have_all_messages() {
-    let Some(folder) = folder() else { return };
-    for (capture, truth) in [
-        ("unary.midconn.pcap", "unary.midconn.truth.jsonl"),
-        ("mixed.midconn.pcap", "mixed.midconn.truth.jsonl"),
-    ] {
-        let score = score(&folder, capture, &truths(&folder, truth));
-        assert_eq!(score.wrong_inferred, 0, "{capture}: {:#?}", score.notes);
-        assert_eq!(
-            score.messages_right, score.untouched,
-            "{capture}: {:#?}",
-            score.notes
-        );
-        assert!(
-            score.impure * 1000 <= score.untouched,
-            "{capture}: {} impure",
-            score.impure
-        );
-    }
-}
-
-#[test]
-fn rare_features_decode_in_every_segmentation() {
-    let Some(folder) = folder() else { return };
-    let folder = folder.join("hard");
-    let text = std::fs::read_to_string(folder.join("synth.truth.json")).unwrap();
-    let list: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    let lines: Vec<_> = list.iter().map(ToString::to_string).collect();
-    let truths = read(&lines.join("\n"));
-    for form in ["mss", "rand", "h2c_upgrade"] {
-        let score = score(&folder, &format!("synth_{form}.pcap"), &truths);
-        assert_eq!(score.perfect, 32, "{form}: {:#?}", score.notes);
-    }
-    // This one ends within the response of its fourth call.
-    let score = score(&folder, "synth_1byte.pcap", &truths[..4]);
+fn assert_same(name: &str, decoded: &Decoded, clean: &Decoded) {
+    let (actual, expected) = (by_client(decoded), by_client(clean));
     assert_eq!(
-        (score.perfect, score.messages_right),
-        (3, 4),
-        "{:#?}",
-        score.notes
+        actual.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "{name}"
     );
+    for (key, (forward, reverse)) in &actual {
+        let (clean_forward, clean_reverse) = expected[key];
+        for (stream, clean) in [(forward, clean_forward), (reverse, clean_reverse)] {
+            assert_eq!(stream.gaps, clean.gaps, "{name} {key:?} {:?}", decoded.tcp);
+            assert!(stream.runs == clean.runs, "{name} {key:?}: other bytes");
+            assert_eq!(stream.start, clean.start, "{name} {key:?}");
+        }
+    }
 }
 
-#[test]
-fn cut_repeated_and_one_sided_captures_give_what_they_have() {
-    let Some(folder) = folder() else { return };
-    let folder = folder.join("hard");
-    let truths = truths(&folder, "small.wire.jsonl");
-    for form in ["snap200", "client_only", "port_reuse"] {
-        let bytes = std::fs::read(folder.join(format!("{form}.pcap"))).unwrap();
-        let replay = replay(&bytes);
-        let score = compare(&replay.calls, &truths);
-        println!("{form} {score:#?} {:?}", replay.tally);
-        assert_eq!(
-            (score.wrong_certain, score.phantom, score.missing),
-            (0, 0, 0),
-            "{form}"
+/// Each run of `stream` is where it belongs in `clean`.
+fn assert_right_or_gap(name: &str, stream: &Stream, clean: &[u8]) {
+    let mut shift = None;
+    if stream.start == Some(Start::Seen) {
+        shift = Some(0);
+    }
+    for (at, run) in &stream.runs {
+        let at = usize::try_from(*at).unwrap();
+        let shift = *shift.get_or_insert_with(|| {
+            let probe = &run[..run.len().min(64)];
+            let found = clean
+                .windows(probe.len())
+                .position(|window| window == probe);
+            found.unwrap_or_else(|| panic!("{name}: bytes that were never sent")) - at
+        });
+        assert!(
+            clean.get(at + shift..at + shift + run.len()) == Some(run.as_slice()),
+            "{name}: wrong bytes at {at}"
         );
-        let is_reused = form == "port_reuse";
-        assert_eq!(
-            score.duplicate,
-            if is_reused { truths.len() } else { 0 },
-            "{form}"
-        );
-        assert_eq!(score.perfect == truths.len(), is_reused, "{form}");
+    }
+}
+
+fn assert_all_right_or_gap(name: &str, decoded: &Decoded, clean: &Decoded) {
+    let expected = by_client(clean);
+    for (key, (forward, reverse)) in by_client(decoded) {
+        let (clean_forward, clean_reverse) = expected[&key];
+        assert_right_or_gap(name, forward, &clean_forward.whole());
+        assert_right_or_gap(name, reverse, &clean_reverse.whole());
     }
 }
 
 #[test]
-fn every_link_and_tunnel_decodes_alike() {
-    let Some(folder) = folder() else { return };
-    let folder = folder.join("hard");
-    let truths = truths(&folder, "small.wire.jsonl");
-    for form in [
-        "small",
-        "bigendian",
-        "erspan2",
-        "ethpad",
-        "geneve",
-        "gre",
-        "gretap_key",
-        "ipfrag",
-        "ipv6ext",
-        "loop",
-        "mirror_twice",
-        "mpls",
-        "ns",
-        "null",
-        "qinq",
-        "raw",
-        "seqwrap",
-        "sll",
-        "sll2",
-        "tso_iplen0",
-        "vlan",
-        "vxlan",
+fn every_link_and_tunnel_gives_the_same_streams() {
+    let Some(folder) = captures() else { return };
+    let clean = decode_file(&folder, "small.pcap");
+    assert_eq!(clean.connections.len(), 3);
+    assert_eq!(clean.tcp.gaps.total(), 0);
+    for name in [
+        "bigendian.pcap",
+        "erspan2.pcap",
+        "ethpad.pcap",
+        "geneve.pcap",
+        "gre.pcap",
+        "gretap_key.pcap",
+        "ipfrag.pcap",
+        "ipv6ext.pcap",
+        "loop.pcap",
+        "mirror_twice.pcap",
+        "mpls.pcap",
+        "ns.pcap",
+        "null.pcap",
+        "qinq.pcap",
+        "raw.pcap",
+        "seqwrap.pcap",
+        "sll.pcap",
+        "sll2.pcap",
+        "small.pcapng",
+        "tso_iplen0.pcap",
+        "vlan.pcap",
+        "vxlan.pcap",
     ] {
-        let score = score(&folder, &format!("{form}.pcap"), &truths);
-        assert_eq!(score.perfect, score.untouched, "{form}: {:#?}", score.notes);
+        let decoded = decode_file(&folder.join("hard"), name);
+        assert_eq!(decoded.damages, [], "{name}");
+        assert_eq!(decoded.link.broken.total(), 0, "{name}: {:?}", decoded.link);
+        assert_same(name, &decoded, &clean);
+    }
+}
+
+#[test]
+fn a_reused_port_is_another_connection_with_the_same_streams() {
+    let Some(folder) = captures() else { return };
+    let clean = decode_file(&folder, "small.pcap");
+    let reused = decode_file(&folder.join("hard"), "port_reuse.pcap");
+    let (clean, reused) = (by_client(&clean), by_client(&reused));
+    assert_eq!(reused.len(), 2 * clean.len());
+    for ((client, _), (forward, reverse)) in reused {
+        let (clean_forward, clean_reverse) = clean[&(client, 0)];
+        assert_eq!(forward.whole(), clean_forward.whole());
+        assert_eq!(reverse.whole(), clean_reverse.whole());
+    }
+}
+
+#[test]
+fn one_captured_direction_gives_its_streams() {
+    let Some(folder) = captures() else { return };
+    let clean = decode_file(&folder, "small.pcap");
+    let half = decode_file(&folder.join("hard"), "client_only.pcap");
+    let (clean, half) = (by_client(&clean), by_client(&half));
+    assert_eq!(half.len(), clean.len());
+    for (key, (forward, reverse)) in half {
+        assert_eq!(forward.whole(), clean[&key].0.whole());
+        assert_eq!(reverse.start, None);
+    }
+}
+
+#[test]
+fn a_snapshot_length_makes_gaps_of_exactly_what_it_cut() {
+    let Some(folder) = captures() else { return };
+    let clean = decode_file(&folder, "small.pcap");
+    let cut = decode_file(&folder.join("hard"), "snap200.pcap");
+    assert_all_right_or_gap("snap200", &cut, &clean);
+    let (clean, cut) = (by_client(&clean), by_client(&cut));
+    for (key, (forward, reverse)) in cut {
+        assert_eq!(forward.len, clean[&key].0.len, "{key:?}");
+        assert_eq!(reverse.len, clean[&key].1.len, "{key:?}");
+    }
+}
+
+#[test]
+fn reordered_captures_give_the_same_streams() {
+    let Some(folder) = captures() else { return };
+    for name in ["unary", "mixed"] {
+        let clean = decode_file(&folder, &format!("{name}.pcap"));
+        let reordered = decode_file(&folder, &format!("{name}.reorder.pcap"));
+        assert_same(name, &reordered, &clean);
+    }
+}
+
+#[test]
+fn lossy_captures_give_the_right_bytes_or_a_gap() {
+    let Some(folder) = captures() else { return };
+    for (name, variants) in [
+        ("unary", &["loss05", "burst05", "midconn"][..]),
+        ("mixed", &["loss05", "burst05", "lossreorder", "midconn"]),
+    ] {
+        let clean = decode_file(&folder, &format!("{name}.pcap"));
+        for variant in variants {
+            let file = format!("{name}.{variant}.pcap");
+            let lossy = decode_file(&folder, &file);
+            assert_all_right_or_gap(&file, &lossy, &clean);
+            println!("{file}: {:?}", lossy.tcp);
+        }
+    }
+}
+
+#[test]
+fn every_way_of_cutting_one_conversation_gives_the_same_streams() {
+    let Some(folder) = captures() else { return };
+    let folder = folder.join("hard");
+    let clean = decode_file(&folder, "synth_mss.pcap");
+    for name in ["synth_rand.pcap", "synth_mss.pcap"] {
+        assert_same(name, &decode_file(&folder, name), &clean);
+    }
+    for name in ["synth_1byte.pcap", "synth_h2c_upgrade.pcap"] {
+        let decoded = decode_file(&folder, name);
+        assert_eq!(decoded.tcp.gaps.total(), 0, "{name}: {:?}", decoded.tcp);
+        assert_eq!(
+            decoded.tcp.discarded_bytes.total(),
+            0,
+            "{name}: {:?}",
+            decoded.tcp
+        );
     }
 }

@@ -88,8 +88,7 @@ impl Header {
             captured,
             original,
         } = self.record_header(head);
-        // Compared as a number first: a time in 2055 or 1988, or damage, is rare enough.
-        if bytes_at::array(head, 0).is_some_and(Self::is_magic) && self.is_file_header(head) {
+        if Self::is_file_header(head) {
             return Parsed::FileHeader;
         }
         if captured > CAPTURED_LEN_MAX {
@@ -136,7 +135,7 @@ impl Header {
             let Some(head) = rest.first_chunk::<16>() else {
                 return if last { Chain::No } else { Chain::Undecided };
             };
-            if index == 0 && self.is_file_header(head) {
+            if index == 0 && Self::is_file_header(head) {
                 return Chain::Proved;
             }
             let header = self.record_header(head);
@@ -160,11 +159,12 @@ impl Header {
     }
 
     /// Is this the beginning of an appended file, and not a record of a strange time?
-    fn is_file_header(&self, head: &[u8; 16]) -> bool {
-        let magic = bytes_at::array(head, 0).unwrap_or_default();
-        Self::form(magic).is_some_and(|(order, ..)| {
-            order.u16_at(head, 4) == Some(2) && order.u16_at(head, 6) == Some(4)
-        })
+    #[inline]
+    fn is_file_header(head: &[u8; 16]) -> bool {
+        // Version 2.4 in either byte order, then the magic number.
+        let version = bytes_at::array(head, 4).map(u32::from_be_bytes);
+        matches!(version, Some(0x0002_0004 | 0x0200_0400))
+            && bytes_at::array(head, 0).is_some_and(Self::is_magic)
     }
 
     #[inline]

@@ -91,6 +91,17 @@ impl Reader {
     /// follows `input`.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8], last: bool) -> Step<'a> {
+        // Nearly every call: the next record of a classic capture, whole.
+        if self.skip == 0
+            && let State::Reading(Format::Classic(header)) = &self.state
+            && let Parsed::Packet { len, record } = header.record(input)
+        {
+            return self.packet(input, len, record);
+        }
+        self.next_step(input, last)
+    }
+
+    fn next_step<'a>(&mut self, input: &mut &'a [u8], last: bool) -> Step<'a> {
         loop {
             if self.skip > 0 && !self.pass_skipped(input) {
                 if !last {

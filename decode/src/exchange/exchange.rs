@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::certainty::{Certainty, Rule};
 use super::half::HalfStream;
+use super::joiner::opposite;
 use crate::grpc::parse_status;
 use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
 use crate::stream::{Ending, Way};
@@ -84,9 +85,113 @@ pub struct Exchange {
     pub began_before_capture: bool,
     /// Were bytes of the connection lost while it was open, so that frames of it may be missing?
     pub may_lack_frames: bool,
+    pub(super) life: Life,
+}
+
+/// What matters only while an exchange is open.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// The way that is taken for the client's, until something tells.
+    pub(super) client: Way,
+    pub(super) touched_unix_ns: u64,
+    pub(super) reset: Option<(Way, u32)>,
+    pub(super) is_refused: bool,
+    pub(super) is_closing: bool,
+    /// Did it begin as an HTTP/1.1 request?
+    pub(super) is_upgraded: bool,
 }
 
 impl Exchange {
+    /// An exchange of which nothing was captured before `at`.
+    pub(super) fn open(
+        connection: ConnectionName,
+        client: Way,
+        stream_id: u32,
+        at: u64,
+    ) -> Box<Self> {
+        Box::new(Self {
+            connection,
+            client: None,
+            stream_id,
+            started_unix_ns: at,
+            ended_unix_ns: at,
+            request: HalfStream::default(),
+            response: HalfStream::default(),
+            method: Certainty::Unknown,
+            method_class: None,
+            status: Certainty::Unknown,
+            end: ExchangeEnd::Complete,
+            began_before_capture: false,
+            may_lack_frames: false,
+            life: Life {
+                client,
+                touched_unix_ns: at,
+                reset: None,
+                is_refused: false,
+                is_closing: false,
+                is_upgraded: false,
+            },
+        })
+    }
+
+    /// What was sent one way, while it is open.
+    #[inline]
+    pub(super) fn half(&self, way: Way) -> &HalfStream {
+        if way == self.life.client {
+            &self.request
+        } else {
+            &self.response
+        }
+    }
+
+    /// As [`Self::half`], to change it.
+    #[inline]
+    pub(super) fn half_mut(&mut self, way: Way) -> &mut HalfStream {
+        if way == self.life.client {
+            &mut self.request
+        } else {
+            &mut self.response
+        }
+    }
+
+    /// Were headers or data captured of it?
+    pub(super) fn is_seen(&self) -> bool {
+        self.request.is_seen || self.response.is_seen
+    }
+
+    /// It is over: says how, given why it is finished now, and reads what it was.
+    pub(super) fn close(&mut self, at: u64, client: Option<Way>, why: ExchangeEnd) {
+        self.client = client;
+        self.ended_unix_ns = at;
+        if client.is_some_and(|client| client != self.life.client) {
+            self.life.client = opposite(self.life.client);
+            std::mem::swap(&mut self.request, &mut self.response);
+        }
+        self.end = self.end(why);
+        self.method = method_of(&self.request);
+        self.status = status_of(&self.response);
+        if self.method == Certainty::Unknown {
+            self.method_class = method_class_of(self.connection.id, &self.request);
+        }
+    }
+
+    fn end(&self, why: ExchangeEnd) -> ExchangeEnd {
+        let response_ended = self.response.end_at_unix_ns.is_some();
+        let request_ended = self.request.end_at_unix_ns.is_some();
+        match self.life.reset {
+            _ if response_ended && request_ended => ExchangeEnd::Complete,
+            // "RST_STREAM with an error code of NO_ERROR after sending a complete response."
+            _ if response_ended => ExchangeEnd::ResponseFirst,
+            Some((way, code)) => ExchangeEnd::Reset {
+                by_client: way == self.life.client,
+                code,
+            },
+            None if self.life.is_refused => ExchangeEnd::Refused,
+            None if why == ExchangeEnd::ResponseFirst => ExchangeEnd::Silent,
+            None => why,
+        }
+    }
+
     /// Address of the client, if it is known which that is.
     pub fn client_address(&self) -> Option<SocketAddr> {
         self.client.map(|client| match client {

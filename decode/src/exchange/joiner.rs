@@ -3,11 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::exchange::{method_class_of, method_of, status_of};
 use super::finished::Finished;
 use super::half::HalfStream;
 use super::undecided::Undecided;
-use super::{CallSink, Certainty, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
+use super::{CallSink, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
 use crate::hpack::{Expected, HeaderBlock, KnownName, Name, Ticket};
 use crate::stream::{Ending, Way};
 
@@ -20,7 +19,7 @@ pub(crate) struct Joiner<S> {
     name: ConnectionName,
     limits: Limits,
     client: Option<Way>,
-    live: HashMap<u32, Box<Stream>, BuildHasherDefault<IdHasher>>,
+    live: HashMap<u32, Box<Exchange>, BuildHasherDefault<IdHasher>>,
     finished: Finished,
     /// Streams of which one half is over, and since when, oldest first.
     closing: VecDeque<(u64, u32)>,
@@ -72,20 +71,6 @@ pub(crate) fn opposite(way: Way) -> Way {
         Way::Forward => Way::Reverse,
         Way::Reverse => Way::Forward,
     }
-}
-
-#[derive(Debug)]
-struct Stream {
-    halves: Ways<HalfStream>,
-    started_unix_ns: u64,
-    touched_unix_ns: u64,
-    reset: Option<(Way, u32)>,
-    is_refused: bool,
-    is_closing: bool,
-    began_before_capture: bool,
-    may_lack_frames: bool,
-    /// Did it begin as an HTTP/1.1 request?
-    is_upgraded: bool,
 }
 
 /// Stream identifiers are small and at most [`Limits::streams_max`] at once: one multiplication
@@ -153,10 +138,7 @@ impl<S: CallSink> Joiner<S> {
 
     /// What the next header block of a stream should be.
     pub(crate) fn expected(&self, way: Way, stream_id: u32, end_stream: bool) -> Expected {
-        let half = self
-            .live
-            .get(&stream_id)
-            .map(|stream| stream.halves.of(way));
+        let half = self.live.get(&stream_id).map(|stream| stream.half(way));
         let has_headers = half.is_some_and(|half| half.headers.is_some());
         match self.client {
             Some(client) if client == way && !has_headers && half.is_none_or(|h| !h.is_seen) => {
@@ -174,7 +156,7 @@ impl<S: CallSink> Joiner<S> {
         const STREAM_ID: u32 = 1;
         self.headers(at, way, STREAM_ID, block, false, false);
         if let Some(stream) = self.live.get_mut(&STREAM_ID) {
-            stream.is_upgraded = true;
+            stream.life.is_upgraded = true;
         }
         if !body.is_empty() {
             self.data(at, way, STREAM_ID, body, false);
@@ -196,11 +178,11 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
-        let half = stream.halves.of_mut(way);
-        if !half.is_seen && is_midway && is_trailers_like {
-            stream.began_before_capture = true;
-        }
-        if stream.is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
+        let is_first = !stream.half(way).is_seen;
+        stream.began_before_capture |= is_first && is_midway && is_trailers_like;
+        let is_upgraded = stream.life.is_upgraded;
+        let half = stream.half_mut(way);
+        if is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
             // A client that sends the request again, as HTTP/2, means this one.
             *half = HalfStream::default();
         }
@@ -230,14 +212,12 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
-        let half = stream.halves.of_mut(way);
+        stream.began_before_capture |= is_midway && !stream.half(way).is_seen;
+        let half = stream.half_mut(way);
         if !half.is_seen {
             // Its headers were lost, or came before the capture: then these bytes may be in the
             // middle of a message, and nothing tells where the next one begins.
             half.is_seen = true;
-            if is_midway {
-                stream.began_before_capture = true;
-            }
             half.may_lack_bytes = true;
             half.body.suspect();
         }
@@ -249,7 +229,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
-        let half = stream.halves.of_mut(way);
+        let half = stream.half_mut(way);
         half.is_seen = true;
         half.gap(at, len, &limits);
     }
@@ -260,12 +240,12 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.live.get_mut(&stream_id) else {
             return;
         };
-        let half = stream.halves.of_mut(way);
+        let half = stream.half_mut(way);
         if half.end_at_unix_ns.is_none() {
             half.end_at_unix_ns = Some(at);
             half.body.finish(at, &limits);
         }
-        if stream.halves.of(opposite(way)).end_at_unix_ns.is_some() {
+        if stream.half(opposite(way)).end_at_unix_ns.is_some() {
             let is_behind = self
                 .clocks
                 .of(opposite(way))
@@ -285,7 +265,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, false) else {
             return;
         };
-        stream.reset.get_or_insert((way, code));
+        stream.life.reset.get_or_insert((way, code));
         self.close_later(at, stream_id);
     }
 
@@ -303,7 +283,7 @@ impl<S: CallSink> Joiner<S> {
         refused.sort_unstable();
         for id in refused {
             if let Some(stream) = self.live.get_mut(&id) {
-                stream.is_refused = true;
+                stream.life.is_refused = true;
             }
             self.close_later(at, id);
         }
@@ -314,7 +294,7 @@ impl<S: CallSink> Joiner<S> {
         self.is_lossy = true;
         for stream in self.live.values_mut() {
             stream.may_lack_frames = true;
-            stream.halves.of_mut(way).suspect();
+            stream.half_mut(way).suspect();
         }
     }
 
@@ -350,7 +330,7 @@ impl<S: CallSink> Joiner<S> {
 
     /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
     #[inline]
-    fn open(&mut self, at: u64, stream_id: u32, counts: bool) -> Option<&mut Stream> {
+    fn open(&mut self, at: u64, stream_id: u32, counts: bool) -> Option<&mut Exchange> {
         use std::collections::hash_map::Entry;
         if self.live.len() >= self.limits.streams_max && !self.live.contains_key(&stream_id) {
             self.evict(at);
@@ -358,7 +338,7 @@ impl<S: CallSink> Joiner<S> {
         match self.live.entry(stream_id) {
             Entry::Occupied(entry) => {
                 let stream = entry.into_mut();
-                stream.touched_unix_ns = stream.touched_unix_ns.max(at);
+                stream.life.touched_unix_ns = stream.life.touched_unix_ns.max(at);
                 stream.started_unix_ns = stream.started_unix_ns.min(at);
                 Some(stream)
             }
@@ -367,26 +347,17 @@ impl<S: CallSink> Joiner<S> {
                     self.tally.late_frames += u64::from(counts);
                     return None;
                 }
-                Some(entry.insert(Box::new(Stream {
-                    halves: Ways::default(),
-                    started_unix_ns: at,
-                    touched_unix_ns: at,
-                    reset: None,
-                    is_refused: false,
-                    is_closing: false,
-                    began_before_capture: false,
-                    may_lack_frames: false,
-                    is_upgraded: false,
-                })))
+                let client = self.client.unwrap_or(Way::Forward);
+                Some(entry.insert(Exchange::open(self.name, client, stream_id, at)))
             }
         }
     }
 
     fn close_later(&mut self, at: u64, stream_id: u32) {
         if let Some(stream) = self.live.get_mut(&stream_id)
-            && !stream.is_closing
+            && !stream.life.is_closing
         {
-            stream.is_closing = true;
+            stream.life.is_closing = true;
             self.closing.push_back((at, stream_id));
         }
     }
@@ -417,12 +388,9 @@ impl<S: CallSink> Joiner<S> {
     /// Finishes streams that may have lost their end and of which nothing more comes.
     fn finish_silent(&mut self, at: u64) {
         let silence_ns = self.limits.silence_ns;
-        let is_silent = |stream: &Stream| {
-            let halves = [
-                stream.halves.of(Way::Forward),
-                stream.halves.of(Way::Reverse),
-            ];
-            at.saturating_sub(stream.touched_unix_ns) > silence_ns
+        let is_silent = |stream: &Exchange| {
+            let halves = [stream.half(Way::Forward), stream.half(Way::Reverse)];
+            at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
                 && halves
                     .iter()
                     .any(|half| half.may_lack_bytes && half.end_at_unix_ns.is_none())
@@ -452,20 +420,13 @@ impl<S: CallSink> Joiner<S> {
         }
         self.tally.streams += 1;
         for way in [Way::Forward, Way::Reverse] {
-            let half = stream.halves.of_mut(way);
+            let half = stream.half_mut(way);
             if half.end_at_unix_ns.is_none() {
                 half.body.finish(at, &self.limits.body);
             }
         }
-        let client = self.client.unwrap_or(Way::Forward);
-        let end = stream.end(client, end);
-        let Ways { forward, reverse } = stream.halves;
-        let (request, response) = match client {
-            Way::Forward => (forward, reverse),
-            Way::Reverse => (reverse, forward),
-        };
-        let is_aborted = !matches!(end, ExchangeEnd::Complete | ExchangeEnd::ResponseFirst);
-        match is_grpc(&request, &response, is_aborted) {
+        stream.close(at, self.client, end);
+        match is_grpc(&stream) {
             Some(true) => {}
             Some(false) => {
                 self.tally.not_grpc += 1;
@@ -476,26 +437,7 @@ impl<S: CallSink> Joiner<S> {
                 return;
             }
         }
-        let method = method_of(&request);
-        let method_class = match method {
-            Certainty::Unknown => method_class_of(self.name.id, &request),
-            _ => None,
-        };
-        let exchange = Exchange {
-            connection: self.name,
-            client: self.client,
-            stream_id,
-            started_unix_ns: stream.started_unix_ns,
-            ended_unix_ns: at,
-            status: status_of(&response),
-            method,
-            method_class,
-            request,
-            response,
-            end,
-            began_before_capture: stream.began_before_capture,
-            may_lack_frames: stream.may_lack_frames,
-        };
+        let exchange = stream;
         self.tally.calls += 1;
         self.tally.damaged_calls += u64::from(exchange.has_gap());
         if exchange.is_decided() && self.undecided.is_empty() {
@@ -507,7 +449,7 @@ impl<S: CallSink> Joiner<S> {
         self.hand_on(ready);
     }
 
-    fn hand_on(&mut self, ready: Vec<Exchange>) {
+    fn hand_on(&mut self, ready: Vec<Box<Exchange>>) {
         for exchange in ready {
             self.sink.call(exchange);
         }
@@ -516,7 +458,7 @@ impl<S: CallSink> Joiner<S> {
     /// A block of `way` was read again.
     pub(crate) fn revise(&mut self, way: Way, ticket: Ticket, revised: &HeaderBlock) {
         for stream in self.live.values_mut() {
-            if stream.halves.of_mut(way).revise(ticket, revised) {
+            if stream.half_mut(way).revise(ticket, revised) {
                 return;
             }
         }
@@ -531,33 +473,15 @@ impl<S: CallSink> Joiner<S> {
     }
 }
 
-impl Stream {
-    /// Were headers or data captured of it?
-    fn is_seen(&self) -> bool {
-        self.halves.forward.is_seen || self.halves.reverse.is_seen
-    }
-
-    /// How it ended, given why it is finished now.
-    fn end(&self, client: Way, why: ExchangeEnd) -> ExchangeEnd {
-        let response_ended = self.halves.of(opposite(client)).end_at_unix_ns.is_some();
-        let request_ended = self.halves.of(client).end_at_unix_ns.is_some();
-        match self.reset {
-            _ if response_ended && request_ended => ExchangeEnd::Complete,
-            // "RST_STREAM with an error code of NO_ERROR after sending a complete response."
-            _ if response_ended => ExchangeEnd::ResponseFirst,
-            Some((way, code)) => ExchangeEnd::Reset {
-                by_client: way == client,
-                code,
-            },
-            None if self.is_refused => ExchangeEnd::Refused,
-            None if why == ExchangeEnd::ResponseFirst => ExchangeEnd::Silent,
-            None => why,
-        }
-    }
-}
-
 /// Is it gRPC? `None` if too little was captured.
-fn is_grpc(request: &HalfStream, response: &HalfStream, is_aborted: bool) -> Option<bool> {
+fn is_grpc(exchange: &Exchange) -> Option<bool> {
+    let Exchange {
+        request,
+        response,
+        end,
+        ..
+    } = exchange;
+    let is_aborted = !matches!(end, ExchangeEnd::Complete | ExchangeEnd::ResponseFirst);
     let mut is_complete = false;
     for half in [request, response] {
         let Some(headers) = &half.headers else {

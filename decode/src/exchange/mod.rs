@@ -31,17 +31,17 @@ use crate::grpc::BodyLimits;
 /// Takes calls as soon as they are finished.
 pub trait CallSink {
     /// A finished call.
-    fn call(&mut self, call: Exchange);
+    fn call(&mut self, call: Box<Exchange>);
 }
 
-impl CallSink for Vec<Exchange> {
-    fn call(&mut self, call: Exchange) {
+impl CallSink for Vec<Box<Exchange>> {
+    fn call(&mut self, call: Box<Exchange>) {
         self.push(call);
     }
 }
 
 impl<S: CallSink> CallSink for std::rc::Rc<std::cell::RefCell<S>> {
-    fn call(&mut self, call: Exchange) {
+    fn call(&mut self, call: Box<Exchange>) {
         self.borrow_mut().call(call);
     }
 }

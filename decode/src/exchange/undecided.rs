@@ -30,7 +30,7 @@ const KINDS_MAX: usize = 256;
 /// Exchanges that wait, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Undecided {
-    held: VecDeque<Exchange>,
+    held: VecDeque<Box<Exchange>>,
     held_bytes: usize,
     trailers: UsualTrailers,
 }
@@ -56,7 +56,7 @@ impl Undecided {
     }
 
     /// Takes a finished exchange; gives those back that wait no longer.
-    pub(super) fn push(&mut self, mut exchange: Exchange, ready: &mut Vec<Exchange>) {
+    pub(super) fn push(&mut self, mut exchange: Box<Exchange>, ready: &mut Vec<Box<Exchange>>) {
         let entries = unknown_trailers(&exchange);
         if let Some(entries) = &entries {
             self.trailers.count(entries, &exchange);
@@ -96,7 +96,7 @@ impl Undecided {
     }
 
     /// Gives all back that wait no longer; `has_proofs_to_come` keeps those that wait for one.
-    pub(super) fn release(&mut self, ready: &mut Vec<Exchange>, has_proofs_to_come: bool) {
+    pub(super) fn release(&mut self, ready: &mut Vec<Box<Exchange>>, has_proofs_to_come: bool) {
         for _ in 0..self.held.len() {
             let Some(mut exchange) = self.pop() else {
                 break;
@@ -119,7 +119,7 @@ impl Undecided {
     }
 
     /// Gives all back, for nothing more will come.
-    pub(super) fn drain(&mut self, ready: &mut Vec<Exchange>) {
+    pub(super) fn drain(&mut self, ready: &mut Vec<Box<Exchange>>) {
         while let Some(mut exchange) = self.pop() {
             if let Some(entries) = unknown_trailers(&exchange) {
                 self.trailers.infer(&entries, &mut exchange);
@@ -128,7 +128,7 @@ impl Undecided {
         }
     }
 
-    fn pop(&mut self) -> Option<Exchange> {
+    fn pop(&mut self) -> Option<Box<Exchange>> {
         let exchange = self.held.pop_front()?;
         self.held_bytes -= body_bytes(&exchange);
         Some(exchange)

@@ -86,13 +86,15 @@ impl KnownName {
 
     /// The name of `bytes`, if it is known.
     pub fn find(bytes: &[u8]) -> Option<Self> {
-        // Few names come spelt out, and they differ in length or first byte.
-        let same = |name: &str| name.as_bytes() == bytes;
-        let number = match STATIC.iter().position(|(name, _)| same(name)) {
-            Some(index) => index,
-            None => usize::from(OTHERS_BASE) + OTHERS.iter().position(|name| same(name))?,
-        };
-        u8::try_from(number).ok().map(Self)
+        let bounds = BY_LENGTH.starts.get(bytes.len()..)?.first_chunk::<2>()?;
+        let [start, end] = bounds.map(usize::from);
+        let candidates = BY_LENGTH.numbers.get(start..end)?;
+        let found = candidates.iter().map(|number| Self(*number)).find(|name| {
+            let spelt = name.as_str().as_bytes();
+            // Names of one length mostly differ in their last byte.
+            spelt.last() == bytes.last() && spelt == bytes
+        });
+        found
     }
 
     /// How it is spelt.
@@ -116,6 +118,55 @@ impl KnownName {
     pub(super) const fn bit(self) -> u128 {
         1 << (self.0 & 127)
     }
+}
+
+/// Bytes of the longest known name.
+const LENGTH_MAX: usize = 27;
+
+/// Names that are known.
+const NAMES: usize = STATIC.len() + OTHERS.len();
+
+/// Numbers of the names, by length.
+struct ByLength {
+    numbers: [u8; NAMES],
+    /// By length: where its names begin; those of the next length begin where they end.
+    starts: [u8; LENGTH_MAX + 2],
+}
+
+static BY_LENGTH: ByLength = by_length();
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler, where an index out of range is an error; names are below 256"
+)]
+const fn by_length() -> ByLength {
+    let mut table = ByLength {
+        numbers: [0; NAMES],
+        starts: [0; LENGTH_MAX + 2],
+    };
+    let (mut count, mut length) = (0, 0);
+    while length <= LENGTH_MAX {
+        table.starts[length] = count as u8;
+        let mut number = 0;
+        while number < NAMES {
+            let name = if number < STATIC.len() {
+                STATIC[number].0
+            } else {
+                OTHERS[number - STATIC.len()]
+            };
+            // Of entries with the same name, the first counts.
+            let is_first = !matches!(number, 2 | 4 | 6 | 8..=13);
+            if name.len() == length && is_first {
+                table.numbers[count] = number as u8;
+                count += 1;
+            }
+            number += 1;
+        }
+        length += 1;
+    }
+    table.starts[LENGTH_MAX + 1] = count as u8;
+    table
 }
 
 impl std::fmt::Debug for KnownName {

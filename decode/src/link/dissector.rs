@@ -1,7 +1,7 @@
 //! Packets in, segments out, each packet counted once; fragments wait here for their datagram.
 
 use super::dissect::{Found, Header, Reject, Walk, dissect};
-use super::{LinkConfig, LinkCounters, Segment, SkipReason};
+use super::{LinkConfig, LinkCounters, Segment, SkipReason, fast};
 use crate::bytes_at;
 use crate::capture::{LinkType, Packet};
 use crate::ip::{FragmentCounters, Fragments, Held};
@@ -52,6 +52,18 @@ impl Dissector {
     #[inline]
     pub fn packet<'a>(&'a mut self, packet: &Packet<'a>) -> Dissection<'a> {
         self.counters.packets += 1;
+        if packet.link_type == LinkType::ETHERNET
+            && let Some(segment) = fast::segment(packet)
+        {
+            self.counters.segments += 1;
+            self.counters.payload_bytes += bytes_at::count(segment.payload.len());
+            return Dissection::Segment(segment);
+        }
+        self.walk(packet)
+    }
+
+    /// Takes one packet apart, header by header.
+    fn walk<'a>(&'a mut self, packet: &Packet<'a>) -> Dissection<'a> {
         let found = match first_header(packet.link_type) {
             Some(header) => dissect(&self.config, Walk::new(packet), header),
             None => Err(Reject::Skip(SkipReason::LinkType)),

@@ -81,11 +81,13 @@ impl Side {
 }
 
 /// Both endpoints of a flow, in an order that does not depend on the direction, and its tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowKey {
-    low: Endpoint,
-    high: Endpoint,
+    low_address: u128,
+    high_address: u128,
     tunnel: u64,
+    low_port: u16,
+    high_port: u16,
 }
 
 impl FlowKey {
@@ -98,15 +100,22 @@ impl FlowKey {
         } else {
             (destination, source, Side::High)
         };
-        (Self { low, high, tunnel }, sender)
+        let key = Self {
+            low_address: low.address,
+            high_address: high.address,
+            tunnel,
+            low_port: low.port,
+            high_port: high.port,
+        };
+        (key, sender)
     }
 
     /// The endpoint at a side.
     #[inline]
     pub fn endpoint(&self, side: Side) -> Endpoint {
         match side {
-            Side::Low => self.low,
-            Side::High => self.high,
+            Side::Low => Endpoint::new(self.low_address, self.low_port),
+            Side::High => Endpoint::new(self.high_address, self.high_port),
         }
     }
 
@@ -118,7 +127,7 @@ impl FlowKey {
     /// Does one of the endpoints have this port?
     #[inline]
     pub fn has_port(&self, port: u16) -> bool {
-        self.low.port == port || self.high.port == port
+        self.low_port == port || self.high_port == port
     }
 
     /// A hash that is the same for both directions, from run to run and from machine to machine:
@@ -126,8 +135,8 @@ impl FlowKey {
     /// collisions; sharding may use 0.
     #[inline]
     pub fn hash(&self, seed: u64) -> u64 {
-        let (low, high) = (fold(self.low.address), fold(self.high.address));
-        let ports = u64::from(self.low.port) << 16 | u64::from(self.high.port);
+        let (low, high) = (fold(self.low_address), fold(self.high_address));
+        let ports = u64::from(self.low_port) << 16 | u64::from(self.high_port);
         let first = multiply(
             low ^ seed ^ 0x9e37_79b9_7f4a_7c15,
             high ^ 0xd1b5_4a32_d192_ed03,
@@ -136,6 +145,17 @@ impl FlowKey {
             first ^ ports,
             self.tunnel ^ seed.rotate_left(32) ^ 0x8cb9_2ba7_2f3d_8dd7,
         )
+    }
+}
+
+impl fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = (self.endpoint(Side::Low), self.endpoint(Side::High));
+        write!(f, "{low:?} <> {high:?}")?;
+        match self.tunnel {
+            0 => Ok(()),
+            tunnel => write!(f, " in tunnel {tunnel:#x}"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod counters;
 pub(crate) mod dissect;
 mod dissector;
 mod ethernet;
+mod fast;
 mod flow;
 mod tunnel;
 

@@ -172,7 +172,9 @@ impl Half {
             stop += u64::from(chunk.missing_tail);
             let from = tail.max(self.next);
             if stop > from && self.end.is_none_or(|(end, ..)| stop <= end) {
-                self.pieces.insert_absent(from, stop - from, chunk.arrival);
+                self.account(out, |half, _| {
+                    half.pieces.insert_absent(from, stop - from, chunk.arrival);
+                });
             }
         }
         if chunk.is_final {
@@ -365,11 +367,7 @@ impl Half {
         self.move_to(first);
         // A single byte may be a probe's.
         self.account(out, |half, out| {
-            let is_single = half
-                .pieces
-                .first()
-                .is_some_and(|(_, piece)| piece.content.len() == 1);
-            if is_single && half.pieces.pop_at(first).is_some() {
+            if half.pieces.pop_single_at(first) {
                 out.counters.waiting_bytes -= 1;
                 out.counters.discarded_bytes.add(DiscardReason::Probe, 1);
                 half.move_to(first + 1);

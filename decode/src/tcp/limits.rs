@@ -20,7 +20,7 @@ pub struct Limits {
     /// As `hole_age_ns`, where the other way is not captured. Default 3 s, longer than common
     /// retransmission timeouts.
     pub blind_hole_age_ns: u64,
-    /// A way whose beginning was not seen starts after so many segments. Default 8.
+    /// A way whose beginning was not seen starts after so many segments. Default 32.
     pub settling_segments_count: u64,
     /// A way whose beginning was not seen starts after so long. Default 20 ms.
     pub settling_age_ns: u64,
@@ -37,7 +37,7 @@ impl Default for Limits {
             hole_age_ns: 200_000_000,
             blind_hole_segments_count: 512,
             blind_hole_age_ns: 3_000_000_000,
-            settling_segments_count: 8,
+            settling_segments_count: 32,
             settling_age_ns: 20_000_000,
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct Piece {
     pub(super) unix_ns: u64,
     /// How many segments of the connection had been seen.
     pub(super) arrival: u64,
+    /// Did it come as a segment of one byte?
+    is_single: bool,
 }
 
 /// Bytes, or that they exist and were not captured.
@@ -78,6 +80,14 @@ impl Pieces {
         Some(content)
     }
 
+    /// Drops the first piece if it came as a single byte, at `position`.
+    pub(super) fn pop_single_at(&mut self, position: u64) -> bool {
+        let is_single = self
+            .first()
+            .is_some_and(|(at, piece)| at == position && piece.is_single);
+        is_single && self.pop_at(position).is_some()
+    }
+
     /// Drops everything; returns how many bytes that were.
     pub(super) fn clear(&mut self) -> u64 {
         self.pieces.clear();
@@ -92,6 +102,7 @@ impl Pieces {
         arrival: Arrival,
         counters: &mut TcpCounters,
     ) {
+        let is_single = bytes.len() == 1;
         while !bytes.is_empty() {
             let (occupied, len) = self.extent(at, bytes_at::count(bytes.len()));
             let len = usize::try_from(len).unwrap_or(bytes.len());
@@ -100,7 +111,7 @@ impl Pieces {
                 self.compare(at, head, counters);
             } else {
                 self.bytes_len += head.len();
-                self.put(at, Content::Bytes(head.into()), arrival);
+                self.put(at, Content::Bytes(head.into()), arrival, is_single);
             }
             at += bytes_at::count(head.len());
             bytes = rest;
@@ -112,18 +123,19 @@ impl Pieces {
         while len > 0 {
             let (occupied, step) = self.extent(at, len);
             if !occupied {
-                self.put(at, Content::Absent(step), arrival);
+                self.put(at, Content::Absent(step), arrival, false);
             }
             at += step;
             len -= step;
         }
     }
 
-    fn put(&mut self, at: u64, content: Content, arrival: Arrival) {
+    fn put(&mut self, at: u64, content: Content, arrival: Arrival, is_single: bool) {
         let piece = Piece {
             content,
             unix_ns: arrival.unix_ns,
             arrival: arrival.number,
+            is_single,
         };
         self.pieces.insert(at, piece);
     }

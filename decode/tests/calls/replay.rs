@@ -12,18 +12,18 @@ use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker}
 /// What a capture decodes to.
 #[derive(Default)]
 pub(crate) struct Replay {
-    pub(crate) calls: Vec<Exchange>,
+    pub(crate) calls: Vec<Box<Exchange>>,
     pub(crate) tally: Tally,
     pub(crate) connections: Vec<(Protocol, Counters)>,
 }
 
 struct Opener {
-    calls: Rc<RefCell<Vec<Exchange>>>,
+    calls: Rc<RefCell<Vec<Box<Exchange>>>>,
     replay: Replay,
 }
 
 impl Connections for Opener {
-    type Sink = Http2<Rc<RefCell<Vec<Exchange>>>>;
+    type Sink = Http2<Rc<RefCell<Vec<Box<Exchange>>>>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {

@@ -1,0 +1,404 @@
+//! Connections: how they begin, what belongs to them, how they end.
+
+mod support;
+
+use support::packets::{With, answered, handshake, sent};
+use support::{Recorder, Streams, reassemble};
+use twintap_decode::link::{Segment, flags};
+use twintap_decode::stream::{ByteSink, Ending, Start, Way};
+use twintap_decode::tcp::{
+    Connection, Connections, DiscardReason, GapReason, Limits, TcpCounters, Tracker,
+};
+
+const C: u32 = 1_000;
+const S: u32 = 9_000;
+const SECOND_NS: u64 = 1_000_000_000;
+
+fn run<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Vec<Streams>, TcpCounters) {
+    let (connections, counters) = reassemble(Limits::default(), segments);
+    (connections.into_iter().map(|(_, streams)| streams).collect(), counters)
+}
+
+fn one<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Streams, TcpCounters) {
+    let (mut all, counters) = run(segments);
+    assert_eq!(all.len(), 1, "{all:?}");
+    (all.remove(0), counters)
+}
+
+/// A handshake, then these.
+fn after_handshake<'a>(rest: impl IntoIterator<Item = Segment<'a>>) -> Vec<Segment<'a>> {
+    handshake(C, S).into_iter().chain(rest).collect()
+}
+
+/// So many acknowledgments of everything before `ack`.
+fn acks(count: usize, ack: u32) -> impl Iterator<Item = Segment<'static>> {
+    (0..count).map(move |_| answered(S, b"").ack(ack))
+}
+
+#[test]
+fn both_ways_are_delivered_as_they_were_sent() {
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"question").ack(S),
+        answered(S, b"ans").ack(C + 8),
+        answered(S + 3, b"wer").ack(C + 8),
+        sent(C + 8, b"").flag(flags::FIN).ack(S + 6),
+        answered(S + 6, b"").flag(flags::FIN).ack(C + 9),
+    ]));
+    assert_eq!(streams.forward.whole(), b"question");
+    assert_eq!(streams.reverse.whole(), b"answer");
+    assert_eq!(streams.forward.start, Some(Start::Seen));
+    assert_eq!(streams.forward.ending, Some(Ending::Fin));
+    assert_eq!(streams.reverse.ending, Some(Ending::Fin));
+    assert_eq!(counters.delivered_bytes, 14);
+}
+
+#[test]
+fn retransmitted_segment_is_ignored() {
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        sent(C, b"abc").ack(S),
+        sent(C + 1, b"bcd").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcd");
+    assert_eq!(counters.duplicate_bytes, 5);
+}
+
+#[test]
+fn the_initiator_is_who_sent_the_syn_whatever_the_ports() {
+    let syn = [
+        answered(S - 1, b"").flag(flags::SYN),
+        sent(C - 1, b"").flag(flags::SYN).ack(S),
+        answered(S, b"hello").ack(C),
+    ];
+    let (connections, _) = reassemble(Limits::default(), syn);
+    assert_eq!(connections[0].0.initiator, support::packets::server());
+    assert_eq!(connections[0].1.forward.whole(), b"hello");
+}
+
+#[test]
+fn bytes_in_the_syn_are_the_first_of_the_stream() {
+    let (streams, _) = one([
+        sent(C - 1, b"early").flag(flags::SYN),
+        answered(S - 1, b"").flag(flags::SYN).ack(C + 5),
+        sent(C + 5, b" bird").ack(S),
+    ]);
+    assert_eq!(streams.forward.whole(), b"early bird");
+}
+
+#[test]
+fn a_syn_captured_after_the_first_bytes_still_begins_the_stream() {
+    let [syn, syn_ack, ack] = handshake(C, S);
+    let (streams, _) = one([sent(C, b"first").ack(S), syn_ack, ack, syn, sent(C + 5, b"!").ack(S)]);
+    assert_eq!(streams.forward.start, Some(Start::Seen));
+    assert_eq!(streams.forward.whole(), b"first!");
+}
+
+#[test]
+fn a_connection_joined_midway_starts_with_its_lowest_bytes() {
+    let (streams, _) = one([
+        sent(C + 3, b"def").ack(S),
+        sent(C, b"abc").ack(S),
+        answered(S, b"xyz").ack(C + 6),
+    ]);
+    assert_eq!(streams.forward.start, Some(Start::Midway));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(streams.reverse.whole(), b"xyz");
+}
+
+#[test]
+fn keep_alive_probes_are_no_bytes() {
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 3),
+        sent(C + 2, b"\0").ack(S),
+        answered(S, b"").ack(C + 3),
+        sent(C + 2, b"").ack(S),
+        sent(C + 3, b"def").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(counters.duplicate_bytes, 1);
+}
+
+#[test]
+fn a_probe_within_lost_bytes_does_not_put_its_byte_in_their_place() {
+    let lost_three = [answered(S, b"").ack(C + 3), sent(C + 2, b"\0").ack(S)];
+    let rest = [sent(C + 3, b"def").ack(S)];
+    let (streams, counters) = one(after_handshake(
+        lost_three.into_iter().chain(rest).chain(acks(40, C + 6)),
+    ));
+    assert_eq!(streams.forward.gaps, [(0, 3)]);
+    assert_eq!(streams.forward.runs[&3], b"def");
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::Probe), 1);
+}
+
+#[test]
+fn a_zero_window_probe_with_the_next_byte_is_that_byte() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 3),
+        sent(C + 3, b"d").ack(S),
+        answered(S, b"").ack(C + 3),
+        sent(C + 3, b"def").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+}
+
+#[test]
+fn an_acknowledged_hole_becomes_a_gap_after_enough_segments() {
+    let segments = after_handshake([sent(C, b"abc").ack(S), sent(C + 10, b"klm").ack(S)]);
+    let (streams, counters) = one(segments.into_iter().chain(acks(40, C + 13)));
+    assert_eq!(streams.forward.gaps, [(3, 7)]);
+    assert_eq!(counters.gap_bytes.of(GapReason::Acknowledged), 7);
+}
+
+#[test]
+fn a_hole_that_is_not_acknowledged_is_waited_for() {
+    let segments = after_handshake([sent(C, b"abc").ack(S), sent(C + 6, b"ghi").ack(S)]);
+    let late = [sent(C + 3, b"def").ack(S).at(60 * SECOND_NS)];
+    let (streams, _) = one(segments.into_iter().chain(acks(400, C + 3)).chain(late));
+    assert_eq!(streams.forward.whole(), b"abcdefghi");
+}
+
+#[test]
+fn a_hole_in_a_connection_captured_one_way_is_given_up_after_a_while() {
+    let (streams, counters) = one([
+        sent(C - 1, b"").flag(flags::SYN),
+        sent(C, b"abc").ack(S),
+        sent(C + 6, b"ghi").ack(S),
+        sent(C + 9, b"jkl").ack(S).at(4 * SECOND_NS),
+    ]);
+    assert_eq!(streams.forward.gaps, [(3, 3)]);
+    assert_eq!(counters.gaps.of(GapReason::Unacknowledged), 1);
+}
+
+#[test]
+fn a_limit_on_waiting_bytes_gives_holes_up() {
+    let limits = Limits {
+        waiting_bytes_max: 200,
+        ..Limits::default()
+    };
+    let block = [7; 100];
+    let segments = after_handshake([sent(C + 3, &block).ack(S), sent(C + 103, &block).ack(S)]);
+    let (connections, counters) = reassemble(limits, segments);
+    assert_eq!(connections[0].1.forward.gaps, [(0, 3)]);
+    assert_eq!(counters.gaps.of(GapReason::Budget), 1);
+}
+
+#[test]
+fn what_the_snapshot_length_cut_is_a_gap_at_once() {
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"abc").cut(4).ack(S),
+        sent(C + 7, b"hij").cut(1).ack(S),
+    ]));
+    assert_eq!(streams.forward.gaps, [(3, 4), (10, 1)]);
+    assert_eq!(streams.forward.runs[&7], b"hij");
+    assert_eq!(counters.gap_bytes.of(GapReason::Cut), 5);
+}
+
+#[test]
+fn a_reset_ends_both_ways_after_what_was_sent_before() {
+    let (streams, counters) = one(after_handshake([
+        sent(C + 3, b"def").ack(S),
+        answered(S, b"").flag(flags::RST).ack(C + 6),
+        sent(C, b"abc").ack(S),
+        sent(C + 6, b"late").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(streams.forward.ending, Some(Ending::Reset));
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::AfterEnd), 4);
+}
+
+#[test]
+fn a_reset_from_far_outside_the_window_is_not_believed() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S + 0x4000_0000, b"").flag(flags::RST),
+        sent(C + 3, b"def").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(streams.forward.ending, Some(Ending::CaptureEnd));
+}
+
+#[test]
+fn a_syn_after_the_end_begins_another_connection() {
+    let ended = after_handshake([
+        sent(C, b"one").ack(S),
+        sent(C + 3, b"").flag(flags::FIN).ack(S),
+        answered(S, b"").flag(flags::FIN).ack(C + 4),
+    ]);
+    let again = handshake(500_000, 700_000).into_iter();
+    let (all, _) = run(ended.into_iter().chain(again).chain([sent(500_000, b"two").ack(700_000)]));
+    assert_eq!(all[0].forward.whole(), b"one");
+    assert_eq!(all[1].forward.whole(), b"two");
+}
+
+#[test]
+fn a_syn_seen_twice_begins_nothing() {
+    let [syn, syn_ack, ack] = handshake(C, S);
+    let (streams, _) = one([syn, syn, syn_ack, syn_ack, ack, sent(C, b"abc").ack(S), syn, syn_ack]);
+    assert_eq!(streams.forward.whole(), b"abc");
+}
+
+#[test]
+fn a_syn_on_an_open_connection_ends_it() {
+    let open = after_handshake([sent(C, b"one").ack(S)]);
+    let again = handshake(500_000, 700_000).into_iter();
+    let (all, counters) =
+        run(open.into_iter().chain(again).chain([sent(500_000, b"two").ack(700_000)]));
+    assert_eq!(all[0].forward.ending, Some(Ending::Reused));
+    assert_eq!(all[1].forward.whole(), b"two");
+    assert_eq!(counters.reused, 1);
+}
+
+#[test]
+fn segments_far_outside_the_window_become_another_connection_only_if_they_persist() {
+    let far = 0x4000_0000_u32;
+    let strange = |index: u32| sent(C + far + 3 * index, b"new").ack(S + far);
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        strange(0),
+        sent(C + 3, b"def").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::OutOfWindow), 3);
+
+    let segments = after_handshake([sent(C, b"abc").ack(S)]);
+    let (all, _) = run(segments.into_iter().chain((0..5).map(strange)));
+    assert_eq!(all[1].forward.start, Some(Start::Midway));
+    assert_eq!(all[1].forward.whole(), b"newnew");
+}
+
+#[test]
+fn a_far_segment_that_acknowledges_the_other_way_is_a_large_gap() {
+    let far = 100_000_000;
+    let (streams, _) = one(after_handshake([
+        answered(S, b"xyz").ack(C),
+        sent(C, b"abc").ack(S + 3),
+        sent(C + far, b"def").ack(S + 3),
+    ]));
+    assert_eq!(streams.forward.gaps, [(3, u64::from(far) - 3)]);
+}
+
+#[test]
+fn a_lost_fin_is_no_lost_byte() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"xyz").flag(flags::FIN).ack(C + 4),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abc");
+}
+
+#[test]
+fn bytes_lost_at_the_end_are_a_gap_when_the_capture_ends() {
+    let (streams, counters) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 10),
+    ]));
+    assert_eq!(streams.forward.gaps, [(3, 7)]);
+    assert_eq!(counters.gaps.of(GapReason::End), 1);
+}
+
+#[test]
+fn a_quiet_connection_ends_and_a_damaged_time_stamp_ends_none() {
+    let quiet = after_handshake([sent(C, b"abc").ack(S)]);
+    let other = |at_s: u64| {
+        let mut segment = sent(5, b"other").ack(1).at(at_s * SECOND_NS);
+        let source = twintap_decode::link::Endpoint::v4([9, 9, 9, 9], 1);
+        let target = support::packets::server();
+        (segment.flow, segment.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
+        segment
+    };
+    let (all, counters) = run(quiet.iter().copied().chain([other(700), other(701)]));
+    assert_eq!(all[0].forward.ending, Some(Ending::Idle));
+    assert_eq!(counters.idle, 1);
+
+    let (all, counters) = run(quiet.into_iter().chain([other(700_000), other(2)]));
+    assert_eq!(all[0].forward.ending, Some(Ending::CaptureEnd));
+    assert_eq!(counters.idle, 0);
+}
+
+#[test]
+fn a_full_table_evicts_the_connection_that_was_quiet_for_longest() {
+    let limits = Limits {
+        connections_max: 10,
+        ..Limits::default()
+    };
+    let from = |port: u16| {
+        let mut segment = sent(5, b"hello").ack(1).at(u64::from(port) * 2 * SECOND_NS);
+        let source = twintap_decode::link::Endpoint::v4([9, 9, 9, 9], port);
+        let target = support::packets::server();
+        (segment.flow, segment.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
+        segment
+    };
+    let (connections, counters) = reassemble(limits, (0..15).map(from));
+    assert_eq!(connections.len(), 15);
+    assert_eq!(counters.evicted, 5);
+    let endings = connections.iter().map(|(_, streams)| {
+        streams.forward.ending.or(streams.reverse.ending)
+    });
+    assert_eq!(endings.filter(|ending| *ending == Some(Ending::Evicted)).count(), 5);
+    assert!(connections[..5].iter().all(|(_, streams)| {
+        streams.forward.ending.or(streams.reverse.ending) == Some(Ending::Evicted)
+    }));
+}
+
+#[test]
+fn half_open_connections_and_scans_open_no_sink() {
+    let segments = (0..1_000_u32).flat_map(|index| {
+        let mut syn = sent(index, b"").flag(flags::SYN);
+        let source = twintap_decode::link::Endpoint::v4(index.to_be_bytes(), 1);
+        let target = support::packets::server();
+        (syn.flow, syn.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
+        let mut refusal = answered(0, b"").flag(flags::RST).ack(index + 1);
+        (refusal.flow, refusal.sender) = twintap_decode::link::FlowKey::new(target, source, 0);
+        [syn, refusal]
+    });
+    let (connections, counters) = reassemble(Limits::default(), segments);
+    assert_eq!((connections.len(), counters.opened), (0, 0));
+}
+
+#[test]
+fn an_unwanted_connection_is_counted_and_dropped() {
+    #[derive(Debug)]
+    struct Nothing;
+    struct Never;
+    impl ByteSink for Never {
+        fn start(&mut self, _: u64, _: Way, _: Start) {}
+        fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
+        fn gap(&mut self, _: u64, _: Way, _: u64) {}
+        fn end(&mut self, _: u64, _: Way, _: Ending) {}
+    }
+    impl Connections for Nothing {
+        type Sink = Never;
+        fn open(&mut self, _: &Connection) -> Option<Never> {
+            None
+        }
+        fn close(&mut self, _: &Connection, _: Never) {}
+    }
+    let mut tracker = Tracker::new(Limits::default(), Nothing);
+    for segment in after_handshake([sent(C, b"abc").ack(S), sent(C + 3, b"def").ack(S)]) {
+        tracker.segment(&segment);
+    }
+    let (_, counters) = tracker.finish();
+    assert!(counters.adds_up());
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::Unwanted), 6);
+    assert_eq!((counters.unwanted, counters.opened), (1, 0));
+}
+
+#[test]
+fn holes_of_a_connection_in_a_burst_of_loss_are_given_up_together() {
+    // Every other segment lost: the evidence for the first hole is evidence for all.
+    static BLOCK: [u8; 10] = [1; 10];
+    let kept = (0..20_u32).map(|index| sent(C + 20 * index, &BLOCK).ack(S));
+    let segments = handshake(C, S).into_iter().chain(kept).chain(acks(33, C + 390));
+    let limits = Limits {
+        hole_age_ns: u64::MAX,
+        ..Limits::default()
+    };
+    let mut tracker = Tracker::new(limits, Recorder::default());
+    for segment in segments {
+        tracker.segment(&segment);
+    }
+    assert_eq!(tracker.counters().gaps.of(GapReason::Acknowledged), 19);
+    tracker.finish();
+}

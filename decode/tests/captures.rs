@@ -4,6 +4,14 @@
 //! The captures are in the folder that `TWINTAP_CAPTURES` names; without it the tests say that
 //! they are skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,13 @@
 //! Connections: how they begin, what belongs to them, how they end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod support;
 
 use support::packets::{With, answered, handshake, sent};
@@ -16,7 +24,13 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 fn run<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Vec<Streams>, TcpCounters) {
     let (connections, counters) = reassemble(Limits::default(), segments);
-    (connections.into_iter().map(|(_, streams)| streams).collect(), counters)
+    (
+        connections
+            .into_iter()
+            .map(|(_, streams)| streams)
+            .collect(),
+        counters,
+    )
 }
 
 fn one<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Streams, TcpCounters) {
@@ -88,7 +102,13 @@ fn bytes_in_the_syn_are_the_first_of_the_stream() {
 #[test]
 fn a_syn_captured_after_the_first_bytes_still_begins_the_stream() {
     let [syn, syn_ack, ack] = handshake(C, S);
-    let (streams, _) = one([sent(C, b"first").ack(S), syn_ack, ack, syn, sent(C + 5, b"!").ack(S)]);
+    let (streams, _) = one([
+        sent(C, b"first").ack(S),
+        syn_ack,
+        ack,
+        syn,
+        sent(C + 5, b"!").ack(S),
+    ]);
     assert_eq!(streams.forward.start, Some(Start::Seen));
     assert_eq!(streams.forward.whole(), b"first!");
 }
@@ -227,7 +247,10 @@ fn a_syn_after_the_end_begins_another_connection() {
         answered(S, b"").flag(flags::FIN).ack(C + 4),
     ]);
     let again = handshake(500_000, 700_000).into_iter();
-    let (all, _) = run(ended.into_iter().chain(again).chain([sent(500_000, b"two").ack(700_000)]));
+    let (all, _) = run(ended
+        .into_iter()
+        .chain(again)
+        .chain([sent(500_000, b"two").ack(700_000)]));
     assert_eq!(all[0].forward.whole(), b"one");
     assert_eq!(all[1].forward.whole(), b"two");
 }
@@ -235,7 +258,16 @@ fn a_syn_after_the_end_begins_another_connection() {
 #[test]
 fn a_syn_seen_twice_begins_nothing() {
     let [syn, syn_ack, ack] = handshake(C, S);
-    let (streams, _) = one([syn, syn, syn_ack, syn_ack, ack, sent(C, b"abc").ack(S), syn, syn_ack]);
+    let (streams, _) = one([
+        syn,
+        syn,
+        syn_ack,
+        syn_ack,
+        ack,
+        sent(C, b"abc").ack(S),
+        syn,
+        syn_ack,
+    ]);
     assert_eq!(streams.forward.whole(), b"abc");
 }
 
@@ -243,8 +275,10 @@ fn a_syn_seen_twice_begins_nothing() {
 fn a_syn_on_an_open_connection_ends_it() {
     let open = after_handshake([sent(C, b"one").ack(S)]);
     let again = handshake(500_000, 700_000).into_iter();
-    let (all, counters) =
-        run(open.into_iter().chain(again).chain([sent(500_000, b"two").ack(700_000)]));
+    let (all, counters) = run(open
+        .into_iter()
+        .chain(again)
+        .chain([sent(500_000, b"two").ack(700_000)]));
     assert_eq!(all[0].forward.ending, Some(Ending::Reused));
     assert_eq!(all[1].forward.whole(), b"two");
     assert_eq!(counters.reused, 1);
@@ -333,10 +367,15 @@ fn a_full_table_evicts_the_connection_that_was_quiet_for_longest() {
     let (connections, counters) = reassemble(limits, (0..15).map(from));
     assert_eq!(connections.len(), 15);
     assert_eq!(counters.evicted, 5);
-    let endings = connections.iter().map(|(_, streams)| {
-        streams.forward.ending.or(streams.reverse.ending)
-    });
-    assert_eq!(endings.filter(|ending| *ending == Some(Ending::Evicted)).count(), 5);
+    let endings = connections
+        .iter()
+        .map(|(_, streams)| streams.forward.ending.or(streams.reverse.ending));
+    assert_eq!(
+        endings
+            .filter(|ending| *ending == Some(Ending::Evicted))
+            .count(),
+        5
+    );
     assert!(connections[..5].iter().all(|(_, streams)| {
         streams.forward.ending.or(streams.reverse.ending) == Some(Ending::Evicted)
     }));
@@ -390,7 +429,10 @@ fn holes_of_a_connection_in_a_burst_of_loss_are_given_up_together() {
     // Every other segment lost: the evidence for the first hole is evidence for all.
     static BLOCK: [u8; 10] = [1; 10];
     let kept = (0..20_u32).map(|index| sent(C + 20 * index, &BLOCK).ack(S));
-    let segments = handshake(C, S).into_iter().chain(kept).chain(acks(33, C + 390));
+    let segments = handshake(C, S)
+        .into_iter()
+        .chain(kept)
+        .chain(acks(33, C + 390));
     let limits = Limits {
         hole_age_ns: u64::MAX,
         ..Limits::default()

@@ -1,5 +1,13 @@
 //! Every link, tunnel and IP form gives the segment that is in it, and every packet is counted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod support;
 
 use support::packets::*;
@@ -27,7 +35,10 @@ fn vxlan(vni: u8, payload: &[u8]) -> Vec<u8> {
 
 fn geneve(vni: u8, protocol: u16, payload: &[u8]) -> Vec<u8> {
     let [high, low] = protocol.to_be_bytes();
-    join(&[2, 0, high, low, 0, 0, vni, 0, 1, 1, 0, 1, 9, 9, 9, 9], payload)
+    join(
+        &[2, 0, high, low, 0, 0, vni, 0, 1, 1, 0, 1, 9, 9, 9, 9],
+        payload,
+    )
 }
 
 /// In `ethernet(IPV4, ipv4(UDP, udp(port, _)))`.
@@ -61,20 +72,46 @@ fn link_forms() -> Vec<(&'static str, LinkType, Vec<u8>)> {
         ("ipv4", frame.clone()),
         ("ipv6", ethernet(IPV6, &six)),
         ("802.1Q", ethernet(0x8100, &join(&[0, 5, 8, 0], &four))),
-        ("QinQ", ethernet(0x88a8, &join(&[0, 5, 0x81, 0, 0, 6, 0x86, 0xdd], &six))),
-        ("SNAP", ethernet(100, &join(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &four))),
-        ("MPLS", ethernet(0x8847, &join(&[0, 1, 0, 64, 0, 2, 1, 64], &four))),
-        ("MPLS pseudowire", ethernet(0x8847, &join(&[0, 1, 1, 64, 0, 0, 0, 0], &frame))),
-        ("PPPoE", ethernet(0x8864, &join(&[0x11, 0, 0, 1, 0, 60, 0, 0x21], &four))),
+        (
+            "QinQ",
+            ethernet(0x88a8, &join(&[0, 5, 0x81, 0, 0, 6, 0x86, 0xdd], &six)),
+        ),
+        (
+            "SNAP",
+            ethernet(100, &join(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &four)),
+        ),
+        (
+            "MPLS",
+            ethernet(0x8847, &join(&[0, 1, 0, 64, 0, 2, 1, 64], &four)),
+        ),
+        (
+            "MPLS pseudowire",
+            ethernet(0x8847, &join(&[0, 1, 1, 64, 0, 0, 0, 0], &frame)),
+        ),
+        (
+            "PPPoE",
+            ethernet(0x8864, &join(&[0x11, 0, 0, 1, 0, 60, 0, 0x21], &four)),
+        ),
         ("padding", join(&frame, &[0; 9])),
         ("IP in IP", ethernet(IPV4, &ipv4(4, &four))),
         ("6 in 4", ethernet(IPV4, &ipv4(41, &six))),
         ("4 in 6", ethernet(IPV6, &ipv6(4, &four))),
         ("GRE", over_gre(0, IPV4, &[], &four)),
-        ("GRE checksum, key, sequence", over_gre(0xb000, IPV6, &[0; 12], &six)),
+        (
+            "GRE checksum, key, sequence",
+            over_gre(0xb000, IPV6, &[0; 12], &six),
+        ),
         ("GRETAP", over_gre(0, 0x6558, &[], &frame)),
         ("ERSPAN I", over_gre(0, 0x88be, &[], &frame)),
-        ("ERSPAN II", over_gre(0x1000, 0x88be, &[0, 0, 0, 1, 0x10, 1, 0, 1, 0, 0, 0, 0], &frame)),
+        (
+            "ERSPAN II",
+            over_gre(
+                0x1000,
+                0x88be,
+                &[0, 0, 0, 1, 0x10, 1, 0, 1, 0, 0, 0, 0],
+                &frame,
+            ),
+        ),
         ("ERSPAN III", over_gre(0x1000, 0x22eb, &[0; 16], &frame)),
         ("ERSPAN III with platform header", {
             let mut fields = [0; 24];
@@ -86,9 +123,14 @@ fn link_forms() -> Vec<(&'static str, LinkType, Vec<u8>)> {
         ("GENEVE", over_udp(6081, &geneve(0, 0x6558, &frame))),
         ("GENEVE with IP", over_udp(6081, &geneve(0, IPV4, &four))),
         ("GUE", over_udp(6080, &join(&[0, 4, 0, 0], &four))),
-        ("GUE version 1", over_udp(6080, &join(&[], &[&[0x45][..], &four[1..]].concat()))),
+        (
+            "GUE version 1",
+            over_udp(6080, &join(&[], &[&[0x45][..], &four[1..]].concat())),
+        ),
         ("hop-by-hop, routing, destination, AH", {
-            let ah = [6, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let ah = [
+                6, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            ];
             let chain = [
                 &[43, 0, 0, 0, 0, 0, 0, 0][..],
                 &[60, 0, 0, 0, 0, 0, 0, 0],
@@ -125,16 +167,44 @@ fn link_forms() -> Vec<(&'static str, LinkType, Vec<u8>)> {
         ("raw, BSD", LinkType::RAW_BSD, six.clone()),
         ("IPv4", LinkType::IPV4, four.clone()),
         ("IPv6", LinkType::IPV6, six.clone()),
-        ("NULL, little-endian", LinkType::NULL, join(&[2, 0, 0, 0], &four)),
-        ("NULL, big-endian", LinkType::NULL, join(&[0, 0, 0, 30], &six)),
+        (
+            "NULL, little-endian",
+            LinkType::NULL,
+            join(&[2, 0, 0, 0], &four),
+        ),
+        (
+            "NULL, big-endian",
+            LinkType::NULL,
+            join(&[0, 0, 0, 30], &six),
+        ),
         ("LOOP", LinkType::LOOP, join(&[0, 0, 0, 2], &four)),
-        ("SLL", LinkType::LINUX_SLL, [&[0; 14][..], &[8, 0], &four].concat()),
-        ("SLL2", LinkType::LINUX_SLL2, [&[8, 0][..], &[0; 18], &four].concat()),
+        (
+            "SLL",
+            LinkType::LINUX_SLL,
+            [&[0; 14][..], &[8, 0], &four].concat(),
+        ),
+        (
+            "SLL2",
+            LinkType::LINUX_SLL2,
+            [&[8, 0][..], &[0; 18], &four].concat(),
+        ),
         ("PPP", LinkType::PPP, join(&[0, 0x21], &four)),
         ("PPP, one byte", LinkType::PPP, join(&[0x57], &six)),
-        ("PPP in HDLC", LinkType::PPP_HDLC, join(&[0xff, 3, 0, 0x57], &six)),
-        ("PPP with direction", LinkType::PPP_WITH_DIRECTION, join(&[1, 0xff, 3, 0, 0x21], &four)),
-        ("PPPoE", LinkType::PPP_ETHER, join(&[0x11, 0, 0, 1, 0, 60, 0, 0x21], &four)),
+        (
+            "PPP in HDLC",
+            LinkType::PPP_HDLC,
+            join(&[0xff, 3, 0, 0x57], &six),
+        ),
+        (
+            "PPP with direction",
+            LinkType::PPP_WITH_DIRECTION,
+            join(&[1, 0xff, 3, 0, 0x21], &four),
+        ),
+        (
+            "PPPoE",
+            LinkType::PPP_ETHER,
+            join(&[0x11, 0, 0, 1, 0, 60, 0, 0x21], &four),
+        ),
     ]);
     forms
 }
@@ -143,7 +213,11 @@ fn link_forms() -> Vec<(&'static str, LinkType, Vec<u8>)> {
 fn every_form_gives_the_segment_within() {
     for (name, link_type, bytes) in link_forms() {
         let found = dissect_one(link_type, &bytes);
-        assert_eq!(found.map(|(payload, _)| payload).as_deref(), Ok(PAYLOAD), "{name}");
+        assert_eq!(
+            found.map(|(payload, _)| payload).as_deref(),
+            Ok(PAYLOAD),
+            "{name}"
+        );
     }
 }
 
@@ -164,7 +238,8 @@ fn every_form_cut_anywhere_is_a_reason_or_the_right_beginning() {
                 assert_eq!(segment.payload, &PAYLOAD[..segment.payload.len()], "{name}");
             }
             // As a damaged packet: there was no more.
-            if let Dissection::Segment(segment) = dissector.packet(&packet(link_type, &bytes[..len]))
+            if let Dissection::Segment(segment) =
+                dissector.packet(&packet(link_type, &bytes[..len]))
             {
                 assert!(PAYLOAD.starts_with(segment.payload), "{name} at {len}");
             }
@@ -183,8 +258,14 @@ fn tunnel_ids_tell_equal_addresses_apart() {
         tunnel(&over_udp(4789, &vxlan(2, &frame))),
         tunnel(&over_udp(6081, &geneve(1, 0x6558, &frame))),
         tunnel(&over_gre(0x2000, 0x6558, &[0, 0, 0, 1], &frame)),
-        tunnel(&over_udp(4789, &vxlan(1, &over_udp(4789, &vxlan(2, &frame))))),
-        tunnel(&over_udp(4789, &vxlan(2, &over_udp(4789, &vxlan(1, &frame))))),
+        tunnel(&over_udp(
+            4789,
+            &vxlan(1, &over_udp(4789, &vxlan(2, &frame))),
+        )),
+        tunnel(&over_udp(
+            4789,
+            &vxlan(2, &over_udp(4789, &vxlan(1, &frame))),
+        )),
     ];
     for (index, form) in forms.iter().enumerate() {
         assert!(!forms[..index].contains(form), "{forms:x?}");
@@ -227,12 +308,28 @@ fn what_is_not_tcp_says_why() {
     let long_chain = [[0_u8; 8]; 40].concat();
     let esp = ethernet(IPV4, &ipv4(50, &[0; 40]));
     let skipped = [
-        (LinkType::ETHERNET, ethernet(0x0806, &[0; 28]), SkipReason::NotIp),
-        (LinkType::ETHERNET, over_udp(53, &[0; 20]), SkipReason::NotTcp),
-        (LinkType::ETHERNET, ethernet(IPV4, &ipv4(1, &[0; 8])), SkipReason::NotTcp),
+        (
+            LinkType::ETHERNET,
+            ethernet(0x0806, &[0; 28]),
+            SkipReason::NotIp,
+        ),
+        (
+            LinkType::ETHERNET,
+            over_udp(53, &[0; 20]),
+            SkipReason::NotTcp,
+        ),
+        (
+            LinkType::ETHERNET,
+            ethernet(IPV4, &ipv4(1, &[0; 8])),
+            SkipReason::NotTcp,
+        ),
         (LinkType::ETHERNET, esp, SkipReason::TunnelUnknown),
         (LinkType::ETHERNET, deep, SkipReason::TooDeep),
-        (LinkType::ETHERNET, ethernet(IPV6, &ipv6(0, &long_chain)), SkipReason::TooDeep),
+        (
+            LinkType::ETHERNET,
+            ethernet(IPV6, &ipv6(0, &long_chain)),
+            SkipReason::TooDeep,
+        ),
         (LinkType(105), inner(), SkipReason::LinkType),
     ];
     for (link_type, bytes, reason) in skipped {
@@ -280,7 +377,14 @@ fn fragments() -> [Vec<u8>; 3] {
 #[test]
 fn fragments_in_any_order_make_the_segment() {
     let parts = fragments();
-    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
         let mut dissector = Dissector::default();
         for index in &order[..2] {
             let held = dissector.packet(&packet(LinkType::ETHERNET, &parts[*index]));
@@ -338,11 +442,20 @@ fn fragments_wait_no_longer_than_their_limits() {
 
     let mut dissector = Dissector::default();
     for identification in 0..20_000 {
-        let bytes = ethernet(IPV4, &ipv4_fragment(TCP, identification, 0x2000, &[0; 1024]));
-        assert_eq!(dissector.packet(&packet(LinkType::ETHERNET, &bytes)), Dissection::Held);
+        let bytes = ethernet(
+            IPV4,
+            &ipv4_fragment(TCP, identification, 0x2000, &[0; 1024]),
+        );
+        assert_eq!(
+            dissector.packet(&packet(LinkType::ETHERNET, &bytes)),
+            Dissection::Held
+        );
     }
     let counters = dissector.fragment_counters();
-    assert!(counters.held - counters.dropped.total() < 4_096, "{counters:?}");
+    assert!(
+        counters.held - counters.dropped.total() < 4_096,
+        "{counters:?}"
+    );
     assert!(dissector.counters().adds_up());
 }
 

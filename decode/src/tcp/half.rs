@@ -475,5 +475,6 @@ impl Half {
             sink.end(out.unix_ns, out.way, ending);
         }
         self.state = State::Ended;
+        self.end = None;
     }
 }

@@ -193,6 +193,27 @@ fn lossy_captures_give_the_right_bytes_or_a_gap() {
 }
 
 #[test]
+fn every_capture_is_accounted_for() {
+    let Some(folder) = captures() else { return };
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|kind| kind == "pcap" || kind == "pcapng")
+            {
+                // The helper asserts that packets and bytes add up.
+                let decoded = decode_file(&folder, path.file_name().unwrap().to_str().unwrap());
+                assert!(decoded.reader.packets > 0 || !decoded.damages.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_way_of_cutting_one_conversation_gives_the_same_streams() {
     let Some(folder) = captures() else { return };
     let folder = folder.join("hard");

@@ -152,6 +152,36 @@ fn a_probe_within_lost_bytes_does_not_put_its_byte_in_their_place() {
 }
 
 #[test]
+fn a_probe_in_place_of_a_lost_byte_does_not_become_that_byte() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 4),
+        sent(C + 3, b"\0").ack(S),
+        sent(C + 4, b"efg").ack(S),
+    ]));
+    assert_eq!(streams.forward.gaps, [(3, 1)]);
+    assert_eq!(streams.forward.runs[&4], b"efg");
+}
+
+#[test]
+fn a_hole_in_a_connection_that_fell_quiet_is_given_up_by_time() {
+    let mut tracker = Tracker::new(Limits::default(), Recorder::default());
+    let segments = [
+        sent(C, b"abc").ack(S),
+        sent(C + 6, b"ghi").ack(S),
+        answered(S, b"").ack(C + 9),
+    ];
+    for segment in after_handshake(segments) {
+        tracker.segment(&segment);
+    }
+    tracker.advance(SECOND_NS / 10);
+    assert_eq!(tracker.counters().gaps.total(), 0);
+    tracker.advance(SECOND_NS);
+    assert_eq!(tracker.counters().gaps.of(GapReason::Acknowledged), 1);
+    assert_eq!(tracker.counters().waiting_bytes, 0);
+}
+
+#[test]
 fn a_zero_window_probe_with_the_next_byte_is_that_byte() {
     let (streams, _) = one(after_handshake([
         sent(C, b"abc").ack(S),

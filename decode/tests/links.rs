@@ -222,6 +222,25 @@ fn every_form_gives_the_segment_within() {
 }
 
 #[test]
+fn a_payload_is_found_again_in_its_window_unless_it_came_in_fragments() {
+    let frame = ethernet(IPV4, &inner());
+    let window = [&[9; 50][..], &frame, &[9; 7]].concat();
+    let mut dissector = Dissector::default();
+    let Dissection::Segment(segment) =
+        dissector.packet(&packet(LinkType::ETHERNET, &window[50..50 + frame.len()]))
+    else {
+        panic!("no segment");
+    };
+    let range = segment.payload_range_in(&window).unwrap();
+    assert_eq!(&window[range.clone()], PAYLOAD);
+    assert_eq!(
+        segment.with_payload(&[]).with_payload(&window[range]),
+        segment
+    );
+    assert_eq!(segment.payload_range_in(&[0; 3]), None);
+}
+
+#[test]
 fn every_form_cut_anywhere_is_a_reason_or_the_right_beginning() {
     for (name, link_type, bytes) in link_forms() {
         for len in 0..bytes.len() {

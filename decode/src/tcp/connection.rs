@@ -80,7 +80,7 @@ impl<S: ByteSink> Conversation<S> {
         let (own, other, sink) = self.halves(segment.sender);
         if is_plain
             && segment.missing_tail == 0
-            && own.is_in_order(segment.seq)
+            && own.is_in_order(segment.seq, segment.payload)
             && !other.is_waiting()
             && let SinkState::Open { sink, forward, .. } = sink
         {
@@ -200,6 +200,24 @@ impl<S: ByteSink> Conversation<S> {
             half.finish(ending, &mut out);
         }
         self.close(shared);
+    }
+
+    /// Time has passed without a segment: hands on what time frees.
+    pub(super) fn wait<C: Connections<Sink = S>>(
+        &mut self,
+        unix_ns: u64,
+        shared: &mut Shared<'_, C>,
+    ) {
+        let now = Arrival {
+            unix_ns,
+            number: self.segments,
+        };
+        self.advance(now, shared);
+    }
+
+    /// Does something wait that time may free?
+    pub(super) fn is_waiting(&self) -> bool {
+        self.low.is_waiting() || self.high.is_waiting()
     }
 
     /// Has it delivered bytes, and may it deliver more?

@@ -79,11 +79,13 @@ impl Default for Half {
 }
 
 impl Half {
-    /// Is `bytes` at `seq` exactly what comes next, with nothing else to think of?
+    /// Are `bytes` at `seq` exactly what comes next, with nothing else to think of? (One byte may
+    /// be a probe's.)
     #[inline]
-    pub(super) fn is_in_order(&self, seq: u32) -> bool {
+    pub(super) fn is_in_order(&self, seq: u32, bytes: &[u8]) -> bool {
         matches!(self.state, State::Flowing(_))
             && seq == self.next_seq
+            && bytes.len() != 1
             && self.pieces.is_empty()
             && self.end.is_none()
     }
@@ -325,7 +327,7 @@ impl Half {
     /// A byte that the other end has already may be sent again only to see whether it is there,
     /// and then it can be any byte.
     fn may_be_probe(&self, at: u64) -> bool {
-        at > self.next && self.acked_position().is_some_and(|acked| at < acked)
+        at >= self.next && self.acked_position().is_some_and(|acked| at < acked)
     }
 
     fn wait<S: ByteSink>(

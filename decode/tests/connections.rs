@@ -141,7 +141,10 @@ fn keep_alive_probes_are_no_bytes() {
 
 #[test]
 fn a_probe_within_lost_bytes_does_not_put_its_byte_in_their_place() {
-    let lost_three = [answered(S, b"").ack(C + 3), sent(C + 2, b"\0").ack(S)];
+    let lost_three = [
+        answered(S, b"").ack(C + 3),
+        sent(C + 2, b"\0").ack(S).at(SECOND_NS),
+    ];
     let rest = [sent(C + 3, b"def").ack(S)];
     let (streams, counters) = one(after_handshake(
         lost_three.into_iter().chain(rest).chain(acks(40, C + 6)),
@@ -156,11 +159,22 @@ fn a_probe_in_place_of_a_lost_byte_does_not_become_that_byte() {
     let (streams, _) = one(after_handshake([
         sent(C, b"abc").ack(S),
         answered(S, b"").ack(C + 4),
-        sent(C + 3, b"\0").ack(S),
+        sent(C + 3, b"\0").ack(S).at(SECOND_NS),
+        sent(C + 3, b"\0").ack(S).at(SECOND_NS),
         sent(C + 4, b"efg").ack(S),
     ]));
     assert_eq!(streams.forward.gaps, [(3, 1)]);
     assert_eq!(streams.forward.runs[&4], b"efg");
+}
+
+#[test]
+fn a_single_byte_captured_just_after_its_acknowledgment_is_delivered() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 4),
+        sent(C + 3, b"d").ack(S).at(SECOND_NS / 100),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcd");
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl<S: ByteSink> Conversation<S> {
             && let SinkState::Open { sink, forward, .. } = sink
         {
             if segment.has(flags::ACK) {
-                other.acknowledged(segment.ack);
+                other.acknowledged(segment.ack, segment.unix_ns);
             }
             if !segment.payload.is_empty() {
                 let mut out = shared.output(Some(sink), *forward, segment.sender, segment.unix_ns);
@@ -134,7 +134,7 @@ impl<S: ByteSink> Conversation<S> {
             return Belongs::Yes;
         }
         if segment.has(flags::ACK) && !segment.has(flags::RST) {
-            other.acknowledged(segment.ack);
+            other.acknowledged(segment.ack, segment.unix_ns);
         }
         self.foreign_segments = 0;
         if segment.has(flags::RST) {

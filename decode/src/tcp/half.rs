@@ -7,6 +7,10 @@ use super::sequence::{self, ORIGIN};
 use crate::bytes_at;
 use crate::stream::{ByteSink, Ending, Start, Way};
 
+/// Keep-alive probes come after at least a second of silence (`TCP_KEEPIDLE`); half of it is far
+/// more than packets are captured out of order by.
+const PROBE_AGE_MIN_NS: u64 = 500_000_000;
+
 /// One way of a connection.
 #[derive(Debug)]
 pub(super) struct Half {
@@ -20,6 +24,8 @@ pub(super) struct Half {
     pieces: Pieces,
     /// Highest acknowledgment number that the other end has sent.
     acked: Option<u32>,
+    /// When it sent it.
+    acked_unix_ns: u64,
     /// Where and how the way ends.
     end: Option<(u64, Ending, Arrival)>,
     /// The first segment, while settling.
@@ -72,6 +78,7 @@ impl Default for Half {
             first: ORIGIN,
             pieces: Pieces::default(),
             acked: None,
+            acked_unix_ns: 0,
             end: None,
             settling_since: Arrival::default(),
         }
@@ -98,7 +105,7 @@ impl Half {
 
     /// The other end acknowledges everything before `ack`.
     #[inline]
-    pub(super) fn acknowledged(&mut self, ack: u32) {
+    pub(super) fn acknowledged(&mut self, ack: u32, unix_ns: u64) {
         let is_plausible = match self.state {
             State::Silent => true,
             _ => sequence::is_near(ack, self.next_seq),
@@ -108,6 +115,7 @@ impl Half {
             .is_none_or(|acked| sequence::distance(ack, acked) > 0);
         if is_plausible && is_news {
             self.acked = Some(ack);
+            self.acked_unix_ns = unix_ns;
         }
     }
 
@@ -305,7 +313,10 @@ impl Half {
                 .add(DiscardReason::AfterEnd, count);
             bytes = inside;
         }
-        if bytes.len() == 1 && chunk.bytes.len() == 1 && self.may_be_probe(at) {
+        if bytes.len() == 1
+            && chunk.bytes.len() == 1
+            && self.may_be_probe(at, chunk.arrival.unix_ns)
+        {
             out.counters.discarded_bytes.add(DiscardReason::Probe, 1);
             bytes = &[];
         }
@@ -324,10 +335,12 @@ impl Half {
         }
     }
 
-    /// A byte that the other end has already may be sent again only to see whether it is there,
-    /// and then it can be any byte.
-    fn may_be_probe(&self, at: u64) -> bool {
-        at >= self.next && self.acked_position().is_some_and(|acked| at < acked)
+    /// A byte that the other end has had for a while may be sent again only to see whether it is
+    /// there, and then it can be any byte. (Had it just now, the two were captured out of order.)
+    fn may_be_probe(&self, at: u64, unix_ns: u64) -> bool {
+        at >= self.next
+            && self.acked_position().is_some_and(|acked| at < acked)
+            && unix_ns.saturating_sub(self.acked_unix_ns) >= PROBE_AGE_MIN_NS
     }
 
     fn wait<S: ByteSink>(

@@ -20,7 +20,7 @@ pub(crate) enum Reject {
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
     Segment(Segment<'a>),
-    Fragment(Fragment<'a>),
+    Fragment(Box<Fragment<'a>>),
 }
 
 /// What the next bytes are.

@@ -426,6 +426,39 @@ fn a_full_table_evicts_the_connection_that_was_quiet_for_longest() {
 }
 
 #[test]
+fn a_connection_that_is_over_makes_room_before_one_that_is_not() {
+    let limits = Limits {
+        connections_max: 2,
+        ..Limits::default()
+    };
+    let mut tracker = Tracker::new(limits, Recorder::default());
+    let other = |address: u8, at_s: u64| {
+        let mut segment = sent(5, b"hello").ack(1).at(at_s * SECOND_NS);
+        let source = twintap_decode::link::Endpoint::v4([9, 9, 9, address], 60_001);
+        let target = support::packets::server();
+        (segment.flow, segment.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
+        segment
+    };
+    tracker.segment(&other(1, 0));
+    let over = after_handshake([
+        sent(C, b"one").ack(S),
+        sent(C + 3, b"").flag(flags::RST).ack(S),
+    ]);
+    over.iter().for_each(|segment| tracker.segment(segment));
+    assert_eq!(tracker.connections_count(), 2);
+    tracker.segment(&other(2, 1));
+    assert_eq!(tracker.counters().evicted, 0);
+    over.iter()
+        .for_each(|segment| tracker.segment(&segment.at(2 * SECOND_NS)));
+    assert_eq!(tracker.counters().evicted, 1);
+    // It is forgotten after a minute.
+    tracker.advance(50 * SECOND_NS);
+    assert_eq!(tracker.connections_count(), 2);
+    tracker.advance(100 * SECOND_NS);
+    assert_eq!(tracker.connections_count(), 1);
+}
+
+#[test]
 fn half_open_connections_and_scans_open_no_sink() {
     let segments = (0..1_000_u32).flat_map(|index| {
         let mut syn = sent(index, b"").flag(flags::SYN);

@@ -220,6 +220,11 @@ impl<S: ByteSink> Conversation<S> {
         self.low.is_waiting() || self.high.is_waiting()
     }
 
+    /// Have both ways ended?
+    pub(super) fn is_over(&self) -> bool {
+        self.low.state == State::Ended && self.high.state == State::Ended
+    }
+
     /// Has it delivered bytes, and may it deliver more?
     pub(super) fn is_open(&self) -> bool {
         matches!(self.sink, SinkState::Open { .. })
@@ -305,7 +310,7 @@ impl<S: ByteSink> Conversation<S> {
                 half.advance(now, &mut out);
             }
         }
-        if self.low.state == State::Ended && self.high.state == State::Ended {
+        if self.is_over() {
             self.close(shared);
         }
     }

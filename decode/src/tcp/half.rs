@@ -132,12 +132,10 @@ impl Half {
                 self.first_waiting()
                     .is_none_or(|first| self.is_shortly_before(first_seq, first)),
             ),
-            State::Ready(_) | State::Flowing(_) | State::Ended => {
-                match self.is_shortly_before(first_seq, self.first) {
-                    true => None,
-                    false => Some(false),
-                }
-            }
+            // What has ended may be followed by any other.
+            State::Ended if self.position(first_seq) != self.first => Some(false),
+            _ if self.is_shortly_before(first_seq, self.first) => None,
+            _ => Some(false),
         }
     }
 

@@ -27,14 +27,16 @@ pub struct Tracker<C: Connections> {
     waiting_total: usize,
     /// Connections in which something waits, by the time to look at them again. Each is in it
     /// once at most, so it is as bounded as the table.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Due>,
+    /// Connections that are over, by the time to forget them.
+    lingering: VecDeque<Due>,
     entries_count: u64,
     clock: Clock,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
-    due_unix_ns: u64,
+struct Due {
+    unix_ns: u64,
     index: Index,
     /// The entry that was meant: its place may have another by now.
     entry: u64,
@@ -50,6 +52,8 @@ struct Entry<S> {
     number: u64,
     /// Is it in the queue of those in which something waits?
     is_queued: bool,
+    /// Is it in the queue of those that are over?
+    is_lingering: bool,
     conversation: Conversation<S>,
 }
 
@@ -66,6 +70,7 @@ impl<C: Connections> Tracker<C> {
             seed: foldhash::fast::RandomState::default().hash_one(0_u64),
             waiting_total: 0,
             waiting: VecDeque::new(),
+            lingering: VecDeque::new(),
             entries_count: 0,
             clock: Clock::default(),
         }
@@ -140,10 +145,39 @@ impl<C: Connections> Tracker<C> {
         if self
             .waiting
             .front()
-            .is_some_and(|first| first.due_unix_ns <= now)
+            .is_some_and(|first| first.unix_ns <= now)
         {
             self.look_at_waiting(now);
         }
+        if self
+            .lingering
+            .front()
+            .is_some_and(|first| first.unix_ns <= now)
+        {
+            self.forget_over(now);
+        }
+    }
+
+    /// Forgets connections that were over long ago.
+    #[cold]
+    fn forget_over(&mut self, now: u64) {
+        while let Some(first) = self.lingering.front().copied()
+            && first.unix_ns <= now
+        {
+            self.forget_first_over();
+        }
+    }
+
+    /// Forgets the connection that was over first; says whether there was one.
+    fn forget_first_over(&mut self) -> bool {
+        let Some(first) = self.lingering.pop_front() else {
+            return false;
+        };
+        let entry = self.slots.get(first.index);
+        if entry.is_some_and(|entry| entry.number == first.entry) {
+            self.end(first.index, Ending::Evicted);
+        }
+        true
     }
 
     #[cold]
@@ -153,7 +187,7 @@ impl<C: Connections> Tracker<C> {
             let Some(waiting) = self.waiting.front().copied() else {
                 break;
             };
-            if waiting.due_unix_ns > now {
+            if waiting.unix_ns > now {
                 break;
             }
             self.waiting.pop_front();
@@ -170,8 +204,8 @@ impl<C: Connections> Tracker<C> {
             entry.conversation.wait(now, &mut shared);
             entry.is_queued = entry.conversation.is_waiting();
             if entry.is_queued {
-                self.waiting.push_back(Waiting {
-                    due_unix_ns: now.saturating_add(self.limits.hole_age_ns),
+                self.waiting.push_back(Due {
+                    unix_ns: now.saturating_add(self.limits.hole_age_ns),
                     ..waiting
                 });
             }
@@ -195,11 +229,19 @@ impl<C: Connections> Tracker<C> {
         let belongs = entry.conversation.segment(segment, &mut shared);
         if !entry.is_queued && entry.conversation.is_waiting() {
             entry.is_queued = true;
-            self.waiting.push_back(Waiting {
-                due_unix_ns: self
+            self.waiting.push_back(Due {
+                unix_ns: self
                     .clock
                     .now_unix_ns
                     .saturating_add(self.limits.hole_age_ns),
+                index,
+                entry: entry.number,
+            });
+        }
+        if !entry.is_lingering && entry.conversation.is_over() {
+            entry.is_lingering = true;
+            self.lingering.push_back(Due {
+                unix_ns: self.clock.now_unix_ns.saturating_add(self.limits.linger_ns),
                 index,
                 entry: entry.number,
             });
@@ -221,8 +263,10 @@ impl<C: Connections> Tracker<C> {
             return None;
         }
         while self.slots.len() >= self.limits.connections_max.max(1) {
-            let oldest = self.slots.oldest()?;
-            self.end(oldest, Ending::Evicted);
+            if !self.forget_first_over() {
+                let oldest = self.slots.oldest()?;
+                self.end(oldest, Ending::Evicted);
+            }
         }
         self.entries_count += 1;
         let index = self.slots.insert(Entry {
@@ -232,6 +276,7 @@ impl<C: Connections> Tracker<C> {
             touched_unix_ns: segment.unix_ns,
             number: self.entries_count,
             is_queued: false,
+            is_lingering: false,
             conversation: Conversation::new(segment.unix_ns),
         })?;
         let slots = &self.slots;
@@ -318,5 +363,15 @@ impl Clock {
         }
         self.due_unix_ns = self.now_unix_ns + TOUCH_NS;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_costs_less_than_a_kibibyte() {
+        assert!(size_of::<Entry<[u64; 32]>>() < 1_024);
     }
 }

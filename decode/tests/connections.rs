@@ -143,6 +143,15 @@ fn a_reset_from_far_outside_the_window_is_not_believed() {
 }
 
 #[test]
+fn bytes_after_a_refused_connection_open_no_sink() {
+    let [syn, ..] = handshake(C, S);
+    let refusal = answered(0, b"").flag(flags::RST).ack(C);
+    let (all, counters) = run([syn, refusal, sent(C, b"late").ack(S)]);
+    assert_eq!((all.len(), counters.opened), (0, 0));
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::AfterEnd), 4);
+}
+
+#[test]
 fn a_syn_after_the_end_begins_another_connection() {
     let ended = after_handshake([
         sent(C, b"one").ack(S),

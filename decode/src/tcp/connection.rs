@@ -169,7 +169,9 @@ impl<S: ByteSink> Conversation<S> {
         if chunk.bytes.is_empty() && chunk.missing_tail == 0 && !chunk.is_final {
             return;
         }
-        if !chunk.bytes.is_empty() || chunk.missing_tail > 0 {
+        let (own, ..) = self.halves(segment.sender);
+        let may_deliver = own.state != State::Ended;
+        if may_deliver && (!chunk.bytes.is_empty() || chunk.missing_tail > 0) {
             self.open(segment, shared);
         }
         if matches!(self.sink, SinkState::Unwanted) {

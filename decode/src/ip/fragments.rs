@@ -242,7 +242,7 @@ impl Datagram {
             (None, true) => false,
             (None, false) => self.pieces.range(end..).next().is_some(),
         };
-        if contradicts || fragment.more && end % 8 != 0 {
+        if contradicts || fragment.more && !end.is_multiple_of(8) {
             return self.spoil();
         }
         if !fragment.more {

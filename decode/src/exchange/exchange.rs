@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::certainty::{Certainty, Rule};
 use super::half::HalfStream;
-use super::joiner::opposite;
+use super::ways::opposite;
 use crate::grpc::parse_status;
 use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
 use crate::stream::{Ending, Way};

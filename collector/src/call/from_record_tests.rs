@@ -1,9 +1,11 @@
 //! Records to calls: what is found where, what is unknown, and no panic on anything.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use twintap_record::{self as wire, Body, Message as _};
 
 use super::*;
+use crate::call::Status;
 
 fn block(headers: &[(&'static str, &'static str)]) -> HeaderBlock {
     let headers = headers.iter().map(|(name, value)| wire::Header {

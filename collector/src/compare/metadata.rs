@@ -16,7 +16,7 @@ use super::hop_headers::{self, Side};
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
-use crate::call::{Call, CorrelationKey, Header};
+use crate::call::{Call, CorrelationKey, Header, Position};
 use twintap_decode::grpc::decode_binary;
 
 /// Compared as status, see [`super::status`].
@@ -48,6 +48,9 @@ pub(super) fn compare(
     let mut walk = Walk {
         settings,
         side: Side::Request,
+        is_mirrored: [primary, candidate]
+            .iter()
+            .any(|call| call.position != Position::Wire),
         unjudged: Unjudged::default(),
     };
     sink.place(Place::RequestMetadata);
@@ -85,6 +88,9 @@ fn answer_blocks(call: &Call) -> Vec<&[Header]> {
 struct Walk<'a> {
     settings: &'a Settings,
     side: Side,
+    /// Did one Envoy address both calls? Services captured from the wire were each called by
+    /// their own address.
+    is_mirrored: bool,
     unjudged: Unjudged,
 }
 
@@ -117,9 +123,16 @@ impl Walk<'_> {
         }
     }
 
+    fn hop_header(&self, name: &[u8]) -> Option<&'static str> {
+        const AUTHORITY: &str = ":authority";
+        let is_address = !self.is_mirrored && name == AUTHORITY.as_bytes();
+        let of_table = hop_headers::pattern_of(name, self.side);
+        of_table.or(is_address.then_some(AUTHORITY))
+    }
+
     fn report(&mut self, name: &[u8], a: &[&Header], b: &[&Header], sink: &mut Sink) {
         if self.settings.default_ignores
-            && let Some(pattern) = hop_headers::pattern_of(name, self.side)
+            && let Some(pattern) = self.hop_header(name)
         {
             if !self.unjudged.hop_headers.contains(&pattern) {
                 self.unjudged.hop_headers.push(pattern);

@@ -8,6 +8,7 @@
 //! All of a connection goes to one worker. Whoever fails takes the others down: a queue whose other
 //! end is gone ends its user. What was written before stays.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -333,7 +334,7 @@ fn rebuild(
 
 /// Makes calls and sends them to the writer; `false` if it is gone.
 fn hand_on(
-    exchanges: Vec<Exchange>,
+    exchanges: VecDeque<Box<Exchange>>,
     plan: &Plan,
     products: &SyncSender<Product>,
     counts: &mut CallCounts,
@@ -343,7 +344,7 @@ fn hand_on(
     let mut lines = Vec::new();
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
-        let call = from_exchange(&plan.observer, exchange, number);
+        let call = from_exchange(&plan.observer, *exchange, number);
         let is_sure = call.method_certainty == Certainty::Seen;
         if is_sure && !plan.methods.recorded(call.rpc_method.as_bytes()) {
             counts.excluded += 1;

@@ -4,21 +4,13 @@ use std::ops::Range;
 
 use twintap_decode::capture::Packet;
 use twintap_decode::ip::FragmentCounters;
-use twintap_decode::link::{
-    Dissection, Dissector, FlowKey, LinkConfig, LinkCounters, Segment, Side,
-};
+use twintap_decode::link::{Dissection, Dissector, LinkConfig, LinkCounters, Segment};
 
 /// A segment whose payload is a place in a chunk.
 #[derive(Clone, Debug)]
 pub struct Parcel {
-    unix_ns: u64,
-    flow: FlowKey,
-    sender: Side,
-    seq: u32,
-    ack: u32,
-    flags: u8,
-    window: u16,
-    missing_tail: u32,
+    /// Without its payload.
+    segment: Segment<'static>,
     payload: Payload,
 }
 
@@ -33,15 +25,8 @@ enum Payload {
 impl Parcel {
     fn new(segment: &Segment<'_>, chunk: &[u8]) -> Self {
         Self {
-            unix_ns: segment.unix_ns,
-            flow: segment.flow,
-            sender: segment.sender,
-            seq: segment.seq,
-            ack: segment.ack,
-            flags: segment.flags,
-            window: segment.window,
-            missing_tail: segment.missing_tail,
-            payload: match place(segment.payload, chunk) {
+            segment: segment.with_payload(&[]),
+            payload: match segment.payload_range_in(chunk) {
                 Some(place) => Payload::Place(place),
                 None => Payload::Own(segment.payload.into()),
             },
@@ -50,28 +35,11 @@ impl Parcel {
 
     /// The segment; `chunk` is the one it came with.
     pub fn segment<'a>(&'a self, chunk: &'a [u8]) -> Segment<'a> {
-        Segment {
-            unix_ns: self.unix_ns,
-            flow: self.flow,
-            sender: self.sender,
-            seq: self.seq,
-            ack: self.ack,
-            flags: self.flags,
-            window: self.window,
-            payload: match &self.payload {
-                Payload::Place(place) => chunk.get(place.clone()).unwrap_or_default(),
-                Payload::Own(bytes) => bytes,
-            },
-            missing_tail: self.missing_tail,
-        }
+        self.segment.with_payload(match &self.payload {
+            Payload::Place(place) => chunk.get(place.clone()).unwrap_or_default(),
+            Payload::Own(bytes) => bytes,
+        })
     }
-}
-
-/// Where in `chunk` the bytes of `part` are; `None` if they are elsewhere.
-fn place(part: &[u8], chunk: &[u8]) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-    let end = start.checked_add(part.len())?;
-    (end <= chunk.len()).then_some(start..end)
 }
 
 /// Takes packets apart.

@@ -1,6 +1,7 @@
 //! Segments to exchanges: follows every connection that is wanted.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, Tally};
@@ -71,7 +72,7 @@ impl Watched {
     }
 }
 
-type Calls = Rc<RefCell<Vec<Exchange>>>;
+type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;
 
 /// Follows connections.
 #[derive(Debug)]
@@ -103,12 +104,12 @@ impl Watcher {
     }
 
     /// Takes the exchanges that finished.
-    pub fn take(&mut self) -> Vec<Exchange> {
+    pub fn take(&mut self) -> VecDeque<Box<Exchange>> {
         self.calls.take()
     }
 
     /// The capture has ended: ends all connections.
-    pub fn finish(self) -> (Vec<Exchange>, Watched) {
+    pub fn finish(self) -> (VecDeque<Box<Exchange>>, Watched) {
         let (hub, tcp) = self.tracker.finish();
         let watched = Watched { tcp, ..hub.watched };
         (self.calls.take(), watched)

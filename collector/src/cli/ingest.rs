@@ -15,11 +15,10 @@ use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 use uuid::Uuid;
 
-use super::{EXIT_IO, UsageError};
+use super::{EXIT_IO, UsageError, ingest_summary};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{self, Ingested, Output, Progress, Settings};
-use crate::report::ingest_text;
 use crate::sources::capture::{Filter, total_bytes};
 use crate::store::accounting::{Accounting, Figures};
 use crate::store::data_dir::DataDir;
@@ -329,7 +328,7 @@ fn tell(ingested: &Ingested, seconds: f64, quiet: bool) {
         text += &format!("twintap: and {more} more damaged records\n");
     }
     if !quiet {
-        text += &ingest_text::summary(ingested, seconds);
+        text += &ingest_summary::summary(ingested, seconds);
     }
     // With standard error closed there is nobody to tell.
     std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).ok();

@@ -11,7 +11,6 @@ pub mod answer;
 pub mod call_line;
 mod escape;
 mod group;
-pub mod ingest_text;
 mod latency;
 mod loss;
 pub mod rows;

@@ -7,7 +7,7 @@ use twintap_decode::link::{Reason, Tally};
 use crate::pipeline::ingest::Ingested;
 
 /// The closing summary of an ingest that took `seconds`; ends with a line feed.
-pub fn summary(ingested: &Ingested, seconds: f64) -> String {
+pub(super) fn summary(ingested: &Ingested, seconds: f64) -> String {
     let mut text = String::new();
     for (name, value) in lines(ingested, seconds) {
         // Writing into memory cannot fail.

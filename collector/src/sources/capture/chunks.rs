@@ -9,8 +9,9 @@ use twintap_decode::capture::{Damage, Packet, Reader, ReaderCounters, Secrets, S
 
 use super::{Input, InputError};
 
-/// Bytes of a chunk; a record that spans chunks makes one larger by itself.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a chunk, few enough to stay in the cache of a core; a record that spans chunks makes one
+/// larger by itself.
+const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that are kept for use again.
 const CHUNKS_MAX: usize = 32;
 

@@ -2,7 +2,14 @@
 //!
 //! `TWINTAP_HPACK_STORIES=DIR` replays a whole copy of the collection beside the few stories here.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, with the helpers that only they use"
+)]
 
 use std::path::{Path, PathBuf};
 

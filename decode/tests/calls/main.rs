@@ -4,7 +4,14 @@
 //! the large captures of that folder and prints how each compares with what was on the wire.
 //! `TWINTAP_NOTES=1` prints the first calls that differ.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, with the helpers that only they use"
+)]
 
 mod replay;
 mod truth;

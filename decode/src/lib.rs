@@ -14,7 +14,10 @@
 mod bytes_at;
 pub mod capture;
 pub mod envelope;
+pub mod exchange;
 pub mod grpc;
+pub mod hpack;
+pub mod http2;
 pub mod ip;
 pub mod link;
 pub mod stream;

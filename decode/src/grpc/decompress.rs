@@ -59,6 +59,19 @@ pub fn decompress(
     }
 }
 
+/// The encoding whose mark `message` begins with, where `grpc-encoding` was not captured. Raw snappy
+/// and identity have no mark.
+pub fn sniff_encoding(message: &[u8]) -> Option<&'static [u8]> {
+    match message {
+        [0x1f, 0x8b, 8, ..] => Some(b"gzip"),
+        // CMF and FLG, which are a multiple of 31 (RFC 1950).
+        [0x78, flags, ..] if (0x7800 + u16::from(*flags)).is_multiple_of(31) => Some(b"deflate"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(b"zstd"),
+        [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some(b"snappy"),
+        _ => None,
+    }
+}
+
 fn snappy(message: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
     /// Stream identifier chunk, with which the framed format begins.
     const FRAMED: &[u8] = b"\xff\x06\x00\x00sNaPpY";
@@ -148,6 +161,16 @@ mod tests {
             plain.as_ptr()
         );
         assert_eq!(decompress(b"identity", &plain, TEXT.len()).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn marks_tell_encodings() {
+        for encoding in ["gzip", "deflate", "zstd"] {
+            let message = compressed(encoding, TEXT);
+            assert_eq!(sniff_encoding(&message), Some(encoding.as_bytes()));
+        }
+        assert_eq!(sniff_encoding(TEXT), None);
+        assert_eq!(sniff_encoding(b"x\x02"), None);
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! stepped over, so that one bad byte costs one value and never the call. Not here: protobuf.
 
 mod binary;
+mod body;
 mod decompress;
 mod messages;
 mod status;
 
 pub use binary::decode_binary;
-pub use decompress::{DecompressError, decompress};
+pub use body::{Body, BodyLimits, BodyMessage, Damage};
+pub use decompress::{DecompressError, decompress, sniff_encoding};
 pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
 pub use status::{decode_status_message, parse_status};

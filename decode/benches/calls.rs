@@ -1,0 +1,108 @@
+//! What a call costs from packets to the finished exchange, on one core.
+//!
+//! `TWINTAP_CAPTURE=FILE cargo bench -p twintap-decode --bench calls` prints the best of several
+//! runs over a capture in memory. Without a capture there is nothing to measure, and it says so.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::Duration;
+
+use twintap_decode::capture::{Reader, Step};
+use twintap_decode::exchange::{CallSink, ConnectionName, Exchange, Limits};
+use twintap_decode::http2::Connection as Http2;
+use twintap_decode::link::{Dissection, Dissector, LinkConfig};
+use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker};
+
+const RUNS: usize = 15;
+
+/// Counts calls and their messages, and drops them.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    calls: u32,
+    messages: u32,
+}
+
+impl CallSink for Totals {
+    fn call(&mut self, call: Box<Exchange>) {
+        let call = black_box(call);
+        self.calls += 1;
+        let count = call.request.body.messages().len() + call.response.body.messages().len();
+        self.messages += u32::try_from(count).unwrap_or(0);
+    }
+}
+
+#[derive(Default)]
+struct Opener(Rc<RefCell<Totals>>);
+
+impl Connections for Opener {
+    type Sink = Http2<Rc<RefCell<Totals>>>;
+
+    fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
+        let name = ConnectionName {
+            id: connection.number,
+            forward: connection.initiator.socket_address(),
+            reverse: connection.responder.socket_address(),
+        };
+        Some(Http2::new(name, Limits::default(), Rc::clone(&self.0)))
+    }
+
+    fn close(&mut self, _: &Connection, _: Self::Sink) {}
+}
+
+fn decode(mut input: &[u8]) -> Totals {
+    let mut reader = Reader::new();
+    let mut dissector = Dissector::new(LinkConfig::default());
+    let mut tracker = Tracker::new(TcpLimits::default(), Opener::default());
+    loop {
+        match reader.next(&mut input, true) {
+            Step::Packet(packet) => {
+                if let Dissection::Segment(segment) = dissector.packet(&packet) {
+                    tracker.segment(&segment);
+                }
+            }
+            Step::End => break,
+            _ => {}
+        }
+    }
+    let (opener, _) = tracker.finish();
+    opener.0.take()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn best(capture: &[u8]) -> (Duration, Totals) {
+    let run = |_| {
+        let begin = std::time::Instant::now();
+        let totals = decode(black_box(capture));
+        (begin.elapsed(), totals)
+    };
+    (0..RUNS)
+        .map(run)
+        .min_by_key(|(elapsed, _)| *elapsed)
+        .unwrap_or_default()
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints")]
+fn main() {
+    let Some(path) = std::env::var_os("TWINTAP_CAPTURE") else {
+        println!("skipped: TWINTAP_CAPTURE names no capture file");
+        return;
+    };
+    let capture = match std::fs::read(&path) {
+        Ok(capture) => capture,
+        Err(error) => {
+            println!("failed to read {}: {error}", path.display());
+            return;
+        }
+    };
+    let (elapsed, totals) = best(&capture);
+    let seconds = elapsed.as_secs_f64();
+    let bytes = f64::from(u32::try_from(capture.len()).unwrap_or(u32::MAX));
+    println!(
+        "{:.0} MB/s, {:.0} calls/s, {:.0} messages/s, {:.0} ns/call",
+        bytes / seconds / 1e6,
+        f64::from(totals.calls) / seconds,
+        f64::from(totals.messages) / seconds,
+        seconds * 1e9 / f64::from(totals.calls.max(1)),
+    );
+}

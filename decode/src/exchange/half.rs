@@ -1,0 +1,77 @@
+//! One direction of an exchange.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::grpc::{Body, BodyLimits};
+use crate::hpack::{HeaderBlock, KnownName};
+
+/// One direction of an exchange: the request, or the response.
+#[derive(Debug, Default)]
+pub struct HalfStream {
+    /// The header block it began with; absent for Trailers-Only that lost its mark `:status`.
+    pub headers: Option<HeaderBlock>,
+    /// When that was captured.
+    pub headers_at_unix_ns: Option<u64>,
+    /// The header block it ended with, if that is another one.
+    pub trailers: Option<HeaderBlock>,
+    /// Messages and their bytes.
+    pub body: Body,
+    /// When END_STREAM was captured.
+    pub end_at_unix_ns: Option<u64>,
+    /// 1xx responses before the headers.
+    pub interim_count: u32,
+    /// Were bytes of the connection lost while this half was open, so that it may lack some?
+    pub may_lack_bytes: bool,
+    /// Was anything captured of it?
+    pub(super) is_seen: bool,
+    /// gRPC-Web text: characters that do not fill a group of four yet.
+    text: Option<Vec<u8>>,
+}
+
+impl HalfStream {
+    pub(super) fn take_headers(&mut self, at: u64, block: HeaderBlock) {
+        self.headers_at_unix_ns = Some(at);
+        let content_type = block
+            .find_value(KnownName::CONTENT_TYPE)
+            .unwrap_or_default();
+        if content_type.starts_with(b"application/grpc-web-text") {
+            self.text = Some(Vec::new());
+        }
+        self.headers = Some(block);
+    }
+
+    #[inline]
+    pub(super) fn data(&mut self, at: u64, bytes: &[u8], limits: &BodyLimits) {
+        let Some(text) = &mut self.text else {
+            self.body.push(at, bytes, limits);
+            return;
+        };
+        text.extend(bytes.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        let whole = text.len() - text.len() % 4;
+        // Each flush of the sender is padded on its own, so padding may be anywhere.
+        for group in text.drain(..whole).collect::<Vec<_>>().chunks(4) {
+            match STANDARD.decode(group) {
+                Ok(decoded) => self.body.push(at, &decoded, limits),
+                Err(_) => self.body.gap(at, 3, limits),
+            }
+        }
+    }
+
+    pub(super) fn gap(&mut self, at: u64, len: u64, limits: &BodyLimits) {
+        self.may_lack_bytes = true;
+        let len = if self.text.is_some() {
+            len.div_ceil(4) * 3
+        } else {
+            len
+        };
+        self.body.gap(at, len, limits);
+    }
+
+    pub(super) fn suspect(&mut self) {
+        if self.end_at_unix_ns.is_none() {
+            self.may_lack_bytes = true;
+            self.body.suspect();
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Joins what the two ways of a connection say about its streams.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::finished::Finished;
+use super::half::HalfStream;
+use super::undecided::Undecided;
+use super::{CallSink, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
+use crate::hpack::{Expected, HeaderBlock, KnownName, Name, Ticket};
+use crate::stream::{Ending, Way};
+
+/// How often silent streams are looked for, in time of the capture.
+const SILENCE_CHECK_NS: u64 = 1_000_000_000;
+
+/// The open streams of one connection.
+#[derive(Debug)]
+pub(crate) struct Joiner<S> {
+    name: ConnectionName,
+    limits: Limits,
+    client: Option<Way>,
+    live: HashMap<u32, Box<Exchange>, BuildHasherDefault<IdHasher>>,
+    finished: Finished,
+    /// Streams of which one half is over, and since when, oldest first.
+    closing: VecDeque<(u64, u32)>,
+    /// Streams of which both halves are over, and since when, oldest first, on a connection where
+    /// bytes were lost: they wait until the other way has got as far.
+    complete: VecDeque<(u64, u32)>,
+    /// The newest time of each way; `None` once it ended.
+    clocks: Ways<Option<u64>>,
+    silence_check_at: u64,
+    /// Were bytes lost that may have been of any stream?
+    is_lossy: bool,
+    tally: Tally,
+    undecided: Undecided,
+    sink: S,
+}
+
+/// Something of each way.
+#[derive(Debug, Default)]
+pub(crate) struct Ways<T> {
+    forward: T,
+    reverse: T,
+}
+
+impl<T> Ways<T> {
+    pub(crate) fn new(forward: T, reverse: T) -> Self {
+        Self { forward, reverse }
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, way: Way) -> &T {
+        match way {
+            Way::Forward => &self.forward,
+            Way::Reverse => &self.reverse,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn of_mut(&mut self, way: Way) -> &mut T {
+        match way {
+            Way::Forward => &mut self.forward,
+            Way::Reverse => &mut self.reverse,
+        }
+    }
+}
+
+/// The other way.
+pub(crate) fn opposite(way: Way) -> Way {
+    match way {
+        Way::Forward => Way::Reverse,
+        Way::Reverse => Way::Forward,
+    }
+}
+
+/// Stream identifiers are small and at most [`Limits::streams_max`] at once: one multiplication
+/// spreads them.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        self.0 = (self.0 ^ u64::from(id))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(20);
+    }
+}
+
+impl<S: CallSink> Joiner<S> {
+    pub(crate) fn new(name: ConnectionName, limits: Limits, sink: S) -> Self {
+        Self {
+            name,
+            limits,
+            client: None,
+            live: HashMap::default(),
+            finished: Finished::default(),
+            closing: VecDeque::new(),
+            complete: VecDeque::new(),
+            clocks: Ways::new(Some(0), Some(0)),
+            silence_check_at: 0,
+            is_lossy: false,
+            tally: Tally::default(),
+            undecided: Undecided::default(),
+            sink,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Option<Way> {
+        self.client
+    }
+
+    pub(crate) fn set_client(&mut self, way: Way) {
+        self.client.get_or_insert(way);
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        let live = self.live.values().filter(|stream| stream.is_seen()).count() as u64;
+        Tally {
+            live,
+            streams: self.tally.streams + live,
+            ..self.tally
+        }
+    }
+
+    pub(crate) fn into_sink(self) -> S {
+        self.sink
+    }
+
+    /// What the next header block of a stream should be.
+    pub(crate) fn expected(&self, way: Way, stream_id: u32, end_stream: bool) -> Expected {
+        let half = self.live.get(&stream_id).map(|stream| stream.half(way));
+        let has_headers = half.is_some_and(|half| half.headers.is_some());
+        match self.client {
+            Some(client) if client == way && !has_headers && half.is_none_or(|h| !h.is_seen) => {
+                Expected::Request
+            }
+            Some(client) if client != way && has_headers => Expected::Trailers,
+            Some(client) if client != way && end_stream => Expected::LastOfResponse,
+            Some(client) if client != way => Expected::Response,
+            _ => Expected::Any,
+        }
+    }
+
+    /// The HTTP/1.1 request that asked for HTTP/2: stream 1.
+    pub(crate) fn upgraded(&mut self, at: u64, way: Way, block: HeaderBlock, body: &[u8]) {
+        const STREAM_ID: u32 = 1;
+        self.headers(at, way, STREAM_ID, block, false, false);
+        if let Some(stream) = self.live.get_mut(&STREAM_ID) {
+            stream.life.is_upgraded = true;
+        }
+        if !body.is_empty() {
+            self.data(at, way, STREAM_ID, body, false);
+        }
+        self.end_stream(at, way, STREAM_ID);
+    }
+
+    /// A header block. `is_midway`: the capture of this way began in the middle.
+    pub(crate) fn headers(
+        &mut self,
+        at: u64,
+        way: Way,
+        stream_id: u32,
+        block: HeaderBlock,
+        end_stream: bool,
+        is_midway: bool,
+    ) {
+        let is_trailers_like = is_trailers_like(&block);
+        let Some(stream) = self.open(at, stream_id, true) else {
+            return;
+        };
+        let is_first = !stream.half(way).is_seen;
+        stream.began_before_capture |= is_first && is_midway && is_trailers_like;
+        let is_upgraded = stream.life.is_upgraded;
+        let half = stream.half_mut(way);
+        if is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
+            // A client that sends the request again, as HTTP/2, means this one.
+            *half = HalfStream::default();
+        }
+        half.is_seen = true;
+        if half.headers.is_none() && is_interim(&block) {
+            half.interim_count += 1;
+        } else if half.headers.is_none() && !is_trailers_like {
+            half.take_headers(at, block);
+        } else {
+            half.trailers = Some(block);
+        }
+        if end_stream {
+            self.end_stream(at, way, stream_id);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn data(
+        &mut self,
+        at: u64,
+        way: Way,
+        stream_id: u32,
+        bytes: &[u8],
+        is_midway: bool,
+    ) {
+        let limits = self.limits.body;
+        let Some(stream) = self.open(at, stream_id, true) else {
+            return;
+        };
+        stream.began_before_capture |= is_midway && !stream.half(way).is_seen;
+        let half = stream.half_mut(way);
+        if !half.is_seen {
+            // Its headers were lost, or came before the capture: then these bytes may be in the
+            // middle of a message, and nothing tells where the next one begins.
+            half.is_seen = true;
+            half.may_lack_bytes = true;
+            half.body.suspect();
+        }
+        half.data(at, bytes, &limits);
+    }
+
+    pub(crate) fn data_gap(&mut self, at: u64, way: Way, stream_id: u32, len: u64) {
+        let limits = self.limits.body;
+        let Some(stream) = self.open(at, stream_id, true) else {
+            return;
+        };
+        let half = stream.half_mut(way);
+        half.is_seen = true;
+        half.gap(at, len, &limits);
+    }
+
+    #[inline]
+    pub(crate) fn end_stream(&mut self, at: u64, way: Way, stream_id: u32) {
+        let (client, limits) = (self.client, self.limits.body);
+        let Some(stream) = self.live.get_mut(&stream_id) else {
+            return;
+        };
+        let half = stream.half_mut(way);
+        if half.end_at_unix_ns.is_none() {
+            half.end_at_unix_ns = Some(at);
+            half.body.finish(at, &limits);
+        }
+        if stream.half(opposite(way)).end_at_unix_ns.is_some() {
+            let is_behind = self
+                .clocks
+                .of(opposite(way))
+                .is_some_and(|clock| clock < at);
+            if self.is_lossy && is_behind {
+                // The other way may be about to tell of a loss.
+                self.complete.push_back((at, stream_id));
+            } else {
+                self.finish(at, stream_id, ExchangeEnd::Complete);
+            }
+        } else if client != Some(way) {
+            self.close_later(at, stream_id);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, at: u64, way: Way, stream_id: u32, code: u32) {
+        let Some(stream) = self.open(at, stream_id, false) else {
+            return;
+        };
+        stream.life.reset.get_or_insert((way, code));
+        self.close_later(at, stream_id);
+    }
+
+    /// GOAWAY of `way`: streams above `last_id` will not be served.
+    pub(crate) fn go_away(&mut self, at: u64, way: Way, last_id: u32) {
+        if self.client == Some(way) {
+            return;
+        }
+        let mut refused: Vec<_> = self
+            .live
+            .keys()
+            .copied()
+            .filter(|id| *id > last_id)
+            .collect();
+        refused.sort_unstable();
+        for id in refused {
+            if let Some(stream) = self.live.get_mut(&id) {
+                stream.life.is_refused = true;
+            }
+            self.close_later(at, id);
+        }
+    }
+
+    /// Bytes of `way` were lost, perhaps of any open stream.
+    pub(crate) fn suspect(&mut self, way: Way) {
+        self.is_lossy = true;
+        for stream in self.live.values_mut() {
+            stream.may_lack_frames = true;
+            stream.half_mut(way).suspect();
+        }
+    }
+
+    /// `way` has reached this time.
+    #[inline]
+    pub(crate) fn advance(&mut self, at: u64, way: Way) {
+        *self.clocks.of_mut(way) = Some(at);
+        if !self.closing.is_empty() || !self.complete.is_empty() {
+            self.finish_lingering();
+        }
+        if at >= self.silence_check_at {
+            self.silence_check_at = at.saturating_add(SILENCE_CHECK_NS);
+            self.finish_silent(at);
+        }
+    }
+
+    /// `way` ended.
+    pub(crate) fn end(&mut self, at: u64, way: Way, ending: Ending) {
+        *self.clocks.of_mut(way) = None;
+        if self.clocks.of(opposite(way)).is_none() {
+            let mut ids: Vec<_> = self.live.keys().copied().collect();
+            ids.sort_unstable();
+            for id in ids {
+                self.finish(at, id, ExchangeEnd::Connection(ending));
+            }
+            let mut ready = Vec::new();
+            self.undecided.drain(&mut ready);
+            self.hand_on(ready);
+        } else {
+            self.finish_lingering();
+        }
+    }
+
+    /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
+    #[inline]
+    fn open(&mut self, at: u64, stream_id: u32, counts: bool) -> Option<&mut Exchange> {
+        use std::collections::hash_map::Entry;
+        if self.live.len() >= self.limits.streams_max && !self.live.contains_key(&stream_id) {
+            self.evict(at);
+        }
+        match self.live.entry(stream_id) {
+            Entry::Occupied(entry) => {
+                let stream = entry.into_mut();
+                stream.life.touched_unix_ns = stream.life.touched_unix_ns.max(at);
+                stream.started_unix_ns = stream.started_unix_ns.min(at);
+                Some(stream)
+            }
+            Entry::Vacant(entry) => {
+                if self.finished.contains(stream_id) {
+                    self.tally.late_frames += u64::from(counts);
+                    return None;
+                }
+                let client = self.client.unwrap_or(Way::Forward);
+                Some(entry.insert(Exchange::open(self.name, client, stream_id, at)))
+            }
+        }
+    }
+
+    fn close_later(&mut self, at: u64, stream_id: u32) {
+        if let Some(stream) = self.live.get_mut(&stream_id)
+            && !stream.life.is_closing
+        {
+            stream.life.is_closing = true;
+            self.closing.push_back((at, stream_id));
+        }
+    }
+
+    /// Finishes what both ways have left behind.
+    fn finish_lingering(&mut self) {
+        let clocks = [*self.clocks.of(Way::Forward), *self.clocks.of(Way::Reverse)];
+        let slowest = clocks.into_iter().flatten().min().unwrap_or(u64::MAX);
+        let fastest = clocks.into_iter().flatten().max().unwrap_or(u64::MAX);
+        while let Some((at, id)) = self.complete.front().copied() {
+            if slowest < at && fastest <= at.saturating_add(self.limits.linger_ns) {
+                break;
+            }
+            self.complete.pop_front();
+            self.finish(at, id, ExchangeEnd::Complete);
+        }
+        while let Some((at, id)) = self.closing.front().copied() {
+            let is_over = slowest > at.saturating_add(self.limits.linger_ns)
+                || fastest > at.saturating_add(self.limits.silence_ns);
+            if !is_over && self.live.contains_key(&id) {
+                break;
+            }
+            self.closing.pop_front();
+            self.finish(at, id, ExchangeEnd::ResponseFirst);
+        }
+    }
+
+    /// Finishes streams that may have lost their end and of which nothing more comes.
+    fn finish_silent(&mut self, at: u64) {
+        let silence_ns = self.limits.silence_ns;
+        let is_silent = |stream: &Exchange| {
+            let halves = [stream.half(Way::Forward), stream.half(Way::Reverse)];
+            at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
+                && halves
+                    .iter()
+                    .any(|half| half.may_lack_bytes && half.end_at_unix_ns.is_none())
+        };
+        let silent = self.live.iter().filter(|(_, stream)| is_silent(stream));
+        let mut ids: Vec<_> = silent.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.finish(at, id, ExchangeEnd::Silent);
+        }
+    }
+
+    fn evict(&mut self, at: u64) {
+        if let Some(id) = self.live.keys().copied().min() {
+            self.tally.evicted_calls += 1;
+            self.finish(at, id, ExchangeEnd::Evicted);
+        }
+    }
+
+    fn finish(&mut self, at: u64, stream_id: u32, end: ExchangeEnd) {
+        let Some(mut stream) = self.live.remove(&stream_id) else {
+            return;
+        };
+        self.finished.insert(stream_id);
+        if !stream.is_seen() {
+            return;
+        }
+        self.tally.streams += 1;
+        for way in [Way::Forward, Way::Reverse] {
+            let half = stream.half_mut(way);
+            if half.end_at_unix_ns.is_none() {
+                half.body.finish(at, &self.limits.body);
+            }
+        }
+        stream.close(at, self.client, end);
+        match is_grpc(&stream) {
+            Some(true) => {}
+            Some(false) => {
+                self.tally.not_grpc += 1;
+                return;
+            }
+            None => {
+                self.tally.given_up += 1;
+                return;
+            }
+        }
+        let exchange = stream;
+        self.tally.calls += 1;
+        self.tally.damaged_calls += u64::from(exchange.has_gap());
+        if exchange.is_decided() && self.undecided.is_empty() {
+            self.sink.call(exchange);
+            return;
+        }
+        let mut ready = Vec::new();
+        self.undecided.push(exchange, &mut ready);
+        self.hand_on(ready);
+    }
+
+    fn hand_on(&mut self, ready: Vec<Box<Exchange>>) {
+        for exchange in ready {
+            self.sink.call(exchange);
+        }
+    }
+
+    /// A block of `way` was read again.
+    pub(crate) fn revise(&mut self, way: Way, ticket: Ticket, revised: &HeaderBlock) {
+        for stream in self.live.values_mut() {
+            if stream.half_mut(way).revise(ticket, revised) {
+                return;
+            }
+        }
+        self.undecided.revise(way, ticket, revised);
+    }
+
+    /// Exchanges that waited for blocks to be read again need not wait longer.
+    pub(crate) fn release_proved(&mut self) {
+        let mut ready = Vec::new();
+        self.undecided.release(&mut ready, false);
+        self.hand_on(ready);
+    }
+}
+
+/// Is it gRPC? `None` if too little was captured.
+fn is_grpc(exchange: &Exchange) -> Option<bool> {
+    let Exchange {
+        request,
+        response,
+        end,
+        ..
+    } = exchange;
+    let is_aborted = !matches!(end, ExchangeEnd::Complete | ExchangeEnd::ResponseFirst);
+    let mut is_complete = false;
+    for half in [request, response] {
+        let Some(headers) = &half.headers else {
+            continue;
+        };
+        if let Some(content_type) = headers.find_value(KnownName::CONTENT_TYPE) {
+            let rest = content_type.strip_prefix(b"application/grpc");
+            return Some(rest.is_some_and(|rest| {
+                matches!(rest.first(), None | Some(b'+' | b';' | b'-' | b' '))
+            }));
+        }
+        is_complete |= !headers.is_incomplete();
+    }
+    if is_complete {
+        return Some(false);
+    }
+    // The type of content was not captured: gRPC has messages, or trailers and nothing else.
+    let is_framed = |half: &HalfStream| {
+        half.body.bytes_count() > 0
+            && (half.body.is_at_boundary() || is_aborted || half.may_lack_bytes)
+            && half.body.messages().iter().all(|message| message.flag <= 1)
+            && !half.body.messages().is_empty()
+    };
+    let is_empty = |half: &HalfStream| half.body.bytes_count() == 0;
+    let has_status = [&response.headers, &response.trailers]
+        .into_iter()
+        .flatten();
+    let has_status = has_status
+        .map(|block| block.find(KnownName::GRPC_STATUS))
+        .any(|f| f.is_some());
+    let ok = |half: &HalfStream| is_framed(half) || is_empty(half);
+    if has_status || (ok(request) && ok(response) && (is_framed(request) || is_framed(response))) {
+        return Some(true);
+    }
+    None
+}
+
+fn is_interim(block: &HeaderBlock) -> bool {
+    block
+        .find_value(KnownName::STATUS)
+        .is_some_and(|status| status.starts_with(b"1"))
+}
+
+/// Does the block have no pseudo-header field, nor anything unknown that might be one?
+fn is_trailers_like(block: &HeaderBlock) -> bool {
+    match block.fields().first().map(|field| field.name) {
+        Some(Name::Known(name)) => !name.is_pseudo(),
+        Some(Name::Text(_)) => true,
+        Some(Name::Unknown(_) | Name::Lost) => {
+            let pseudo = |name| matches!(name, Name::Known(name) if name.is_pseudo());
+            !block.fields().iter().any(|field| pseudo(field.name)) && block.fields().len() <= 4
+        }
+        None => true,
+    }
+}
+
+#[cfg(test)]
+#[path = "joiner_tests.rs"]
+mod tests;

@@ -1,0 +1,200 @@
+//! Is this a header block that a gRPC peer would send?
+//!
+//! What the shift search asks of each reading of a block: pseudo-header fields first, each once,
+//! the right set (RFC 9113, section 8.3); fields that gRPC sends once, once, with values they can
+//! have. Unknown names and values may be anything, so they refuse nothing.
+
+use super::KnownName;
+use super::table::NameRef;
+
+/// What a block should be, by where it is in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Opens a request.
+    Request,
+    /// Opens a response that goes on, or is a 1xx interim response.
+    Response,
+    /// Closes either.
+    Trailers,
+    /// Ends a response, of which no header block was seen: Trailers-Only or trailers.
+    LastOfResponse,
+    /// Anything.
+    Any,
+}
+
+/// Fields of which a gRPC block has at most one.
+const ONCE: u128 = KnownName::AUTHORITY.bit()
+    | KnownName::METHOD.bit()
+    | KnownName::PATH.bit()
+    | KnownName::SCHEME.bit()
+    | KnownName::STATUS.bit()
+    | KnownName::PROTOCOL.bit()
+    | KnownName::CONTENT_TYPE.bit()
+    | KnownName::USER_AGENT.bit()
+    | KnownName::TE.bit()
+    | KnownName::GRPC_STATUS.bit()
+    | KnownName::GRPC_MESSAGE.bit()
+    | KnownName::GRPC_ENCODING.bit()
+    | KnownName::GRPC_ACCEPT_ENCODING.bit()
+    | KnownName::GRPC_TIMEOUT.bit();
+
+const REQUEST: u128 = KnownName::METHOD.bit() | KnownName::SCHEME.bit() | KnownName::PATH.bit();
+
+/// Fields that only requests carry.
+const REQUEST_ONLY: u128 = REQUEST
+    | KnownName::AUTHORITY.bit()
+    | KnownName::PROTOCOL.bit()
+    | KnownName::TE.bit()
+    | KnownName::USER_AGENT.bit()
+    | KnownName::GRPC_TIMEOUT.bit();
+
+/// Fields that only responses carry.
+const RESPONSE_ONLY: u128 =
+    KnownName::STATUS.bit() | KnownName::GRPC_STATUS.bit() | KnownName::GRPC_MESSAGE.bit();
+
+/// Fields that only the last block of a response carries.
+const LAST_ONLY: u128 = KnownName::GRPC_STATUS.bit() | KnownName::GRPC_MESSAGE.bit();
+
+/// Reads a block field by field.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Legality {
+    /// Is `:status` 200? Other responses need no type of content.
+    is_status_200: bool,
+    seen: u128,
+    has_regular: bool,
+    has_unknown: bool,
+    is_illegal: bool,
+}
+
+impl Legality {
+    /// The next field; `None` for a value that is not known.
+    pub(super) fn field(&mut self, name: NameRef<'_>, value: Option<&[u8]>) {
+        match name {
+            NameRef::Known(name) => {
+                let bit = name.bit();
+                self.is_illegal |= self.seen & bit & ONCE != 0;
+                self.is_illegal |= name.is_pseudo() && self.has_regular;
+                self.is_illegal |= value.is_some_and(|value| !is_possible(name, value));
+                self.seen |= bit;
+                self.is_status_200 |= name == KnownName::STATUS && value == Some(b"200");
+                self.has_regular |= !name.is_pseudo();
+            }
+            NameRef::Text(text) => {
+                // Pseudo-header fields are known names, all of them.
+                let illegal = |byte: &u8| byte.is_ascii_uppercase() || *byte <= b' ';
+                self.is_illegal |= text.starts_with(b":") || text.iter().any(illegal);
+                self.has_regular = true;
+            }
+            NameRef::Unknown => self.has_unknown = true,
+        }
+    }
+
+    /// The verdict, at the end of the block or where it was cut.
+    pub(super) fn is_legal(&self, expected: Expected, is_cut: bool) -> bool {
+        let (seen, any) = (self.seen, self.has_unknown || is_cut);
+        let has = |name: KnownName| seen & name.bit() != 0;
+        let is_request = (any || seen & REQUEST == REQUEST) && seen & RESPONSE_ONLY == 0;
+        let is_response = (any || has(KnownName::STATUS)) && seen & REQUEST_ONLY == 0;
+        let is_typed = any || !self.is_status_200 || has(KnownName::CONTENT_TYPE);
+        let is_opening = is_response && is_typed && seen & LAST_ONLY == 0;
+        let is_last = is_response && is_typed && (any || has(KnownName::GRPC_STATUS));
+        let pseudo = REQUEST | KnownName::STATUS.bit() | KnownName::AUTHORITY.bit();
+        let is_trailers =
+            (any || has(KnownName::GRPC_STATUS)) && seen & (pseudo | REQUEST_ONLY) == 0;
+        !self.is_illegal
+            && match expected {
+                Expected::Request => is_request,
+                Expected::Response => is_opening,
+                Expected::Trailers => is_trailers,
+                Expected::LastOfResponse => is_last || is_trailers,
+                Expected::Any => is_request || is_response || is_trailers,
+            }
+    }
+}
+
+/// Can `name` have this value?
+fn is_possible(name: KnownName, value: &[u8]) -> bool {
+    let digits = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    match name {
+        KnownName::PATH => value.starts_with(b"/") || value == b"*",
+        KnownName::METHOD => !value.is_empty() && value.iter().all(u8::is_ascii_uppercase),
+        KnownName::SCHEME => matches!(value, b"http" | b"https"),
+        KnownName::STATUS => value.len() == 3 && digits(value),
+        KnownName::GRPC_STATUS => value.len() <= 10 && digits(value),
+        KnownName::TE => value == b"trailers",
+        KnownName::CONTENT_TYPE => value.contains(&b'/'),
+        _ => !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_legal(fields: &[(&str, &str)], expected: Expected) -> bool {
+        let mut legality = Legality::default();
+        for (name, value) in fields {
+            let known = KnownName::find(name.as_bytes());
+            let name = known.map_or(NameRef::Text(name.as_bytes()), NameRef::Known);
+            legality.field(name, Some(value.as_bytes()));
+        }
+        legality.is_legal(expected, false)
+    }
+
+    const REQUEST: [(&str, &str); 4] = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/a.A/B"),
+        ("te", "trailers"),
+    ];
+
+    #[test]
+    fn a_request_has_its_pseudo_headers_once_and_first() {
+        assert!(is_legal(&REQUEST, Expected::Request));
+        assert!(!is_legal(&REQUEST, Expected::Response));
+        assert!(!is_legal(&REQUEST[..2], Expected::Request));
+        let twice = [&REQUEST[..3], &[(":path", "/a.A/C")]].concat();
+        assert!(!is_legal(&twice, Expected::Request));
+        let late = [&REQUEST[..2], &REQUEST[3..], &REQUEST[2..3]].concat();
+        assert!(!is_legal(&late, Expected::Request));
+    }
+
+    #[test]
+    fn values_must_be_possible() {
+        for (name, value) in [
+            (":path", "a.A/B"),
+            (":status", "20"),
+            ("grpc-status", "x"),
+            ("te", "gzip"),
+            ("content-type", "grpc"),
+            ("user-agent", "a\nb"),
+        ] {
+            assert!(!is_possible(
+                KnownName::find(name.as_bytes()).unwrap(),
+                value.as_bytes()
+            ));
+        }
+    }
+
+    #[test]
+    fn trailers_have_a_grpc_status_and_no_pseudo_header() {
+        assert!(is_legal(&[("grpc-status", "0")], Expected::Trailers));
+        assert!(!is_legal(&[("x-a", "0")], Expected::Trailers));
+        assert!(!is_legal(
+            &[(":status", "200"), ("grpc-status", "0")],
+            Expected::Trailers
+        ));
+        assert!(is_legal(
+            &[(":status", "200"), ("grpc-status", "0")],
+            Expected::Response
+        ));
+    }
+
+    #[test]
+    fn an_unknown_name_may_be_what_is_missing() {
+        let mut legality = Legality::default();
+        legality.field(NameRef::Unknown, None);
+        assert!(legality.is_legal(Expected::Request, false));
+        assert!(legality.is_legal(Expected::Trailers, false));
+    }
+}

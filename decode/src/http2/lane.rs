@@ -1,0 +1,104 @@
+//! One way of a connection: where in the sequence of frames its bytes are.
+
+use super::frame::{FRAME_BYTES_DEFAULT, FrameHeader};
+use super::hunt::{Hunt, Plausibility};
+use crate::hpack::Decoder;
+
+/// Bytes of one header block, over all its frames.
+pub(super) const HEADER_BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// CONTINUATION frames of one header block.
+pub(super) const CONTINUATIONS_MAX: u32 = 64;
+
+/// Payload of a control frame that is kept until it is whole; of longer ones, the beginning.
+pub(super) const CONTROL_BYTES_MAX: usize = HEADER_BLOCK_BYTES_MAX;
+
+/// How far above the newest stream identifier one may be that a hunt believes in.
+const STREAM_ID_AHEAD_MAX: u32 = 1 << 20;
+
+/// One way of a connection.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) state: State,
+    /// Bytes that wait for more: of the opening, of a frame header, of a control frame.
+    pub(super) carry: Vec<u8>,
+    pub(super) decoder: Decoder,
+    /// The header block that CONTINUATION frames go on with.
+    pub(super) open_block: Option<OpenBlock>,
+    /// Did the capture begin in the middle?
+    pub(super) is_midway: bool,
+    /// Payload of the largest frame believed, from SETTINGS and from what was seen.
+    pub(super) frame_bytes_max: u32,
+}
+
+/// Where the next byte belongs.
+///
+/// ```text
+/// Opening ──recognised──▶ Header ⇄ Data, Control, Skip
+///    │ midway                ▲  │ bytes lost over the end of a frame
+///    └───────▶ Hunting ──found─┘▶ Hunting
+/// ```
+#[derive(Debug)]
+pub(super) enum State {
+    /// Before it is known what the connection is; `carry` has all bytes.
+    Opening,
+    /// Within a frame header, of which `carry` has the beginning.
+    Header,
+    /// Within the payload of a DATA frame.
+    Data(DataFrame),
+    /// Within the payload of another frame, of which `carry` has the beginning.
+    Control { header: FrameHeader, left: u32 },
+    /// Within a payload that nobody wants.
+    Skip { left: u32 },
+    /// Looking for where a frame begins.
+    Hunting(Box<Hunt>),
+    /// Not HTTP/2.
+    Refused,
+}
+
+/// A DATA frame whose payload is not all there yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DataFrame {
+    pub(super) stream_id: u32,
+    pub(super) end_stream: bool,
+    /// Bytes of payload to come, padding included.
+    pub(super) left: u32,
+    /// Bytes of padding at the end; `None` if the byte that says so is still to come.
+    pub(super) padding: Option<u32>,
+}
+
+/// A header block without END_HEADERS yet.
+#[derive(Debug)]
+pub(super) struct OpenBlock {
+    pub(super) stream_id: u32,
+    pub(super) end_stream: bool,
+    /// Is it that of a PUSH_PROMISE?
+    pub(super) is_promise: bool,
+    pub(super) text: Vec<u8>,
+    pub(super) continuations: u32,
+}
+
+impl Lane {
+    pub(super) fn new(is_midway: bool) -> Self {
+        Self {
+            state: State::Opening,
+            carry: Vec::new(),
+            decoder: Decoder::new(is_midway),
+            open_block: None,
+            is_midway,
+            frame_bytes_max: FRAME_BYTES_DEFAULT,
+        }
+    }
+
+    /// What a hunt on this way believes, given the newest stream identifier; 0 if none was seen.
+    pub(super) fn plausibility(&self, stream_id_newest: u32) -> Plausibility {
+        let stream_id_max = match stream_id_newest {
+            0 => u32::MAX >> 1,
+            newest => newest.saturating_add(STREAM_ID_AHEAD_MAX),
+        };
+        Plausibility {
+            frame_bytes_max: self.frame_bytes_max,
+            stream_id_max,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Captures with known truth, through all layers.
+//!
+//! `TWINTAP_CAPTURES=DIR cargo test -p twintap-decode --test calls -- --nocapture` also replays
+//! the large captures of that folder and prints how each compares with what was on the wire.
+//! `TWINTAP_NOTES=1` prints the first calls that differ.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod replay;
+mod truth;
+
+use std::path::{Path, PathBuf};
+
+use replay::replay;
+use truth::{Score, Truth, compare, read};
+
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("TWINTAP_CAPTURES").map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: TWINTAP_CAPTURES names no folder of captures");
+    }
+    folder
+}
+
+fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
+    let bytes = std::fs::read(folder.join(capture)).unwrap();
+    let replay = replay(&bytes);
+    assert!(replay.tally.adds_up(), "{capture}: {:?}", replay.tally);
+    let score = compare(&replay.calls, truths);
+    println!(
+        "{capture:28} {:6.3} % perfect of {:5}, methods {:7.3} %, messages {:7.3} %, phantom {}, \
+         duplicate {}, missing {}, wrong certain {}, wrong inferred {}, touched {} unflagged {}, \
+         status known {}, impure {}, {:?}",
+        score.perfect_pct(),
+        score.untouched,
+        score.methods_pct(),
+        score.messages_pct(),
+        score.phantom,
+        score.duplicate,
+        score.missing,
+        score.wrong_certain,
+        score.wrong_inferred,
+        score.touched,
+        score.touched_unflagged,
+        score.status_known,
+        score.impure,
+        replay.tally,
+    );
+    if std::env::var_os("TWINTAP_NOTES").is_some() {
+        for note in &score.notes {
+            println!("    {note}");
+        }
+        for (protocol, counters) in &replay.connections {
+            println!("    {protocol:?} {counters:?}");
+        }
+    }
+    assert_eq!(score.wrong_certain, 0, "{capture}: {:#?}", score.notes);
+    assert_eq!(score.duplicate, 0, "{capture}");
+    assert_eq!(score.phantom, 0, "{capture}: {:#?}", score.notes);
+    score
+}
+
+fn truths(folder: &Path, name: &str) -> Vec<Truth> {
+    read(&std::fs::read_to_string(folder.join(name)).unwrap())
+}
+
+#[test]
+fn clean_and_reordered_captures_decode_perfectly() {
+    let Some(folder) = folder() else { return };
+    for (capture, truth) in [
+        ("unary.pcap", "unary.wire.jsonl"),
+        ("mixed.pcap", "mixed.wire.jsonl"),
+        ("unary.reorder.pcap", "unary.reorder.truth.jsonl"),
+        ("mixed.reorder.pcap", "mixed.reorder.truth.jsonl"),
+    ] {
+        let score = score(&folder, capture, &truths(&folder, truth));
+        assert_eq!(
+            score.perfect, score.untouched,
+            "{capture}: {:#?}",
+            score.notes
+        );
+    }
+}
+
+#[test]
+fn untouched_calls_of_lossy_captures_survive() {
+    let Some(folder) = folder() else { return };
+    for (capture, truth, perfect_pct) in [
+        ("unary.loss05.pcap", "unary.loss05.truth.jsonl", 99.9),
+        ("unary.burst05.pcap", "unary.burst05.truth.jsonl", 99.9),
+        ("mixed.loss05.pcap", "mixed.loss05.truth.jsonl", 99.8),
+        ("mixed.burst05.pcap", "mixed.burst05.truth.jsonl", 99.8),
+        ("mixed.lossreorder.pcap", "mixed.loss05.truth.jsonl", 99.8),
+    ] {
+        let score = score(&folder, capture, &truths(&folder, truth));
+        assert_eq!(score.touched_unflagged, 0, "{capture}: {:#?}", score.notes);
+        assert!(
+            score.perfect_pct() >= perfect_pct,
+            "{capture}: {:#?}",
+            score.notes
+        );
+    }
+}
+
+#[test]
+fn captures_that_begin_midway_have_all_messages() {
+    let Some(folder) = folder() else { return };
+    for (capture, truth) in [
+        ("unary.midconn.pcap", "unary.midconn.truth.jsonl"),
+        ("mixed.midconn.pcap", "mixed.midconn.truth.jsonl"),
+    ] {
+        let score = score(&folder, capture, &truths(&folder, truth));
+        assert_eq!(score.wrong_inferred, 0, "{capture}: {:#?}", score.notes);
+        assert_eq!(
+            score.messages_right, score.untouched,
+            "{capture}: {:#?}",
+            score.notes
+        );
+        assert!(
+            score.impure * 1000 <= score.untouched,
+            "{capture}: {} impure",
+            score.impure
+        );
+    }
+}
+
+#[test]
+fn rare_features_decode_in_every_segmentation() {
+    let Some(folder) = folder() else { return };
+    let folder = folder.join("hard");
+    let text = std::fs::read_to_string(folder.join("synth.truth.json")).unwrap();
+    let list: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let lines: Vec<_> = list.iter().map(ToString::to_string).collect();
+    let truths = read(&lines.join("\n"));
+    for form in ["mss", "rand", "h2c_upgrade"] {
+        let score = score(&folder, &format!("synth_{form}.pcap"), &truths);
+        assert_eq!(score.perfect, 32, "{form}: {:#?}", score.notes);
+    }
+    // This one ends within the response of its fourth call.
+    let score = score(&folder, "synth_1byte.pcap", &truths[..4]);
+    assert_eq!(
+        (score.perfect, score.messages_right),
+        (3, 4),
+        "{:#?}",
+        score.notes
+    );
+}
+
+#[test]
+fn cut_repeated_and_one_sided_captures_give_what_they_have() {
+    let Some(folder) = folder() else { return };
+    let folder = folder.join("hard");
+    let truths = truths(&folder, "small.wire.jsonl");
+    for form in ["snap200", "client_only", "port_reuse"] {
+        let bytes = std::fs::read(folder.join(format!("{form}.pcap"))).unwrap();
+        let replay = replay(&bytes);
+        let score = compare(&replay.calls, &truths);
+        println!("{form} {score:#?} {:?}", replay.tally);
+        assert_eq!(
+            (score.wrong_certain, score.phantom, score.missing),
+            (0, 0, 0),
+            "{form}"
+        );
+        let is_reused = form == "port_reuse";
+        assert_eq!(
+            score.duplicate,
+            if is_reused { truths.len() } else { 0 },
+            "{form}"
+        );
+        assert_eq!(score.perfect == truths.len(), is_reused, "{form}");
+    }
+}
+
+#[test]
+fn every_link_and_tunnel_decodes_alike() {
+    let Some(folder) = folder() else { return };
+    let folder = folder.join("hard");
+    let truths = truths(&folder, "small.wire.jsonl");
+    for form in [
+        "small",
+        "bigendian",
+        "erspan2",
+        "ethpad",
+        "geneve",
+        "gre",
+        "gretap_key",
+        "ipfrag",
+        "ipv6ext",
+        "loop",
+        "mirror_twice",
+        "mpls",
+        "ns",
+        "null",
+        "qinq",
+        "raw",
+        "seqwrap",
+        "sll",
+        "sll2",
+        "tso_iplen0",
+        "vlan",
+        "vxlan",
+    ] {
+        let score = score(&folder, &format!("{form}.pcap"), &truths);
+        assert_eq!(score.perfect, score.untouched, "{form}: {:#?}", score.notes);
+    }
+}

@@ -4,7 +4,8 @@
 //! continue. Nothing is guessed: a value that was not seen says how it was found, or that it was
 //! not. The layers, each knowing only the one before it:
 //!
-//! 1. `link`, `ip`, `tcp`: packets to the bytes of connections ([`stream`] is what they hand on).
+//! 1. [`capture`]: files to packets; [`link`], [`ip`], [`tcp`]: packets to the bytes of connections
+//!    ([`stream`] is what they hand on).
 //! 2. `http2` with `hpack`: bytes to streams of header blocks and data.
 //! 3. [`grpc`]: length-prefixed messages, statuses, message compression.
 //!

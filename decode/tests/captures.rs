@@ -4,6 +4,14 @@
 //! The captures are in the folder that `TWINTAP_CAPTURES` names; without it the tests say that
 //! they are skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -180,6 +188,27 @@ fn lossy_captures_give_the_right_bytes_or_a_gap() {
             let lossy = decode_file(&folder, &file);
             assert_all_right_or_gap(&file, &lossy, &clean);
             println!("{file}: {:?}", lossy.tcp);
+        }
+    }
+}
+
+#[test]
+fn every_capture_is_accounted_for() {
+    let Some(folder) = captures() else { return };
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|kind| kind == "pcap" || kind == "pcapng")
+            {
+                // The helper asserts that packets and bytes add up.
+                let decoded = decode_file(&folder, path.file_name().unwrap().to_str().unwrap());
+                assert!(decoded.reader.packets > 0 || !decoded.damages.is_empty());
+            }
         }
     }
 }

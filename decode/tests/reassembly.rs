@@ -1,6 +1,14 @@
 //! One known stream of bytes, cut, repeated, reordered, overlapped and dropped: what is delivered
 //! is right, or a gap of the right length.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -70,8 +78,7 @@ fn stream(len: usize) -> Vec<u8> {
 fn captured(whole: &[u8], cuts: &[(usize, Fate)]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut at = 0;
-    let mut place = 0;
-    for (len, fate) in cuts {
+    for (place, (len, fate)) in cuts.iter().enumerate() {
         let end = (at + len).min(whole.len());
         if at >= end {
             break;
@@ -91,7 +98,6 @@ fn captured(whole: &[u8], cuts: &[(usize, Fate)]) -> Vec<Part> {
             parts.push((place + fate.delay + later % 5, Part { at: from, bytes }));
         }
         at = end;
-        place += 1;
     }
     parts.sort_by_key(|(place, _)| *place);
     parts.into_iter().map(|(_, part)| part).collect()

@@ -4,7 +4,7 @@
 //! Records carry no marks, so after a damaged one the next is found by a chain of headers that
 //! are plausible: lengths that agree and times near the last one.
 
-use super::{ByteOrder, CAPTURED_LEN_MAX, LinkType, Parsed, Problem, Record};
+use super::{ByteOrder, CAPTURED_LEN_MAX, LinkType, Parsed, Problem, Record, pcapng};
 use crate::bytes_at;
 
 const FILE_HEADER_LEN: usize = 24;
@@ -73,6 +73,16 @@ impl Header {
         Ok((header, FILE_HEADER_LEN))
     }
 
+    /// The packet at the beginning of `input` and the length of its record, if it is whole and
+    /// sound.
+    #[inline]
+    pub(crate) fn packet<'a>(&self, input: &'a [u8]) -> Option<(usize, Record<'a>)> {
+        match self.record(input) {
+            Parsed::Packet { len, record } => Some((len, record)),
+            _ => None,
+        }
+    }
+
     /// The record at the beginning of `input`, which is not empty.
     #[inline]
     pub(crate) fn record<'a>(&self, input: &'a [u8]) -> Parsed<'a> {
@@ -92,6 +102,10 @@ impl Header {
             return Parsed::FileHeader;
         }
         if captured > CAPTURED_LEN_MAX {
+            // Where the lengths are, an appended pcapng section has its byte-order magic.
+            if pcapng::is_section_header(head) {
+                return Parsed::FileHeader;
+            }
             return Parsed::Broken(Problem::CapturedLength(captured));
         }
         if captured > original {
@@ -160,7 +174,7 @@ impl Header {
 
     /// Is this the beginning of an appended file, and not a record of a strange time?
     #[inline]
-    fn is_file_header(head: &[u8; 16]) -> bool {
+    pub(crate) fn is_file_header(head: &[u8]) -> bool {
         // Version 2.4 in either byte order, then the magic number.
         let version = bytes_at::array(head, 4).map(u32::from_be_bytes);
         matches!(version, Some(0x0002_0004 | 0x0200_0400))

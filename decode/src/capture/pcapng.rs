@@ -5,6 +5,7 @@
 //! Options of packets are not read. After a damaged block the next is found by two blocks in a row
 //! whose lengths agree.
 
+use super::classic;
 use super::{
     ByteOrder, CAPTURED_LEN_MAX, LinkType, Parsed, Problem, Record, Secrets, WINDOW_LEN_MAX,
 };
@@ -85,10 +86,28 @@ impl Section {
         (Some(section), parsed)
     }
 
+    /// The packet at the beginning of `input` and the length of its block, if it is a whole and
+    /// sound enhanced packet.
+    #[inline]
+    pub(crate) fn packet<'a>(&self, input: &'a [u8]) -> Option<(usize, Record<'a>)> {
+        let head = input.first_chunk::<8>()?;
+        let kind = self.order.u32_at(head, 0)?;
+        let length = self.order.u32_at(head, 4)?;
+        if kind != ENHANCED_PACKET || length > BLOCK_LEN_MAX || !length.is_multiple_of(4) {
+            return None;
+        }
+        let len = bytes_at::size(length);
+        let body = input.get(8..len.checked_sub(4)?)?;
+        if self.order.u32_at(input, len - 4) != Some(length) {
+            return None;
+        }
+        Some((len, self.enhanced(body).ok()?))
+    }
+
     /// The block at the beginning of `input`, which is not empty.
     #[inline]
     pub(crate) fn record<'a>(&mut self, input: &'a [u8]) -> Parsed<'a> {
-        if input.starts_with(&SECTION_HEADER) {
+        if is_file_header(input) {
             return Parsed::FileHeader;
         }
         let (kind, body, len) = match self.block(input) {
@@ -169,7 +188,8 @@ impl Section {
         else {
             return Block::Need(8);
         };
-        if length % 4 != 0 || !(BLOCK_LEN_MIN..=BLOCK_LEN_BELIEVED_MAX).contains(&length) {
+        if !length.is_multiple_of(4) || !(BLOCK_LEN_MIN..=BLOCK_LEN_BELIEVED_MAX).contains(&length)
+        {
             return Block::Broken(Problem::BlockLength(length));
         }
         if length > BLOCK_LEN_MAX
@@ -314,6 +334,21 @@ impl Section {
             .get(bytes_at::size(number))
             .ok_or(Problem::Interface(number))
     }
+}
+
+/// Does another section or a classic file begin here?
+#[inline]
+fn is_file_header(input: &[u8]) -> bool {
+    input.starts_with(&SECTION_HEADER) || classic::Header::is_file_header(input)
+}
+
+/// Is this the beginning of a section, byte-order magic and all?
+pub(crate) fn is_section_header(head: &[u8; 16]) -> bool {
+    let magic = bytes_at::array(head, 8).map(u32::from_be_bytes);
+    head.starts_with(&SECTION_HEADER)
+        && magic.is_some_and(|magic| {
+            magic == BYTE_ORDER_MAGIC || magic.swap_bytes() == BYTE_ORDER_MAGIC
+        })
 }
 
 enum Block<'a> {

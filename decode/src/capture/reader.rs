@@ -91,12 +91,16 @@ impl Reader {
     /// follows `input`.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8], last: bool) -> Step<'a> {
-        // Nearly every call: the next record of a classic capture, whole.
-        if self.skip == 0
-            && let State::Reading(Format::Classic(header)) = &self.state
-            && let Parsed::Packet { len, record } = header.record(input)
-        {
-            return self.packet(input, len, record);
+        // Nearly every call: the next packet, whole.
+        if self.skip == 0 {
+            let packet = match &self.state {
+                State::Reading(Format::Classic(header)) => header.packet(input),
+                State::Reading(Format::Pcapng(section)) => section.packet(input),
+                _ => None,
+            };
+            if let Some((len, record)) = packet {
+                return self.packet(input, len, record);
+            }
         }
         self.next_step(input, last)
     }
@@ -112,7 +116,15 @@ impl Reader {
                 return self.damage(Problem::Truncated { missing });
             }
             if input.is_empty() {
-                return if last { self.over() } else { Step::More(1) };
+                return match (&self.state, last) {
+                    (_, false) => Step::More(1),
+                    // Not even a header.
+                    (State::Begin, true) => {
+                        self.state = State::Over;
+                        self.damage(Problem::Truncated { missing: 24 })
+                    }
+                    _ => self.over(),
+                };
             }
             let parsed = match &mut self.state {
                 State::Reading(Format::Classic(header)) => header.record(input),

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use crate::link::dissect::Context;
 use crate::link::{BreakReason, Tally, reasons};
 
-/// Most bytes of fragments that are held, counting [`DATAGRAM_OVERHEAD`] for each datagram.
+/// Most bytes of fragments that are held, counting 256 for each datagram and 64 for each piece.
 pub const FRAGMENT_BYTES_MAX: usize = 4 << 20;
 /// How long a datagram may take to become whole, in capture time.
 pub const FRAGMENT_AGE_MAX_NS: u64 = 30_000_000_000;

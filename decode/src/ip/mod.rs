@@ -21,5 +21,6 @@ pub(crate) const UDP: u8 = 17;
 #[derive(Debug)]
 pub(crate) enum After<'a> {
     Protocol(u8),
-    Fragment(Fragment<'a>),
+    /// Boxed: rare, and large next to a protocol number.
+    Fragment(Box<Fragment<'a>>),
 }

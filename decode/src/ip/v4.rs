@@ -55,7 +55,7 @@ pub(crate) fn header<'a>(walk: &mut Walk<'a>) -> Result<After<'a>, Reject> {
         return Ok(After::Protocol(protocol));
     }
     let identification = u32::from(u16::from_be_bytes([i0, i1]));
-    Ok(After::Fragment(Fragment {
+    Ok(After::Fragment(Box::new(Fragment {
         key: FragmentKey::new(&walk.context, identification, Some(protocol)),
         unix_ns: walk.unix_ns,
         protocol,
@@ -64,5 +64,5 @@ pub(crate) fn header<'a>(walk: &mut Walk<'a>) -> Result<After<'a>, Reject> {
         bytes: walk.bytes,
         is_cut: walk.absent > 0,
         context: walk.context,
-    }))
+    })))
 }

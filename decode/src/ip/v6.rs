@@ -77,7 +77,7 @@ fn fragment<'a>(walk: &mut Walk<'a>) -> Result<After<'a>, Reject> {
         return Ok(After::Protocol(next));
     }
     let identification = u32::from_be_bytes([i0, i1, i2, i3]);
-    Ok(After::Fragment(Fragment {
+    Ok(After::Fragment(Box::new(Fragment {
         key: FragmentKey::new(&walk.context, identification, None),
         unix_ns: walk.unix_ns,
         protocol: next,
@@ -86,5 +86,5 @@ fn fragment<'a>(walk: &mut Walk<'a>) -> Result<After<'a>, Reject> {
         bytes: walk.bytes,
         is_cut: walk.absent > 0,
         context: walk.context,
-    }))
+    })))
 }

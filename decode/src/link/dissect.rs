@@ -4,8 +4,8 @@
 
 use super::ethernet::{self, ETHERNET};
 use super::flow::{Endpoint, FlowKey};
-use super::tunnel;
 use super::{BreakReason, LAYERS_MAX, LinkConfig, Segment, SkipReason, TUNNELS_MAX};
+use super::{fast, tunnel};
 use crate::bytes_at;
 use crate::ip::{self, Fragment};
 
@@ -20,7 +20,7 @@ pub(crate) enum Reject {
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
     Segment(Segment<'a>),
-    Fragment(Fragment<'a>),
+    Fragment(Box<Fragment<'a>>),
 }
 
 /// What the next bytes are.
@@ -137,7 +137,13 @@ pub(crate) fn dissect<'a>(
     while walk.context.layers_count < LAYERS_MAX {
         walk.context.layers_count += 1;
         header = match header {
-            Header::Ethernet => ethernet::ethernet(&mut walk)?,
+            Header::Ethernet => {
+                let tunnel = walk.context.tunnel;
+                if let Some(segment) = fast::segment(walk.unix_ns, walk.bytes, tunnel) {
+                    return Ok(Found::Segment(segment));
+                }
+                ethernet::ethernet(&mut walk)?
+            }
             Header::EtherType(kind) => ethernet::ether_type(config, &mut walk, kind)?,
             Header::Ip => match walk.bytes.first().map(|byte| byte >> 4) {
                 Some(4) => Header::Ipv4,

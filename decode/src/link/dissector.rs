@@ -53,7 +53,7 @@ impl Dissector {
     pub fn packet<'a>(&'a mut self, packet: &Packet<'a>) -> Dissection<'a> {
         self.counters.packets += 1;
         if packet.link_type == LinkType::ETHERNET
-            && let Some(segment) = fast::segment(packet)
+            && let Some(segment) = fast::segment(packet.unix_ns, packet.bytes, 0)
         {
             self.counters.segments += 1;
             self.counters.payload_bytes += bytes_at::count(segment.payload.len());

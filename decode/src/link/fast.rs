@@ -3,7 +3,6 @@
 //! Answers exactly as the walk over the headers does, or not at all.
 
 use super::{Endpoint, FlowKey, Segment};
-use crate::capture::Packet;
 
 const ETHERNET_LEN: usize = 14;
 const IPV4_LEN: usize = 20;
@@ -12,8 +11,8 @@ const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + TCP_LEN;
 
 /// The segment in an Ethernet frame, if it is of the common kind and captured whole.
 #[inline]
-pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
-    let headers = packet.bytes.first_chunk::<HEADERS_LEN>()?;
+pub(super) fn segment(unix_ns: u64, frame: &[u8], tunnel: u64) -> Option<Segment<'_>> {
+    let headers = frame.first_chunk::<HEADERS_LEN>()?;
     let (_, headers) = headers.split_first_chunk::<12>()?;
     let (ip, tcp) = headers.split_first_chunk::<{ 2 + IPV4_LEN }>()?;
     let [
@@ -69,14 +68,14 @@ pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
         return None;
     }
     let begin = ETHERNET_LEN + IPV4_LEN + header_len;
-    let payload = packet.bytes.get(begin..ETHERNET_LEN + total_len)?;
+    let payload = frame.get(begin..ETHERNET_LEN + total_len)?;
     let (flow, sender) = FlowKey::new(
         Endpoint::v4([s0, s1, s2, s3], u16::from_be_bytes([p0, p1])),
         Endpoint::v4([d0, d1, d2, d3], u16::from_be_bytes([r0, r1])),
-        0,
+        tunnel,
     );
     Some(Segment {
-        unix_ns: packet.unix_ns,
+        unix_ns,
         flow,
         sender,
         seq: u32::from_be_bytes([q0, q1, q2, q3]),

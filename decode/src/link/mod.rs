@@ -10,6 +10,8 @@
 //! are not looked at: captures of offloading machines are full of false ones. MACsec, 802.11 and
 //! encrypted tunnels are not understood.
 
+use std::ops::Range;
+
 mod counters;
 pub(crate) mod dissect;
 mod dissector;
@@ -77,6 +79,30 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// Where in `window` the payload lies: to hand the segment to another thread, which has the
+    /// window too. `None` if it is not in it, as when the segment came in fragments.
+    pub fn payload_range_in(&self, window: &[u8]) -> Option<Range<usize>> {
+        let begin = self.payload.as_ptr().addr();
+        let begin = begin.checked_sub(window.as_ptr().addr())?;
+        let range = begin..begin + self.payload.len();
+        (range.end <= window.len()).then_some(range)
+    }
+
+    /// The same segment with these bytes in place of its payload.
+    pub fn with_payload<'a>(&self, payload: &'a [u8]) -> Segment<'a> {
+        Segment {
+            unix_ns: self.unix_ns,
+            flow: self.flow,
+            sender: self.sender,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            payload,
+            missing_tail: self.missing_tail,
+        }
+    }
+
     /// Is this flag set?
     #[inline]
     pub fn has(&self, flag: u8) -> bool {

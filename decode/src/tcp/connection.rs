@@ -80,12 +80,12 @@ impl<S: ByteSink> Conversation<S> {
         let (own, other, sink) = self.halves(segment.sender);
         if is_plain
             && segment.missing_tail == 0
-            && own.is_in_order(segment.seq)
+            && own.is_in_order(segment.seq, segment.payload)
             && !other.is_waiting()
             && let SinkState::Open { sink, forward, .. } = sink
         {
             if segment.has(flags::ACK) {
-                other.acknowledged(segment.ack);
+                other.acknowledged(segment.ack, segment.unix_ns);
             }
             if !segment.payload.is_empty() {
                 let mut out = shared.output(Some(sink), *forward, segment.sender, segment.unix_ns);
@@ -134,7 +134,7 @@ impl<S: ByteSink> Conversation<S> {
             return Belongs::Yes;
         }
         if segment.has(flags::ACK) && !segment.has(flags::RST) {
-            other.acknowledged(segment.ack);
+            other.acknowledged(segment.ack, segment.unix_ns);
         }
         self.foreign_segments = 0;
         if segment.has(flags::RST) {
@@ -169,7 +169,9 @@ impl<S: ByteSink> Conversation<S> {
         if chunk.bytes.is_empty() && chunk.missing_tail == 0 && !chunk.is_final {
             return;
         }
-        if !chunk.bytes.is_empty() || chunk.missing_tail > 0 {
+        let (own, ..) = self.halves(segment.sender);
+        let may_deliver = own.state != State::Ended;
+        if may_deliver && (!chunk.bytes.is_empty() || chunk.missing_tail > 0) {
             self.open(segment, shared);
         }
         if matches!(self.sink, SinkState::Unwanted) {
@@ -200,6 +202,29 @@ impl<S: ByteSink> Conversation<S> {
             half.finish(ending, &mut out);
         }
         self.close(shared);
+    }
+
+    /// Time has passed without a segment: hands on what time frees.
+    pub(super) fn wait<C: Connections<Sink = S>>(
+        &mut self,
+        unix_ns: u64,
+        shared: &mut Shared<'_, C>,
+    ) {
+        let now = Arrival {
+            unix_ns,
+            number: self.segments,
+        };
+        self.advance(now, shared);
+    }
+
+    /// Does something wait that time may free?
+    pub(super) fn is_waiting(&self) -> bool {
+        self.low.is_waiting() || self.high.is_waiting()
+    }
+
+    /// Have both ways ended?
+    pub(super) fn is_over(&self) -> bool {
+        self.low.state == State::Ended && self.high.state == State::Ended
     }
 
     /// Has it delivered bytes, and may it deliver more?
@@ -287,7 +312,7 @@ impl<S: ByteSink> Conversation<S> {
                 half.advance(now, &mut out);
             }
         }
-        if self.low.state == State::Ended && self.high.state == State::Ended {
+        if self.is_over() {
             self.close(shared);
         }
     }

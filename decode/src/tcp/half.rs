@@ -1,5 +1,8 @@
 //! One way of a connection: what comes next, what waits, and when what is missing is given up.
 
+mod holes;
+mod place;
+
 use super::Limits;
 use super::counters::{DiscardReason, GapReason, TcpCounters};
 use super::pieces::{Arrival, Content, Pieces};
@@ -20,6 +23,8 @@ pub(super) struct Half {
     pieces: Pieces,
     /// Highest acknowledgment number that the other end has sent.
     acked: Option<u32>,
+    /// When it sent it.
+    acked_unix_ns: u64,
     /// Where and how the way ends.
     end: Option<(u64, Ending, Arrival)>,
     /// The first segment, while settling.
@@ -72,6 +77,7 @@ impl Default for Half {
             first: ORIGIN,
             pieces: Pieces::default(),
             acked: None,
+            acked_unix_ns: 0,
             end: None,
             settling_since: Arrival::default(),
         }
@@ -79,11 +85,13 @@ impl Default for Half {
 }
 
 impl Half {
-    /// Is `bytes` at `seq` exactly what comes next, with nothing else to think of?
+    /// Are `bytes` at `seq` exactly what comes next, with nothing else to think of? (One byte may
+    /// be a probe's.)
     #[inline]
-    pub(super) fn is_in_order(&self, seq: u32) -> bool {
+    pub(super) fn is_in_order(&self, seq: u32, bytes: &[u8]) -> bool {
         matches!(self.state, State::Flowing(_))
             && seq == self.next_seq
+            && bytes.len() != 1
             && self.pieces.is_empty()
             && self.end.is_none()
     }
@@ -96,7 +104,7 @@ impl Half {
 
     /// The other end acknowledges everything before `ack`.
     #[inline]
-    pub(super) fn acknowledged(&mut self, ack: u32) {
+    pub(super) fn acknowledged(&mut self, ack: u32, unix_ns: u64) {
         let is_plausible = match self.state {
             State::Silent => true,
             _ => sequence::is_near(ack, self.next_seq),
@@ -106,6 +114,7 @@ impl Half {
             .is_none_or(|acked| sequence::distance(ack, acked) > 0);
         if is_plausible && is_news {
             self.acked = Some(ack);
+            self.acked_unix_ns = unix_ns;
         }
     }
 
@@ -122,12 +131,10 @@ impl Half {
                 self.first_waiting()
                     .is_none_or(|first| self.is_shortly_before(first_seq, first)),
             ),
-            State::Ready(_) | State::Flowing(_) | State::Ended => {
-                match self.is_shortly_before(first_seq, self.first) {
-                    true => None,
-                    false => Some(false),
-                }
-            }
+            // What has ended may be followed by any other.
+            State::Ended if self.position(first_seq) != self.first => Some(false),
+            _ if self.is_shortly_before(first_seq, self.first) => None,
+            _ => Some(false),
         }
     }
 
@@ -273,76 +280,6 @@ impl Half {
         self.next = position;
     }
 
-    /// Puts the bytes of a segment where they belong.
-    fn place<S: ByteSink>(&mut self, start: u64, chunk: &Chunk<'_>, out: &mut Output<'_, S>) {
-        let mut at = start;
-        let mut bytes = chunk.bytes;
-        if self.state != State::Settling && at < self.next {
-            let behind = usize::try_from(self.next - at).unwrap_or(usize::MAX);
-            let (old, new) = bytes.split_at_checked(behind).unwrap_or((bytes, &[]));
-            let old_len = bytes_at::count(old.len());
-            if at < self.first {
-                out.counters
-                    .discarded_bytes
-                    .add(DiscardReason::BeforeStart, old_len);
-            } else {
-                out.counters.duplicate_bytes += old_len;
-            }
-            (at, bytes) = (self.next, new);
-        }
-        let end = match (self.state, self.end) {
-            (State::Ended, _) => self.next,
-            (_, Some((end, ..))) => end,
-            _ => u64::MAX,
-        };
-        let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        if let Some((inside, beyond)) = bytes.split_at_checked(room) {
-            let count = bytes_at::count(beyond.len());
-            out.counters
-                .discarded_bytes
-                .add(DiscardReason::AfterEnd, count);
-            bytes = inside;
-        }
-        if bytes.len() == 1 && chunk.bytes.len() == 1 && self.may_be_probe(at) {
-            out.counters.discarded_bytes.add(DiscardReason::Probe, 1);
-            bytes = &[];
-        }
-        if at == self.next && self.state != State::Settling && !bytes.is_empty() {
-            let until = self.first_waiting().unwrap_or(u64::MAX);
-            let len = usize::try_from(until - at).unwrap_or(usize::MAX);
-            let (free, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
-            if !free.is_empty() {
-                self.announce(out);
-                self.deliver(free, out);
-            }
-            (at, bytes) = (self.next, rest);
-        }
-        if !bytes.is_empty() {
-            self.wait(at, bytes, chunk.arrival, out);
-        }
-    }
-
-    /// A byte that the other end has already may be sent again only to see whether it is there,
-    /// and then it can be any byte.
-    fn may_be_probe(&self, at: u64) -> bool {
-        at > self.next && self.acked_position().is_some_and(|acked| at < acked)
-    }
-
-    fn wait<S: ByteSink>(
-        &mut self,
-        at: u64,
-        bytes: &[u8],
-        arrival: Arrival,
-        out: &mut Output<'_, S>,
-    ) {
-        self.account(out, |half, out| {
-            let known = out.counters.duplicate_bytes + out.counters.differing_bytes;
-            half.pieces.insert(at, bytes, arrival, out.counters);
-            let seen = out.counters.duplicate_bytes + out.counters.differing_bytes - known;
-            out.counters.waiting_bytes += bytes_at::count(bytes.len()) - seen;
-        });
-    }
-
     /// Keeps the sum of what waits right around a change.
     fn account<S>(
         &mut self,
@@ -396,53 +333,6 @@ impl Half {
         });
     }
 
-    /// A hole that must or can be given up: why, and where it ends.
-    fn hole_to_give_up<S>(&self, now: Arrival, out: &Output<'_, S>) -> Option<(GapReason, u64)> {
-        let (until, since) = match (self.pieces.first(), self.end) {
-            (Some((first, piece)), _) => {
-                let since = Arrival {
-                    unix_ns: piece.unix_ns,
-                    number: piece.arrival,
-                };
-                (first, since)
-            }
-            (None, Some((end, _, since))) if end > self.next => (end, since),
-            _ => return None,
-        };
-        let limits = out.limits;
-        let segments = now.number.saturating_sub(since.number);
-        let age_ns = now.unix_ns.saturating_sub(since.unix_ns);
-        let cost = self.pieces.cost();
-        if cost > limits.waiting_bytes_max
-            || cost > 0 && *out.waiting_total > limits.waiting_bytes_total_max
-        {
-            return Some((GapReason::Budget, until));
-        }
-        match self.acked_position() {
-            Some(acked) if acked >= until => (segments >= limits.hole_segments_count
-                || age_ns >= limits.hole_age_ns)
-                .then_some((GapReason::Acknowledged, until)),
-            Some(_) => None,
-            None => (segments >= limits.blind_hole_segments_count
-                || age_ns >= limits.blind_hole_age_ns)
-                .then_some((GapReason::Unacknowledged, until)),
-        }
-    }
-
-    fn give_up<S: ByteSink>(&mut self, reason: GapReason, until: u64, out: &mut Output<'_, S>) {
-        self.announce(out);
-        self.skip(reason, until - self.next, out);
-    }
-
-    fn skip<S: ByteSink>(&mut self, reason: GapReason, len: u64, out: &mut Output<'_, S>) {
-        self.move_to(self.next + len);
-        out.counters.gaps.add(reason, 1);
-        out.counters.gap_bytes.add(reason, len);
-        if let Some(sink) = out.sink.as_deref_mut() {
-            sink.gap(out.unix_ns, out.way, len);
-        }
-    }
-
     #[inline]
     fn announce<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
         if let State::Ready(start) = self.state {
@@ -475,5 +365,6 @@ impl Half {
             sink.end(out.unix_ns, out.way, ending);
         }
         self.state = State::Ended;
+        self.end = None;
     }
 }

@@ -7,7 +7,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// A connection ends when nothing came for so long. Default 10 minutes.
     pub idle_ns: u64,
-    /// Bytes of one way that may wait for what is missing, with 64 for each piece. Default 1 MiB.
+    /// A connection that has ended in both ways is remembered for so long, so that late segments
+    /// do not look like another one. Default 1 minute.
+    pub linger_ns: u64,
+    /// Bytes of one way that may wait for what is missing, with 128 for each piece. Default 1 MiB.
     pub waiting_bytes_max: usize,
     /// The same of all connections together. Default 256 MiB.
     pub waiting_bytes_total_max: usize,
@@ -31,6 +34,7 @@ impl Default for Limits {
         Self {
             connections_max: 1_000_000,
             idle_ns: 600_000_000_000,
+            linger_ns: 60_000_000_000,
             waiting_bytes_max: 1 << 20,
             waiting_bytes_total_max: 256 << 20,
             hole_segments_count: 32,

@@ -6,7 +6,7 @@ use super::counters::TcpCounters;
 use crate::bytes_at;
 
 /// What a piece costs besides its bytes.
-const PIECE_OVERHEAD: usize = 64;
+const PIECE_OVERHEAD: usize = 128;
 
 /// Waiting bytes of one way, by position.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! The table of connections: which one a segment belongs to, and which ones have to go.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
@@ -24,7 +25,21 @@ pub struct Tracker<C: Connections> {
     slots: Slots<Entry<C::Sink>>,
     seed: u64,
     waiting_total: usize,
+    /// Connections in which something waits, by the time to look at them again. Each is in it
+    /// once at most, so it is as bounded as the table.
+    waiting: VecDeque<Due>,
+    /// Connections that are over, by the time to forget them.
+    lingering: VecDeque<Due>,
+    entries_count: u64,
     clock: Clock,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    unix_ns: u64,
+    index: Index,
+    /// The entry that was meant: its place may have another by now.
+    entry: u64,
 }
 
 #[derive(Debug)]
@@ -33,6 +48,12 @@ struct Entry<S> {
     hash: u64,
     last_unix_ns: u64,
     touched_unix_ns: u64,
+    /// Number of the entry among all that were made.
+    number: u64,
+    /// Is it in the queue of those in which something waits?
+    is_queued: bool,
+    /// Is it in the queue of those that are over?
+    is_lingering: bool,
     conversation: Conversation<S>,
 }
 
@@ -48,6 +69,9 @@ impl<C: Connections> Tracker<C> {
             // Where an entry lies is never seen outside, so the seed may differ in each run.
             seed: foldhash::fast::RandomState::default().hash_one(0_u64),
             waiting_total: 0,
+            waiting: VecDeque::new(),
+            lingering: VecDeque::new(),
+            entries_count: 0,
             clock: Clock::default(),
         }
     }
@@ -72,9 +96,7 @@ impl<C: Connections> Tracker<C> {
     pub fn segment(&mut self, segment: &Segment<'_>) {
         self.counters.segments += 1;
         self.counters.payload_bytes += bytes_at::count(segment.payload.len());
-        if self.clock.observe(segment.unix_ns) {
-            self.close_idle();
-        }
+        self.observe(segment.unix_ns);
         let hash = segment.flow.hash(self.seed);
         let slots = &self.slots;
         let is_it = |index: &Index| {
@@ -97,12 +119,97 @@ impl<C: Connections> Tracker<C> {
         }
     }
 
+    /// Capture time has come to `unix_ns`, with or without segments: gives up what has been waited
+    /// for long enough, and ends idle connections. Live captures call this when nothing comes;
+    /// segments do it by themselves.
+    pub fn advance(&mut self, unix_ns: u64) {
+        // Twice: a time that is seen once is not believed.
+        self.observe(unix_ns);
+        self.observe(unix_ns);
+    }
+
     /// The capture has ended: everything that waits is handed on, and all connections end.
     pub fn finish(mut self) -> (C, TcpCounters) {
         while let Some(index) = self.slots.oldest() {
             self.end(index, Ending::CaptureEnd);
         }
         (self.connections, self.counters)
+    }
+
+    #[inline]
+    fn observe(&mut self, unix_ns: u64) {
+        if self.clock.observe(unix_ns) {
+            self.close_idle();
+        }
+        let now = self.clock.now_unix_ns;
+        if self
+            .waiting
+            .front()
+            .is_some_and(|first| first.unix_ns <= now)
+        {
+            self.look_at_waiting(now);
+        }
+        if self
+            .lingering
+            .front()
+            .is_some_and(|first| first.unix_ns <= now)
+        {
+            self.forget_over(now);
+        }
+    }
+
+    /// Forgets connections that were over long ago.
+    #[cold]
+    fn forget_over(&mut self, now: u64) {
+        while let Some(first) = self.lingering.front().copied()
+            && first.unix_ns <= now
+        {
+            self.forget_first_over();
+        }
+    }
+
+    /// Forgets the connection that was over first; says whether there was one.
+    fn forget_first_over(&mut self) -> bool {
+        let Some(first) = self.lingering.pop_front() else {
+            return false;
+        };
+        let entry = self.slots.get(first.index);
+        if entry.is_some_and(|entry| entry.number == first.entry) {
+            self.end(first.index, Ending::Evicted);
+        }
+        true
+    }
+
+    #[cold]
+    fn look_at_waiting(&mut self, now: u64) {
+        // Those that go on waiting are put behind, and not looked at again.
+        for _ in 0..self.waiting.len() {
+            let Some(waiting) = self.waiting.front().copied() else {
+                break;
+            };
+            if waiting.unix_ns > now {
+                break;
+            }
+            self.waiting.pop_front();
+            let entry = self.slots.get_mut(waiting.index);
+            let Some(entry) = entry.filter(|entry| entry.number == waiting.entry) else {
+                continue;
+            };
+            let mut shared = Shared {
+                connections: &mut self.connections,
+                counters: &mut self.counters,
+                limits: &self.limits,
+                waiting_total: &mut self.waiting_total,
+            };
+            entry.conversation.wait(now, &mut shared);
+            entry.is_queued = entry.conversation.is_waiting();
+            if entry.is_queued {
+                self.waiting.push_back(Due {
+                    unix_ns: now.saturating_add(self.limits.hole_age_ns),
+                    ..waiting
+                });
+            }
+        }
     }
 
     #[inline]
@@ -120,6 +227,25 @@ impl<C: Connections> Tracker<C> {
             waiting_total: &mut self.waiting_total,
         };
         let belongs = entry.conversation.segment(segment, &mut shared);
+        if !entry.is_queued && entry.conversation.is_waiting() {
+            entry.is_queued = true;
+            self.waiting.push_back(Due {
+                unix_ns: self
+                    .clock
+                    .now_unix_ns
+                    .saturating_add(self.limits.hole_age_ns),
+                index,
+                entry: entry.number,
+            });
+        }
+        if !entry.is_lingering && entry.conversation.is_over() {
+            entry.is_lingering = true;
+            self.lingering.push_back(Due {
+                unix_ns: self.clock.now_unix_ns.saturating_add(self.limits.linger_ns),
+                index,
+                entry: entry.number,
+            });
+        }
         if is_stale {
             self.slots.touch(index);
         }
@@ -137,14 +263,20 @@ impl<C: Connections> Tracker<C> {
             return None;
         }
         while self.slots.len() >= self.limits.connections_max.max(1) {
-            let oldest = self.slots.oldest()?;
-            self.end(oldest, Ending::Evicted);
+            if !self.forget_first_over() {
+                let oldest = self.slots.oldest()?;
+                self.end(oldest, Ending::Evicted);
+            }
         }
+        self.entries_count += 1;
         let index = self.slots.insert(Entry {
             flow: segment.flow,
             hash,
             last_unix_ns: segment.unix_ns,
             touched_unix_ns: segment.unix_ns,
+            number: self.entries_count,
+            is_queued: false,
+            is_lingering: false,
             conversation: Conversation::new(segment.unix_ns),
         })?;
         let slots = &self.slots;
@@ -231,5 +363,15 @@ impl Clock {
         }
         self.due_unix_ns = self.now_unix_ns + TOUCH_NS;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_costs_less_than_a_kibibyte() {
+        assert!(size_of::<Entry<[u64; 32]>>() < 1_024);
     }
 }

@@ -1,7 +1,15 @@
 //! What the tests of the lower half share: recorded streams, hand-made packets, captures.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
 
+pub(crate) mod files;
 pub(crate) mod packets;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,118 @@
+//! Fragments in any order make their datagram, within limits, and overlapping ones do not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are not marked as tests"
+)]
+
+mod support;
+
+use support::packets::*;
+use twintap_decode::capture::{LinkType, Packet};
+use twintap_decode::ip::FRAGMENT_AGE_MAX_NS;
+use twintap_decode::link::{Dissection, Dissector, flags};
+
+const SEQ: u32 = 1_000;
+const PAYLOAD: &[u8] = b"what was said";
+
+/// The segment in three fragments, as packets at these times.
+fn fragments() -> [Vec<u8>; 3] {
+    let segment = tcp(SEQ, flags::ACK, PAYLOAD);
+    let fragment = |from: usize, to: usize, more: u16| {
+        let offset = more | u16::try_from(from / 8).unwrap();
+        ethernet(IPV4, &ipv4_fragment(TCP, 7, offset, &segment[from..to]))
+    };
+    [
+        fragment(0, 16, 0x2000),
+        fragment(16, 32, 0x2000),
+        fragment(32, segment.len(), 0),
+    ]
+}
+
+#[test]
+fn fragments_in_any_order_make_the_segment() {
+    let parts = fragments();
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut dissector = Dissector::default();
+        for index in &order[..2] {
+            let held = dissector.packet(&packet(LinkType::ETHERNET, &parts[*index]));
+            assert_eq!(held, Dissection::Held, "{order:?}");
+        }
+        match dissector.packet(&packet(LinkType::ETHERNET, &parts[order[2]])) {
+            Dissection::Segment(segment) => assert_eq!(segment.payload, PAYLOAD),
+            other => panic!("{order:?}: {other:?}"),
+        }
+        assert!(dissector.counters().adds_up());
+        assert_eq!(dissector.fragment_counters().joined, 2);
+    }
+}
+
+#[test]
+fn a_fragment_seen_twice_is_taken_once() {
+    let parts = fragments();
+    let mut dissector = Dissector::default();
+    for index in [0, 0, 1, 0] {
+        let held = dissector.packet(&packet(LinkType::ETHERNET, &parts[index]));
+        assert_eq!(held, Dissection::Held);
+    }
+    let whole = dissector.packet(&packet(LinkType::ETHERNET, &parts[2]));
+    assert!(matches!(whole, Dissection::Segment(_)));
+    assert_eq!(dissector.fragment_counters().dropped.total(), 2);
+}
+
+#[test]
+fn overlapping_fragments_spoil_their_datagram() {
+    let parts = fragments();
+    let overlapping = ethernet(IPV4, &ipv4_fragment(TCP, 7, 0x2001, &[0; 16]));
+    let mut dissector = Dissector::default();
+    for bytes in [&parts[0], &overlapping, &parts[1], &parts[2]] {
+        let held = dissector.packet(&packet(LinkType::ETHERNET, bytes));
+        assert_eq!(held, Dissection::Held);
+    }
+    let counters = dissector.fragment_counters();
+    assert_eq!((counters.held, counters.dropped.total()), (4, 4));
+}
+
+#[test]
+fn fragments_wait_no_longer_than_their_limits() {
+    let parts = fragments();
+    let mut dissector = Dissector::default();
+    let mut at = |index: usize, unix_ns| {
+        let packet = Packet {
+            unix_ns,
+            ..packet(LinkType::ETHERNET, &parts[index])
+        };
+        matches!(dissector.packet(&packet), Dissection::Held)
+    };
+    assert!(at(0, 1) && at(1, 2));
+    assert!(at(2, FRAGMENT_AGE_MAX_NS + 2), "the first two are too old");
+    assert_eq!(dissector.fragment_counters().dropped.total(), 2);
+
+    let mut dissector = Dissector::default();
+    for identification in 0..20_000 {
+        let bytes = ethernet(
+            IPV4,
+            &ipv4_fragment(TCP, identification, 0x2000, &[0; 1024]),
+        );
+        assert_eq!(
+            dissector.packet(&packet(LinkType::ETHERNET, &bytes)),
+            Dissection::Held
+        );
+    }
+    let counters = dissector.fragment_counters();
+    assert!(
+        counters.held - counters.dropped.total() < 4_096,
+        "{counters:?}"
+    );
+    assert!(dissector.counters().adds_up());
+}

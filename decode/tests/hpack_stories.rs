@@ -16,10 +16,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use twintap_decode::hpack::{Decoder, Expected, HeaderBlock, Name, Value};
 
+/// Names and values of a header list.
+type Headers = Vec<(String, String)>;
+
 struct Story {
     path: PathBuf,
     /// Wire bytes and headers of each block.
-    blocks: Vec<(Vec<u8>, Vec<(String, String)>)>,
+    blocks: Vec<(Vec<u8>, Headers)>,
 }
 
 fn load(path: PathBuf) -> Story {

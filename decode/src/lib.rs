@@ -6,8 +6,9 @@
 //!
 //! 1. [`capture`]: files to packets; [`link`], [`ip`], [`tcp`]: packets to the bytes of connections
 //!    ([`stream`] is what they hand on).
-//! 2. `http2` with `hpack`: bytes to streams of header blocks and data.
+//! 2. [`http2`] with [`hpack`]: bytes to streams of header blocks and data.
 //! 3. [`grpc`]: length-prefixed messages, statuses, message compression.
+//! 4. [`exchange`]: request and response joined, each value saying how sure it is.
 //!
 //! [`envelope`] reads the batches of the filter, which arrive whole.
 

@@ -2,17 +2,27 @@
 //!
 //! `TWINTAP_HPACK_STORIES=DIR` replays a whole copy of the collection beside the few stories here.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, with the helpers that only they use"
+)]
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use twintap_decode::hpack::{Decoder, Expected, HeaderBlock, Name, Value};
 
+/// Names and values of a header list.
+type Headers = Vec<(String, String)>;
+
 struct Story {
     path: PathBuf,
     /// Wire bytes and headers of each block.
-    blocks: Vec<(Vec<u8>, Vec<(String, String)>)>,
+    blocks: Vec<(Vec<u8>, Headers)>,
 }
 
 fn load(path: PathBuf) -> Story {

@@ -167,6 +167,10 @@ impl Exchange {
             self.life.client = opposite(self.life.client);
             std::mem::swap(&mut self.request, &mut self.response);
         }
+        for half in [&mut self.request, &mut self.response] {
+            // What came before the first that was captured of it is not known.
+            half.may_lack_bytes |= half.is_seen && half.headers.is_none();
+        }
         self.end = self.end(why);
         self.method = method_of(&self.request);
         self.status = status_of(&self.response);

@@ -446,7 +446,3 @@ impl<S: CallSink> Joiner<S> {
         self.hand_on(ready);
     }
 }
-
-#[cfg(test)]
-#[path = "joiner_tests.rs"]
-mod tests;

@@ -153,12 +153,14 @@ impl<S: CallSink> Connection<S> {
                 self.protocol = Protocol::Http2;
                 let carry = std::mem::take(&mut lane.carry);
                 lane.state = State::Header;
-                // The first frame was seen, so the first header block will be.
-                if lane.is_midway {
+                // Where the capture began midway, SETTINGS need not be the first frame, nor the
+                // server's: only the preface and an upgrade are what they seem.
+                let is_first = !lane.is_midway || skip > 0;
+                if lane.is_midway && is_first {
                     lane.decoder = crate::hpack::Decoder::new(false);
                     lane.is_midway = false;
                 }
-                if let Some(is_client) = is_client {
+                if let Some(is_client) = is_client.filter(|_| is_first) {
                     self.joiner
                         .set_client(if is_client { way } else { opposite(way) });
                 }

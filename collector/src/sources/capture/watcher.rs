@@ -143,7 +143,8 @@ impl Connections for Hub {
         Some(http2::Connection::new(name, Limits::default(), calls))
     }
 
-    fn close(&mut self, _: &Connection, sink: Self::Sink) {
+    fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
+        sink.finish();
         let (watched, counters) = (&mut self.watched, sink.counters());
         watched.streams.add(&sink.tally());
         *match sink.protocol() {

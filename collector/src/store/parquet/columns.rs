@@ -43,7 +43,11 @@ pub(super) enum Values {
     Id(for<'a> fn(Row<'a>) -> [u8; 16]),
     OptionalId(for<'a> fn(Row<'a>) -> Option<[u8; 16]>),
     Metadata(for<'a> fn(Row<'a>) -> &'a [Header]),
-    MetadataMap(for<'a> fn(Row<'a>) -> &'a [Header]),
+    /// The map of a `Metadata` column, which comes earlier and has the id `shows`.
+    MetadataMap {
+        shows: i32,
+        of: for<'a> fn(Row<'a>) -> &'a [Header],
+    },
     Messages(for<'a> fn(Row<'a>) -> &'a [Message]),
 }
 
@@ -100,9 +104,9 @@ pub(super) const COLUMNS: &[Column] = &[
     column(32, "request_metadata", Metadata(|row| &row.call.request_metadata), "exact, in wire order, pseudo-headers included"),
     column(33, "response_metadata", Metadata(|row| &row.call.response_metadata), "as above; empty for Trailers-Only"),
     column(34, "response_trailers", Metadata(|row| &row.call.trailers), "as above; for Trailers-Only the one block that was sent"),
-    column(35, "request_metadata_map", MetadataMap(|row| &row.call.request_metadata), "for people: repeated names joined by `, `"),
-    column(36, "response_metadata_map", MetadataMap(|row| &row.call.response_metadata), "as above"),
-    column(37, "response_trailers_map", MetadataMap(|row| &row.call.trailers), "as above"),
+    column(35, "request_metadata_map", MetadataMap { shows: 32, of: |row| &row.call.request_metadata }, "for people: repeated names joined by `, `"),
+    column(36, "response_metadata_map", MetadataMap { shows: 33, of: |row| &row.call.response_metadata }, "as above"),
+    column(37, "response_trailers_map", MetadataMap { shows: 34, of: |row| &row.call.trailers }, "as above"),
     column(38, "request_messages", Messages(|row| &row.call.request.messages), "captured messages, the last one possibly cut"),
     column(39, "response_messages", Messages(|row| &row.call.response.messages), "as above"),
     column(40, "request_messages_count", OptionalInt64(|row| row.call.request.messages_count.map(saturate)), "exact, captured or not; NULL if unknown"),

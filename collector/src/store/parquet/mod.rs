@@ -6,6 +6,7 @@
 
 mod arrays;
 mod columns;
+mod concatenated;
 mod contain;
 mod describe;
 mod error;

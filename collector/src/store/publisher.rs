@@ -1,9 +1,10 @@
 //! Sealed segments to Parquet: read, decode, write, and only then let the segment go.
 //!
 //! What a segment becomes is a function of its bytes alone: the same parts with the same names. So
-//! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded is set
-//! aside ([`super::quarantine`]) and counted. A failure to write is tried again, with growing pauses,
-//! for as long as it takes: the segment is durable, and the journal's limit holds back the rest.
+//! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded, or that
+//! the Parquet encoder refuses, is set aside ([`super::quarantine`]) and counted. A failure to write
+//! is tried again, with growing pauses, for as long as it takes: the segment is durable, and the
+//! journal's limit holds back the rest.
 //!
 //! Memory: one segment and the calls of one part, see [`PART_WEIGHT_MAX`].
 
@@ -24,9 +25,9 @@ use super::journal::intervals::Intervals;
 use super::journal::recovery::read_segment;
 use super::journal::segment::SegmentId;
 use super::journal::{self, Journal, SealedSegments};
-use super::parquet::{WriteError, WriteSettings, write_part};
+use super::parquet::{Published, StartWindow, WriteError, WriteSettings, unfit_calls, write_part};
 use super::quarantine::{self, SetAside};
-use crate::call::{Call, Recorder, from_record};
+use crate::call::{Call, CallId, Recorder, from_record};
 use crate::metrics::Metrics;
 use twintap_decode::envelope;
 
@@ -117,11 +118,17 @@ impl Publisher {
             };
             decode_batch(&meta, producer_id, &frame.body, &mut parts, &mut tally)?;
         }
-        parts.close()?;
+        parts.close(&mut tally)?;
         quarantine::write(&self.data_dir, segment.id, &tally.set_aside)?;
         let damaged_stretches = frames.damaged_stretches();
         if damaged_stretches > 0 {
             error!(segment = %segment.id, damaged_stretches, "segment is damaged, records are lost");
+        }
+        if parts.refiled > 0 {
+            warn!(
+                segment = %segment.id, records = parts.refiled,
+                "calls started long before or after they were received, filed by the time of receipt"
+            );
         }
         let quarantined: u64 = tally.outcomes.values().map(|counts| counts.1).sum();
         if quarantined > 0 {
@@ -151,9 +158,14 @@ struct Parts<'a> {
     publisher: &'a Publisher,
     segment: Uuid,
     open: Vec<Call>,
+    /// The records that the open calls were made of.
+    encoded: Vec<Bytes>,
+    /// First and last moment at which the open calls were received.
+    received: Option<(u64, u64)>,
     weight: usize,
     count: u32,
     calls: u64,
+    refiled: u64,
 }
 
 impl<'a> Parts<'a> {
@@ -162,35 +174,87 @@ impl<'a> Parts<'a> {
             publisher,
             segment,
             open: Vec::new(),
+            encoded: Vec::new(),
+            received: None,
             weight: 0,
             count: 0,
             calls: 0,
+            refiled: 0,
         }
     }
 
-    fn push(&mut self, call: Call, weight: usize) -> Result<(), PublishError> {
+    fn push(
+        &mut self,
+        call: Call,
+        encoded: Bytes,
+        received_unix_ns: u64,
+        tally: &mut Tally,
+    ) -> Result<(), PublishError> {
+        self.weight += weight(&call, encoded.len());
         self.open.push(call);
-        self.calls += 1;
-        self.weight += weight;
+        self.encoded.push(encoded);
+        let (first, last) = self
+            .received
+            .unwrap_or((received_unix_ns, received_unix_ns));
+        self.received = Some((first.min(received_unix_ns), last.max(received_unix_ns)));
         if self.weight >= PART_WEIGHT_MAX {
-            self.close()
+            self.close(tally)
         } else {
             Ok(())
         }
     }
 
-    fn close(&mut self) -> Result<(), PublishError> {
+    fn close(&mut self, tally: &mut Tally) -> Result<(), PublishError> {
         let calls = std::mem::take(&mut self.open);
+        let encoded = std::mem::take(&mut self.encoded);
+        let received = self.received.take();
         self.weight = 0;
         if calls.is_empty() {
             return Ok(());
         }
         let id = part_id(self.segment, self.count);
         self.count += 1;
-        let root = &self.publisher.data_dir;
-        let published = write_part(calls, root, id, &self.publisher.settings)?;
+        let settings = WriteSettings {
+            start_window: received.map(|(first, last)| StartWindow::of_received(first, last)),
+            ..self.publisher.settings.clone()
+        };
+        let published = self.write(calls, &encoded, id, &settings, tally)?;
+        self.calls += published.rows;
+        self.refiled += published.refiled_rows;
         self.publisher.metrics.parts_published(&published);
         Ok(())
+    }
+
+    /// Writes a part of `calls`, without those that the encoder refuses.
+    fn write(
+        &self,
+        mut calls: Vec<Call>,
+        encoded: &[Bytes],
+        id: Uuid,
+        settings: &WriteSettings,
+        tally: &mut Tally,
+    ) -> Result<Published, PublishError> {
+        let root = &self.publisher.data_dir;
+        let mut written = write_part(&calls, root, id, settings);
+        if let Err(error @ WriteError::Encode { .. }) = &written {
+            let unfit = unfit_calls(&calls, settings);
+            if !unfit.is_empty() {
+                let reason = chain(error);
+                for index in unfit.iter().rev() {
+                    let id = calls.remove(*index).id;
+                    let bytes = encoded.get(*index).map_or(&[][..], |bytes| bytes);
+                    tally.set_aside(id, reason.clone(), bytes);
+                }
+                written = write_part(&calls, root, id, settings);
+            }
+        }
+        let published = written?;
+        for calls in calls.chunk_by(|a, b| a.id.producer_id == b.id.producer_id) {
+            if let Some(call) = calls.first() {
+                tally.outcome(call.id).0 += calls.len() as u64;
+            }
+        }
+        Ok(published)
     }
 }
 
@@ -204,6 +268,27 @@ fn part_id(segment: Uuid, index: u32) -> Uuid {
 struct Tally {
     outcomes: HashMap<[u8; PRODUCER_ID_LEN], (u64, u64)>,
     set_aside: Vec<SetAside>,
+}
+
+impl Tally {
+    /// Records published and set aside of the producer of `id`.
+    fn outcome(&mut self, id: CallId) -> &mut (u64, u64) {
+        self.outcomes.entry(id.producer_id).or_default()
+    }
+
+    fn set_aside(&mut self, id: CallId, reason: String, encoded: &[u8]) {
+        self.outcome(id).1 += 1;
+        if self.set_aside.len() >= quarantine::SEGMENT_RECORDS_MAX {
+            return;
+        }
+        let kept = encoded.get(..quarantine::RECORD_BYTES_MAX);
+        self.set_aside.push(SetAside {
+            producer_id: hex(&id.producer_id),
+            record_number: id.record_number,
+            reason,
+            bytes: hex(kept.unwrap_or(encoded)),
+        });
+    }
 }
 
 fn decode_batch(
@@ -221,28 +306,23 @@ fn decode_batch(
     let (producer, records) = envelope::split(body).unwrap_or_default();
     let recorder = Recorder::new(producer_id, &producer);
     let whole = accepted.count() == u64::from(meta.records_count);
-    let outcome = tally.outcomes.entry(producer_id).or_default();
     for (number, bytes) in (meta.first_record_number..).zip(records) {
         if !whole && !accepted.missing(number..number + 1).is_empty() {
             continue;
         }
-        let encoded_len = bytes.len();
-        let record = match decode_record(number, bytes.clone()) {
-            Ok(record) => record,
-            Err(reason) => {
-                outcome.1 += 1;
-                if tally.set_aside.len() < quarantine::SEGMENT_RECORDS_MAX {
-                    tally
-                        .set_aside
-                        .push(set_aside(&producer_id, number, reason, &bytes));
-                }
-                continue;
+        match decode_record(number, bytes.clone()) {
+            Ok(record) => {
+                let call = from_record(&recorder, record);
+                parts.push(call, bytes, meta.received_unix_ns, tally)?;
             }
-        };
-        let call = from_record(&recorder, record);
-        outcome.0 += 1;
-        let weight = weight(&call, encoded_len);
-        parts.push(call, weight)?;
+            Err(reason) => {
+                let id = CallId {
+                    producer_id,
+                    record_number: number,
+                };
+                tally.set_aside(id, reason, &bytes);
+            }
+        }
     }
     Ok(())
 }
@@ -265,18 +345,12 @@ fn weight(call: &Call, encoded_len: usize) -> usize {
     size_of::<Call>() + encoded_len + 64 * (headers + messages)
 }
 
-fn set_aside(producer_id: &[u8], record_number: u64, reason: String, bytes: &[u8]) -> SetAside {
-    let kept = bytes.get(..quarantine::RECORD_BYTES_MAX).unwrap_or(bytes);
-    SetAside {
-        producer_id: hex(producer_id),
-        record_number,
-        reason,
-        bytes: hex(kept),
-    }
-}
-
 /// An error and what caused it, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;

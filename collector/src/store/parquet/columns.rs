@@ -123,7 +123,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(51, "response_encoding", OptionalText(|row| &row.call.response.encoding), "`grpc-encoding` of the response"),
     column(52, "incomplete", Bool(|row| row.call.incomplete), "could something of the call not be seen or decoded?"),
     column(53, "cluster_name", OptionalText(|row| &row.call.cluster_name), "Envoy cluster the call went to"),
-    column(54, "route_name", OptionalText(|row| &row.call.route_name), "Envoy route"),
+    column(54, "route_name", OptionalText(|row| &row.call.route_name), "Envoy route; the filter does not ask for it yet, so always NULL"),
     column(55, "server_address", OptionalText(|row| &row.call.server_address), "`ip:port` of the server"),
     column(56, "client_address", OptionalText(|row| &row.call.client_address), "`ip:port` of the client"),
     column(57, "peer_identity", OptionalText(|row| &row.call.peer_identity), "SPIFFE id of the peer"),

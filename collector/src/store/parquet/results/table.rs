@@ -167,6 +167,7 @@ impl<R> Table<R> {
             })?;
         let (path, bytes) = self.unpublished.publish(&file)?;
         Ok(Published {
+            refiled_rows: 0,
             paths: vec![path],
             rows: self.rows_count,
             bytes,

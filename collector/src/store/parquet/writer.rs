@@ -102,22 +102,20 @@ pub fn unfit_calls(calls: &[Call], settings: &WriteSettings) -> Vec<usize> {
     if properties::calls(settings, 0).is_err() {
         return unfit;
     }
-    let mut untried = vec![0..calls.len()];
-    while let Some(range) = untried.pop() {
-        let Some(some) = calls.get(range.clone()) else {
+    let mut untried = vec![(0, calls.len())];
+    while let Some((start, end)) = untried.pop() {
+        let Some(some) = calls.get(start..end).filter(|some| !some.is_empty()) else {
             continue;
         };
-        let places = places(some, None);
-        if places.is_empty() || encode(some, &places, io::sink(), settings).is_ok() {
+        if encode(some, &places(some, None), io::sink(), settings).is_ok() {
             continue;
         }
-        if range.len() == 1 {
-            unfit.push(range.start);
+        if some.len() == 1 {
+            unfit.push(start);
             continue;
         }
-        let middle = range.start + range.len() / 2;
-        untried.push(middle..range.end);
-        untried.push(range.start..middle);
+        let middle = start + some.len() / 2;
+        untried.extend([(middle, end), (start, middle)]);
     }
     unfit
 }

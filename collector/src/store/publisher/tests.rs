@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use prost::Message;
 use twintap_record::{Header, HeaderBlock, RecordBatch, VERSION};
+
+use uuid::Uuid;
 
 use super::*;
 use crate::store::journal::frame::{encode, segment_header};

@@ -70,6 +70,7 @@ pub struct Metrics {
     disk_free_bytes: Count,
     parts: Counter,
     part_bytes: Counter,
+    refiled: Counter,
     publish_errors: Counter,
     forgotten: Counter,
     producers: Count,
@@ -106,6 +107,7 @@ impl Default for Metrics {
             disk_free_bytes: Count::default(),
             parts: Counter::default(),
             part_bytes: Counter::default(),
+            refiled: Counter::default(),
             publish_errors: Counter::default(),
             forgotten: Counter::default(),
             producers: Count::default(),
@@ -217,6 +219,11 @@ impl Metrics {
             "Free for the data directory",
             bytes(),
             m.disk_free_bytes.clone(),
+        );
+        r.register(
+            "records_refiled",
+            "Records whose start is not believed, filed by the time of receipt",
+            m.refiled.clone(),
         );
         r.register("parquet_files", "Files written", m.parts.clone());
         r.register_with_unit(
@@ -372,6 +379,7 @@ impl Metrics {
     pub fn parts_published(&self, published: &Published) {
         self.parts.inc_by(published.paths.len() as u64);
         self.part_bytes.inc_by(published.bytes);
+        self.refiled.inc_by(published.refiled_rows);
     }
 
     /// A segment is in Parquet.

@@ -34,6 +34,7 @@ use crate::store::journal::{
     self, Health, Journal, JournalSettings, OpenError, Opened, Refusal, SealedSegments,
 };
 use crate::store::parquet::WriteSettings;
+use crate::store::parquet::sweep_unfinished;
 use crate::store::publisher::Publisher;
 use twintap_decode::envelope::Envelope;
 
@@ -124,6 +125,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let data_dir = DataDir::open(&settings.journal.data_dir)?;
+    match sweep_unfinished(data_dir.path()) {
+        Ok(0) => {}
+        Ok(files) => info!(files, "removed half-written files of a crash"),
+        Err(error) => warn!(%error, "failed to look for half-written files of a crash"),
+    }
     let metrics = Arc::new(Metrics::default());
     let opened = journal::open(
         settings.journal.clone(),

@@ -69,12 +69,7 @@ pub fn pair_bucket_of(key: &CorrelationKey, call: &Call) -> u16 {
 
 /// Replaces the digit that each Envoy may rewrite, if `id` has the form of a UUID.
 fn normalize_request_id(id: &Bytes) -> Bytes {
-    let is_uuid = id.len() == 36
-        && id.iter().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    if !is_uuid || id.get(TRACE_REASON_INDEX) == Some(&b'4') {
+    if !is_uuid(id) || id.get(TRACE_REASON_INDEX) == Some(&b'4') {
         return id.clone();
     }
     let mut normalized = id.to_vec();
@@ -82,6 +77,15 @@ fn normalize_request_id(id: &Bytes) -> Bytes {
         *digit = b'4';
     }
     normalized.into()
+}
+
+/// Has `text` the form of a UUID: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12?
+pub fn is_uuid(text: &[u8]) -> bool {
+    text.len() == 36
+        && text.iter().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod from_record;
 mod status;
 mod trace_id;
 
-pub use correlation::{CorrelationKey, PAIR_BUCKETS, pair_bucket, pair_bucket_of};
+pub use correlation::{CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of};
 pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;

@@ -5,6 +5,8 @@
 
 use jiff::Timestamp;
 
+use crate::call::is_uuid;
+
 /// What a difference looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LooksLike {
@@ -220,7 +222,7 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
             floats(a, b)
         };
     }
-    if is_uuid(a) && is_uuid(b) {
+    if is_uuid(a.as_bytes()) && is_uuid(b.as_bytes()) {
         return Some(LooksLike::RegeneratedId);
     }
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
@@ -232,14 +234,6 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
 pub(super) fn bytes(a: &[u8], b: &[u8]) -> Option<LooksLike> {
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
     (!short.is_empty() && long.starts_with(short)).then_some(LooksLike::Truncated)
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 #[cfg(test)]

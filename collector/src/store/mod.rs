@@ -5,7 +5,7 @@
 //!   twintap.json               format of the directory; locked by the collector that uses it
 //!   journal/                   received batches that are not in Parquet yet
 //!   calls/v1/dt=.../hh=...     the dataset
-//!   quarantine/                records that could not be decoded
+//!   quarantine/                records that could not be decoded, or that Parquet refused
 //!   accounting.json            what became of every call
 //! ```
 

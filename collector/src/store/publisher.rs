@@ -1,13 +1,15 @@
 //! Sealed segments to Parquet: read, decode, write, and only then let the segment go.
 //!
 //! What a segment becomes is a function of its bytes alone: the same parts with the same names. So
-//! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded is set
-//! aside ([`super::quarantine`]) and counted. A failure to write is tried again, with growing pauses,
-//! for as long as it takes: the segment is durable, and the journal's limit holds back the rest.
+//! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded, or that
+//! the Parquet encoder refuses, is set aside ([`super::quarantine`]) and counted. A failure to write
+//! is tried again, with growing pauses, for as long as it takes: the segment is durable, and the
+//! journal's limit holds back the rest.
 //!
-//! Memory: one segment and the calls of one part, see [`PART_WEIGHT_MAX`].
+//! Memory: one segment and the calls of one part, see [`parts`].
 
-use std::collections::HashMap;
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +18,19 @@ use bytes::Bytes;
 use prost::Message;
 use tracing::{error, info, warn};
 use twintap_record::{PRODUCER_ID_LEN, Record};
-use uuid::Uuid;
 
-use super::hex::hex;
 use super::journal::frame::{BatchMeta, Frames, Kind, Outcome, PublishedMeta};
 use super::journal::intervals::Intervals;
 use super::journal::recovery::read_segment;
 use super::journal::segment::SegmentId;
 use super::journal::{self, Journal, SealedSegments};
-use super::parquet::{WriteError, WriteSettings, write_part};
-use super::quarantine::{self, SetAside};
-use crate::call::{Call, Recorder, from_record};
+use super::parquet::{WriteError, WriteSettings};
+use super::quarantine;
+use crate::call::{CallId, Recorder, from_record};
 use crate::metrics::Metrics;
+use parts::{Parts, Tally};
 use twintap_decode::envelope;
 
-/// A part is closed when its calls weigh this much, see [`weight`]. Part of the format: a segment
-/// must be cut into the same parts whenever it is published.
-const PART_WEIGHT_MAX: usize = 256 << 20;
 /// Pause after the first failure; doubles with each.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts.
@@ -117,11 +115,17 @@ impl Publisher {
             };
             decode_batch(&meta, producer_id, &frame.body, &mut parts, &mut tally)?;
         }
-        parts.close()?;
+        parts.close(&mut tally)?;
         quarantine::write(&self.data_dir, segment.id, &tally.set_aside)?;
         let damaged_stretches = frames.damaged_stretches();
         if damaged_stretches > 0 {
             error!(segment = %segment.id, damaged_stretches, "segment is damaged, records are lost");
+        }
+        if parts.refiled > 0 {
+            warn!(
+                segment = %segment.id, records = parts.refiled,
+                "calls started long before or after they were received, filed by the time of receipt"
+            );
         }
         let quarantined: u64 = tally.outcomes.values().map(|counts| counts.1).sum();
         if quarantined > 0 {
@@ -146,66 +150,6 @@ impl Publisher {
     }
 }
 
-/// Calls on their way into Parquet files.
-struct Parts<'a> {
-    publisher: &'a Publisher,
-    segment: Uuid,
-    open: Vec<Call>,
-    weight: usize,
-    count: u32,
-    calls: u64,
-}
-
-impl<'a> Parts<'a> {
-    fn new(publisher: &'a Publisher, segment: Uuid) -> Self {
-        Self {
-            publisher,
-            segment,
-            open: Vec::new(),
-            weight: 0,
-            count: 0,
-            calls: 0,
-        }
-    }
-
-    fn push(&mut self, call: Call, weight: usize) -> Result<(), PublishError> {
-        self.open.push(call);
-        self.calls += 1;
-        self.weight += weight;
-        if self.weight >= PART_WEIGHT_MAX {
-            self.close()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn close(&mut self) -> Result<(), PublishError> {
-        let calls = std::mem::take(&mut self.open);
-        self.weight = 0;
-        if calls.is_empty() {
-            return Ok(());
-        }
-        let id = part_id(self.segment, self.count);
-        self.count += 1;
-        let root = &self.publisher.data_dir;
-        let published = write_part(calls, root, id, &self.publisher.settings)?;
-        self.publisher.metrics.parts_published(&published);
-        Ok(())
-    }
-}
-
-/// Names the parts of a segment: the first as the segment, so that a part tells where it is from.
-fn part_id(segment: Uuid, index: u32) -> Uuid {
-    Uuid::from_u128(segment.as_u128() ^ u128::from(index))
-}
-
-/// What became of the records of a segment.
-#[derive(Default)]
-struct Tally {
-    outcomes: HashMap<[u8; PRODUCER_ID_LEN], (u64, u64)>,
-    set_aside: Vec<SetAside>,
-}
-
 fn decode_batch(
     meta: &BatchMeta,
     producer_id: [u8; PRODUCER_ID_LEN],
@@ -221,28 +165,23 @@ fn decode_batch(
     let (producer, records) = envelope::split(body).unwrap_or_default();
     let recorder = Recorder::new(producer_id, &producer);
     let whole = accepted.count() == u64::from(meta.records_count);
-    let outcome = tally.outcomes.entry(producer_id).or_default();
     for (number, bytes) in (meta.first_record_number..).zip(records) {
         if !whole && !accepted.missing(number..number + 1).is_empty() {
             continue;
         }
-        let encoded_len = bytes.len();
-        let record = match decode_record(number, bytes.clone()) {
-            Ok(record) => record,
-            Err(reason) => {
-                outcome.1 += 1;
-                if tally.set_aside.len() < quarantine::SEGMENT_RECORDS_MAX {
-                    tally
-                        .set_aside
-                        .push(set_aside(&producer_id, number, reason, &bytes));
-                }
-                continue;
+        match decode_record(number, bytes.clone()) {
+            Ok(record) => {
+                let call = from_record(&recorder, record);
+                parts.push(call, bytes, meta.received_unix_ns, tally)?;
             }
-        };
-        let call = from_record(&recorder, record);
-        outcome.0 += 1;
-        let weight = weight(&call, encoded_len);
-        parts.push(call, weight)?;
+            Err(reason) => {
+                let id = CallId {
+                    producer_id,
+                    record_number: number,
+                };
+                tally.set_aside(id, reason, &bytes);
+            }
+        }
     }
     Ok(())
 }
@@ -258,25 +197,11 @@ fn decode_record(number: u64, bytes: Bytes) -> Result<Record, String> {
     ))
 }
 
-/// What a call takes in memory, near enough: its bytes, itself, and its lists.
-fn weight(call: &Call, encoded_len: usize) -> usize {
-    let headers = call.request_metadata.len() + call.response_metadata.len() + call.trailers.len();
-    let messages = call.request.messages.len() + call.response.messages.len();
-    size_of::<Call>() + encoded_len + 64 * (headers + messages)
-}
-
-fn set_aside(producer_id: &[u8], record_number: u64, reason: String, bytes: &[u8]) -> SetAside {
-    let kept = bytes.get(..quarantine::RECORD_BYTES_MAX).unwrap_or(bytes);
-    SetAside {
-        producer_id: hex(producer_id),
-        record_number,
-        reason,
-        bytes: hex(kept),
-    }
-}
-
 /// An error and what caused it, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

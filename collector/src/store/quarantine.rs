@@ -1,4 +1,4 @@
-//! Records that could not be decoded: kept aside for a look, bounded, and never tried again.
+//! Records that could not be decoded or encoded: kept aside for a look, bounded, and never tried again.
 //!
 //! One file per journal segment, `<data>/quarantine/<uuid>.jsonl`, a JSON object a line:
 //! `producer_id` and `bytes` (hexadecimal), `record_number`, `reason`. Writing it again after a crash

@@ -28,7 +28,7 @@ fn duckdb_and_pyarrow_read_types_values_and_indexes() {
     let calls = samples::calls(CALLS_COUNT);
     let (first, second) = calls.split_at(30);
     for part in [first, second] {
-        write_part(part.to_vec(), root.path(), Uuid::now_v7(), &settings).unwrap();
+        write_part(part, root.path(), Uuid::now_v7(), &settings).unwrap();
     }
     let run = Uuid::now_v7();
     let mut pairs = PairsWriter::create(root.path(), run).unwrap();

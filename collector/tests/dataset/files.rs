@@ -88,13 +88,7 @@ fn calls_of_1970_and_of_the_far_future_have_their_hours() {
         started_unix_ns,
         ..call(0)
     });
-    write_part(
-        ages.to_vec(),
-        root.path(),
-        Uuid::nil(),
-        &WriteSettings::default(),
-    )
-    .unwrap();
+    write_part(ages, root.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
     let hours = ["dt=1970-01-01/hh=00", "dt=2554-07-21/hh=23"];
     for (path, hour) in files(root.path()).iter().zip(hours) {
         assert!(

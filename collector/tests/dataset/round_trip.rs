@@ -44,7 +44,7 @@ fn bucket_ranges_split_the_calls_and_lose_none() {
         ..WriteSettings::default()
     };
     for part in 0..2 {
-        let calls = (part * 1000..part * 1000 + 1000).map(call).collect();
+        let calls: Vec<Call> = (part * 1000..part * 1000 + 1000).map(call).collect();
         write_part(calls, root.path(), Uuid::now_v7(), &settings).unwrap();
     }
     let dataset = Dataset::open(root.path()).unwrap();
@@ -71,7 +71,7 @@ fn rows_are_in_order_of_bucket_key_and_start() {
         started_unix_ns: number % 7,
         ..call(number)
     };
-    let calls = (0..500).map(at_once).collect();
+    let calls: Vec<Call> = (0..500).map(at_once).collect();
     write_part(
         calls,
         root.path(),
@@ -116,7 +116,7 @@ fn without_payload_metadata_and_messages_stay_empty() {
 fn a_time_range_opens_only_the_hours_it_needs() {
     let root = tempfile::tempdir().unwrap();
     const HOUR_NS: u64 = 3_600_000_000_000;
-    let hourly = (0..5)
+    let hourly: Vec<Call> = (0..5)
         .map(|hour| Call {
             started_unix_ns: hour * HOUR_NS,
             ..call(hour)

@@ -1,23 +1,25 @@
 //! Rows to Arrow arrays, a column at a time.
+//!
+//! Text and bytes are put together as Arrow keeps them, one buffer a column, and checked to be UTF-8
+//! as a whole; only where that fails is each value looked at.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    ArrayBuilder, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, StringBuilder,
-};
+use arrow_array::builder::{FixedSizeBinaryBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StructArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
+    StructArray, TimestampMicrosecondArray,
 };
-use arrow_buffer::OffsetBuffer;
+use arrow_buffer::{BooleanBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
-use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{COLUMNS, Row, Values};
+use super::concatenated::Concatenated;
 use super::schema;
 use crate::call::{Header, Message};
 
@@ -27,16 +29,28 @@ const PAIRWISE_HEADERS_MAX: usize = 32;
 /// All columns of `rows`.
 pub(super) fn record_batch(rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
     let schema = schema::calls();
-    let columns = COLUMNS.iter().zip(schema.fields());
-    let arrays = columns.map(|(column, field)| array(&column.values, field, rows));
-    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
+    for (column, field) in COLUMNS.iter().zip(schema.fields()) {
+        let array = match &column.values {
+            Values::MetadataMap { shows, of } => {
+                let mut shown = COLUMNS.iter().zip(&arrays);
+                let shown = shown.find(|(column, _)| column.id == *shows);
+                let blocks = rows.iter().map(|row| of(*row));
+                metadata_map(field, shown.map(|(_, list)| list), blocks)?
+            }
+            values => array(values, field, rows)?,
+        };
+        arrays.push(array);
+    }
     RecordBatch::try_new(schema, arrays)
 }
 
 fn array(values: &Values, field: &Field, rows: &[Row<'_>]) -> Result<ArrayRef, ArrowError> {
     let rows = || rows.iter().copied();
     Ok(match values {
-        Values::Bool(of) => Arc::new(rows().map(|row| Some(of(row))).collect::<BooleanArray>()),
+        Values::Bool(of) => Arc::new(BooleanArray::from(
+            rows().map(of).collect::<BooleanBuffer>(),
+        )),
         Values::Int32(of) => Arc::new(PrimitiveArray::<Int32Type>::from_iter_values(
             rows().map(of),
         )),
@@ -53,13 +67,16 @@ fn array(values: &Values, field: &Field, rows: &[Row<'_>]) -> Result<ArrayRef, A
             let array = TimestampMicrosecondArray::from_iter_values(rows().map(of));
             Arc::new(array.with_timezone("UTC"))
         }
-        Values::Text(of) => text(rows().map(|row| Some(of(row)))),
-        Values::OptionalText(of) => text(rows().map(|row| non_empty(of(row)))),
-        Values::OptionalBytes(of) => bytes(rows().map(|row| non_empty(of(row)))),
+        Values::Text(of) => text(rows().map(|row| Some(of(row))))?,
+        Values::OptionalText(of) => text(rows().map(|row| non_empty(of(row))))?,
+        Values::OptionalBytes(of) => {
+            let values = Concatenated::of(rows().map(|row| non_empty(of(row))))?;
+            Arc::new(values.binary()?)
+        }
         Values::Id(of) => ids(rows().map(|row| Some(of(row))))?,
         Values::OptionalId(of) => ids(rows().map(of))?,
         Values::Metadata(of) => metadata(field, rows().map(of))?,
-        Values::MetadataMap(of) => metadata_map(field, rows().map(of))?,
+        Values::MetadataMap { of, .. } => metadata_map(field, None, rows().map(of))?,
         Values::Messages(of) => messages(field, rows().map(of))?,
     })
 }
@@ -68,29 +85,18 @@ fn non_empty(value: &[u8]) -> Option<&[u8]> {
     (!value.is_empty()).then_some(value)
 }
 
-/// `String::from_utf8_lossy`, which looks at each byte, with a fast path for what is UTF-8.
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
-    }
-}
-
 /// Text is for people: what is not UTF-8 is replaced (the exact bytes are in the metadata).
-pub(super) fn text<'a>(values: impl ExactSizeIterator<Item = Option<&'a [u8]>>) -> ArrayRef {
-    let mut builder = StringBuilder::with_capacity(values.len(), 0);
-    for value in values {
-        builder.append_option(value.map(lossy));
+pub(super) fn text<'a>(
+    values: impl Iterator<Item = Option<&'a [u8]>> + Clone,
+) -> Result<ArrayRef, ArrowError> {
+    if let Some(text) = Concatenated::of(values.clone())?.text() {
+        return Ok(Arc::new(text));
     }
-    Arc::new(builder.finish())
-}
-
-fn bytes<'a>(values: impl ExactSizeIterator<Item = Option<&'a [u8]>>) -> ArrayRef {
-    let mut builder = BinaryBuilder::with_capacity(values.len(), 0);
+    let mut builder = StringBuilder::new();
     for value in values {
-        builder.append_option(value);
+        builder.append_option(value.map(String::from_utf8_lossy));
     }
-    Arc::new(builder.finish())
+    Ok(Arc::new(builder.finish()))
 }
 
 pub(super) fn ids(
@@ -111,19 +117,11 @@ fn metadata<'a>(
     blocks: impl Iterator<Item = &'a [Header]> + Clone,
 ) -> Result<ArrayRef, ArrowError> {
     let headers = || blocks.clone().flatten();
-    let count = headers().count();
-    let mut names = StringBuilder::with_capacity(count, 0);
-    let mut values = BinaryBuilder::with_capacity(count, 0);
-    let mut redacted = BooleanBuilder::with_capacity(count);
-    for header in headers() {
-        names.append_value(lossy(&header.name));
-        values.append_value(&header.value);
-        redacted.append_value(header.redacted);
-    }
+    let redacted: BooleanBuffer = headers().map(|header| header.redacted).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(names.finish()),
-        Arc::new(values.finish()),
-        Arc::new(redacted.finish()),
+        text(headers().map(|header| Some(&*header.name)))?,
+        Arc::new(Concatenated::of(headers().map(|header| Some(&*header.value)))?.binary()?),
+        Arc::new(BooleanArray::from(redacted)),
     ];
     list(field, blocks.map(<[_]>::len), columns)
 }
@@ -133,31 +131,21 @@ fn messages<'a>(
     directions: impl Iterator<Item = &'a [Message]> + Clone,
 ) -> Result<ArrayRef, ArrowError> {
     let messages = || directions.clone().flatten();
-    let mut bytes = BinaryBuilder::with_capacity(
-        messages().count(),
-        messages().map(|message| message.bytes.len()).sum(),
-    );
-    for message in messages() {
-        bytes.append_value(&message.bytes);
-    }
-    let digest = |bytes: &Bytes| xxh3_64(bytes).cast_signed();
+    let compressed: BooleanBuffer = messages().map(|message| message.compressed).collect();
     let offset = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    let bytes = Concatenated::of(messages().map(|message| Some(&*message.bytes)))?;
     let columns: Vec<ArrayRef> = vec![
         Arc::new(PrimitiveArray::<Int64Type>::from_iter(
             messages().map(|m| m.offset_ns.map(offset)),
         )),
-        Arc::new(
-            messages()
-                .map(|message| Some(message.compressed))
-                .collect::<BooleanArray>(),
-        ),
+        Arc::new(BooleanArray::from(compressed)),
         Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(
             messages().map(|message| i64::from(message.declared_bytes)),
         )),
         Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(
-            messages().map(|message| digest(&message.bytes)),
+            messages().map(|message| xxh3_64(&message.bytes).cast_signed()),
         )),
-        Arc::new(bytes.finish()),
+        Arc::new(bytes.binary()?),
     ];
     list(field, directions.map(<[_]>::len), columns)
 }
@@ -178,58 +166,78 @@ fn list(
     )?))
 }
 
+/// The map of what `shown`, the list column of the same blocks, holds. Mostly all names differ and
+/// all values are text: then the map shares the list's buffers.
 fn metadata_map<'a>(
     field: &Field,
+    shown: Option<&ArrayRef>,
     blocks: impl Iterator<Item = &'a [Header]>,
 ) -> Result<ArrayRef, ArrowError> {
-    let mut keys = StringBuilder::new();
-    let mut values = StringBuilder::new();
-    let mut lengths = Vec::with_capacity(blocks.size_hint().0);
-    for block in blocks {
-        let before = keys.len();
-        if names_are_distinct_text(block) {
-            for header in block {
-                keys.append_value(lossy(&header.name));
-                values.append_value(lossy(&header.value));
-            }
-        } else {
-            for (name, value) in joined(block) {
-                keys.append_value(name);
-                values.append_value(lossy(&value));
-            }
-        }
-        lengths.push(keys.len() - before);
-    }
+    let (columns, offsets) = match shown.and_then(shared_entries) {
+        Some(shared) => shared,
+        None => joined_entries(blocks),
+    };
     let (entry, fields) = struct_of(field)?;
-    let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
     let entries = StructArray::try_new(fields, columns, None)?;
-    let offsets = OffsetBuffer::from_lengths(lengths);
     Ok(Arc::new(MapArray::try_new(
         entry, offsets, entries, None, false,
     )?))
 }
 
-fn names_are_distinct_text(block: &[Header]) -> bool {
-    if block.len() > PAIRWISE_HEADERS_MAX {
-        return false;
+/// Keys and values of the maps, and where each map's begin.
+type Entries = (Vec<ArrayRef>, OffsetBuffer<i32>);
+
+fn shared_entries(list: &ArrayRef) -> Option<Entries> {
+    let list = list.as_list_opt::<i32>()?;
+    let columns = list.values().as_struct_opt()?.columns();
+    let names = columns.first()?;
+    if !names_are_distinct(names.as_string_opt()?, list.offsets()) {
+        return None;
     }
-    let mut rest = block;
-    while let Some((header, others)) = rest.split_first() {
-        if others.iter().any(|other| other.name == header.name) {
-            return false;
+    let values = columns.get(1)?.as_binary_opt::<i32>()?;
+    let values = StringArray::try_new(values.offsets().clone(), values.values().clone(), None);
+    let columns: Vec<ArrayRef> = vec![Arc::clone(names), Arc::new(values.ok()?)];
+    Some((columns, list.offsets().clone()))
+}
+
+/// Has no block two headers of one name? Says no to long blocks without looking.
+fn names_are_distinct(names: &StringArray, blocks: &OffsetBuffer<i32>) -> bool {
+    let mut names = names.iter();
+    blocks.lengths().all(|headers_count| {
+        let mut seen = [""; PAIRWISE_HEADERS_MAX];
+        let block = names.by_ref().take(headers_count).flatten();
+        headers_count <= PAIRWISE_HEADERS_MAX
+            && block.enumerate().all(|(index, name)| {
+                let is_new = !seen.iter().take(index).any(|other| *other == name);
+                if let Some(seen) = seen.get_mut(index) {
+                    *seen = name;
+                }
+                is_new
+            })
+    })
+}
+
+fn joined_entries<'a>(blocks: impl Iterator<Item = &'a [Header]>) -> Entries {
+    let mut keys = StringBuilder::new();
+    let mut values = StringBuilder::new();
+    let mut lengths = Vec::with_capacity(blocks.size_hint().0);
+    for block in blocks {
+        let joined = joined(block);
+        lengths.push(joined.len());
+        for (name, value) in joined {
+            keys.append_value(name);
+            values.append_value(String::from_utf8_lossy(&value));
         }
-        rest = others;
     }
-    block
-        .iter()
-        .all(|header| std::str::from_utf8(&header.name).is_ok())
+    let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
+    (columns, OffsetBuffer::from_lengths(lengths))
 }
 
 /// Values of equal names joined as HTTP joins them.
 fn joined(block: &[Header]) -> BTreeMap<Cow<'_, str>, Vec<u8>> {
     let mut joined = BTreeMap::<_, Vec<u8>>::new();
     for header in block {
-        let name = lossy(&header.name);
+        let name = String::from_utf8_lossy(&header.name);
         joined
             .entry(name)
             .and_modify(|value| {

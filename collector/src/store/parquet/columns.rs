@@ -43,7 +43,11 @@ pub(super) enum Values {
     Id(for<'a> fn(Row<'a>) -> [u8; 16]),
     OptionalId(for<'a> fn(Row<'a>) -> Option<[u8; 16]>),
     Metadata(for<'a> fn(Row<'a>) -> &'a [Header]),
-    MetadataMap(for<'a> fn(Row<'a>) -> &'a [Header]),
+    /// The map of a `Metadata` column, which comes earlier and has the id `shows`.
+    MetadataMap {
+        shows: i32,
+        of: for<'a> fn(Row<'a>) -> &'a [Header],
+    },
     Messages(for<'a> fn(Row<'a>) -> &'a [Message]),
 }
 
@@ -100,9 +104,9 @@ pub(super) const COLUMNS: &[Column] = &[
     column(32, "request_metadata", Metadata(|row| &row.call.request_metadata), "exact, in wire order, pseudo-headers included"),
     column(33, "response_metadata", Metadata(|row| &row.call.response_metadata), "as above; empty for Trailers-Only"),
     column(34, "response_trailers", Metadata(|row| &row.call.trailers), "as above; for Trailers-Only the one block that was sent"),
-    column(35, "request_metadata_map", MetadataMap(|row| &row.call.request_metadata), "for people: repeated names joined by `, `"),
-    column(36, "response_metadata_map", MetadataMap(|row| &row.call.response_metadata), "as above"),
-    column(37, "response_trailers_map", MetadataMap(|row| &row.call.trailers), "as above"),
+    column(35, "request_metadata_map", MetadataMap { shows: 32, of: |row| &row.call.request_metadata }, "for people: repeated names joined by `, `"),
+    column(36, "response_metadata_map", MetadataMap { shows: 33, of: |row| &row.call.response_metadata }, "as above"),
+    column(37, "response_trailers_map", MetadataMap { shows: 34, of: |row| &row.call.trailers }, "as above"),
     column(38, "request_messages", Messages(|row| &row.call.request.messages), "captured messages, the last one possibly cut"),
     column(39, "response_messages", Messages(|row| &row.call.response.messages), "as above"),
     column(40, "request_messages_count", OptionalInt64(|row| row.call.request.messages_count.map(saturate)), "exact, captured or not; NULL if unknown"),
@@ -119,7 +123,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(51, "response_encoding", OptionalText(|row| &row.call.response.encoding), "`grpc-encoding` of the response"),
     column(52, "incomplete", Bool(|row| row.call.incomplete), "could something of the call not be seen or decoded?"),
     column(53, "cluster_name", OptionalText(|row| &row.call.cluster_name), "Envoy cluster the call went to"),
-    column(54, "route_name", OptionalText(|row| &row.call.route_name), "Envoy route"),
+    column(54, "route_name", OptionalText(|row| &row.call.route_name), "Envoy route; the filter does not ask for it yet, so always NULL"),
     column(55, "server_address", OptionalText(|row| &row.call.server_address), "`ip:port` of the server"),
     column(56, "client_address", OptionalText(|row| &row.call.client_address), "`ip:port` of the client"),
     column(57, "peer_identity", OptionalText(|row| &row.call.peer_identity), "SPIFFE id of the peer"),

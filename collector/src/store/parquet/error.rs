@@ -1,6 +1,7 @@
 //! What can go wrong with a dataset: which file, doing what, and whose fault it is.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
@@ -15,9 +16,9 @@ pub enum WriteError {
         /// On which file or folder.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// The Parquet encoder refused.
+    /// The Parquet encoder refused the calls. Trying again helps as little as waiting.
     #[error("encode {path}", path = path.display())]
     Encode {
         /// The file that was being written.
@@ -25,6 +26,27 @@ pub enum WriteError {
         /// Its reason.
         source: ParquetError,
     },
+}
+
+impl WriteError {
+    /// What the encoder of `path` says: also that the file system refused it.
+    pub(super) fn of_encoder(path: &Path, error: ParquetError) -> Self {
+        let path = path.to_owned();
+        match error {
+            ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+                Ok(source) => Self::Io {
+                    action: "write",
+                    path,
+                    source: *source,
+                },
+                Err(cause) => Self::Encode {
+                    path,
+                    source: ParquetError::External(cause),
+                },
+            },
+            source => Self::Encode { path, source },
+        }
+    }
 }
 
 /// Why a dataset could not be read.
@@ -38,7 +60,7 @@ pub enum ReadError {
         /// On which file or folder.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file is damaged, or not Parquet at all.
     #[error("decode {path}: not a readable Parquet file", path = path.display())]

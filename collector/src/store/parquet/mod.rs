@@ -6,6 +6,7 @@
 
 mod arrays;
 mod columns;
+mod concatenated;
 mod contain;
 mod describe;
 mod error;
@@ -18,14 +19,17 @@ mod publish;
 mod reader;
 mod results;
 mod schema;
+mod sweep;
 mod typed;
 mod writer;
 
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
+pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};
-pub use writer::{Published, WriteSettings, write_part};
+pub use sweep::sweep_unfinished;
+pub use writer::{Published, WriteSettings, unfit_calls, write_part};
 
 /// Major version of the `calls` schema that this code writes; newer ones are refused.
 pub const SCHEMA_VERSION: u32 = 1;

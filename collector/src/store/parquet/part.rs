@@ -189,7 +189,7 @@ fn is_in(batch: &RecordBatch, buckets: &Range<i32>) -> Result<BooleanArray, Arro
 /// Never the maps: the exact metadata holds all they do.
 fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
     let columns = COLUMNS.iter().filter(move |column| match column.values {
-        Values::MetadataMap(_) => false,
+        Values::MetadataMap { .. } => false,
         Values::Metadata(_) | Values::Messages(_) => projection == Projection::Everything,
         _ => true,
     });

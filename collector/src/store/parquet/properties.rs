@@ -26,6 +26,9 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// A dictionary that grows beyond this is given up for the rest of the row group.
 const DICTIONARY_BYTES_MAX: usize = 256 * 1024;
 
+/// Encoded bytes in a data page, about: it stays in the processor's cache until it is compressed.
+const PAGE_BYTES_MAX: usize = 128 * 1024;
+
 /// Columns that point queries ask by equality.
 const BLOOM_FILTERED: [&str; 3] = ["pair_id", "request_id", "trace_id"];
 
@@ -97,6 +100,7 @@ pub(super) fn common(zstd_level: i32) -> Result<WriterPropertiesBuilder, Parquet
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(writer.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
+        .set_data_page_size_limit(PAGE_BYTES_MAX)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))

@@ -46,7 +46,7 @@ fn field(column: &Column) -> Field {
         Values::Id(_) => (DataType::FixedSizeBinary(16), false),
         Values::OptionalId(_) => (DataType::FixedSizeBinary(16), true),
         Values::Metadata(_) => (list(column.id, metadata_fields(column.id)), false),
-        Values::MetadataMap(_) => (map(column.id), false),
+        Values::MetadataMap { .. } => (map(column.id), false),
         Values::Messages(_) => (list(column.id, message_fields(column.id)), false),
     };
     with_id(column.id, column.name, data_type, nullable)

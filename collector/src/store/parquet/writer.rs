@@ -1,5 +1,9 @@
 //! Writes calls as one part: one file per UTC hour in which calls started.
+//!
+//! What the encoder refuses it refuses for good: [`WriteError::Encode`] is about the calls, and
+//! [`unfit_calls`] says about which.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::ArrowWriter;
@@ -11,7 +15,7 @@ use super::WriteError;
 use super::arrays::record_batch;
 use super::columns::Row;
 use super::layout::part_path;
-use super::order::{Place, places};
+use super::order::{Place, StartWindow, places};
 use super::publish::Unpublished;
 use super::{properties, schema};
 use crate::call::Call;
@@ -25,6 +29,10 @@ pub struct WriteSettings {
     pub row_group_rows_max: usize,
     /// Encoded bytes in a row group, about, at most. Default 64 MiB.
     pub row_group_bytes_max: usize,
+    /// Bytes of metadata and messages in a row at most. Default 1 GiB: readers count in 32 bits.
+    pub row_bytes_max: usize,
+    /// Which starts are believed. Default `None`: all are.
+    pub start_window: Option<StartWindow>,
 }
 
 impl Default for WriteSettings {
@@ -33,6 +41,8 @@ impl Default for WriteSettings {
             zstd_level: 1,
             row_group_rows_max: 65_536,
             row_group_bytes_max: 64 * 1024 * 1024,
+            row_bytes_max: 1 << 30,
+            start_window: None,
         }
     }
 }
@@ -46,35 +56,68 @@ pub struct Published {
     pub rows: u64,
     /// Bytes in all of them.
     pub bytes: u64,
+    /// Rows that are filed elsewhere than under the hour of their start, see [`StartWindow`].
+    pub refiled_rows: u64,
 }
 
 /// Rows turned into Arrow arrays at a time: few enough to stay in the processor's cache.
 const BATCH_ROWS_MAX: usize = 512;
 
-/// Message bytes turned into Arrow arrays at a time, unless one call has more.
+/// Bytes of rows turned into Arrow arrays at a time, unless one row has more.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Writes `calls` below `dataset_root` (the data directory) and makes them durable before it
 /// returns. Writing the same `part_id` again replaces the files; equal calls give equal bytes.
 pub fn write_part(
-    calls: Vec<Call>,
+    calls: impl AsRef<[Call]>,
     dataset_root: &Path,
     part_id: Uuid,
     settings: &WriteSettings,
 ) -> Result<Published, WriteError> {
-    let places = places(&calls);
-    let mut published = Published::default();
+    let calls = calls.as_ref();
+    let window = settings.start_window.as_ref();
+    let is_refiled = |call: &&Call| window.is_some_and(|window| window.refiles(call));
+    let mut published = Published {
+        refiled_rows: calls.iter().filter(is_refiled).count() as u64,
+        ..Published::default()
+    };
+    let places = places(calls, window);
     for places in places.chunk_by(|a, b| a.hour == b.hour) {
         let Some(first) = places.first() else {
             continue;
         };
         let path = part_path(dataset_root, first.hour, part_id);
-        let (path, bytes) = write_file(&calls, places, dataset_root, path, settings)?;
+        let (path, bytes) = write_file(calls, places, dataset_root, path, settings)?;
         published.paths.push(path);
         published.rows += places.len() as u64;
         published.bytes += bytes;
     }
     Ok(published)
+}
+
+/// The indices of those of `calls` that the encoder refuses, in ascending order. None, if it is the
+/// settings that it refuses.
+pub fn unfit_calls(calls: &[Call], settings: &WriteSettings) -> Vec<usize> {
+    let mut unfit = Vec::new();
+    if properties::calls(settings, 0).is_err() {
+        return unfit;
+    }
+    let mut untried = vec![(0, calls.len())];
+    while let Some((start, end)) = untried.pop() {
+        let Some(some) = calls.get(start..end).filter(|some| !some.is_empty()) else {
+            continue;
+        };
+        if encode(some, &places(some, None), io::sink(), settings).is_ok() {
+            continue;
+        }
+        if some.len() == 1 {
+            unfit.push(start);
+            continue;
+        }
+        let middle = start + some.len() / 2;
+        untried.extend([(middle, end), (start, middle)]);
+    }
+    unfit
 }
 
 fn write_file(
@@ -85,23 +128,34 @@ fn write_file(
     settings: &WriteSettings,
 ) -> Result<(PathBuf, u64), WriteError> {
     let (unpublished, file) = Unpublished::create(root, path)?;
-    let encode = || -> Result<std::fs::File, ParquetError> {
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties::calls(settings, places.len())?)
-            // Everything Arrow needs is in the Parquet schema.
-            .with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(file, schema::calls(), options)?;
-        for batch in (Batches { calls, places }) {
-            writer.write(&record_batch(&batch)?)?;
-        }
-        writer.into_inner()
-    };
-    let encoded = encode();
-    let file = encoded.map_err(|source| WriteError::Encode {
-        path: unpublished.path().to_owned(),
-        source,
-    })?;
+    let encoded = encode(calls, places, file, settings);
+    let file = encoded.map_err(|error| WriteError::of_encoder(unpublished.path(), error))?;
     unpublished.publish(&file)
+}
+
+fn encode<W: Write + Send>(
+    calls: &[Call],
+    places: &[Place],
+    output: W,
+    settings: &WriteSettings,
+) -> Result<W, ParquetError> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties::calls(settings, places.len())?)
+        // Everything Arrow needs is in the Parquet schema.
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(output, schema::calls(), options)?;
+    for batch in (Batches { calls, places }) {
+        if let Some(bytes) = batch.iter().map(|row| row_bytes(row.call)).max()
+            && bytes > settings.row_bytes_max
+        {
+            let max = settings.row_bytes_max;
+            return Err(ParquetError::General(format!(
+                "a row has {bytes} bytes of metadata and messages, the limit is {max}"
+            )));
+        }
+        writer.write(&record_batch(&batch)?)?;
+    }
+    writer.into_inner()
 }
 
 /// Cuts the rows into batches that are small enough.
@@ -121,7 +175,7 @@ impl<'a> Iterator for Batches<'a> {
             let Some(call) = place.call(self.calls) else {
                 continue;
             };
-            bytes += captured_bytes(call);
+            bytes += row_bytes(call);
             batch.push(Row {
                 call,
                 bucket: place.bucket,
@@ -134,7 +188,18 @@ impl<'a> Iterator for Batches<'a> {
     }
 }
 
-fn captured_bytes(call: &Call) -> usize {
+/// Bytes of all that has no limit of its own, near enough.
+fn row_bytes(call: &Call) -> usize {
     let messages = call.request.messages.iter().chain(&call.response.messages);
-    messages.map(|message| message.bytes.len()).sum()
+    let messages: usize = messages.map(|message| message.bytes.len()).sum();
+    let blocks = [
+        &call.request_metadata,
+        &call.response_metadata,
+        &call.trailers,
+    ];
+    let headers = blocks.into_iter().flatten();
+    let headers: usize = headers
+        .map(|header| header.name.len() + header.value.len())
+        .sum();
+    messages + headers
 }

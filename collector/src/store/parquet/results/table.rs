@@ -95,8 +95,8 @@ impl<R> Column<R> {
                 let us = rows().map(|row| of(row).map(|ns| saturate(ns / 1000)));
                 Arc::new(TimestampMicrosecondArray::from_iter(us).with_timezone("UTC"))
             }
-            Values::Text(of) => text(rows().map(|row| Some(of(row).as_bytes()))),
-            Values::OptionalText(of) => text(rows().map(|row| of(row).map(str::as_bytes))),
+            Values::Text(of) => text(rows().map(|row| Some(of(row).as_bytes())))?,
+            Values::OptionalText(of) => text(rows().map(|row| of(row).map(str::as_bytes)))?,
             Values::Id(of) => ids(rows().map(of))?,
         })
     }
@@ -167,6 +167,7 @@ impl<R> Table<R> {
             })?;
         let (path, bytes) = self.unpublished.publish(&file)?;
         Ok(Published {
+            refiled_rows: 0,
             paths: vec![path],
             rows: self.rows_count,
             bytes,
@@ -188,7 +189,7 @@ impl<R> Table<R> {
 
     fn record_batch(&self) -> Result<RecordBatch, ArrowError> {
         let run = std::iter::repeat_n(Some(self.run.as_bytes()), self.rows.len());
-        let mut arrays = vec![text(run)];
+        let mut arrays = vec![text(run)?];
         for column in self.columns {
             arrays.push(column.array(&self.rows)?);
         }

@@ -1,0 +1,66 @@
+//! Removes what a crash left half-written among the `calls` files.
+//!
+//! Only for who holds the data directory's lock: to others such a file may be one that is being
+//! written. `pairs` and `differences` are left alone, as comparisons need no lock.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::layout::{UNFINISHED, calls_folder};
+
+/// Removes the unfinished files of `calls` below `root` (the data directory); says how many.
+pub fn sweep_unfinished(root: &Path) -> io::Result<usize> {
+    sweep(&calls_folder(root), PARTITION_DEPTH)
+}
+
+/// Folders between the dataset and its files: day and hour.
+const PARTITION_DEPTH: usize = 2;
+
+fn sweep(folder: &Path, depth: usize) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() && depth > 0 {
+            removed += sweep(&path, depth - 1)?;
+        } else if kind.is_file() && path.extension().is_some_and(|found| found == UNFINISHED) {
+            fs::remove_file(path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unfinished_files_of_calls_go() {
+        let root = tempfile::tempdir().unwrap();
+        let hour = root.path().join("calls/v1/dt=2026-11-21/hh=09");
+        let run = root.path().join("pairs/v1/run=1");
+        fs::create_dir_all(&hour).unwrap();
+        fs::create_dir_all(&run).unwrap();
+        let unfinished = hour.join("part-1.parquet.tmp");
+        let kept = [hour.join("part-1.parquet"), run.join("part-0.parquet.tmp")];
+        for path in kept.iter().chain([&unfinished]) {
+            fs::write(path, "bytes").unwrap();
+        }
+        assert_eq!(sweep_unfinished(root.path()).unwrap(), 1);
+        assert!(!unfinished.exists());
+        assert!(kept.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn an_empty_data_directory_has_nothing_to_sweep() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(sweep_unfinished(root.path()).unwrap(), 0);
+    }
+}

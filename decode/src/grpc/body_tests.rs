@@ -1,3 +1,5 @@
+//! Bodies in pieces and with gaps: messages whole, damaged or hidden, and never made up.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Header blocks from the first or from midway: what is seen, unknown, and never wrong.
+
 use super::*;
 use crate::hpack::EntryId;
 

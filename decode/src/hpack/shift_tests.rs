@@ -1,3 +1,5 @@
+//! Lost header blocks: which shifts remain possible, and when one is proved.
+
 use super::super::block::Defect;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Hunting for the next frame: chains are found, chance is not.
+
 use super::*;
 
 const RULES: Plausibility = Plausibility {

@@ -47,7 +47,9 @@ impl Connections for Opener {
         Some(Http2::new(name, Limits::default(), Rc::clone(&self.0)))
     }
 
-    fn close(&mut self, _: &Connection, _: Self::Sink) {}
+    fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
+        sink.finish();
+    }
 }
 
 fn decode(mut input: &[u8]) -> Totals {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::certainty::{Certainty, Rule};
 use super::half::HalfStream;
-use super::joiner::opposite;
+use super::ways::opposite;
 use crate::grpc::parse_status;
 use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
 use crate::stream::{Ending, Way};
@@ -166,6 +166,10 @@ impl Exchange {
         if client.is_some_and(|client| client != self.life.client) {
             self.life.client = opposite(self.life.client);
             std::mem::swap(&mut self.request, &mut self.response);
+        }
+        for half in [&mut self.request, &mut self.response] {
+            // What came before the first that was captured of it is not known.
+            half.may_lack_bytes |= half.is_seen && half.headers.is_none();
         }
         self.end = self.end(why);
         self.method = method_of(&self.request);

@@ -5,9 +5,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::finished::Finished;
 use super::half::HalfStream;
+use super::kind::{is_grpc, is_interim, is_trailers_like};
 use super::undecided::Undecided;
+use super::ways::{Ways, opposite};
 use super::{CallSink, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
-use crate::hpack::{Expected, HeaderBlock, KnownName, Name, Ticket};
+use crate::hpack::{Expected, HeaderBlock, KnownName, Ticket};
 use crate::stream::{Ending, Way};
 
 /// How often silent streams are looked for, in time of the capture.
@@ -34,43 +36,6 @@ pub(crate) struct Joiner<S> {
     tally: Tally,
     undecided: Undecided,
     sink: S,
-}
-
-/// Something of each way.
-#[derive(Debug, Default)]
-pub(crate) struct Ways<T> {
-    forward: T,
-    reverse: T,
-}
-
-impl<T> Ways<T> {
-    pub(crate) fn new(forward: T, reverse: T) -> Self {
-        Self { forward, reverse }
-    }
-
-    #[inline]
-    pub(crate) fn of(&self, way: Way) -> &T {
-        match way {
-            Way::Forward => &self.forward,
-            Way::Reverse => &self.reverse,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn of_mut(&mut self, way: Way) -> &mut T {
-        match way {
-            Way::Forward => &mut self.forward,
-            Way::Reverse => &mut self.reverse,
-        }
-    }
-}
-
-/// The other way.
-pub(crate) fn opposite(way: Way) -> Way {
-    match way {
-        Way::Forward => Way::Reverse,
-        Way::Reverse => Way::Forward,
-    }
 }
 
 /// Stream identifiers are small and at most [`Limits::streams_max`] at once: one multiplication
@@ -312,20 +277,29 @@ impl<S: CallSink> Joiner<S> {
     }
 
     /// `way` ended.
-    pub(crate) fn end(&mut self, at: u64, way: Way, ending: Ending) {
+    pub(crate) fn end(&mut self, way: Way, ending: Ending) {
         *self.clocks.of_mut(way) = None;
         if self.clocks.of(opposite(way)).is_none() {
-            let mut ids: Vec<_> = self.live.keys().copied().collect();
-            ids.sort_unstable();
-            for id in ids {
-                self.finish(at, id, ExchangeEnd::Connection(ending));
-            }
-            let mut ready = Vec::new();
-            self.undecided.drain(&mut ready);
-            self.hand_on(ready);
+            self.finish_all(ExchangeEnd::Connection(ending));
         } else {
             self.finish_lingering();
         }
+    }
+
+    /// Nothing more will come of the connection.
+    pub(crate) fn finish_all(&mut self, end: ExchangeEnd) {
+        let mut ids: Vec<_> = self.live.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let at = self
+                .live
+                .get(&id)
+                .map_or(0, |stream| stream.life.touched_unix_ns);
+            self.finish(at, id, end);
+        }
+        let mut ready = VecDeque::new();
+        self.undecided.drain(&mut ready);
+        self.hand_on(ready);
     }
 
     /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
@@ -444,12 +418,12 @@ impl<S: CallSink> Joiner<S> {
             self.sink.call(exchange);
             return;
         }
-        let mut ready = Vec::new();
+        let mut ready = VecDeque::new();
         self.undecided.push(exchange, &mut ready);
         self.hand_on(ready);
     }
 
-    fn hand_on(&mut self, ready: Vec<Box<Exchange>>) {
+    fn hand_on(&mut self, ready: VecDeque<Box<Exchange>>) {
         for exchange in ready {
             self.sink.call(exchange);
         }
@@ -467,77 +441,8 @@ impl<S: CallSink> Joiner<S> {
 
     /// Exchanges that waited for blocks to be read again need not wait longer.
     pub(crate) fn release_proved(&mut self) {
-        let mut ready = Vec::new();
+        let mut ready = VecDeque::new();
         self.undecided.release(&mut ready, false);
         self.hand_on(ready);
     }
 }
-
-/// Is it gRPC? `None` if too little was captured.
-fn is_grpc(exchange: &Exchange) -> Option<bool> {
-    let Exchange {
-        request,
-        response,
-        end,
-        ..
-    } = exchange;
-    let is_aborted = !matches!(end, ExchangeEnd::Complete | ExchangeEnd::ResponseFirst);
-    let mut is_complete = false;
-    for half in [request, response] {
-        let Some(headers) = &half.headers else {
-            continue;
-        };
-        if let Some(content_type) = headers.find_value(KnownName::CONTENT_TYPE) {
-            let rest = content_type.strip_prefix(b"application/grpc");
-            return Some(rest.is_some_and(|rest| {
-                matches!(rest.first(), None | Some(b'+' | b';' | b'-' | b' '))
-            }));
-        }
-        is_complete |= !headers.is_incomplete();
-    }
-    if is_complete {
-        return Some(false);
-    }
-    // The type of content was not captured: gRPC has messages, or trailers and nothing else.
-    let is_framed = |half: &HalfStream| {
-        half.body.bytes_count() > 0
-            && (half.body.is_at_boundary() || is_aborted || half.may_lack_bytes)
-            && half.body.messages().iter().all(|message| message.flag <= 1)
-            && !half.body.messages().is_empty()
-    };
-    let is_empty = |half: &HalfStream| half.body.bytes_count() == 0;
-    let has_status = [&response.headers, &response.trailers]
-        .into_iter()
-        .flatten();
-    let has_status = has_status
-        .map(|block| block.find(KnownName::GRPC_STATUS))
-        .any(|f| f.is_some());
-    let ok = |half: &HalfStream| is_framed(half) || is_empty(half);
-    if has_status || (ok(request) && ok(response) && (is_framed(request) || is_framed(response))) {
-        return Some(true);
-    }
-    None
-}
-
-fn is_interim(block: &HeaderBlock) -> bool {
-    block
-        .find_value(KnownName::STATUS)
-        .is_some_and(|status| status.starts_with(b"1"))
-}
-
-/// Does the block have no pseudo-header field, nor anything unknown that might be one?
-fn is_trailers_like(block: &HeaderBlock) -> bool {
-    match block.fields().first().map(|field| field.name) {
-        Some(Name::Known(name)) => !name.is_pseudo(),
-        Some(Name::Text(_)) => true,
-        Some(Name::Unknown(_) | Name::Lost) => {
-            let pseudo = |name| matches!(name, Name::Known(name) if name.is_pseudo());
-            !block.fields().iter().any(|field| pseudo(field.name)) && block.fields().len() <= 4
-        }
-        None => true,
-    }
-}
-
-#[cfg(test)]
-#[path = "joiner_tests.rs"]
-mod tests;

@@ -16,15 +16,18 @@ mod exchange;
 mod finished;
 mod half;
 mod joiner;
+mod kind;
 mod tally;
 mod undecided;
+mod ways;
 
 pub use certainty::{Certainty, Rule};
 pub use exchange::{ConnectionName, Exchange, ExchangeEnd, MethodClass};
 pub use half::HalfStream;
 pub use tally::Tally;
 
-pub(crate) use joiner::{Joiner, Ways, opposite};
+pub(crate) use joiner::Joiner;
+pub(crate) use ways::{Ways, opposite};
 
 use crate::grpc::BodyLimits;
 
@@ -34,9 +37,9 @@ pub trait CallSink {
     fn call(&mut self, call: Box<Exchange>);
 }
 
-impl CallSink for Vec<Box<Exchange>> {
+impl CallSink for std::collections::VecDeque<Box<Exchange>> {
     fn call(&mut self, call: Box<Exchange>) {
-        self.push(call);
+        self.push_back(call);
     }
 }
 

@@ -56,7 +56,11 @@ impl Undecided {
     }
 
     /// Takes a finished exchange; gives those back that wait no longer.
-    pub(super) fn push(&mut self, mut exchange: Box<Exchange>, ready: &mut Vec<Box<Exchange>>) {
+    pub(super) fn push(
+        &mut self,
+        mut exchange: Box<Exchange>,
+        ready: &mut VecDeque<Box<Exchange>>,
+    ) {
         let entries = unknown_trailers(&exchange);
         if let Some(entries) = &entries {
             self.trailers.count(entries, &exchange);
@@ -64,7 +68,7 @@ impl Undecided {
         }
         let waits_for_status = entries.is_some() && exchange.status == Certainty::Unknown;
         if !waits_for_status && !waits_for_proof(&exchange) {
-            ready.push(exchange);
+            ready.push_back(exchange);
         } else {
             self.held_bytes += body_bytes(&exchange);
             self.held.push_back(exchange);
@@ -74,7 +78,7 @@ impl Undecided {
         }
         while self.held.len() > HELD_MAX || self.held_bytes > HELD_BYTES_MAX {
             let Some(oldest) = self.pop() else { break };
-            ready.push(oldest);
+            ready.push_back(oldest);
         }
     }
 
@@ -96,7 +100,11 @@ impl Undecided {
     }
 
     /// Gives all back that wait no longer; `has_proofs_to_come` keeps those that wait for one.
-    pub(super) fn release(&mut self, ready: &mut Vec<Box<Exchange>>, has_proofs_to_come: bool) {
+    pub(super) fn release(
+        &mut self,
+        ready: &mut VecDeque<Box<Exchange>>,
+        has_proofs_to_come: bool,
+    ) {
         for _ in 0..self.held.len() {
             let Some(mut exchange) = self.pop() else {
                 break;
@@ -113,18 +121,18 @@ impl Undecided {
                 self.held_bytes += body_bytes(&exchange);
                 self.held.push_back(exchange);
             } else {
-                ready.push(exchange);
+                ready.push_back(exchange);
             }
         }
     }
 
     /// Gives all back, for nothing more will come.
-    pub(super) fn drain(&mut self, ready: &mut Vec<Box<Exchange>>) {
+    pub(super) fn drain(&mut self, ready: &mut VecDeque<Box<Exchange>>) {
         while let Some(mut exchange) = self.pop() {
             if let Some(entries) = unknown_trailers(&exchange) {
                 self.trailers.infer(&entries, &mut exchange);
             }
-            ready.push(exchange);
+            ready.push_back(exchange);
         }
     }
 

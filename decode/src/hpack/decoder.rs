@@ -125,12 +125,14 @@ impl Decoder {
                 value,
             } => {
                 let start = self.draft.mark();
-                let name = self.literal_name(name)?;
+                let (name, is_believed) = self.literal_name(name)?;
                 let value_start = self.draft.mark();
                 value.decode_into(&mut self.draft.text)?;
                 let value = self.draft.span_since(value_start);
                 if indexing == Indexing::Incremental && !self.has_inserted() {
                     let name = match name {
+                        // What is only believed must not become an entry.
+                        _ if is_believed => NameRef::Unknown,
                         Name::Known(name) => NameRef::Known(name),
                         Name::Text(span) => NameRef::Text(self.draft.text(span)),
                         Name::Unknown(_) | Name::Lost => NameRef::Unknown,
@@ -140,7 +142,11 @@ impl Decoder {
                 let never_indexed = indexing == Indexing::Never;
                 let field = Field {
                     name,
-                    value: Value::Seen(value),
+                    value: if is_believed {
+                        Value::Inferred(value)
+                    } else {
+                        Value::Seen(value)
+                    },
                     never_indexed,
                 };
                 self.draft.push(field, start, LIST_BYTES_MAX);
@@ -208,7 +214,8 @@ impl Decoder {
         true
     }
 
-    fn literal_name(&mut self, name: LiteralName<'_>) -> Result<Name, HpackError> {
+    /// The name of a literal field, and whether it was found past a hole whose width is believed.
+    fn literal_name(&mut self, name: LiteralName<'_>) -> Result<(Name, bool), HpackError> {
         let index = match name {
             LiteralName::Index(index) => index,
             LiteralName::Text(text) => {
@@ -216,19 +223,19 @@ impl Decoder {
                 text.decode_into(&mut self.draft.text)?;
                 let span = self.draft.span_since(start);
                 let Some(known) = KnownName::find(self.draft.text(span)) else {
-                    return Ok(Name::Text(span));
+                    return Ok((Name::Text(span), false));
                 };
                 self.draft.text.truncate(start);
-                return Ok(Name::Known(known));
+                return Ok((Name::Known(known), false));
             }
         };
         if let Some((name, _)) = static_entry(index) {
-            return Ok(Name::Known(name));
+            return Ok((Name::Known(name), false));
         }
         match self.table.lookup(self.depth(index)) {
-            Lookup::Entry(entry) => Ok(name_of(&mut self.draft, &entry)),
-            Lookup::BeforeCapture(id) => Ok(Name::Unknown(id)),
-            Lookup::InHole => Ok(Name::Lost),
+            Lookup::Entry(entry) => Ok((name_of(&mut self.draft, &entry), entry.is_past_hole)),
+            Lookup::BeforeCapture(id) => Ok((Name::Unknown(id), false)),
+            Lookup::InHole => Ok((Name::Lost, false)),
             Lookup::Beyond => Err(HpackError::IndexBeyondTable(index)),
         }
     }

@@ -1,1 +1,115 @@
+use super::*;
+use crate::hpack::EntryId;
 
+/// Fields as `name: value`, unknown ones as the entry they refer to.
+fn text(block: &HeaderBlock) -> Vec<String> {
+    let part = |text: Option<&[u8]>| {
+        text.map_or("?".to_owned(), |text| {
+            String::from_utf8_lossy(text).into_owned()
+        })
+    };
+    let field = |field| format!("{}: {}", part(block.name(field)), part(block.value(field)));
+    block.fields().iter().map(field).collect()
+}
+
+fn decode(decoder: &mut Decoder, block: &[u8]) -> HeaderBlock {
+    decoder.decode(block, 0, Expected::Any)
+}
+
+#[test]
+fn requests_of_rfc_7541_appendix_c4_decode() {
+    let mut decoder = Decoder::new(false);
+    let first = decode(
+        &mut decoder,
+        b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff",
+    );
+    let common = [
+        ":method: GET",
+        ":scheme: http",
+        ":path: /",
+        ":authority: www.example.com",
+    ];
+    assert_eq!(text(&first), common);
+    let second = decode(
+        &mut decoder,
+        b"\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf",
+    );
+    assert_eq!(text(&second)[3..], [common[3], "cache-control: no-cache"]);
+    assert!(!second.is_incomplete());
+}
+
+#[test]
+fn an_entry_from_before_the_capture_has_one_id_for_ever() {
+    let mut decoder = Decoder::new(true);
+    let id = |block: &HeaderBlock| match block.fields()[0].name {
+        Name::Unknown(id) => id,
+        other => panic!("{other:?}"),
+    };
+    let first = decode(&mut decoder, &[0xbf]);
+    // An insertion makes it deeper by one.
+    decode(&mut decoder, b"\x40\x01a\x01b");
+    let second = decode(&mut decoder, &[0xc0]);
+    assert_eq!(id(&first), id(&second));
+    assert_eq!(
+        id(&first),
+        EntryId {
+            epoch: 0,
+            ordinal: -2
+        }
+    );
+    assert!(id(&first).is_before_capture() && first.is_incomplete());
+    assert_eq!(text(&decode(&mut decoder, &[0xbe])), ["a: b"]);
+}
+
+#[test]
+fn never_indexed_stays_never_indexed() {
+    let block = decode(&mut Decoder::new(false), b"\x10\x01a\x01b\x00\x01c\x01d");
+    assert_eq!(text(&block), ["a: b", "c: d"]);
+    assert!(block.fields()[0].never_indexed && !block.fields()[1].never_indexed);
+}
+
+#[test]
+fn an_index_beyond_the_table_is_malformed() {
+    let mut decoder = Decoder::new(false);
+    let block = decode(&mut decoder, &[0x82, 0xbe, 0x84]);
+    assert_eq!(
+        block.defect(),
+        Some(&Defect::Malformed(HpackError::IndexBeyondTable(62)))
+    );
+    assert_eq!(text(&block), [":method: GET"]);
+}
+
+#[test]
+fn a_block_that_is_not_all_there_gives_its_beginning() {
+    let mut decoder = Decoder::new(false);
+    let block = decoder.decode(b"\x82\x44\x06/a.A/B\x40\x03x-", 20, Expected::Request);
+    assert_eq!(text(&block), [":method: GET", ":path: /a.A/B"]);
+    assert_eq!(block.defect(), Some(&Defect::Lost));
+}
+
+#[test]
+fn a_size_update_evicts_and_one_over_the_limit_is_refused() {
+    let mut decoder = Decoder::new(false);
+    decode(&mut decoder, b"\x40\x01a\x01b");
+    assert!(decode(&mut decoder, &[0x20, 0xbe]).defect().is_some());
+    let mut decoder = Decoder::new(false);
+    // 2^20 is over the limit until SETTINGS allow it.
+    let update = [0x3f, 0xe1, 0xff, 0x3f];
+    assert!(decode(&mut decoder, &update).defect().is_some());
+    let mut decoder = Decoder::new(false);
+    decoder.allow_table_bytes(1 << 20);
+    assert_eq!(decode(&mut decoder, &update).defect(), None);
+}
+
+#[test]
+fn a_header_list_bomb_is_cut_and_the_table_goes_on() {
+    let mut decoder = Decoder::new(false);
+    let value = [b'v'; 4000];
+    let insertion = [&b"\x40\x01a\x7f\xa1\x1e"[..], &value].concat();
+    decode(&mut decoder, &insertion);
+    let bomb = vec![0xbe; 16_000];
+    let block = decode(&mut decoder, &bomb);
+    assert_eq!(block.defect(), Some(&Defect::TooLarge));
+    assert!(block.fields().len() < 300);
+    assert_eq!(decode(&mut decoder, &[0xbe]).fields().len(), 1);
+}

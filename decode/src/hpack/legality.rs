@@ -2,7 +2,8 @@
 //!
 //! What the shift search asks of each reading of a block: pseudo-header fields first, each once,
 //! the right set (RFC 9113, section 8.3); fields that gRPC sends once, once, with values they can
-//! have. Unknown names and values may be anything, so they refuse nothing.
+//! have. Unknown names and values may be anything, so they refuse nothing. Only a block that makes
+//! sense as one of gRPC proves anything: on the web, one set of fields makes as much sense as another.
 
 use super::KnownName;
 use super::table::NameRef;
@@ -63,7 +64,26 @@ pub(super) struct Legality {
     seen: u128,
     has_regular: bool,
     has_unknown: bool,
-    is_illegal: bool,
+    /// Unknown names before any regular field, which may be of pseudo-header fields.
+    early_unknown_count: u32,
+    /// Do its pseudo-header fields break a rule that every sender keeps?
+    is_impossible: bool,
+    /// Is there a field, or a value, that a gRPC peer would not send?
+    is_odd: bool,
+    is_grpc: bool,
+}
+
+/// What a block is, read in some way; the more sense, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verdict {
+    /// Nobody sends this.
+    Impossible,
+    /// Not what a gRPC peer sends here; perhaps not a gRPC peer's.
+    Odd,
+    /// It makes sense, and perhaps many other blocks would.
+    Plausible,
+    /// It makes sense as one of gRPC.
+    Grpc,
 }
 
 impl Legality {
@@ -72,9 +92,13 @@ impl Legality {
         match name {
             NameRef::Known(name) => {
                 let bit = name.bit();
-                self.is_illegal |= self.seen & bit & ONCE != 0;
-                self.is_illegal |= name.is_pseudo() && self.has_regular;
-                self.is_illegal |= value.is_some_and(|value| !is_possible(name, value));
+                let is_repeated = self.seen & bit & ONCE != 0;
+                self.is_impossible |= name.is_pseudo() && (is_repeated || self.has_regular);
+                self.is_odd |= is_repeated;
+                self.is_odd |= value.is_some_and(|value| !is_possible(name, value));
+                self.is_grpc |= name == KnownName::GRPC_STATUS;
+                self.is_grpc |= name == KnownName::CONTENT_TYPE
+                    && value.is_some_and(|value| value.starts_with(b"application/grpc"));
                 self.seen |= bit;
                 self.is_status_200 |= name == KnownName::STATUS && value == Some(b"200");
                 self.has_regular |= !name.is_pseudo();
@@ -82,33 +106,50 @@ impl Legality {
             NameRef::Text(text) => {
                 // Pseudo-header fields are known names, all of them.
                 let illegal = |byte: &u8| byte.is_ascii_uppercase() || *byte <= b' ';
-                self.is_illegal |= text.starts_with(b":") || text.iter().any(illegal);
+                self.is_impossible |= text.starts_with(b":") || text.iter().any(illegal);
                 self.has_regular = true;
             }
-            NameRef::Unknown => self.has_unknown = true,
+            NameRef::Unknown => {
+                self.has_unknown = true;
+                self.early_unknown_count += u32::from(!self.has_regular);
+            }
         }
     }
 
     /// The verdict, at the end of the block or where it was cut.
-    pub(super) fn is_legal(&self, expected: Expected, is_cut: bool) -> bool {
+    pub(super) fn verdict(&self, expected: Expected, is_cut: bool) -> Verdict {
+        match self.is_expected(expected, is_cut) {
+            _ if self.is_impossible => Verdict::Impossible,
+            true if self.is_odd => Verdict::Odd,
+            true if self.is_grpc => Verdict::Grpc,
+            true => Verdict::Plausible,
+            false => Verdict::Odd,
+        }
+    }
+
+    fn is_expected(&self, expected: Expected, is_cut: bool) -> bool {
         let (seen, any) = (self.seen, self.has_unknown || is_cut);
         let has = |name: KnownName| seen & name.bit() != 0;
-        let is_request = (any || seen & REQUEST == REQUEST) && seen & RESPONSE_ONLY == 0;
-        let is_response = (any || has(KnownName::STATUS)) && seen & REQUEST_ONLY == 0;
+        // Where the block was cut before a regular field, pseudo-header fields may be missing.
+        let is_pseudo_cut = is_cut && !self.has_regular;
+        let has_all = |wanted: u128| {
+            is_pseudo_cut || (wanted & !seen).count_ones() <= self.early_unknown_count
+        };
+        let is_request = has_all(REQUEST) && seen & RESPONSE_ONLY == 0;
+        let is_response = has_all(KnownName::STATUS.bit()) && seen & REQUEST_ONLY == 0;
         let is_typed = any || !self.is_status_200 || has(KnownName::CONTENT_TYPE);
         let is_opening = is_response && is_typed && seen & LAST_ONLY == 0;
         let is_last = is_response && is_typed && (any || has(KnownName::GRPC_STATUS));
         let pseudo = REQUEST | KnownName::STATUS.bit() | KnownName::AUTHORITY.bit();
         let is_trailers =
             (any || has(KnownName::GRPC_STATUS)) && seen & (pseudo | REQUEST_ONLY) == 0;
-        !self.is_illegal
-            && match expected {
-                Expected::Request => is_request,
-                Expected::Response => is_opening,
-                Expected::Trailers => is_trailers,
-                Expected::LastOfResponse => is_last || is_trailers,
-                Expected::Any => is_request || is_response || is_trailers,
-            }
+        match expected {
+            Expected::Request => is_request,
+            Expected::Response => is_opening,
+            Expected::Trailers => is_trailers,
+            Expected::LastOfResponse => is_last || is_trailers,
+            Expected::Any => is_request || is_response || is_trailers,
+        }
     }
 }
 
@@ -138,7 +179,10 @@ mod tests {
             let name = known.map_or(NameRef::Text(name.as_bytes()), NameRef::Known);
             legality.field(name, Some(value.as_bytes()));
         }
-        legality.is_legal(expected, false)
+        matches!(
+            legality.verdict(expected, false),
+            Verdict::Plausible | Verdict::Grpc
+        )
     }
 
     const REQUEST: [(&str, &str); 4] = [
@@ -184,17 +228,35 @@ mod tests {
             &[(":status", "200"), ("grpc-status", "0")],
             Expected::Trailers
         ));
-        assert!(is_legal(
-            &[(":status", "200"), ("grpc-status", "0")],
-            Expected::Response
-        ));
     }
 
     #[test]
     fn an_unknown_name_may_be_what_is_missing() {
         let mut legality = Legality::default();
         legality.field(NameRef::Unknown, None);
-        assert!(legality.is_legal(Expected::Request, false));
-        assert!(legality.is_legal(Expected::Trailers, false));
+        assert_eq!(
+            legality.verdict(Expected::Response, false),
+            Verdict::Plausible
+        );
+        assert_eq!(
+            legality.verdict(Expected::Trailers, false),
+            Verdict::Plausible
+        );
+        // A request lacks three pseudo-header fields, one of which may be the unknown one.
+        assert_eq!(legality.verdict(Expected::Request, false), Verdict::Odd);
+        assert_eq!(
+            legality.verdict(Expected::Request, true),
+            Verdict::Plausible
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_behind_regular_ones_is_no_pseudo_header() {
+        let mut legality = Legality::default();
+        legality.field(NameRef::Known(KnownName::TE), Some(b"trailers"));
+        for _ in 0..4 {
+            legality.field(NameRef::Unknown, None);
+        }
+        assert_eq!(legality.verdict(Expected::Request, false), Verdict::Odd);
     }
 }

@@ -89,12 +89,11 @@ impl KnownName {
         let bounds = BY_LENGTH.starts.get(bytes.len()..)?.first_chunk::<2>()?;
         let [start, end] = bounds.map(usize::from);
         let candidates = BY_LENGTH.numbers.get(start..end)?;
-        let found = candidates.iter().map(|number| Self(*number)).find(|name| {
+        candidates.iter().map(|number| Self(*number)).find(|name| {
             let spelt = name.as_str().as_bytes();
             // Names of one length mostly differ in their last byte.
             spelt.last() == bytes.last() && spelt == bytes
-        });
-        found
+        })
     }
 
     /// How it is spelt.

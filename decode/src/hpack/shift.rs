@@ -2,16 +2,16 @@
 //!
 //! HPACK counts from the newest entry, so after a loss every reference to an older entry is off by
 //! the number of insertions that were missed: the *shift*. Each later block is read under every
-//! shift that the lost bytes have room for. A shift is ruled out for good when a block makes no
-//! sense under it; it is proved when references to [`PROOF_REFERENCES`] different older entries
-//! made sense under it, and many more than under any other. Until then, what the readings agree on is inferred,
+//! shift that the lost bytes have room for. A shift is ruled out for good when a block cannot be
+//! under it; it is proved when references of gRPC blocks to [`PROOF_REFERENCES`] different older
+//! entries made sense under it, and many more than under any other. Until then, what the readings agree on is inferred,
 //! what they do not agree on ambiguous.
 
 use super::Expected;
 use super::block::{Field, HeaderBlock, Name, Value};
 use super::decoder::Decoder;
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
-use super::legality::Legality;
+use super::legality::{Legality, Verdict};
 use super::names::{STATIC_COUNT, static_entry};
 use super::table::{ENTRY_OVERHEAD_BYTES, Lookup, NameRef, SHIFT_UNKNOWN, Table};
 
@@ -45,7 +45,9 @@ struct Candidate {
     shift: u32,
     /// Ordinals of different older entries that made sense, up to [`EVIDENCE_MAX`].
     evidence: Vec<i32>,
-    /// Did the block at hand refer to an older entry?
+    /// What the block at hand is under this shift.
+    verdict: Verdict,
+    /// Did it refer to an older entry, and make sense?
     is_informed: bool,
 }
 
@@ -110,16 +112,17 @@ impl Search {
         decoder.finish(outcome, missing_bytes)
     }
 
+    /// The shift under which the block at hand, and those before, are so much more likely than
+    /// under any other that it can make sense under too.
     fn proved(&self) -> Option<u32> {
-        let by_evidence = |candidate: &&Candidate| candidate.evidence.len();
-        let best = self.candidates.iter().max_by_key(by_evidence)?;
-        let others = self
-            .candidates
-            .iter()
-            .filter(|other| other.shift != best.shift);
+        let sensible = || self.candidates.iter().filter(|c| c.verdict > Verdict::Odd);
+        let best = sensible().max_by_key(|candidate| candidate.evidence.len())?;
+        let others = sensible().filter(|other| other.shift != best.shift);
         let second = others.map(|other| other.evidence.len()).max().unwrap_or(0);
         let count = best.evidence.len();
-        let is_proved = count >= PROOF_REFERENCES && count > PROOF_FACTOR * second;
+        let is_proved = best.verdict == Verdict::Grpc
+            && count >= PROOF_REFERENCES
+            && count > PROOF_FACTOR * second;
         is_proved.then_some(best.shift)
     }
 
@@ -174,21 +177,22 @@ impl Candidate {
         Self {
             shift,
             evidence: Vec::new(),
+            verdict: Verdict::Odd,
             is_informed: false,
         }
     }
 
-    /// Does `block` make sense under this shift, which `table` believes?
+    /// Could `block` be under this shift, which `table` believes? Takes down what speaks for it.
     fn judge(&mut self, table: &Table, block: &[u8], expected: Expected, is_cut: bool) -> bool {
         let mut legality = Legality::default();
         let mut instructions = Instructions::new(block);
         // Entries that the block itself inserts are newer than all of the table's.
         let mut own = 0;
-        self.is_informed = false;
+        let mut references = Vec::new();
         while let Some(Ok(instruction)) = instructions.next() {
             match instruction {
                 Instruction::Indexed(index) => {
-                    if !self.refer(table, &mut legality, index, own, None) {
+                    if !refer_to(&mut references, table, &mut legality, index, own, None) {
                         return false;
                     }
                 }
@@ -201,7 +205,14 @@ impl Candidate {
                     let value = value.decode_into(&mut text).is_ok().then_some(&*text);
                     match name {
                         LiteralName::Index(index) => {
-                            if !self.refer(table, &mut legality, index, own, Some(value)) {
+                            if !refer_to(
+                                &mut references,
+                                table,
+                                &mut legality,
+                                index,
+                                own,
+                                Some(value),
+                            ) {
                                 return false;
                             }
                         }
@@ -219,48 +230,53 @@ impl Candidate {
                 Instruction::SizeUpdate(_) => {}
             }
         }
-        legality.is_legal(expected, is_cut)
-    }
-
-    /// Judges the reference to `index`; `literal` is the value in place of the entry's. False if
-    /// there can be no such entry.
-    fn refer(
-        &mut self,
-        table: &Table,
-        legality: &mut Legality,
-        index: u64,
-        own: u64,
-        literal: Option<Option<&[u8]>>,
-    ) -> bool {
-        if let Some((name, value)) = static_entry(index) {
-            legality.field(
-                NameRef::Known(name),
-                literal.unwrap_or(Some(value.as_bytes())),
-            );
-            return true;
-        }
-        let Some(depth) = (index - STATIC_COUNT - 1).checked_sub(own) else {
-            legality.field(NameRef::Unknown, None);
-            return true;
-        };
-        match table.lookup(depth) {
-            Lookup::Entry(entry) => {
-                legality.field(entry.name, literal.unwrap_or(entry.value));
-                if entry.is_past_hole && entry.name != NameRef::Unknown {
-                    self.is_informed = true;
-                    let ordinal = entry.id.ordinal;
-                    if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&ordinal) {
-                        self.evidence.push(ordinal);
-                    }
+        self.verdict = legality.verdict(expected, is_cut);
+        self.is_informed = self.verdict > Verdict::Odd && !references.is_empty();
+        if self.verdict == Verdict::Grpc {
+            for ordinal in references {
+                if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&ordinal) {
+                    self.evidence.push(ordinal);
                 }
-                true
             }
-            Lookup::BeforeCapture(_) | Lookup::InHole => {
-                legality.field(NameRef::Unknown, None);
-                true
-            }
-            Lookup::Beyond => false,
         }
+        self.verdict != Verdict::Impossible
+    }
+}
+
+/// Judges the reference to `index`; `literal` is the value in place of the entry's. False if
+/// there can be no such entry.
+fn refer_to(
+    references: &mut Vec<i32>,
+    table: &Table,
+    legality: &mut Legality,
+    index: u64,
+    own: u64,
+    literal: Option<Option<&[u8]>>,
+) -> bool {
+    if let Some((name, value)) = static_entry(index) {
+        legality.field(
+            NameRef::Known(name),
+            literal.unwrap_or(Some(value.as_bytes())),
+        );
+        return true;
+    }
+    let Some(depth) = (index - STATIC_COUNT - 1).checked_sub(own) else {
+        legality.field(NameRef::Unknown, None);
+        return true;
+    };
+    match table.lookup(depth) {
+        Lookup::Entry(entry) => {
+            legality.field(entry.name, literal.unwrap_or(entry.value));
+            if entry.is_past_hole && entry.name != NameRef::Unknown {
+                references.push(entry.id.ordinal);
+            }
+            true
+        }
+        Lookup::BeforeCapture(_) | Lookup::InHole => {
+            legality.field(NameRef::Unknown, None);
+            true
+        }
+        Lookup::Beyond => false,
     }
 }
 

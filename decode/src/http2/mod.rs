@@ -8,10 +8,13 @@
 //! After lost bytes it goes on exactly where a DATA frame was cut, and otherwise hunts for the next
 //! frame. Not supported: pushed responses are read for their effect on HPACK and dropped.
 
+mod blocks;
 mod connection;
 mod frame;
+mod frames;
 mod hunt;
 mod lane;
+mod loss;
 mod opening;
 mod upgrade;
 

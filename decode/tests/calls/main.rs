@@ -4,7 +4,14 @@
 //! the large captures of that folder and prints how each compares with what was on the wire.
 //! `TWINTAP_NOTES=1` prints the first calls that differ.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, with the helpers that only they use"
+)]
 
 mod replay;
 mod truth;
@@ -58,6 +65,83 @@ fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
     assert_eq!(score.duplicate, 0, "{capture}");
     assert_eq!(score.phantom, 0, "{capture}: {:#?}", score.notes);
     score
+}
+
+/// Where the records of a classic little-endian capture begin, and its end.
+fn records(capture: &[u8]) -> Vec<usize> {
+    const FILE_HEADER: usize = 24;
+    const RECORD_HEADER: usize = 16;
+    let mut places = vec![FILE_HEADER];
+    while let Some(header) = capture
+        .get(places[places.len() - 1]..)
+        .filter(|r| !r.is_empty())
+    {
+        let length = u32::from_le_bytes(header[8..12].try_into().unwrap());
+        let length = usize::try_from(length).unwrap();
+        places.push(places[places.len() - 1] + RECORD_HEADER + length);
+    }
+    places
+}
+
+/// The capture that is here.
+fn small() -> (Vec<u8>, Vec<Truth>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/captures");
+    (
+        std::fs::read(folder.join("mixed.pcap")).unwrap(),
+        truths(&folder, "mixed.wire.jsonl"),
+    )
+}
+
+fn assert_nothing_is_wrong(capture: &[u8], truths: &[Truth], what: &str) {
+    let replay = replay(capture);
+    assert!(replay.tally.adds_up(), "{what}: {:?}", replay.tally);
+    let score = compare(&replay.calls, truths);
+    let wrong = (score.wrong_certain, score.phantom, score.duplicate);
+    assert_eq!(wrong, (0, 0, 0), "{what}: {:#?}", score.notes);
+}
+
+#[test]
+fn the_capture_that_is_here_decodes_perfectly() {
+    let (capture, truths) = small();
+    let replay = replay(&capture);
+    let score = compare(&replay.calls, &truths);
+    assert_eq!(score.perfect, truths.len(), "{:#?}", score.notes);
+    assert_eq!(
+        (score.phantom, score.duplicate, score.wrong_certain),
+        (0, 0, 0)
+    );
+    assert_eq!(replay.tally.damaged_calls, 0);
+}
+
+#[test]
+fn a_capture_that_lacks_any_packet_has_no_wrong_value() {
+    let (capture, truths) = small();
+    let places = records(&capture);
+    // A step that meets every kind of packet; all of them where there is time.
+    let step = if std::env::var_os("TWINTAP_CAPTURES").is_some() {
+        1
+    } else {
+        7
+    };
+    for index in (0..places.len() - 1).step_by(step) {
+        let lossy = [&capture[..places[index]], &capture[places[index + 1]..]].concat();
+        assert_nothing_is_wrong(&lossy, &truths, &format!("without packet {}", index + 1));
+    }
+}
+
+#[test]
+fn a_capture_that_begins_anywhere_has_no_wrong_value() {
+    let (capture, truths) = small();
+    let places = records(&capture);
+    let step = if std::env::var_os("TWINTAP_CAPTURES").is_some() {
+        1
+    } else {
+        11
+    };
+    for index in (1..places.len() - 1).step_by(step) {
+        let late = [&capture[..places[0]], &capture[places[index]..]].concat();
+        assert_nothing_is_wrong(&late, &truths, &format!("from packet {}", index + 1));
+    }
 }
 
 fn truths(folder: &Path, name: &str) -> Vec<Truth> {

@@ -1,6 +1,7 @@
 //! A capture file to its calls, through all layers.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use twintap_decode::capture::{Reader, Step};
@@ -12,18 +13,18 @@ use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker}
 /// What a capture decodes to.
 #[derive(Default)]
 pub(crate) struct Replay {
-    pub(crate) calls: Vec<Box<Exchange>>,
+    pub(crate) calls: VecDeque<Box<Exchange>>,
     pub(crate) tally: Tally,
     pub(crate) connections: Vec<(Protocol, Counters)>,
 }
 
 struct Opener {
-    calls: Rc<RefCell<Vec<Box<Exchange>>>>,
+    calls: Rc<RefCell<VecDeque<Box<Exchange>>>>,
     replay: Replay,
 }
 
 impl Connections for Opener {
-    type Sink = Http2<Rc<RefCell<Vec<Box<Exchange>>>>>;
+    type Sink = Http2<Rc<RefCell<VecDeque<Box<Exchange>>>>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {
@@ -34,7 +35,8 @@ impl Connections for Opener {
         Some(Http2::new(name, Limits::default(), Rc::clone(&self.calls)))
     }
 
-    fn close(&mut self, _: &Connection, sink: Self::Sink) {
+    fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
+        sink.finish();
         self.replay.tally.add(&sink.tally());
         self.replay
             .connections

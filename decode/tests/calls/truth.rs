@@ -1,6 +1,6 @@
 //! What was on the wire, and how a replay compares with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -164,7 +164,7 @@ fn client_port(call: &Exchange) -> u16 {
 }
 
 /// Compares all calls of a replay with the truth. Without client ports in it, streams identify.
-pub(crate) fn compare(calls: &[Box<Exchange>], truths: &[Truth]) -> Score {
+pub(crate) fn compare(calls: &VecDeque<Box<Exchange>>, truths: &[Truth]) -> Score {
     let mut score = Score::default();
     let has_ports = truths.iter().any(|truth| truth.client_port != 0);
     let key = |call: &Exchange| {

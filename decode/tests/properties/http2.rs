@@ -3,6 +3,8 @@
 //! Every stream has one place in the tally and what a call says of itself lies in its bytes. Where
 //! nothing is missing and no time passes in which a stream is given up, it makes no difference how the bytes are cut.
 
+use std::collections::VecDeque;
+
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits};
 use twintap_decode::http2::Connection;
 use twintap_decode::stream::{ByteSink, Ending, Start, Way};
@@ -51,13 +53,13 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// The calls of a connection whose bytes come in pieces of at most `piece` bytes.
-fn replay(beginnings: u8, steps: &[(u8, &[u8])], piece: usize) -> Vec<Box<Exchange>> {
+fn replay(beginnings: u8, steps: &[(u8, &[u8])], piece: usize) -> VecDeque<Box<Exchange>> {
     let name = ConnectionName {
         id: 1,
         forward: ([10, 0, 0, 1], 60_000).into(),
         reverse: ([10, 0, 0, 2], 50_051).into(),
     };
-    let mut connection = Connection::new(name, Limits::default(), Vec::new());
+    let mut connection = Connection::new(name, Limits::default(), VecDeque::new());
     for (way, midway) in [
         (Way::Forward, beginnings::CLIENT_MIDWAY),
         (Way::Reverse, beginnings::SERVER_MIDWAY),

@@ -2,6 +2,7 @@
 //! what the one before it counted.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, Tally};
@@ -11,7 +12,7 @@ use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker}
 
 use crate::support::each_packet;
 
-type Calls = Rc<RefCell<Vec<Box<Exchange>>>>;
+type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;
 
 #[derive(Default)]
 struct Opener {
@@ -33,7 +34,8 @@ impl Connections for Opener {
         Some(http2::Connection::new(name, Limits::default(), calls))
     }
 
-    fn close(&mut self, _: &Connection, sink: Self::Sink) {
+    fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
+        sink.finish();
         self.tally.add(&sink.tally());
         self.gaps += sink.counters().gaps;
     }

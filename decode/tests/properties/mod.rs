@@ -22,8 +22,11 @@ pub(crate) mod script;
 pub(crate) mod tcp;
 pub(crate) mod whole_path;
 
+/// Panics unless the property holds for this input.
+pub(crate) type Check = fn(&[u8]);
+
 /// Every target by the name of its corpus.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub(crate) const TARGETS: [(&str, Check); 7] = [
     ("capture_reader", capture_reader::check),
     ("link", link::check),
     ("tcp", tcp::check),

@@ -80,8 +80,10 @@ fn blocks() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap();
+    let bytes = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::try_from(digit(&pair[0]) * 16 + digit(&pair[1])).unwrap();
+    bytes.map(byte).collect()
 }
 
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {

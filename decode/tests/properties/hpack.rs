@@ -109,7 +109,13 @@ fn lose(loser: &mut Decoder, fate: u8, block: &[u8], expected: Expected) {
         }
     }
     if let Some(snapshot) = loser.snapshot() {
-        let again = Decoder::from_snapshot(&snapshot).unwrap();
-        assert_eq!(again.snapshot().as_deref(), Some(&snapshot[..]));
+        // An entry with an empty name, which no peer may send, comes back as one that is not known;
+        // from then on nothing changes.
+        let again = Decoder::from_snapshot(&snapshot)
+            .unwrap()
+            .snapshot()
+            .unwrap();
+        let twice = Decoder::from_snapshot(&again).unwrap().snapshot();
+        assert_eq!(twice.as_deref(), Some(&again[..]));
     }
 }

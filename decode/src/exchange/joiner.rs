@@ -206,10 +206,11 @@ impl<S: CallSink> Joiner<S> {
             return;
         };
         let half = stream.half_mut(way);
-        if half.end_at_unix_ns.is_none() {
-            half.end_at_unix_ns = Some(at);
-            half.body.finish(at, &limits);
+        if half.end_at_unix_ns.is_some() {
+            return;
         }
+        half.end_at_unix_ns = Some(at);
+        half.body.finish(at, &limits);
         if stream.half(opposite(way)).end_at_unix_ns.is_some() {
             let is_behind = self
                 .clocks
@@ -218,6 +219,7 @@ impl<S: CallSink> Joiner<S> {
             if self.is_lossy && is_behind {
                 // The other way may be about to tell of a loss.
                 self.complete.push_back((at, stream_id));
+                self.forget_gone();
             } else {
                 self.finish(at, stream_id, ExchangeEnd::Complete);
             }
@@ -333,6 +335,18 @@ impl<S: CallSink> Joiner<S> {
         {
             stream.life.is_closing = true;
             self.closing.push_back((at, stream_id));
+            self.forget_gone();
+        }
+    }
+
+    /// Keeps the queues as bounded as the streams, whatever the clock does: what is in them and no
+    /// longer live goes.
+    fn forget_gone(&mut self) {
+        let queued_max = self.limits.streams_max.saturating_mul(2).saturating_add(64);
+        for queue in [&mut self.closing, &mut self.complete] {
+            if queue.len() > queued_max {
+                queue.retain(|(_, id)| self.live.contains_key(id));
+            }
         }
     }
 

@@ -89,11 +89,11 @@ impl Hunt {
     }
 
     fn search(&mut self, rules: &Plausibility) -> Option<usize> {
-        let starts = self
+        let looked_at = self
             .segments
-            .iter()
-            .map(|(start, _)| *start)
-            .filter(|s| *s >= self.scanned);
+            .partition_point(|(start, _)| *start < self.scanned);
+        let starts = self.segments.iter().skip(looked_at);
+        let starts = starts.map(|(start, _)| *start);
         for place in starts.chain(self.pending.iter().copied()) {
             if self.chain(place, rules) == Chain::Proved {
                 return Some(place);

@@ -15,6 +15,10 @@ use super::upgrade::{self, UpgradeRequest};
 /// Bytes of an HTTP/1.1 head that are looked at.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of an HTTP/1.1 request that asks to upgrade, body included: it waits here until the
+/// preface has come.
+const UPGRADE_BYTES_MAX: usize = 256 * 1024;
+
 /// Answer of [`recognise`].
 #[derive(Debug)]
 pub(super) enum Opening {
@@ -82,6 +86,9 @@ pub(super) fn recognise(bytes: &[u8]) -> Opening {
         Some(request) => {
             // The body, if any, was sent as HTTP/1.1, before the preface.
             let skip = skip.saturating_add(request.body_bytes);
+            if skip > UPGRADE_BYTES_MAX {
+                return Opening::Unknown;
+            }
             let preface = bytes.get(skip..).unwrap_or_default();
             if preface.len() < PREFACE.len() && PREFACE.starts_with(preface) {
                 return Opening::NeedMore;
@@ -220,5 +227,12 @@ mod tests {
             recognise(b"HTTP/1.1 200 OK\r\n\r\n"),
             Opening::Unknown
         ));
+    }
+
+    #[test]
+    fn an_upgrade_with_an_endless_body_is_unknown() {
+        let head =
+            b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nContent-Length: 18446744073709551615\r\n\r\n";
+        assert!(matches!(recognise(head), Opening::Unknown));
     }
 }

@@ -361,7 +361,7 @@ impl Clock {
         if self.now_unix_ns < self.due_unix_ns {
             return false;
         }
-        self.due_unix_ns = self.now_unix_ns + TOUCH_NS;
+        self.due_unix_ns = self.now_unix_ns.saturating_add(TOUCH_NS);
         true
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod files;
+pub(crate) mod frames;
 pub(crate) mod packets;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //!
 //! The map, in the order in which a call travels; imports only ever point down this list:
 //!
-//! 1. [`sources`]: where input enters (records from the filter; later pcap, JSON lines).
+//! 1. [`sources`]: where input enters (records from the filter, captures of packets).
 //! 2. the crate `twintap-decode`: bytes to calls. No I/O, no clock.
 //! 3. [`call`]: the domain type, and its builder that says what is missing.
 //! 4. [`store`]: journal (durable before acknowledged) and the Parquet dataset.

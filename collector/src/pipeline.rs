@@ -9,6 +9,9 @@
 //! publisher publishes what there is; done. Whatever is cut short by the deadline is durable.
 
 pub mod ingest;
+mod signals;
+
+pub use signals::stop_on_signals;
 
 use std::path::PathBuf;
 use std::sync::Arc;

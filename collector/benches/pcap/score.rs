@@ -81,8 +81,7 @@ pub(crate) fn score(lines: &str, truth: &str) -> Score {
             })
         });
         let is_wrong = (!method && call["method_certainty"] == "seen")
-            || (!status && call["status_certainty"] == "seen" && !is_flagged)
-            || (!status && call["status_certainty"] == "seen" && !call["status"].is_null())
+            || (!status && call["status_certainty"] == "seen")
             || (!messages && !is_flagged);
         score.wrong_certain += usize::from(is_wrong);
         if is_untouched {

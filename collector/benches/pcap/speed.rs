@@ -165,7 +165,7 @@ fn decode(path: &Path) -> Decoded {
         calls: 0,
         messages: 0,
     };
-    Chunks::default().read(&mut input, &mut inline).unwrap();
+    Chunks::default().read(&mut input, &mut inline).1.unwrap();
     let (rest, _) = inline.watcher.finish();
     let seconds = started.elapsed().as_secs_f64();
     let calls = inline.calls + rest.len() as u64;

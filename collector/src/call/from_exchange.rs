@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use twintap_decode::exchange::{self, Exchange, ExchangeEnd, HalfStream};
-use twintap_decode::grpc::{Body, Damage};
+use twintap_decode::grpc::{Body, BodyMessage, Damage};
 use twintap_decode::hpack::HeaderBlock;
+use twintap_decode::stream::Ending;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::Names;
 use twintap_filter::redaction::{Redacted, is_secret};
@@ -105,13 +106,14 @@ pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Ca
     let trailers_only = exchange.is_trailers_only();
     let gap = exchange.has_gap();
     let (method_certainty, status_certainty) = certainties(&exchange);
+    let end = end_of(&exchange);
     let mut incomplete = gap
+        || end == End::Unknown
         || exchange.headers_incomplete()
         || exchange.began_before_capture
         || exchange.client.is_none()
         || method_certainty != Certainty::Seen
-        || status_certainty == Certainty::Inferred
-        || status_certainty == Certainty::Ambiguous
+        || status_certainty != Certainty::Seen
         || exchange.request.trailers.is_some();
 
     let request_metadata = observer.headers(exchange.request.headers.as_ref());
@@ -145,9 +147,8 @@ pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Ca
         request_end_ns: exchange.request.end_at_unix_ns.map(since),
         response_headers_ns: exchange.response.headers_at_unix_ns.map(since),
         response_end_ns: exchange.response.end_at_unix_ns.map(since),
-        duration_ns: duration_ns(&exchange).map(since),
+        duration_ns: ended_at_unix_ns(&exchange).map(since),
     };
-    let end = end_of(&exchange);
     Call {
         id: CallId {
             producer_id: observer.producer_id,
@@ -191,7 +192,7 @@ pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Ca
     }
 }
 
-/// Of a call whose closing block was seen and has no status, its absence was seen.
+/// Absence is seen only where the response was seen to end, or to be reset, without a status.
 fn certainties(exchange: &Exchange) -> (Certainty, Certainty) {
     let status = match certainty(&exchange.status) {
         Certainty::Unknown if is_status_absent(exchange) => Certainty::Seen,
@@ -202,7 +203,13 @@ fn certainties(exchange: &Exchange) -> (Certainty, Certainty) {
 
 fn is_status_absent(exchange: &Exchange) -> bool {
     let is_whole = |block: &HeaderBlock| !block.is_incomplete();
-    !exchange.has_gap() && exchange.closing_block().is_none_or(is_whole)
+    let was_reset = matches!(
+        exchange.end,
+        ExchangeEnd::Reset { .. } | ExchangeEnd::Refused | ExchangeEnd::Connection(Ending::Reset)
+    );
+    (exchange.response.end_at_unix_ns.is_some() || was_reset)
+        && !exchange.has_gap()
+        && exchange.closing_block().is_none_or(is_whole)
 }
 
 fn certainty<T>(certainty: &exchange::Certainty<T>) -> Certainty {
@@ -215,14 +222,16 @@ fn certainty<T>(certainty: &exchange::Certainty<T>) -> Certainty {
 }
 
 /// When it ended, in whatever way; `None` if only the capture, or patience with it, did.
-fn duration_ns(exchange: &Exchange) -> Option<u64> {
+fn ended_at_unix_ns(exchange: &Exchange) -> Option<u64> {
     match exchange.end {
+        ExchangeEnd::Reset { .. }
+        | ExchangeEnd::Refused
+        | ExchangeEnd::Connection(Ending::Reset) => Some(exchange.ended_unix_ns),
         ExchangeEnd::Silent | ExchangeEnd::Evicted | ExchangeEnd::Connection(_) => None,
         ExchangeEnd::Complete | ExchangeEnd::ResponseFirst => exchange
             .response
             .end_at_unix_ns
             .max(exchange.request.end_at_unix_ns),
-        ExchangeEnd::Reset { .. } | ExchangeEnd::Refused => Some(exchange.ended_unix_ns),
     }
 }
 
@@ -234,7 +243,9 @@ fn end_of(exchange: &Exchange) -> End {
         ExchangeEnd::Reset { .. } if exchange.response.end_at_unix_ns.is_some() => {
             End::ResponseFirst
         }
-        ExchangeEnd::Reset { .. } | ExchangeEnd::Refused => End::Aborted,
+        ExchangeEnd::Reset { .. }
+        | ExchangeEnd::Refused
+        | ExchangeEnd::Connection(Ending::Reset) => End::Aborted,
         ExchangeEnd::Connection(_) | ExchangeEnd::Silent | ExchangeEnd::Evicted => End::Unknown,
     }
 }
@@ -243,20 +254,29 @@ fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Directi
     let mut body = half.body;
     let body_digest = body.digest();
     let kept = body.take_kept();
+    let is_cut = |message: &BodyMessage| message.damage == Damage::Certain;
+    let is_any_cut = body.messages().iter().any(is_cut);
+    // gRPC-Web sends trailers as a last message. It is none, and may hold secrets: left out.
+    let has_web_trailers = body.messages().iter().any(is_web_trailers);
     let messages = messages(&body, &kept, started_unix_ns);
+    let messages_count = if has_web_trailers {
+        Some(messages.len() as u64)
+    } else {
+        body.messages_count()
+    };
     Direction {
         messages,
-        messages_count: body.messages_count(),
+        messages_count,
         body_bytes: body.bytes_count(),
         body_digest,
-        truncated: body.is_truncated() || half.may_lack_bytes,
+        truncated: body.is_truncated() || half.may_lack_bytes || is_any_cut,
         end_stream: half.end_at_unix_ns.is_some(),
         encoding,
     }
 }
 
 fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
-    let message = |message: &twintap_decode::grpc::BodyMessage| {
+    let message = |message: &BodyMessage| {
         let range = message.range();
         let is_there = range.start <= range.end && range.end <= kept.len();
         let bytes = if is_there && message.damage != Damage::Certain {
@@ -272,7 +292,17 @@ fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
             bytes,
         }
     };
-    body.messages().iter().map(message).collect()
+    let messages = body.messages().iter();
+    messages
+        .filter(|message| !is_web_trailers(message))
+        .map(message)
+        .collect()
+}
+
+/// The flag byte of a gRPC-Web message that holds trailers.
+fn is_web_trailers(message: &BodyMessage) -> bool {
+    const TRAILERS: u8 = 0x80;
+    message.flag & TRAILERS != 0
 }
 
 fn address(address: Option<SocketAddr>) -> Bytes {

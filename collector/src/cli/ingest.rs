@@ -18,7 +18,10 @@ use uuid::Uuid;
 use super::{EXIT_IO, UsageError, ingest_summary};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
-use crate::pipeline::ingest::{self, Ingested, Output, Progress, Settings};
+use crate::pipeline::{
+    self,
+    ingest::{self, Ingested, Output, Progress, Settings},
+};
 use crate::sources::capture::{Filter, total_bytes};
 use crate::store::accounting::{Accounting, Figures};
 use crate::store::data_dir::DataDir;
@@ -44,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// Where calls go: into the dataset, or to standard output, one line of JSON each
+    /// Where calls go
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     format: Format,
 
@@ -95,7 +98,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
-    /// Exit with 4 if anything was damaged, lost or not seen whole
+    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, or a call was not
+    /// seen whole
     #[arg(long)]
     strict: bool,
 
@@ -106,7 +110,7 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 What could not be seen is flagged, never guessed: see rpc_method_certainty, status_certainty, gap and
-incomplete in docs/dataset.md. A summary of packets, connections, streams and calls is written to
+incomplete in docs/dataset.md. Ingesting a file twice stores its calls twice. A summary of packets, connections, streams and calls is written to
 standard error; its sums add up.
 
 Exit codes: 0 fine; 2 usage; 3 an input could not be read (the others were); 4 with --strict: damaged,
@@ -120,17 +124,18 @@ Examples:
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The calls dataset, docs/dataset.md
+    /// Into the calls dataset, docs/dataset.md
     Parquet,
-    /// For programs: one object a line
+    /// To standard output, one JSON object a line
     Ndjson,
-    /// Nothing is written: says what is in the captures, and with --strict whether it is whole
+    /// Nowhere: says what is in the captures, and with --strict whether it is whole
     None,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
+    check_roles(&args)?;
     let producer_id = *Uuid::now_v7().as_bytes();
     let stop = Arc::new(AtomicBool::new(false));
     let bar = progress_bar(&args);
@@ -148,16 +153,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             (output, Some(data_dir))
         }
     };
-    ingest::stop_on_signals(stop).context("listen for signals")?;
+    pipeline::stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();
-    let ingested = ingest::ingest(settings, output)?;
-    bar.finish_and_clear();
-    if let Some(data_dir) = &data_dir {
-        let accounting = Accounting::of_capture(&producer_id, figures(&ingested), clock.unix_ns());
-        accounting
+    let account = |figures, damaged_stretches| {
+        let Some(data_dir) = &data_dir else {
+            return Ok(());
+        };
+        Accounting::of_capture(&producer_id, figures, damaged_stretches, clock.unix_ns())
             .save_capture(data_dir.path())
-            .context("failed to write the accounting")?;
-    }
+            .context("failed to write the accounting")
+    };
+    // Replaced at the end. Until then, and if the end never comes, nobody knows what is missing.
+    account(Figures::default(), 1)?;
+    let ingested = ingest::ingest(settings, output);
+    bar.finish_and_clear();
+    let ingested = ingested?;
+    account(figures(&ingested), damaged_stretches(&ingested))?;
     tell(
         &ingested,
         seconds(clock.unix_ns().saturating_sub(started_unix_ns)),
@@ -202,9 +213,24 @@ fn settings(
                 .map(read_key)
                 .transpose()?,
         },
+        clock: SystemClock::shared(),
         progress: Progress(Box::new(move |bytes| bar.set_position(bytes))),
         stop,
     })
+}
+
+/// One address has one role.
+fn check_roles(args: &Args) -> anyhow::Result<()> {
+    let all = [&args.primary, &args.candidate, &args.secondary];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    for (index, pattern) in all.iter().enumerate() {
+        if all.iter().skip(index + 1).any(|other| other == pattern) {
+            return Err(usage(
+                "--primary, --candidate and --secondary name the same address".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn methods(args: &Args) -> anyhow::Result<Methods> {
@@ -314,6 +340,14 @@ fn figures(ingested: &Ingested) -> Figures {
     }
 }
 
+/// Places in the captures where calls may have been that nobody saw.
+fn damaged_stretches(ingested: &Ingested) -> u64 {
+    ingested.input_errors.len() as u64
+        + ingested.reader.damages
+        + ingested.link.broken.total()
+        + ingested.watched.gaps
+}
+
 /// Warnings and the summary, on standard error.
 fn tell(ingested: &Ingested, seconds: f64, quiet: bool) {
     let mut text = String::new();
@@ -336,21 +370,9 @@ fn tell(ingested: &Ingested, seconds: f64, quiet: bool) {
 
 fn exit_code(ingested: &Ingested, strict: bool) -> u8 {
     let (watched, calls) = (&ingested.watched, &ingested.calls);
-    let is_unreadable = |damage: &twintap_decode::capture::Damage| {
-        !damage.problem.can_continue()
-            && !matches!(
-                damage.problem,
-                twintap_decode::capture::Problem::Truncated { .. }
-            )
-    };
-    let failed = !ingested.input_errors.is_empty()
-        || ingested
-            .damages
-            .iter()
-            .any(|(_, damage)| is_unreadable(damage));
-    let lacks = ingested.reader.damages > 0
-        || ingested.link.broken.total() > 0
-        || watched.tcp.gaps.total() > 0
+    let failed = !ingested.input_errors.is_empty() || ingested.unreadable_inputs > 0;
+    let lacks = damaged_stretches(ingested) > 0
+        || watched.unread_bytes > 0
         || watched.streams.given_up > 0
         || calls.incomplete > 0;
     if ingested.is_stopped {

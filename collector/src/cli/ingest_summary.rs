@@ -69,12 +69,24 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "connections",
             format!(
-                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen",
-                watched.connections(),
+                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen \
+                 + {} of other ports",
+                tcp.opened + tcp.unwanted,
                 watched.http2_connections,
                 watched.encrypted_connections,
                 watched.other_connections,
                 watched.unknown_connections,
+                tcp.unwanted,
+            ),
+        ),
+        (
+            "http/2",
+            format!(
+                "{} gaps of {} bytes, {} damaged header blocks, {} bytes of unknown meaning",
+                watched.gaps,
+                watched.gap_bytes,
+                watched.damaged_header_blocks,
+                watched.unread_bytes
             ),
         ),
         (

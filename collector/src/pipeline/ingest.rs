@@ -8,38 +8,35 @@
 //! All of a connection goes to one worker. Whoever fails takes the others down: a queue whose other
 //! end is gone ends its user. What was written before stays.
 
+mod writer;
+
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use twintap_decode::capture::{Damage, Packet, ReaderCounters, Secrets};
+use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
 use twintap_decode::exchange::Exchange;
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
 use twintap_filter::methods::Methods;
-use uuid::Uuid;
 
 use crate::call::{Call, Certainty, Observer, from_exchange};
+use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
     Chunk, Chunks, Filter, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
 };
-use crate::store::parquet::{WriteError, WriteSettings, write_part};
+use crate::store::parquet::WriteError;
 
 /// Chunks that wait for one worker.
 const WORKER_QUEUE_CHUNKS: usize = 4;
 /// Batches of calls that wait to be written.
 const WRITER_QUEUE_BATCHES: usize = 8;
-/// A part is written when its calls weigh this much.
-const PART_BYTES_MAX: usize = 24 << 20;
-/// Or when its oldest call waits for so long, as with a live capture.
-const PART_AGE_MAX: Duration = Duration::from_secs(5);
+/// A batch is handed on when its calls weigh this much.
+const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Damaged records that are told one by one; the others are counted.
 const DAMAGES_TOLD_MAX: usize = 20;
 
@@ -51,6 +48,9 @@ impl std::fmt::Debug for Progress {
         f.write_str("Progress")
     }
 }
+
+pub use writer::Output;
+use writer::weight;
 
 /// What to ingest, and how.
 #[derive(Debug)]
@@ -71,31 +71,8 @@ pub struct Settings {
     pub progress: Progress,
     /// Set to end early, as if the capture ended.
     pub stop: Arc<AtomicBool>,
-}
-
-/// Where calls go.
-pub enum Output {
-    /// Into the dataset of a data directory.
-    Parquet {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// How Parquet is written.
-        settings: WriteSettings,
-    },
-    /// One line of JSON each.
-    Lines(Box<dyn Write + Send>),
-    /// Nowhere: they are only counted.
-    Nowhere,
-}
-
-impl std::fmt::Debug for Output {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Parquet { .. } => "Parquet",
-            Self::Lines(_) => "Lines",
-            Self::Nowhere => "Nowhere",
-        })
-    }
+    /// Tells how long calls have waited.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What became of everything.
@@ -103,8 +80,10 @@ impl std::fmt::Debug for Output {
 pub struct Ingested {
     /// Of records.
     pub reader: ReaderCounters,
-    /// The first damaged records, with the names of their files.
+    /// The first damaged records and all that ended their files, with the names of the files.
     pub damages: Vec<(String, Damage)>,
+    /// Inputs that turned out to be no captures, or of an unknown kind.
+    pub unreadable_inputs: u64,
     /// Inputs that could not be opened or read to their end.
     pub input_errors: Vec<InputError>,
     /// Of packets.
@@ -174,7 +153,8 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         numbers: AtomicU64::new(1),
     });
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
-    let writer = spawn("writer", move || write(output, &received))?;
+    let clock = settings.clock;
+    let writer = spawn("writer", move || output.write(&received, &clock))?;
     let mut queues = Vec::with_capacity(workers_count);
     let mut workers = Vec::with_capacity(workers_count);
     for index in 0..workers_count {
@@ -201,22 +181,25 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let mut chunks = Chunks::default();
     for path in &settings.inputs {
         let input = Input::open(path, Arc::clone(&reading.bytes_read));
-        let read = input.and_then(|mut input| chunks.read(&mut input, &mut reading));
-        match read {
-            Ok(counters) => reading.add(counters),
-            Err(error) => reading.ingested.input_errors.push(error),
-        }
+        let read = input.and_then(|mut input| {
+            let (counters, read) = chunks.read(&mut input, &mut reading);
+            reading.add(counters);
+            read
+        });
+        reading.ingested.input_errors.extend(read.err());
         if reading.is_over() {
             break;
         }
     }
     let mut ingested = reading.finish();
+    // All are waited for before any failure is told: what can be written is.
+    let workers: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
+    writer.join().map_err(|_| IngestError::Ended("writer"))??;
     for worker in workers {
-        let (watched, calls) = worker.join().map_err(|_| IngestError::Ended("worker"))?;
+        let (watched, calls) = worker.map_err(|_| IngestError::Ended("worker"))?;
         ingested.watched.add(&watched);
         ingested.calls.add(&calls);
     }
-    writer.join().map_err(|_| IngestError::Ended("writer"))??;
     Ok(ingested)
 }
 
@@ -283,7 +266,10 @@ impl Heard for Reading {
     }
 
     fn damage(&mut self, input: &str, damage: Damage) {
-        if self.ingested.damages.len() < DAMAGES_TOLD_MAX {
+        let is_end = matches!(damage.problem, Problem::Truncated { .. });
+        let is_unreadable = !damage.problem.can_continue() && !is_end;
+        self.ingested.unreadable_inputs += u64::from(is_unreadable);
+        if is_unreadable || self.ingested.damages.len() < DAMAGES_TOLD_MAX {
             self.ingested.damages.push((input.to_owned(), damage));
         }
     }
@@ -339,9 +325,7 @@ fn hand_on(
     products: &SyncSender<Product>,
     counts: &mut CallCounts,
 ) -> bool {
-    let is_kept = plan.form == Form::Calls;
-    let mut calls = Vec::with_capacity(if is_kept { exchanges.len() } else { 0 });
-    let mut lines = Vec::new();
+    let (mut calls, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
         let call = from_exchange(&plan.observer, *exchange, number);
@@ -354,107 +338,32 @@ fn hand_on(
         counts.incomplete += u64::from(call.incomplete);
         counts.with_gap += u64::from(call.gap);
         match plan.form {
-            Form::Calls => calls.push(call),
+            Form::Calls => {
+                bytes += weight(&call);
+                calls.push(call);
+            }
             // Writing into memory cannot fail, and no key of the line is anything but text.
             Form::Lines => drop(call_line::append(&call, &mut lines)),
             Form::Nothing => {}
         }
+        if bytes.max(lines.len()) >= BATCH_BYTES_MAX {
+            bytes = 0;
+            if !send(&mut calls, &mut lines, products) {
+                return false;
+            }
+        }
     }
+    send(&mut calls, &mut lines, products)
+}
+
+/// Sends what there is; `false` if the writer is gone.
+fn send(calls: &mut Vec<Call>, lines: &mut Vec<u8>, products: &SyncSender<Product>) -> bool {
     let product = match (calls.is_empty(), lines.is_empty()) {
         (true, true) => return true,
-        (false, _) => Product::Calls(calls),
-        (true, false) => Product::Lines(lines),
+        (false, _) => Product::Calls(std::mem::take(calls)),
+        (true, false) => Product::Lines(std::mem::take(lines)),
     };
     products.send(product).is_ok()
-}
-
-/// Writes until all workers are done.
-fn write(output: Output, products: &Receiver<Product>) -> Result<(), IngestError> {
-    match output {
-        Output::Lines(mut out) => {
-            for product in products {
-                if let Product::Lines(lines) = product {
-                    out.write_all(&lines)?;
-                    out.flush()?;
-                }
-            }
-            Ok(())
-        }
-        // Nothing comes; this waits for the end.
-        Output::Nowhere => {
-            products.iter().for_each(drop);
-            Ok(())
-        }
-        Output::Parquet { data_dir, settings } => {
-            let (mut open, mut bytes) = (Vec::new(), 0);
-            loop {
-                let is_due = match products.recv_timeout(PART_AGE_MAX) {
-                    Ok(Product::Calls(calls)) => {
-                        bytes += calls.iter().map(weight).sum::<usize>();
-                        open.extend(calls);
-                        bytes >= PART_BYTES_MAX
-                    }
-                    Ok(Product::Lines(_)) => false,
-                    Err(RecvTimeoutError::Timeout) => true,
-                    Err(RecvTimeoutError::Disconnected) => break,
-                };
-                if is_due && !open.is_empty() {
-                    bytes = 0;
-                    write_part(
-                        std::mem::take(&mut open),
-                        &data_dir,
-                        Uuid::now_v7(),
-                        &settings,
-                    )?;
-                }
-            }
-            if !open.is_empty() {
-                write_part(open, &data_dir, Uuid::now_v7(), &settings)?;
-            }
-            Ok(())
-        }
-    }
-}
-
-/// What a call takes in memory, near enough.
-fn weight(call: &Call) -> usize {
-    let headers = call.request_metadata.len() + call.response_metadata.len() + call.trailers.len();
-    let messages = call.request.messages.iter().chain(&call.response.messages);
-    let bytes: usize = messages.map(|message| 64 + message.bytes.len()).sum();
-    size_of::<Call>() + bytes + 128 * headers
-}
-
-/// Sets `stop` at SIGINT or SIGTERM; a second one ends the process with code 130.
-pub fn stop_on_signals(stop: Arc<AtomicBool>) -> std::io::Result<()> {
-    const EXIT_INTERRUPTED: i32 = 130;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (mut interrupt, mut terminate) = {
-        let _entered = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    let wait = async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if stop.swap(true, Ordering::Relaxed) {
-                std::process::exit(EXIT_INTERRUPTED);
-            }
-        }
-    };
-    // Ends with the process.
-    spawn("signals", move || runtime.block_on(wait))
-        .map(drop)
-        .map_err(|error| match error {
-            IngestError::Thread(error) => error,
-            other => std::io::Error::other(other),
-        })
 }
 
 #[allow(

@@ -11,7 +11,7 @@ use crate::store::accounting::Accounting;
 /// directory: accounting does not know when a call that was lost took place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    /// Dropped in the filter before they got a number.
+    /// Dropped in the filter before they got a number, or not captured enough to be calls.
     pub dropped: u64,
     /// Refused for good by the collector.
     pub refused: u64,
@@ -19,7 +19,8 @@ pub struct Loss {
     pub undelivered: u64,
     /// Arrived, and could not be decoded.
     pub quarantined: u64,
-    /// Stretches of the journal that were damaged; the number of calls in them is unknown.
+    /// Stretches of the journal that were damaged, and gaps of captures; the number of calls in them is
+    /// unknown.
     pub damaged_stretches: u64,
     /// Not lost, but not in the dataset yet: numbered and on their way, or in the journal.
     pub not_yet_in_dataset: u64,

@@ -142,12 +142,19 @@ impl Accounting {
         }
     }
 
-    /// The figures of one capture that was ingested.
-    pub fn of_capture(producer_id: &[u8], figures: Figures, now_unix_ns: u64) -> Self {
+    /// The figures of one capture that was ingested. `damaged_stretches` are places where calls may
+    /// have been that nobody saw: lost bytes, damaged records, unreadable files.
+    pub fn of_capture(
+        producer_id: &[u8],
+        figures: Figures,
+        damaged_stretches: u64,
+        now_unix_ns: u64,
+    ) -> Self {
         Self {
             version: VERSION,
             written_unix_ns: now_unix_ns,
             total: figures.clone(),
+            damaged_stretches,
             producers: vec![ProducerFigures {
                 producer_id: hex(producer_id),
                 first_seen_unix_ns: now_unix_ns,
@@ -192,11 +199,14 @@ impl Accounting {
         self.save_file(data_dir, FILE_NAME)
     }
 
-    /// Writes the file of a capture into `data_dir`.
+    /// Writes the file of a capture into `data_dir`, durably: nothing could rebuild it.
     pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
         let producer = self.producers.first();
         let id = producer.map_or("", |producer| &producer.producer_id);
-        self.save_file(data_dir, &format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}"))
+        let name = format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}");
+        self.save_file(data_dir, &name)?;
+        File::open(data_dir.join(name))?.sync_all()?;
+        File::open(data_dir)?.sync_all()
     }
 
     fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {

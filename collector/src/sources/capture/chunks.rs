@@ -1,7 +1,7 @@
 //! Reads a capture ahead, in chunks that several threads may look at.
 //!
-//! Memory: [`CHUNKS_MAX`] chunks of [`CHUNK_BYTES`], used again once nobody holds them; then reading
-//! waits for no one and a new chunk is made, so the bound is what the receivers' queues hold.
+//! A chunk is used again once nobody holds it. How many there are at once is bounded by the queues
+//! of those that hold them; [`CHUNKS_MAX`] are kept for use again.
 
 use std::sync::Arc;
 
@@ -39,12 +39,12 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Reads `input` to its end.
+    /// Reads `input` to its end; what was read before an error counts.
     pub fn read(
         &mut self,
         input: &mut Input,
         heard: &mut impl Heard,
-    ) -> Result<ReaderCounters, InputError> {
+    ) -> (ReaderCounters, Result<(), InputError>) {
         let mut reader = Reader::new();
         let (mut carry, mut is_end) = (Vec::new(), false);
         loop {
@@ -64,7 +64,7 @@ impl Chunks {
                         buffer.truncate(filled);
                         Self::tell(&mut reader, input.name(), buffer, true, heard);
                         heard.chunk(&chunk);
-                        return Err(error);
+                        return (reader.counters(), Err(error));
                     }
                 };
                 if len == 0 {
@@ -83,7 +83,7 @@ impl Chunks {
             heard.chunk(&chunk);
             self.give_back(chunk);
             if is_end || heard.is_over() {
-                return Ok(reader.counters());
+                return (reader.counters(), Ok(()));
             }
         }
     }

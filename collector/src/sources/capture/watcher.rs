@@ -62,14 +62,6 @@ impl Watched {
         self.other_connections += other.other_connections;
         self.unknown_connections += other.unknown_connections;
     }
-
-    /// Connections that ended, by what they spoke.
-    pub fn connections(&self) -> u64 {
-        self.http2_connections
-            + self.encrypted_connections
-            + self.other_connections
-            + self.unknown_connections
-    }
 }
 
 type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;

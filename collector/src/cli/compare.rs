@@ -33,7 +33,7 @@ const MARGIN_NS: u64 = 60_000_000_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Data directory of `twintap serve`
+    /// Data directory of `twintap serve` or `twintap ingest`
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 

@@ -22,7 +22,7 @@ use crate::pipeline::{
     self,
     ingest::{self, Ingested, Output, Progress, Settings},
 };
-use crate::sources::capture::{Filter, total_bytes};
+use crate::sources::capture::total_bytes;
 use crate::store::accounting::{Accounting, Figures};
 use crate::store::data_dir::DataDir;
 use crate::store::parquet::WriteSettings;
@@ -113,7 +113,8 @@ What could not be seen is flagged, never guessed: see rpc_method_certainty, stat
 incomplete in docs/dataset.md. Ingesting a file twice stores its calls twice. A summary of packets, connections, streams and calls is written to
 standard error; its sums add up.
 
-Exit codes: 0 fine; 2 usage; 3 an input could not be read (the others were); 4 with --strict: damaged,
+Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an input could not be read
+(the others were); 4 with --strict: damaged,
 lost or incomplete; 130 interrupted (what came before is written).
 
 Examples:
@@ -194,9 +195,7 @@ fn settings(
         inputs: args.files.clone(),
         workers_count: args.threads.map_or(cores, usize::from),
         link,
-        filter: Filter {
-            ports: args.port.clone(),
-        },
+        ports: args.port.clone(),
         methods: methods(args)?,
         observer: Observer {
             producer_id,

@@ -35,9 +35,10 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "packets",
             format!(
-                "{} = {} segments + {} fragments + {} skipped{} + {} malformed{}",
+                "{} = {} segments ({} of other ports) + {} fragments + {} skipped{} + {} malformed{}",
                 link.packets,
                 link.segments,
+                it.unwanted_segments,
                 link.fragments,
                 link.skipped.total(),
                 reasons(&link.skipped),
@@ -69,14 +70,12 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "connections",
             format!(
-                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen \
-                 + {} of other ports",
-                tcp.opened + tcp.unwanted,
+                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen",
+                tcp.opened,
                 watched.http2_connections,
                 watched.encrypted_connections,
                 watched.other_connections,
                 watched.unknown_connections,
-                tcp.unwanted,
             ),
         ),
         (

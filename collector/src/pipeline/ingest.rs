@@ -27,7 +27,7 @@ use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
-    Chunk, Chunks, Filter, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
+    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
 };
 use crate::store::parquet::WriteError;
 
@@ -61,8 +61,8 @@ pub struct Settings {
     pub workers_count: usize,
     /// What is known of links.
     pub link: LinkConfig,
-    /// Which connections are wanted.
-    pub filter: Filter,
+    /// Ports of wanted connections, of either endpoint; none: whatever turns out to be HTTP/2.
+    pub ports: Vec<u16>,
     /// Which methods are wanted.
     pub methods: Methods,
     /// What the capture does not know.
@@ -88,6 +88,8 @@ pub struct Ingested {
     pub input_errors: Vec<InputError>,
     /// Of packets.
     pub link: LinkCounters,
+    /// Segments of other ports than the wanted.
+    pub unwanted_segments: u64,
     /// Of fragments.
     pub fragments: FragmentCounters,
     /// Of segments, connections and streams.
@@ -160,9 +162,8 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     for index in 0..workers_count {
         let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
         let (plan, products) = (Arc::clone(&plan), products.clone());
-        let filter = settings.filter.clone();
         workers.push(spawn("worker", move || {
-            let watcher = Watcher::new(filter, index, workers_count);
+            let watcher = Watcher::new(index, workers_count);
             rebuild(watcher, &work, &plan, &products)
         })?);
         queues.push(queue);
@@ -170,7 +171,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     drop(products);
 
     let mut reading = Reading {
-        sorter: Sorter::new(settings.link, workers_count),
+        sorter: Sorter::new(settings.link, settings.ports, workers_count),
         queues,
         ingested: Ingested::default(),
         is_over: false,
@@ -180,7 +181,8 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     };
     let mut chunks = Chunks::default();
     for path in &settings.inputs {
-        let input = Input::open(path, Arc::clone(&reading.bytes_read));
+        let bytes_read = Arc::clone(&reading.bytes_read);
+        let input = Input::open(path, bytes_read, Arc::clone(&reading.stop));
         let read = input.and_then(|mut input| {
             let (counters, read) = chunks.read(&mut input, &mut reading);
             reading.add(counters);
@@ -255,6 +257,7 @@ impl Reading {
 
     fn finish(mut self) -> Ingested {
         self.ingested.link = self.sorter.counters();
+        self.ingested.unwanted_segments = self.sorter.unwanted_segments();
         self.ingested.fragments = self.sorter.fragment_counters();
         self.ingested
     }
@@ -267,7 +270,9 @@ impl Heard for Reading {
 
     fn damage(&mut self, input: &str, damage: Damage) {
         let is_end = matches!(damage.problem, Problem::Truncated { .. });
-        let is_unreadable = !damage.problem.can_continue() && !is_end;
+        // Not even a file header: whatever should have written it did not.
+        let is_empty = is_end && damage.offset == 0;
+        let is_unreadable = is_empty || !damage.problem.can_continue() && !is_end;
         self.ingested.unreadable_inputs += u64::from(is_unreadable);
         if is_unreadable || self.ingested.damages.len() < DAMAGES_TOLD_MAX {
             self.ingested.damages.push((input.to_owned(), damage));

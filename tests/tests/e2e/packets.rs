@@ -1,6 +1,6 @@
 //! `twintap ingest`: captures of real conversations become the calls that were made.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -188,6 +188,38 @@ async fn compressed_and_piped_captures_are_the_same_capture() {
         lines(&piped.wait_with_output().unwrap()),
         whole,
         "from standard input"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_capture_ends_on_request_with_all_its_calls() {
+    let (_, packets) = conversation(echo, 10).await;
+    let mut live = Command::new(artifacts::twintap())
+        .args(["ingest", "--format", "ndjson", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = live.stdin.take().unwrap();
+    stdin.write_all(&pcap(&packets)).unwrap();
+    // The last call is told without waiting for the end: then everything was read.
+    let mut stdout = std::io::BufReader::new(live.stdout.take().unwrap());
+    let mut told = Vec::new();
+    while told.len() < 10 {
+        let mut line = String::new();
+        assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "{told:?}");
+        told.push(line);
+    }
+    let pid = rustix::process::Pid::from_child(&live);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = live.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("calls        10 = 10 written"),
+        "{}",
+        stderr(&output)
     );
 }
 

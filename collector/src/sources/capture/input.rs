@@ -5,16 +5,24 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Largest window of zstd that is accepted: 128 MiB, what `--long=27` makes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// How long standard input is waited for before looking whether to end: 100 ms.
+const LOOK_PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Why a capture could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +64,21 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    /// Opens `path`, or standard input for `-`. Bytes read, as they are stored, are added to
-    /// `progress`.
-    pub fn open(path: &Path, progress: Arc<AtomicU64>) -> Result<Self, InputError> {
+    /// Opens `path`, or standard input for `-`, which ends once `stop` is set. Bytes read, as they are
+    /// stored, are added to `progress`.
+    pub fn open(
+        path: &Path,
+        progress: Arc<AtomicU64>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, InputError> {
         if path == Path::new("-") {
-            let input = Self::from_reader("standard input".to_owned(), io::stdin(), progress);
+            let name = "standard input".to_owned();
+            // Without the buffer of `Stdin`, which polling would not know of.
+            let stdin = match io::stdin().as_fd().try_clone_to_owned() {
+                Ok(stdin) => File::from(stdin),
+                Err(source) => return Err(InputError::Open { name, source }),
+            };
+            let input = Self::from_reader(name, Live { stdin, stop }, progress);
             return input.map(|input| Self {
                 is_live: true,
                 ..input
@@ -161,6 +179,29 @@ fn decompressed(
     Ok(Box::new(whole))
 }
 
+/// Standard input that does not keep anybody waiting who wants to end.
+struct Live {
+    stdin: File,
+    stop: Arc<AtomicBool>,
+}
+
+impl Read for Live {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let mut wait = [PollFd::new(&self.stdin, PollFlags::IN)];
+            match poll(&mut wait, Some(&LOOK_PAUSE)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                // Bytes, the end, or an error: the read tells which.
+                Ok(_) => return self.stdin.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// Counts what is read.
 struct Counted<R> {
     reader: R,
@@ -233,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = Input::open(Path::new("/nowhere/x.pcap"), Arc::default()).unwrap_err();
+        let error =
+            Input::open(Path::new("/nowhere/x.pcap"), Arc::default(), Arc::default()).unwrap_err();
         assert!(
             error
                 .to_string()

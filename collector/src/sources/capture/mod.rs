@@ -17,4 +17,4 @@ mod watcher;
 pub use chunks::{Chunk, Chunks, Heard};
 pub use input::{Input, InputError, total_bytes};
 pub use sorter::{Parcel, Sorter};
-pub use watcher::{Filter, Watched, Watcher};
+pub use watcher::{Watched, Watcher};

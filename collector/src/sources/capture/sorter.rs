@@ -46,15 +46,21 @@ impl Parcel {
 #[derive(Debug)]
 pub struct Sorter {
     dissector: Dissector,
+    /// Of either endpoint; none: all.
+    ports: Vec<u16>,
+    unwanted_segments: u64,
     /// One pile for each worker.
     piles: Vec<Vec<Parcel>>,
 }
 
 impl Sorter {
-    /// Sorts into `workers_count` piles, at least one.
-    pub fn new(config: LinkConfig, workers_count: usize) -> Self {
+    /// Sorts into `workers_count` piles, at least one. With `ports`, only segments from or to one of
+    /// them.
+    pub fn new(config: LinkConfig, ports: Vec<u16>, workers_count: usize) -> Self {
         Self {
             dissector: Dissector::new(config),
+            ports,
+            unwanted_segments: 0,
             piles: vec![Vec::new(); workers_count.max(1)],
         }
     }
@@ -64,6 +70,11 @@ impl Sorter {
         let Dissection::Segment(segment) = self.dissector.packet(packet) else {
             return;
         };
+        let is_wanted = |port: &u16| segment.flow.has_port(*port);
+        if !self.ports.is_empty() && !self.ports.iter().any(is_wanted) {
+            self.unwanted_segments += 1;
+            return;
+        }
         let hash = usize::try_from(segment.flow.hash(0) >> 32).unwrap_or(0);
         let index = hash % self.piles.len().max(1);
         if let Some(pile) = self.piles.get_mut(index) {
@@ -78,6 +89,11 @@ impl Sorter {
         };
         let capacity = pile.len();
         std::mem::replace(pile, Vec::with_capacity(capacity))
+    }
+
+    /// Segments of other ports than the wanted.
+    pub fn unwanted_segments(&self) -> u64 {
+        self.unwanted_segments
     }
 
     /// What became of packets.

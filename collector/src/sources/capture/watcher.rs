@@ -9,20 +9,6 @@ use twintap_decode::http2::{self, Protocol};
 use twintap_decode::link::Segment;
 use twintap_decode::tcp::{self, Connection, Connections, TcpCounters, Tracker};
 
-/// Which connections are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Ports, of either endpoint; none: whatever turns out to be HTTP/2.
-    pub ports: Vec<u16>,
-}
-
-impl Filter {
-    fn wants(&self, connection: &Connection) -> bool {
-        let ends = [connection.initiator.port, connection.responder.port];
-        self.ports.is_empty() || ends.iter().any(|port| self.ports.contains(port))
-    }
-}
-
 /// What became of everything that one watcher saw.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watched {
@@ -75,10 +61,9 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watcher number `index` of `count`.
-    pub fn new(filter: Filter, index: usize, count: usize) -> Self {
+    pub fn new(index: usize, count: usize) -> Self {
         let calls = Calls::default();
         let hub = Hub {
-            filter,
             calls: Rc::clone(&calls),
             index: index as u64,
             count: count as u64,
@@ -111,7 +96,6 @@ impl Watcher {
 /// Opens and closes HTTP/2 connections.
 #[derive(Debug)]
 struct Hub {
-    filter: Filter,
     calls: Calls,
     index: u64,
     count: u64,
@@ -122,9 +106,6 @@ impl Connections for Hub {
     type Sink = http2::Connection<Calls>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
-        if !self.filter.wants(connection) {
-            return None;
-        }
         let name = ConnectionName {
             // Unique among all watchers.
             id: connection.number * self.count + self.index,

@@ -16,6 +16,7 @@ pub use signals::stop_on_signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -302,11 +303,13 @@ impl Threads {
         spawn("journal", move || {
             let _ended = journal_ended;
             writer.run(&commands);
-        })?;
+        })
+        .map_err(RunError::Thread)?;
         spawn("publisher", move || {
             let _ended = publisher_ended;
             publish(&publisher, &sealed, &journal, &stopped);
-        })?;
+        })
+        .map_err(RunError::Thread)?;
         Ok(Self {
             journal_done,
             publisher_done,
@@ -346,10 +349,11 @@ fn publish(
     clippy::disallowed_methods,
     reason = "this is the one place that spawns"
 )]
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), RunError> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map(drop)
-        .map_err(RunError::Thread)
 }

@@ -10,37 +10,12 @@
 
 mod support;
 
+use support::conversation::{C, S, SECOND_NS, after_handshake, one, run};
 use support::packets::{With, answered, handshake, sent};
-use support::{Recorder, Streams, reassemble};
-use twintap_decode::link::{Segment, flags};
+use support::{Recorder, reassemble};
+use twintap_decode::link::flags;
 use twintap_decode::stream::{ByteSink, Ending, Start, Way};
-use twintap_decode::tcp::{Connection, Connections, DiscardReason, Limits, TcpCounters, Tracker};
-
-const C: u32 = 1_000;
-const S: u32 = 9_000;
-const SECOND_NS: u64 = 1_000_000_000;
-
-fn run<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Vec<Streams>, TcpCounters) {
-    let (connections, counters) = reassemble(Limits::default(), segments);
-    (
-        connections
-            .into_iter()
-            .map(|(_, streams)| streams)
-            .collect(),
-        counters,
-    )
-}
-
-fn one<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> (Streams, TcpCounters) {
-    let (mut all, counters) = run(segments);
-    assert_eq!(all.len(), 1, "{all:?}");
-    (all.remove(0), counters)
-}
-
-/// A handshake, then these.
-fn after_handshake<'a>(rest: impl IntoIterator<Item = Segment<'a>>) -> Vec<Segment<'a>> {
-    handshake(C, S).into_iter().chain(rest).collect()
-}
+use twintap_decode::tcp::{Connection, Connections, DiscardReason, Limits, Tracker};
 
 #[test]
 fn both_ways_are_delivered_as_they_were_sent() {

@@ -122,6 +122,31 @@ pub enum Certainty {
     Unknown,
 }
 
+impl Certainty {
+    /// Stable name, as datasets and lines spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Inferred => "inferred",
+            Self::Ambiguous => "ambiguous",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Call {
+    /// What a call with `bytes_count` bytes takes in memory, near enough: its bytes, itself, and its
+    /// lists.
+    pub fn weight(&self, bytes_count: usize) -> usize {
+        /// An entry of a list.
+        const ENTRY_BYTES: usize = 64;
+        let headers =
+            self.request_metadata.len() + self.response_metadata.len() + self.trailers.len();
+        let messages = self.request.messages.len() + self.response.messages.len();
+        size_of::<Self>() + bytes_count + ENTRY_BYTES * (headers + messages)
+    }
+}
+
 /// Who recorded a call, and its number there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId {

@@ -23,6 +23,7 @@ use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
 use twintap_filter::methods::Methods;
 
+use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
@@ -50,7 +51,7 @@ impl std::fmt::Debug for Progress {
 }
 
 pub use writer::Output;
-use writer::weight;
+use writer::bytes_count;
 
 /// What to ingest, and how.
 #[derive(Debug)]
@@ -156,16 +157,18 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     });
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
     let clock = settings.clock;
-    let writer = spawn("writer", move || output.write(&received, &clock))?;
+    let writer =
+        spawn("writer", move || output.write(&received, &clock)).map_err(IngestError::Thread)?;
     let mut queues = Vec::with_capacity(workers_count);
     let mut workers = Vec::with_capacity(workers_count);
     for index in 0..workers_count {
         let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
         let (plan, products) = (Arc::clone(&plan), products.clone());
-        workers.push(spawn("worker", move || {
+        let worker = spawn("worker", move || {
             let watcher = Watcher::new(index, workers_count);
             rebuild(watcher, &work, &plan, &products)
-        })?);
+        });
+        workers.push(worker.map_err(IngestError::Thread)?);
         queues.push(queue);
     }
     drop(products);
@@ -185,7 +188,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         let input = Input::open(path, bytes_read, Arc::clone(&reading.stop));
         let read = input.and_then(|mut input| {
             let (counters, read) = chunks.read(&mut input, &mut reading);
-            reading.add(counters);
+            reading.ingested.reader.merge(&counters);
             read
         });
         reading.ingested.input_errors.extend(read.err());
@@ -230,7 +233,8 @@ struct Work {
 
 /// What workers hand to the writer.
 enum Product {
-    Calls(Vec<Call>),
+    /// And what they weigh together.
+    Calls(Vec<Call>, usize),
     Lines(Vec<u8>),
 }
 
@@ -247,14 +251,6 @@ struct Reading {
 }
 
 impl Reading {
-    fn add(&mut self, counters: ReaderCounters) {
-        let sum = &mut self.ingested.reader;
-        sum.packets += counters.packets;
-        sum.packet_bytes += counters.packet_bytes;
-        sum.damages += counters.damages;
-        sum.skipped_bytes += counters.skipped_bytes;
-    }
-
     fn finish(mut self) -> Ingested {
         self.ingested.link = self.sorter.counters();
         self.ingested.unwanted_segments = self.sorter.unwanted_segments();
@@ -330,7 +326,7 @@ fn hand_on(
     products: &SyncSender<Product>,
     counts: &mut CallCounts,
 ) -> bool {
-    let (mut calls, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut calls, mut lines, mut weight) = (Vec::new(), Vec::new(), 0);
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
         let call = from_exchange(&plan.observer, *exchange, number);
@@ -344,43 +340,32 @@ fn hand_on(
         counts.with_gap += u64::from(call.gap);
         match plan.form {
             Form::Calls => {
-                bytes += weight(&call);
+                weight += call.weight(bytes_count(&call));
                 calls.push(call);
             }
             // Writing into memory cannot fail, and no key of the line is anything but text.
             Form::Lines => drop(call_line::append(&call, &mut lines)),
             Form::Nothing => {}
         }
-        if bytes.max(lines.len()) >= BATCH_BYTES_MAX {
-            bytes = 0;
-            if !send(&mut calls, &mut lines, products) {
-                return false;
-            }
+        let is_full = weight.max(lines.len()) >= BATCH_BYTES_MAX;
+        if is_full && !send(&mut calls, &mut weight, &mut lines, products) {
+            return false;
         }
     }
-    send(&mut calls, &mut lines, products)
+    send(&mut calls, &mut weight, &mut lines, products)
 }
 
 /// Sends what there is; `false` if the writer is gone.
-fn send(calls: &mut Vec<Call>, lines: &mut Vec<u8>, products: &SyncSender<Product>) -> bool {
+fn send(
+    calls: &mut Vec<Call>,
+    weight: &mut usize,
+    lines: &mut Vec<u8>,
+    products: &SyncSender<Product>,
+) -> bool {
     let product = match (calls.is_empty(), lines.is_empty()) {
         (true, true) => return true,
-        (false, _) => Product::Calls(std::mem::take(calls)),
+        (false, _) => Product::Calls(std::mem::take(calls), std::mem::take(weight)),
         (true, false) => Product::Lines(std::mem::take(lines)),
     };
     products.send(product).is_ok()
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the pipeline is the one place that spawns"
-)]
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, IngestError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(IngestError::Thread)
 }

@@ -35,4 +35,6 @@ pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), RunError> {
     };
     // Ends with the process.
     spawn("signals", move || runtime.block_on(wait))
+        .map(drop)
+        .map_err(RunError::Thread)
 }

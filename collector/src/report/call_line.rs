@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use twintap_decode::grpc::{decompress, sniff_encoding};
 
 use crate::call::{Call, Certainty, Direction, End, Message};
+use crate::store::hex::hex;
 
 /// Most bytes of a decompressed message.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -43,9 +44,9 @@ pub fn append(call: &Call, out: &mut Vec<u8>) -> serde_json::Result<()> {
             .map(|client| client.port()),
         stream_id: call.stream_id,
         method: method(call),
-        method_certainty: certainty(call.method_certainty),
+        method_certainty: call.method_certainty.as_str(),
         status: call.status.map(|status| status.0),
-        status_certainty: certainty(call.status_certainty),
+        status_certainty: call.status_certainty.as_str(),
         request_sha256: hashes(&call.request),
         response_sha256: hashes(&call.response),
         flags: flags(call),
@@ -64,15 +65,6 @@ fn method(call: &Call) -> Option<String> {
     }
 }
 
-fn certainty(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Seen => "seen",
-        Certainty::Inferred => "inferred",
-        Certainty::Ambiguous => "ambiguous",
-        Certainty::Unknown => "unknown",
-    }
-}
-
 fn hashes(direction: &Direction) -> Vec<Option<String>> {
     let hash = |message| hash(message, &direction.encoding);
     direction.messages.iter().map(hash).collect()
@@ -87,8 +79,7 @@ fn hash(message: &Message, encoding: &[u8]) -> Option<String> {
     } else {
         message.bytes.clone()
     };
-    let digest = Sha256::digest(&plain);
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(&Sha256::digest(&plain)))
 }
 
 /// The encoding may not have been captured; then the message's own mark tells.

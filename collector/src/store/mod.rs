@@ -11,7 +11,7 @@
 
 pub mod accounting;
 pub mod data_dir;
-mod hex;
+pub(crate) mod hex;
 pub mod journal;
 pub mod parquet;
 pub mod publisher;

@@ -43,6 +43,16 @@ pub struct ReaderCounters {
     pub skipped_bytes: u64,
 }
 
+impl ReaderCounters {
+    /// Adds the counters of another reader.
+    pub fn merge(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.packet_bytes += other.packet_bytes;
+        self.damages += other.damages;
+        self.skipped_bytes += other.skipped_bytes;
+    }
+}
+
 /// Reads one capture, from its first byte to its last.
 #[derive(Debug, Default)]
 pub struct Reader {

@@ -9,6 +9,7 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+pub(crate) mod conversation;
 pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod packets;

@@ -20,8 +20,6 @@ use crate::store::parquet::{WriteError, WriteSettings, write_part};
 const PART_BYTES_MAX: usize = 24 << 20;
 /// Or when its oldest call has waited for so long.
 const PART_AGE_MAX: Duration = Duration::from_secs(5);
-/// What a header or message costs in memory beside its bytes.
-const LIST_BYTES: usize = 64;
 
 /// Where calls go.
 pub enum Output {
@@ -84,11 +82,11 @@ fn write_parts(
     loop {
         let now = clock.monotonic();
         let is_over = match products.recv_timeout(due.saturating_sub(now).min(PART_AGE_MAX)) {
-            Ok(Product::Calls(calls)) => {
+            Ok(Product::Calls(calls, weight)) => {
                 if open.is_empty() {
                     due = clock.monotonic() + PART_AGE_MAX;
                 }
-                bytes += calls.iter().map(weight).sum::<usize>();
+                bytes += weight;
                 open.extend(calls);
                 false
             }
@@ -111,18 +109,15 @@ fn write_parts(
     }
 }
 
-/// What a call takes in memory, near enough.
-pub(super) fn weight(call: &Call) -> usize {
+/// Bytes of metadata and messages.
+pub(super) fn bytes_count(call: &Call) -> usize {
     let blocks = [
         &call.request_metadata,
         &call.response_metadata,
         &call.trailers,
     ];
-    let header = |header: &Header| LIST_BYTES + header.name.len() + header.value.len();
+    let header = |header: &Header| header.name.len() + header.value.len();
     let headers: usize = blocks.into_iter().flatten().map(header).sum();
     let messages = call.request.messages.iter().chain(&call.response.messages);
-    let messages: usize = messages
-        .map(|message| LIST_BYTES + message.bytes.len())
-        .sum();
-    size_of::<Call>() + headers + messages
+    headers + messages.map(|message| message.bytes.len()).sum::<usize>()
 }

@@ -6,7 +6,7 @@
 //! without a new major version.
 
 use super::SCHEMA_VERSION;
-use crate::call::{Call, Certainty, End, Header, Message, Position, Role};
+use crate::call::{Call, End, Header, Message, Position, Role};
 
 /// One top-level column.
 #[derive(Debug)]
@@ -130,8 +130,8 @@ pub(super) const COLUMNS: &[Column] = &[
     column(58, "response_flags", Int64(|row| row.call.response_flags.cast_signed()), "Envoy response flags, a bit set"),
     column(59, "response_code_details", OptionalText(|row| &row.call.response_code_details), "Envoy response code details"),
     column(60, "sampled_ppm", Int32(|row| saturate_32(row.call.sampled_ppm)), "sampling rate in force, parts per million"),
-    column(61, "rpc_method_certainty", Text(|row| certainty(row.call.method_certainty)), "`seen`, or, rebuilt from packets, `inferred`, `ambiguous` or `unknown`"),
-    column(62, "status_certainty", Text(|row| certainty(row.call.status_certainty)), "as above, of `status_code`"),
+    column(61, "rpc_method_certainty", Text(|row| row.call.method_certainty.as_str().as_bytes()), "`seen`, or, rebuilt from packets, `inferred`, `ambiguous` or `unknown`"),
+    column(62, "status_certainty", Text(|row| row.call.status_certainty.as_str().as_bytes()), "as above, of `status_code`"),
     column(63, "gap", Bool(|row| row.call.gap), "were bytes of this call lost between the wire and the capture?"),
     column(64, "stream_id", OptionalInt32(|row| row.call.stream_id.map(saturate_32)), "HTTP/2 stream, of calls rebuilt from packets"),
 ];
@@ -179,15 +179,6 @@ fn position(position: Position) -> &'static [u8] {
         Position::Upstream => b"upstream",
         Position::Outbound => b"outbound",
         Position::Wire => b"wire",
-    }
-}
-
-fn certainty(certainty: Certainty) -> &'static [u8] {
-    match certainty {
-        Certainty::Seen => b"seen",
-        Certainty::Inferred => b"inferred",
-        Certainty::Ambiguous => b"ambiguous",
-        Certainty::Unknown => b"unknown",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::parquet::{
 };
 use crate::store::quarantine::{self, SetAside};
 
-/// A part is closed when its calls weigh this much, see [`weight`]. Part of the format: a segment
+/// A part is closed when its calls weigh this much, see [`Call::weight`]. Part of the format: a segment
 /// must be cut into the same parts whenever it is published.
 const PART_WEIGHT_MAX: usize = 256 << 20;
 
@@ -61,7 +61,7 @@ impl<'a> Parts<'a> {
         received_unix_ns: u64,
         tally: &mut Tally,
     ) -> Result<(), PublishError> {
-        self.weight += weight(&call, encoded.len());
+        self.weight += call.weight(encoded.len());
         self.open.push(call);
         self.encoded.push(encoded);
         let (first, last) = self
@@ -169,11 +169,4 @@ impl Tally {
             bytes: hex(kept.unwrap_or(encoded)),
         });
     }
-}
-
-/// What a call takes in memory, near enough: its bytes, itself, and its lists.
-fn weight(call: &Call, encoded_len: usize) -> usize {
-    let headers = call.request_metadata.len() + call.response_metadata.len() + call.trailers.len();
-    let messages = call.request.messages.len() + call.response.messages.len();
-    size_of::<Call>() + encoded_len + 64 * (headers + messages)
 }

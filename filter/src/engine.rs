@@ -254,9 +254,12 @@ impl<'m> Engine<'m> {
             return;
         };
         if let Some(stream) = self.streams.get_mut(entry.stream) {
+            let root_context = stream.root_context;
             stream.release(&mut self.pages, &mut self.hashers);
             self.streams.end(entry.stream);
-            if let Some(root) = self.root(entry.root) {
+            // The place of a root that is gone may have been taken by another.
+            let root = self.root(entry.root);
+            if let Some(root) = root.filter(|root| root.context == root_context) {
                 root.counters.drop_call(crate::counters::Dropped::HostError);
             }
         }

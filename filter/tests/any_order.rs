@@ -138,6 +138,22 @@ fn run(callbacks: &[Callback], refuse: &[u64], status: u32) -> Rig {
     rig
 }
 
+#[test]
+fn a_stream_forgotten_after_its_root_went_is_not_counted_by_the_next_root() {
+    run(
+        &[
+            Callback::Create(11, 1),
+            Callback::RequestHeaders(11, false),
+            Callback::Done(1),
+            Callback::Answer(1, 0),
+            Callback::Create(3, 0),
+            Callback::Create(11, 2),
+        ],
+        &[],
+        1,
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

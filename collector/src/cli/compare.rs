@@ -12,10 +12,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use uuid::Uuid;
 
+use super::rules::{Loaded, RulesArgs};
 use crate::call::Call;
+use crate::compare::rules::matches_glob;
 use crate::compare::{self, Schema};
 use crate::pair::{self, pair_calls};
 use crate::report::{Aggregate, Loss, Report, Scope, Thresholds, rows, text};
@@ -74,10 +76,8 @@ pub struct Args {
     #[arg(long)]
     no_default_ignores: bool,
 
-    /// Ignore differences of this metadata name; a trailing `*` matches any rest; may be given
-    /// several times
-    #[arg(long, value_name = "NAME")]
-    ignore_metadata: Vec<String>,
+    #[command(flatten)]
+    rules: RulesArgs,
 
     /// Pair calls that carry no id by method, request body and order
     #[arg(long)]
@@ -143,6 +143,14 @@ struct Plan {
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args)?;
+        let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
+        for rule in &expired {
+            let (origin, name) = (rule.origin(), rule.name());
+            writeln!(
+                std::io::stderr(),
+                "twintap: {origin}: rule {name:?} has expired and is not applied"
+            )?;
+        }
         let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
             scope: Scope {
@@ -156,7 +164,7 @@ impl Plan {
             comparing: compare::Settings {
                 schema: load_schema(&args.descriptors)?,
                 default_ignores: !args.no_default_ignores,
-                ignore_metadata: args.ignore_metadata.clone(),
+                rules,
             },
             pairing: pair::Settings {
                 by_digest: args.pair_by_digest,
@@ -365,45 +373,9 @@ fn usage(message: String) -> anyhow::Error {
     super::UsageError(message).into()
 }
 
-/// `*` matches any text, everything else itself. Linear in pattern and text.
-fn matches_glob(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
-    };
-    let Some(last) = parts.next_back() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        let Some((_, after)) = rest.split_once(part) else {
-            return false;
-        };
-        rest = after;
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_match_methods() {
-        let method = "shop.v1.Shop/GetItem";
-        for glob in [
-            "*",
-            method,
-            "shop.v1.*",
-            "*/GetItem",
-            "shop.*.Shop/Get*",
-            "*Get*Item",
-        ] {
-            assert!(matches_glob(glob, method), "{glob}");
-        }
-        for glob in ["", "shop", "*/Get", "*Item*Item", "shop.v1.Shop/GetItem/*"] {
-            assert!(!matches_glob(glob, method), "{glob}");
-        }
-    }
 
     #[test]
     fn times_are_points_or_ages() {

@@ -1,6 +1,6 @@
 //! Bounds of the work that one pair may cost. Counts, not time, so that answers are repeatable.
 
-/// Differences kept per pair; more are only counted.
+/// Differences that count kept per pair, and as many that do not; more are only counted.
 pub const DIFFERENCES_MAX: usize = 200;
 
 /// Characters kept of a value as text.

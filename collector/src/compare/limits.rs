@@ -30,3 +30,6 @@ pub const PROBE_DIFFERENCES_MAX: usize = 16;
 
 /// Fields visited by one trial comparison.
 pub const PROBE_WORK_MAX: u64 = 2_000;
+
+/// Differences of one message among which swapped fields are looked for.
+pub const SWAPS_MAX: usize = 64;

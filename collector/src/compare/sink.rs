@@ -53,6 +53,11 @@ pub(super) type Hidden = Vec<(Arc<str>, u64)>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(usize, usize);
 
+/// Would two fields hardly have this value by chance?
+fn is_telling(text: &str) -> bool {
+    text.len() > 1 && !matches!(text, "true" | "false" | "0.0" | "1.0" | "\"\"")
+}
+
 /// A step's text in the path, without dots and brackets.
 #[derive(Clone, Debug)]
 struct StepAt {
@@ -264,6 +269,40 @@ impl<'r> Sink<'r> {
             severity,
             ignored_by: rule.filter(|_| !counts).map(|name| name.to_string()),
         });
+    }
+
+    /// Marks pairs of values, among the differences from index `from` on, that two fields of the
+    /// message at the current path have swapped.
+    pub(super) fn mark_swapped(&mut self, from: usize) {
+        let parent = self.path.len();
+        let is_field = |found: &Difference| {
+            let below = found.path.get(parent..).unwrap_or_default();
+            found.kind == Kind::Value && !below.trim_start_matches('.').contains(['.', '['])
+        };
+        let Some(found) = self.differences.get_mut(from..) else {
+            return;
+        };
+        for index in 0..found.len().min(limits::SWAPS_MAX) {
+            let (left, right) = found.split_at_mut(index);
+            let Some(b) = right.first_mut().filter(|b| is_field(b)) else {
+                continue;
+            };
+            let is_partner = |a: &&mut Difference| {
+                is_field(a)
+                    && a.primary == b.candidate
+                    && a.candidate == b.primary
+                    && a.primary.as_ref().is_some_and(|text| is_telling(text))
+            };
+            if let Some(a) = left.iter_mut().find(is_partner) {
+                a.looks_like = Some(LooksLike::SwappedFields);
+                b.looks_like = Some(LooksLike::SwappedFields);
+            }
+        }
+    }
+
+    /// Index of the next difference that is kept.
+    pub(super) fn next(&self) -> usize {
+        self.differences.len()
     }
 
     /// Number of differences so far.

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{align, classify, proto, render, wire};
-use crate::call::Call;
+use crate::call::{Call, Status};
 
 /// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -47,7 +48,7 @@ pub(super) fn compare(
             Kind::Value,
             Some(status_text(primary)),
             Some(status_text(candidate)),
-            None,
+            looks_like(primary, candidate),
         );
         return false;
     }
@@ -67,6 +68,15 @@ pub(super) fn compare(
         );
     }
     true
+}
+
+fn looks_like(primary: &Call, candidate: &Call) -> Option<LooksLike> {
+    let is_answer = |call: &Call| call.status == Some(Status::OK);
+    match (is_answer(primary), is_answer(candidate)) {
+        (true, false) => Some(LooksLike::ErrorInsteadOfAnswer),
+        (false, true) => Some(LooksLike::AnswerInsteadOfError),
+        _ => None,
+    }
 }
 
 /// `NOT_FOUND: no such item`, or what there is instead.

@@ -57,6 +57,7 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
     for (number, value) in candidate {
         numbers.entry(number).or_default().1.push(value);
     }
+    let from = sink.next();
     for (number, (a, b)) in numbers {
         if sink.is_full() || !sink.spend(a.len() + b.len()) {
             return;
@@ -70,6 +71,7 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
         }
         sink.leave(mark);
     }
+    sink.mark_swapped(from);
 }
 
 /// Zero or empty on one side only: the same, or not, depending on the presence of the field, which

@@ -33,7 +33,7 @@ const TOKEN_CHARS_MIN: usize = 16;
 
 impl Class {
     /// Is `value` one of these?
-    pub(super) fn holds(self, value: &Leaf<'_>) -> bool {
+    pub(in crate::compare) fn holds(self, value: &Leaf<'_>) -> bool {
         match (self, value) {
             (Self::Uuid, Leaf::Text(text)) => is_uuid_text(text),
             (Self::Uuid, Leaf::Bytes(bytes)) => bytes.len() == 16,

@@ -26,6 +26,7 @@ use action::Action;
 use path::Pattern;
 
 pub(super) use action::ListOrder;
+pub(super) use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
 pub use preset::Preset;

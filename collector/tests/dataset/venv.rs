@@ -33,4 +33,5 @@ pub(crate) fn run(script: &str, arguments: &[&Path]) {
         "{} failed\n{stdout}\n{stderr}",
         script.display()
     );
+    print!("{stdout}");
 }

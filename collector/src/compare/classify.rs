@@ -328,9 +328,8 @@ mod tests {
             floats(0.1, f64::from(0.1f32)),
             Some(LooksLike::SinglePrecision)
         );
-        let short_single = f64::from(80_384.467_997_f32);
         assert_eq!(
-            floats(80_384.467_997, short_single),
+            floats(80_384.467_997, 80_384.468_75),
             Some(LooksLike::SinglePrecision)
         );
         assert_eq!(floats(12.5, 1250.0), Some(LooksLike::Scale));

@@ -10,6 +10,9 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     clippy::panic,
     unreachable_pub,
     reason = "tests stop at the first surprise"

@@ -37,5 +37,5 @@ pub fn agrees(samples: &[Sample]) {
     );
     std::fs::write(&corpus, lines).unwrap();
     std::fs::write(&descriptors, ENCODED.as_slice()).unwrap();
-    venv::run("judge_corpus.py", &[&corpus, &descriptors]);
+    print!("{}", venv::run("judge_corpus.py", &[&corpus, &descriptors]));
 }

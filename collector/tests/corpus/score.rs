@@ -104,7 +104,6 @@ impl Score {
 }
 
 /// Of nothing, everything is right.
-#[expect(clippy::cast_precision_loss, reason = "counts of samples")]
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         1.0

@@ -111,10 +111,6 @@ fn plus(value: &Value, by: i64) -> Option<Value> {
     })
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "single precision is the change"
-)]
 fn decimal(class: Class, number: f64) -> Option<(f64, Option<LooksLike>)> {
     let cents = number * 100.0;
     let looks_like = match class {

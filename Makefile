@@ -76,6 +76,10 @@ bench-ingest: ## Records per second from POST to Parquet
 # Captures with known truth: a folder, or one with an expand.sh that makes one.
 CAPTURES ?= $(wildcard ../shared/captures)
 
+.PHONY: bench-compare
+bench-compare: ## Pairs compared per second, next to a hand-made script (CALLS=N for memory and growth)
+	cargo bench --locked -p twintap --bench compare
+
 .PHONY: bench-pcap
 bench-pcap: ## Captures to calls: speed, and completeness against known truth (CAPTURES=DIR)
 	@set -- "$(CAPTURES)"; captures=$$1; \

@@ -4,6 +4,7 @@ use super::block::{Defect, Draft, Field, HeaderBlock, Name, Value};
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
 use super::names::{STATIC_COUNT, static_entry};
 use super::revisit::Revisits;
+use super::runs::{Run, Runs};
 use super::shift::Search;
 use super::table::{EntryRef, Lookup, NameRef, Table};
 use super::{Expected, HpackError, KnownName};
@@ -32,6 +33,7 @@ pub struct Decoder {
     /// While an old block is read again: insertions since it was at this place.
     pub(super) insertions_since: Option<u64>,
     draft: Draft,
+    runs: Runs,
 }
 
 impl Decoder {
@@ -48,6 +50,7 @@ impl Decoder {
             revisits: Revisits::default(),
             insertions_since: None,
             draft: Draft::default(),
+            runs: Runs::default(),
         }
     }
 
@@ -82,8 +85,10 @@ impl Decoder {
 
     /// Reads `block` into the draft; says why and how many bytes before its end it cannot.
     pub(super) fn read(&mut self, block: &[u8]) -> Result<(), (HpackError, usize)> {
-        let mut instructions = Instructions::new(block);
         self.draft.clear();
+        let run = Run::first_of(block).filter(|_| self.insertions_since.is_none());
+        let recalled = run.map_or(0, |run| self.read_run(run, block));
+        let mut instructions = Instructions::new(block.get(recalled..).unwrap_or_default());
         loop {
             let left = instructions.bytes_left();
             let Some(instruction) = instructions.next() else {
@@ -93,6 +98,23 @@ impl Decoder {
                 .and_then(|instruction| self.obey(instruction))
                 .map_err(|error| (error, left))?;
         }
+    }
+
+    /// Puts the fields of `run`, with which `block` begins, into the draft; says how many bytes that
+    /// were, which is none if one of them cannot be read.
+    fn read_run(&mut self, run: Run, block: &[u8]) -> usize {
+        let revision = self.table.revision();
+        if self.runs.recall(run, revision, &mut self.draft) {
+            return run.len();
+        }
+        for byte in block.iter().take(run.len()) {
+            if self.indexed(u64::from(byte & 0x7f)).is_err() || self.draft.is_too_large {
+                self.draft.clear();
+                return 0;
+            }
+        }
+        self.runs.keep(run, revision, &self.draft);
+        run.len()
     }
 
     /// The draft as a block; after an error the rest of the block is lost.

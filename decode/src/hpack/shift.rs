@@ -166,7 +166,7 @@ impl Search {
             merged.merge(other);
         }
         if missing_bytes == 0 && merged.is_incomplete() {
-            merged.ticket = decoder.revisits.add(block, before);
+            merged.doubts_mut().ticket = decoder.revisits.add(block, before);
         }
         merged
     }
@@ -313,7 +313,7 @@ impl HeaderBlock {
     /// Takes back what `other`, another reading of the same block, does not agree with.
     fn merge(&mut self, other: &Self) {
         let mut fields = std::mem::take(&mut self.fields);
-        for (field, foreign) in fields.iter_mut().zip(&other.fields) {
+        for (field, foreign) in fields.iter_mut().zip(other.fields()) {
             if self.name(field) != other.name(foreign) {
                 field.name = Name::Lost;
             }
@@ -333,8 +333,9 @@ impl HeaderBlock {
         let span = match field.value {
             Value::Inferred(own) if self.text_of(own) == Some(theirs) => return,
             Value::Inferred(own) => {
-                let index = u32::try_from(self.alternatives.len()).unwrap_or(u32::MAX);
-                self.alternatives.push(vec![own]);
+                let alternatives = &mut self.doubts_mut().alternatives;
+                let index = u32::try_from(alternatives.len()).unwrap_or(u32::MAX);
+                alternatives.push(vec![own]);
                 field.value = Value::Ambiguous(index);
                 self.append(theirs)
             }
@@ -351,7 +352,7 @@ impl HeaderBlock {
             Value::Seen(_) | Value::Unknown(_) | Value::Lost => return,
         };
         if let Value::Ambiguous(index) = field.value
-            && let Some(list) = self.alternatives.get_mut(index as usize)
+            && let Some(list) = self.doubts_mut().alternatives.get_mut(index as usize)
         {
             list.push(span);
         }

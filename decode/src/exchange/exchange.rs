@@ -342,9 +342,11 @@ pub(super) fn method_class_of(connection: u64, request: &HalfStream) -> Option<M
 pub(super) fn status_of(response: &HalfStream) -> Certainty<u32> {
     let blocks = [&response.trailers, &response.headers];
     for block in blocks.into_iter().flatten() {
-        if block.find(KnownName::GRPC_STATUS).is_some() {
-            let value = value_of(block, KnownName::GRPC_STATUS);
-            return value.and_then(|value| parse_status(&value));
+        if let Some(field) = block.find(KnownName::GRPC_STATUS) {
+            return match (field.value, block.value(field).and_then(parse_status)) {
+                (Value::Seen(_), Some(status)) => Certainty::Seen(status),
+                _ => field_value(block, field).and_then(|value| parse_status(&value)),
+            };
         }
     }
     web_status(response).map_or(Certainty::Unknown, Certainty::Seen)

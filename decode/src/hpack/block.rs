@@ -3,6 +3,8 @@
 //! One buffer holds the text of all fields, and blocks that follow each other share it: a block
 //! costs one allocation, however many fields it has.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{HpackError, KnownName};
@@ -73,7 +75,7 @@ pub struct Field {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderBlock {
     pub(super) text: Bytes,
-    pub(super) fields: Box<[Field]>,
+    pub(super) fields: Arc<[Field]>,
     /// What only blocks near a loss have.
     doubts: Option<Box<Doubts>>,
 }
@@ -235,7 +237,8 @@ impl HeaderBlock {
     }
 
     fn bytes(&self, span: Span) -> Option<Bytes> {
-        self.text_of(span).map(|text| self.text.slice_ref(text))
+        let range = span.start as usize..span.end as usize;
+        self.text_of(span).map(|_| self.text.slice(range))
     }
 }
 
@@ -300,11 +303,20 @@ impl Draft {
         }
     }
 
-    /// Appends fields to an empty draft, and the text that their places are in.
-    pub(super) fn extend(&mut self, text: &[u8], fields: &[Field]) {
-        self.text.extend_from_slice(text);
-        self.fields.extend_from_slice(fields);
-        self.list_bytes = text.len() + fields.len() * super::table::ENTRY_OVERHEAD_BYTES;
+    /// Puts the fields of `block`, all of which fit the limit, into an empty draft.
+    pub(super) fn resume(&mut self, block: &HeaderBlock) {
+        self.text.extend_from_slice(&block.text);
+        self.fields.extend_from_slice(&block.fields);
+        self.list_bytes = self.text.len() + self.fields.len() * super::table::ENTRY_OVERHEAD_BYTES;
+    }
+
+    /// The draft as a block of its own, which is to be kept for long: it shares no buffer.
+    pub(super) fn keep(&self) -> HeaderBlock {
+        HeaderBlock {
+            text: Bytes::copy_from_slice(&self.text),
+            fields: self.fields.as_slice().into(),
+            doubts: None,
+        }
     }
 
     pub(super) fn finish(&mut self, defect: Option<Defect>) -> HeaderBlock {

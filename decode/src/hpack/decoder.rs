@@ -79,6 +79,12 @@ impl Decoder {
         if let Some(search) = self.search.take() {
             return search.decode(self, block, missing_bytes, expected);
         }
+        if missing_bytes == 0
+            && let Some(run) = Run::first_of(block).filter(|run| run.len() == block.len())
+            && let Some(block) = self.runs.recall(run, self.table.revision())
+        {
+            return block.clone();
+        }
         let outcome = self.read(block);
         self.finish(outcome, missing_bytes)
     }
@@ -104,7 +110,8 @@ impl Decoder {
     /// were, which is none if one of them cannot be read.
     fn read_run(&mut self, run: Run, block: &[u8]) -> usize {
         let revision = self.table.revision();
-        if self.runs.recall(run, revision, &mut self.draft) {
+        if let Some(block) = self.runs.recall(run, revision) {
+            self.draft.resume(block);
             return run.len();
         }
         for byte in block.iter().take(run.len()) {

@@ -4,7 +4,7 @@
 //! `:scheme`, `:authority` and so on. As long as the table stays as it is they stand for the same
 //! fields.
 
-use super::block::{Draft, Field};
+use super::block::{Draft, HeaderBlock};
 
 /// Fields of the longest run that is kept.
 const RUN_FIELDS_MAX: usize = 16;
@@ -33,8 +33,7 @@ pub(super) struct Runs {
 struct Place {
     bytes: u128,
     revision: u64,
-    text: Vec<u8>,
-    fields: Vec<Field>,
+    block: HeaderBlock,
 }
 
 impl Run {
@@ -70,16 +69,11 @@ impl Run {
 }
 
 impl Runs {
-    /// Puts the fields of `run` into an empty draft, if the run was read since the table changed.
+    /// What `run` stands for, if it was read since the table changed.
     #[inline]
-    pub(super) fn recall(&self, run: Run, revision: u64, draft: &mut Draft) -> bool {
-        let place = self.places.get(run.place());
-        let is_it = |place: &&Place| place.bytes == run.bytes && place.revision == revision;
-        let Some(place) = place.filter(is_it) else {
-            return false;
-        };
-        draft.extend(&place.text, &place.fields);
-        true
+    pub(super) fn recall(&self, run: Run, revision: u64) -> Option<&HeaderBlock> {
+        let place = self.places.get(run.place())?;
+        (place.bytes == run.bytes && place.revision == revision).then_some(&place.block)
     }
 
     /// Keeps the fields of `run`, which are all that is in `draft`. A table that changed since the
@@ -96,8 +90,7 @@ impl Runs {
         if let Some(place) = self.places.get_mut(run.place()) {
             place.bytes = run.bytes;
             place.revision = revision;
-            place.text.clone_from(&draft.text);
-            place.fields.clone_from(&draft.fields);
+            place.block = draft.keep();
         }
     }
 }

@@ -165,8 +165,11 @@ impl Search {
         for (other, _) in &others {
             merged.merge(other);
         }
-        if missing_bytes == 0 && merged.is_incomplete() {
-            merged.doubts_mut().ticket = decoder.revisits.add(block, before);
+        if missing_bytes == 0
+            && merged.is_incomplete()
+            && let Some(ticket) = decoder.revisits.add(block, before)
+        {
+            merged.doubts_mut().ticket = Some(ticket);
         }
         merged
     }
@@ -312,14 +315,14 @@ fn refers_past_hole(table: &Table, block: &[u8]) -> bool {
 impl HeaderBlock {
     /// Takes back what `other`, another reading of the same block, does not agree with.
     fn merge(&mut self, other: &Self) {
-        let mut fields = std::mem::take(&mut self.fields);
+        let mut fields = self.fields.to_vec();
         for (field, foreign) in fields.iter_mut().zip(other.fields()) {
             if self.name(field) != other.name(foreign) {
                 field.name = Name::Lost;
             }
             self.merge_value(field, other, foreign);
         }
-        self.fields = fields;
+        self.fields = fields.into();
     }
 
     fn merge_value(&mut self, field: &mut Field, other: &Self, foreign: &Field) {

@@ -99,6 +99,8 @@ pub(super) struct Life {
     pub(super) is_closing: bool,
     /// Did it begin as an HTTP/1.1 request?
     pub(super) is_upgraded: bool,
+    /// Bytes of memory that its bodies and header blocks hold, as counted for the limit.
+    pub(super) kept_bytes: usize,
 }
 
 impl Exchange {
@@ -130,6 +132,7 @@ impl Exchange {
                 is_refused: false,
                 is_closing: false,
                 is_upgraded: false,
+                kept_bytes: 0,
             },
         })
     }
@@ -152,6 +155,19 @@ impl Exchange {
         } else {
             &mut self.response
         }
+    }
+
+    /// A part that kept `before` bytes keeps `now`.
+    #[inline]
+    pub(super) fn keeps(&mut self, before: usize, now: usize) {
+        let kept_bytes = self.life.kept_bytes.saturating_add(now);
+        self.life.kept_bytes = kept_bytes.saturating_sub(before);
+    }
+
+    /// What it was taken to keep, and what it keeps now.
+    pub(super) fn settle(&mut self) -> (usize, usize) {
+        let now = self.request.kept_bytes() + self.response.kept_bytes();
+        (std::mem::replace(&mut self.life.kept_bytes, now), now)
     }
 
     /// Were headers or data captured of it?

@@ -68,6 +68,13 @@ impl HalfStream {
         self.body.gap(at, len, limits);
     }
 
+    /// Bytes of memory that bodies and header blocks hold.
+    #[inline]
+    pub(super) fn kept_bytes(&self) -> usize {
+        let of = |block: &Option<HeaderBlock>| block.as_ref().map_or(0, HeaderBlock::kept_bytes);
+        self.body.kept_bytes() + of(&self.headers) + of(&self.trailers)
+    }
+
     pub(super) fn suspect(&mut self) {
         if self.end_at_unix_ns.is_none() {
             self.may_lack_bytes = true;

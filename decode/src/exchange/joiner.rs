@@ -1,8 +1,12 @@
 //! Joins what the two ways of a connection say about its streams.
 
+mod room;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::ages::Ages;
+use super::budget::{Share, SharedBudget};
 use super::finished::Finished;
 use super::half::HalfStream;
 use super::kind::{is_grpc, is_interim, is_trailers_like};
@@ -15,6 +19,9 @@ use crate::stream::{Ending, Way};
 /// How often silent streams are looked for, in time of the capture.
 const SILENCE_CHECK_NS: u64 = 1_000_000_000;
 
+/// GOAWAY frames that refuse more streams than those before. An endpoint sends one or two.
+const GO_AWAYS_MAX: u32 = 16;
+
 /// The open streams of one connection.
 #[derive(Debug)]
 pub(crate) struct Joiner<S> {
@@ -22,7 +29,11 @@ pub(crate) struct Joiner<S> {
     limits: Limits,
     client: Option<Way>,
     live: HashMap<u32, Box<Exchange>, BuildHasherDefault<IdHasher>>,
+    ages: Ages,
+    share: Share,
     finished: Finished,
+    /// The highest stream that GOAWAY did not refuse, and how often it was lowered.
+    served: (u32, u32),
     /// Streams of which one half is over, and since when, oldest first.
     closing: VecDeque<(u64, u32)>,
     /// Streams of which both halves are over, and since when, oldest first, on a connection where
@@ -68,7 +79,10 @@ impl<S: CallSink> Joiner<S> {
             limits,
             client: None,
             live: HashMap::default(),
+            ages: Ages::default(),
+            share: Share::default(),
             finished: Finished::default(),
+            served: (u32::MAX, 0),
             closing: VecDeque::new(),
             complete: VecDeque::new(),
             clocks: Ways::new(Some(0), Some(0)),
@@ -78,6 +92,11 @@ impl<S: CallSink> Joiner<S> {
             undecided: Undecided::default(),
             sink,
         }
+    }
+
+    /// What is kept counts towards `budget`. To be said before anything is kept.
+    pub(crate) fn share(&mut self, budget: SharedBudget) {
+        self.share = Share::of(budget);
     }
 
     pub(crate) fn client(&self) -> Option<Way> {
@@ -93,6 +112,7 @@ impl<S: CallSink> Joiner<S> {
         Tally {
             live,
             streams: self.tally.streams + live,
+            steps: self.tally.steps + self.ages.steps(),
             ..self.tally
         }
     }
@@ -152,13 +172,19 @@ impl<S: CallSink> Joiner<S> {
             *half = HalfStream::default();
         }
         half.is_seen = true;
-        if half.headers.is_none() && is_interim(&block) {
+        let now = block.kept_bytes();
+        let before = if half.headers.is_none() && is_interim(&block) {
             half.interim_count += 1;
+            now
         } else if half.headers.is_none() && !is_trailers_like {
             half.take_headers(at, block);
+            0
         } else {
-            half.trailers = Some(block);
-        }
+            let replaced = half.trailers.replace(block);
+            replaced.map_or(0, |block| block.kept_bytes())
+        };
+        stream.keeps(before, now);
+        self.settle(at, before, now);
         if end_stream {
             self.end_stream(at, way, stream_id);
         }
@@ -186,7 +212,11 @@ impl<S: CallSink> Joiner<S> {
             half.may_lack_bytes = true;
             half.body.suspect();
         }
+        let before = half.body.kept_bytes();
         half.data(at, bytes, &limits);
+        let now = half.body.kept_bytes();
+        stream.keeps(before, now);
+        self.settle(at, before, now);
     }
 
     pub(crate) fn data_gap(&mut self, at: u64, way: Way, stream_id: u32, len: u64) {
@@ -238,9 +268,12 @@ impl<S: CallSink> Joiner<S> {
 
     /// GOAWAY of `way`: streams above `last_id` will not be served.
     pub(crate) fn go_away(&mut self, at: u64, way: Way, last_id: u32) {
-        if self.client == Some(way) {
+        let (served, lowered_count) = self.served;
+        if self.client == Some(way) || last_id >= served || lowered_count >= GO_AWAYS_MAX {
             return;
         }
+        self.served = (last_id, lowered_count + 1);
+        self.tally.steps += self.live.len() as u64;
         let mut refused: Vec<_> = self
             .live
             .keys()
@@ -299,9 +332,7 @@ impl<S: CallSink> Joiner<S> {
                 .map_or(0, |stream| stream.life.touched_unix_ns);
             self.finish(at, id, end);
         }
-        let mut ready = VecDeque::new();
-        self.undecided.drain(&mut ready);
-        self.hand_on(ready);
+        self.release(Undecided::drain);
     }
 
     /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
@@ -310,6 +341,9 @@ impl<S: CallSink> Joiner<S> {
         use std::collections::hash_map::Entry;
         if self.live.len() >= self.limits.streams_max && !self.live.contains_key(&stream_id) {
             self.evict(at);
+        }
+        if self.ages.is_long(self.live.len()) {
+            self.ages.forget_gone(|id| self.live.contains_key(&id));
         }
         match self.live.entry(stream_id) {
             Entry::Occupied(entry) => {
@@ -324,6 +358,7 @@ impl<S: CallSink> Joiner<S> {
                     return None;
                 }
                 let client = self.client.unwrap_or(Way::Forward);
+                self.ages.opened(stream_id);
                 Some(entry.insert(Exchange::open(self.name, client, stream_id, at)))
             }
         }
@@ -336,17 +371,6 @@ impl<S: CallSink> Joiner<S> {
             stream.life.is_closing = true;
             self.closing.push_back((at, stream_id));
             self.forget_gone();
-        }
-    }
-
-    /// Keeps the queues as bounded as the streams, whatever the clock does: what is in them and no
-    /// longer live goes.
-    fn forget_gone(&mut self) {
-        let queued_max = self.limits.streams_max.saturating_mul(2).saturating_add(64);
-        for queue in [&mut self.closing, &mut self.complete] {
-            if queue.len() > queued_max {
-                queue.retain(|(_, id)| self.live.contains_key(id));
-            }
         }
     }
 
@@ -391,18 +415,12 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
-    fn evict(&mut self, at: u64) {
-        if let Some(id) = self.live.keys().copied().min() {
-            self.tally.evicted_calls += 1;
-            self.finish(at, id, ExchangeEnd::Evicted);
-        }
-    }
-
     fn finish(&mut self, at: u64, stream_id: u32, end: ExchangeEnd) {
         let Some(mut stream) = self.live.remove(&stream_id) else {
             return;
         };
         self.finished.insert(stream_id);
+        self.share.settle(stream.life.kept_bytes, 0);
         if !stream.is_seen() {
             return;
         }
@@ -432,12 +450,14 @@ impl<S: CallSink> Joiner<S> {
             self.sink.call(exchange);
             return;
         }
-        let mut ready = VecDeque::new();
-        self.undecided.push(exchange, &mut ready);
-        self.hand_on(ready);
+        self.release(|undecided, ready| undecided.push(exchange, ready));
     }
 
-    fn hand_on(&mut self, ready: VecDeque<Box<Exchange>>) {
+    /// Hands on the exchanges that `choose` puts into the list.
+    fn release(&mut self, choose: impl FnOnce(&mut Undecided, &mut VecDeque<Box<Exchange>>)) {
+        let (before, mut ready) = (self.undecided.held_bytes(), VecDeque::new());
+        choose(&mut self.undecided, &mut ready);
+        self.share.settle(before, self.undecided.held_bytes());
         for exchange in ready {
             self.sink.call(exchange);
         }
@@ -455,8 +475,6 @@ impl<S: CallSink> Joiner<S> {
 
     /// Exchanges that waited for blocks to be read again need not wait longer.
     pub(crate) fn release_proved(&mut self) {
-        let mut ready = VecDeque::new();
-        self.undecided.release(&mut ready, false);
-        self.hand_on(ready);
+        self.release(|undecided, ready| undecided.release(ready, false));
     }
 }

@@ -48,6 +48,8 @@ pub struct Body {
     /// Of all bytes, once not all are kept.
     hasher: Option<Box<Hasher>>,
     has_gap: bool,
+    /// Are no bytes kept, nor messages listed, whatever the limits?
+    is_spilled: bool,
     /// Messages before this one were over when bytes may have been lost.
     suspect_from: Option<usize>,
 }
@@ -213,6 +215,28 @@ impl Body {
         }
     }
 
+    /// Keeps no bytes any more and lists no messages. Lengths, counts and the digest stay right.
+    pub fn spill(&mut self) {
+        self.begin_digest();
+        self.is_spilled = true;
+        self.kept = Vec::new();
+        self.messages = Messages::None;
+        self.suspect_from = self.suspect_from.map(|_| 0);
+        if let State::Message { message, .. } = &mut self.state {
+            (message.start, message.end) = (0, 0);
+        }
+    }
+
+    /// Bytes of memory that it holds, without what is set aside for more.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        let listed_bytes = match &self.messages {
+            Messages::None | Messages::One(_) => 0,
+            Messages::Many(messages) => messages.len() * size_of::<BodyMessage>(),
+        };
+        self.kept.len() + listed_bytes
+    }
+
     /// No more will come. `is_end` says that the sender finished: what is cut then shows that
     /// bytes were lost.
     pub fn finish(&mut self, at_unix_ns: u64, limits: &BodyLimits) {
@@ -289,7 +313,7 @@ impl Body {
 
     /// Is a part of the body not kept, or lost?
     pub fn is_truncated(&self) -> bool {
-        self.has_gap || self.hasher.is_some()
+        self.has_gap || self.hasher.is_some() && self.bytes_count > 0
     }
 
     /// Is a part of the body known to be lost?
@@ -313,27 +337,37 @@ impl Body {
 
     fn list(&mut self, message: BodyMessage, limits: &BodyLimits) {
         self.messages_count += 1;
-        if self.messages().len() < limits.messages_max {
+        if self.messages().len() < limits.messages_max && !self.is_spilled {
             self.messages.push(message);
         }
     }
 
     fn keep(&mut self, chunk: &[u8], limits: &BodyLimits) {
-        let room = limits.kept_bytes_max.saturating_sub(self.kept.len());
+        let bytes_max = if self.is_spilled {
+            0
+        } else {
+            limits.kept_bytes_max
+        };
+        let room = bytes_max.saturating_sub(self.kept.len());
         if chunk.len() <= room && self.hasher.is_none() {
             self.kept.extend_from_slice(chunk);
             return;
         }
-        if self.hasher.is_none() && !self.has_gap {
-            let mut hasher = Box::new(Hasher(Xxh3::new()));
-            hasher.0.update(&self.kept);
-            self.hasher = Some(hasher);
-        }
+        self.begin_digest();
         if let Some(hasher) = &mut self.hasher {
             hasher.0.update(chunk);
         }
         self.kept
             .extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+    }
+
+    /// From now on not all bytes are kept, so the digest is made as they come.
+    fn begin_digest(&mut self) {
+        if self.hasher.is_none() && !self.has_gap {
+            let mut hasher = Box::new(Hasher(Xxh3::new()));
+            hasher.0.update(&self.kept);
+            self.hasher = Some(hasher);
+        }
     }
 }
 

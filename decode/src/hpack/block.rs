@@ -137,6 +137,12 @@ impl HeaderBlock {
         self.doubts.as_ref()?.ticket
     }
 
+    /// Bytes of memory that its fields hold.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.fields)
+    }
+
     /// The fields, in wire order.
     pub fn fields(&self) -> &[Field] {
         &self.fields

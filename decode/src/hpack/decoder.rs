@@ -19,7 +19,7 @@ const TABLE_BYTES_MAX: usize = 64 * 1024;
 const TABLE_BYTES_LIMIT: usize = 1024 * 1024;
 
 /// Bytes of one header list that are kept, counted as RFC 7541 counts entries.
-const LIST_BYTES_MAX: usize = 1024 * 1024;
+const LIST_BYTES_MAX: usize = 256 * 1024;
 
 /// Follows the header blocks of one way of a connection.
 #[derive(Clone, Debug)]

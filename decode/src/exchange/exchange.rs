@@ -186,6 +186,8 @@ impl Exchange {
         for half in [&mut self.request, &mut self.response] {
             // What came before the first that was captured of it is not known.
             half.may_lack_bytes |= half.is_seen && half.headers.is_none();
+            half.may_lack_bytes |= half.may_lack_beginning;
+            self.may_lack_frames |= half.may_lack_updates && half.is_updated();
         }
         self.end = self.end(why);
         self.method = method_of(&self.request);

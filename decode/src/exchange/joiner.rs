@@ -293,8 +293,11 @@ impl<S: CallSink> Joiner<S> {
     pub(crate) fn suspect(&mut self, way: Way) {
         self.is_lossy = true;
         for stream in self.live.values_mut() {
-            stream.may_lack_frames = true;
-            stream.half_mut(way).suspect();
+            if stream.half_mut(way).suspect() {
+                stream.may_lack_frames = true;
+            } else {
+                stream.half_mut(opposite(way)).may_lack_updates = true;
+            }
         }
     }
 
@@ -403,9 +406,7 @@ impl<S: CallSink> Joiner<S> {
         let is_silent = |stream: &Exchange| {
             let halves = [stream.half(Way::Forward), stream.half(Way::Reverse)];
             at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
-                && halves
-                    .iter()
-                    .any(|half| half.may_lack_bytes && half.end_at_unix_ns.is_none())
+                && halves.iter().any(|half| half.may_lack_end())
         };
         let silent = self.live.iter().filter(|(_, stream)| is_silent(stream));
         let mut ids: Vec<_> = silent.map(|(id, _)| *id).collect();

@@ -162,6 +162,16 @@ impl HeaderBlock {
         self.defect().is_some() || self.fields.iter().any(unsure)
     }
 
+    /// Does it begin with a pseudo-header field that was seen, as only blocks do that open a request
+    /// or a response?
+    pub fn is_opening(&self) -> bool {
+        let is_seen_pseudo = |field: &Field| {
+            matches!(field.name, Name::Known(name) if name.is_pseudo())
+                && matches!(field.value, Value::Seen(_))
+        };
+        self.fields.first().is_some_and(is_seen_pseudo)
+    }
+
     /// How `field` of this block is called; `None` if that is not known.
     pub fn name(&self, field: &Field) -> Option<&[u8]> {
         match field.name {

@@ -248,6 +248,9 @@ impl Decoder {
         let index = match name {
             LiteralName::Index(index) => index,
             LiteralName::Text(text) => {
+                if let Some(known) = text.plain().and_then(KnownName::find) {
+                    return Ok((Name::Known(known), false));
+                }
                 let start = self.draft.mark();
                 text.decode_into(&mut self.draft.text)?;
                 let span = self.draft.span_since(start);

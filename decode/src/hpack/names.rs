@@ -93,15 +93,9 @@ impl KnownName {
     }
 
     /// How it is spelt.
+    #[inline]
     pub fn as_str(self) -> &'static str {
-        let number = usize::from(self.0);
-        match STATIC.get(number) {
-            Some((name, _)) => name,
-            None => OTHERS
-                .get(number - STATIC.len())
-                .copied()
-                .unwrap_or_default(),
-        }
+        SPELT.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     /// Is it a pseudo-header field of a request or a response?
@@ -117,6 +111,27 @@ impl KnownName {
 
 /// Names that are known.
 const NAMES: usize = STATIC.len() + OTHERS.len();
+
+/// By number: how the name is spelt.
+static SPELT: [&str; NAMES] = spelt();
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, where an index out of range is an error"
+)]
+const fn spelt() -> [&'static str; NAMES] {
+    let mut names = [""; NAMES];
+    let mut number = 0;
+    while number < NAMES {
+        names[number] = if number < STATIC.len() {
+            STATIC[number].0
+        } else {
+            OTHERS[number - STATIC.len()]
+        };
+        number += 1;
+    }
+    names
+}
 
 /// Places for names, many more than there are names so that each has its own.
 const PLACES_COUNT: usize = 512;

@@ -305,7 +305,10 @@ impl<S: CallSink> Joiner<S> {
     #[inline]
     pub(crate) fn advance(&mut self, at: u64, way: Way) {
         *self.clocks.of_mut(way) = Some(at);
-        if !self.closing.is_empty() || !self.complete.is_empty() {
+        let newest = at.max(self.clocks.of(opposite(way)).unwrap_or(0));
+        let lingers =
+            |(since, _): &(u64, u32)| newest <= since.saturating_add(self.limits.linger_ns);
+        if !self.complete.is_empty() || !self.closing.front().is_none_or(lingers) {
             self.finish_lingering();
         }
         if at >= self.silence_check_at {

@@ -350,7 +350,12 @@ impl Body {
         };
         let room = bytes_max.saturating_sub(self.kept.len());
         if chunk.len() <= room && self.hasher.is_none() {
-            self.kept.extend_from_slice(chunk);
+            if self.kept.is_empty() {
+                // Most bodies come at once, and need no room to grow.
+                self.kept = chunk.to_vec();
+            } else {
+                self.kept.extend_from_slice(chunk);
+            }
             return;
         }
         self.begin_digest();

@@ -298,11 +298,11 @@ fn a_loss_touches_only_calls_that_have_begun_and_not_ended() {
     watched.server(&closing);
     watched.server(&unary_response(&mut server, 5, "0", b"pong"));
     let calls = watched.end();
-    let flagged: Vec<_> = calls
-        .iter()
-        .map(|call| (call.stream_id, call.has_gap()))
-        .collect();
-    assert_eq!(flagged, [(1, false), (3, true), (5, false)]);
+    let flagged: Vec<_> = calls.iter().filter(|call| call.has_gap()).collect();
+    assert_eq!(
+        (calls.len(), flagged.len(), flagged[0].stream_id),
+        (3, 1, 3)
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::certainty::{Certainty, Rule};
 use super::half::HalfStream;
-use super::ways::opposite;
+use super::ways::{Ways, opposite};
 use crate::grpc::parse_status;
 use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
 use crate::stream::{Ending, Way};
@@ -99,6 +99,8 @@ pub(super) struct Life {
     pub(super) is_closing: bool,
     /// Did it begin as an HTTP/1.1 request?
     pub(super) is_upgraded: bool,
+    /// Losses on either way of the connection that it has learnt of.
+    pub(super) losses: Ways<u64>,
     /// Bytes of memory that its bodies and header blocks hold, as counted for the limit.
     pub(super) kept_bytes: usize,
 }
@@ -132,6 +134,7 @@ impl Exchange {
                 is_refused: false,
                 is_closing: false,
                 is_upgraded: false,
+                losses: Ways::default(),
                 kept_bytes: 0,
             },
         })
@@ -154,6 +157,28 @@ impl Exchange {
             &mut self.request
         } else {
             &mut self.response
+        }
+    }
+
+    /// There were so many losses on the connection. What was lost since it learnt of any may have been
+    /// of this exchange.
+    #[inline]
+    pub(super) fn learn_of(&mut self, losses: &Ways<u64>) {
+        if self.life.losses != *losses {
+            let before = std::mem::replace(&mut self.life.losses, *losses);
+            for way in [Way::Forward, Way::Reverse] {
+                if before.of(way) != losses.of(way) {
+                    self.suspect(way);
+                }
+            }
+        }
+    }
+
+    fn suspect(&mut self, way: Way) {
+        if self.half_mut(way).suspect() {
+            self.may_lack_frames = true;
+        } else {
+            self.half_mut(opposite(way)).may_lack_updates = true;
         }
     }
 

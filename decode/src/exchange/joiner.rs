@@ -44,6 +44,8 @@ pub(crate) struct Joiner<S> {
     silence_check_at: u64,
     /// Were bytes lost that may have been of any stream?
     is_lossy: bool,
+    /// How often that was, of each way.
+    losses: Ways<u64>,
     tally: Tally,
     undecided: Undecided,
     sink: S,
@@ -88,6 +90,7 @@ impl<S: CallSink> Joiner<S> {
             clocks: Ways::new(Some(0), Some(0)),
             silence_check_at: 0,
             is_lossy: false,
+            losses: Ways::default(),
             tally: Tally::default(),
             undecided: Undecided::default(),
             sink,
@@ -235,6 +238,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.live.get_mut(&stream_id) else {
             return;
         };
+        stream.learn_of(&self.losses);
         let half = stream.half_mut(way);
         if half.end_at_unix_ns.is_some() {
             return;
@@ -289,16 +293,11 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
-    /// Bytes of `way` were lost, perhaps of any open stream.
+    /// Bytes of `way` were lost, perhaps of any open stream. Each learns of it when it is touched
+    /// next: nothing of it changes before.
     pub(crate) fn suspect(&mut self, way: Way) {
         self.is_lossy = true;
-        for stream in self.live.values_mut() {
-            if stream.half_mut(way).suspect() {
-                stream.may_lack_frames = true;
-            } else {
-                stream.half_mut(opposite(way)).may_lack_updates = true;
-            }
-        }
+        *self.losses.of_mut(way) += 1;
     }
 
     /// `way` has reached this time.
@@ -356,6 +355,7 @@ impl<S: CallSink> Joiner<S> {
                 let stream = entry.into_mut();
                 stream.life.touched_unix_ns = stream.life.touched_unix_ns.max(at);
                 stream.started_unix_ns = stream.started_unix_ns.min(at);
+                stream.learn_of(&self.losses);
                 Some(stream)
             }
             Entry::Vacant(entry) => {
@@ -365,7 +365,9 @@ impl<S: CallSink> Joiner<S> {
                 }
                 let client = self.client.unwrap_or(Way::Forward);
                 self.ages.opened(stream_id);
-                Some(entry.insert(Exchange::open(self.name, client, stream_id, at)))
+                let mut stream = Exchange::open(self.name, client, stream_id, at);
+                stream.life.losses = self.losses;
+                Some(entry.insert(stream))
             }
         }
     }
@@ -411,8 +413,13 @@ impl<S: CallSink> Joiner<S> {
             at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
                 && halves.iter().any(|half| half.may_lack_end())
         };
-        let silent = self.live.iter().filter(|(_, stream)| is_silent(stream));
-        let mut ids: Vec<_> = silent.map(|(id, _)| *id).collect();
+        let mut ids = Vec::new();
+        for (id, stream) in &mut self.live {
+            stream.learn_of(&self.losses);
+            if is_silent(stream) {
+                ids.push(*id);
+            }
+        }
         ids.sort_unstable();
         for id in ids {
             self.finish(at, id, ExchangeEnd::Silent);
@@ -423,6 +430,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(mut stream) = self.live.remove(&stream_id) else {
             return;
         };
+        stream.learn_of(&self.losses);
         self.finished.insert(stream_id);
         self.share.settle(stream.life.kept_bytes, 0);
         if !stream.is_seen() {

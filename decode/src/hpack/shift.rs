@@ -165,8 +165,11 @@ impl Search {
         for (other, _) in &others {
             merged.merge(other);
         }
-        if missing_bytes == 0 && merged.is_incomplete() {
-            merged.ticket = decoder.revisits.add(block, before);
+        if missing_bytes == 0
+            && merged.is_incomplete()
+            && let Some(ticket) = decoder.revisits.add(block, before)
+        {
+            merged.doubts_mut().ticket = Some(ticket);
         }
         merged
     }
@@ -312,14 +315,14 @@ fn refers_past_hole(table: &Table, block: &[u8]) -> bool {
 impl HeaderBlock {
     /// Takes back what `other`, another reading of the same block, does not agree with.
     fn merge(&mut self, other: &Self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        for (field, foreign) in fields.iter_mut().zip(&other.fields) {
+        let mut fields = self.fields.to_vec();
+        for (field, foreign) in fields.iter_mut().zip(other.fields()) {
             if self.name(field) != other.name(foreign) {
                 field.name = Name::Lost;
             }
             self.merge_value(field, other, foreign);
         }
-        self.fields = fields;
+        self.fields = fields.into();
     }
 
     fn merge_value(&mut self, field: &mut Field, other: &Self, foreign: &Field) {
@@ -333,8 +336,9 @@ impl HeaderBlock {
         let span = match field.value {
             Value::Inferred(own) if self.text_of(own) == Some(theirs) => return,
             Value::Inferred(own) => {
-                let index = u32::try_from(self.alternatives.len()).unwrap_or(u32::MAX);
-                self.alternatives.push(vec![own]);
+                let alternatives = &mut self.doubts_mut().alternatives;
+                let index = u32::try_from(alternatives.len()).unwrap_or(u32::MAX);
+                alternatives.push(vec![own]);
                 field.value = Value::Ambiguous(index);
                 self.append(theirs)
             }
@@ -351,7 +355,7 @@ impl HeaderBlock {
             Value::Seen(_) | Value::Unknown(_) | Value::Lost => return,
         };
         if let Value::Ambiguous(index) = field.value
-            && let Some(list) = self.alternatives.get_mut(index as usize)
+            && let Some(list) = self.doubts_mut().alternatives.get_mut(index as usize)
         {
             list.push(span);
         }

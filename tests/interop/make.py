@@ -15,7 +15,9 @@ import time
 
 import peers
 import plan as plans
-import truth
+
+peers.hpack()
+import truth  # noqa: E402, as it imports what the line before it provides
 
 HERE = pathlib.Path(__file__).resolve().parent
 CASES = HERE.parents[1] / "decode" / "tests" / "cases" / "interop"
@@ -23,11 +25,25 @@ SERVER_PORT = 50051
 PROXY_PORT = 10000
 INSIDE = "INTEROP_INSIDE_NAMESPACE"
 CALLS = 200
+# Each is captured on both sides of the proxy.
+PROXIED_CALLS = 100
 
 # Name: client, proxy, server, MTU of the loopback, what the plan changes.
 CAPTURES = {
     "js-python": ("js", None, "python", 1500, {}),
     "python-js": ("python", None, "js", 65536, {}),
+    "tonic-js": ("tonic", None, "js", 1500, {}),
+    "js-tonic": ("js", None, "tonic", 65536, {}),
+    "tonic-python": ("tonic", None, "python", 65536, {"header_table_bytes": 512}),
+    "go-java": ("go", None, "java", 1500, {}),
+    "java-go": ("java", None, "go", 65536, {}),
+    "go-python": ("go", None, "python", 65536, {"header_table_bytes": 1024}),
+    "python-go": ("python", None, "go", 1500, {}),
+    "java-tonic": ("java", None, "tonic", 65536, {}),
+    "tonic-java": ("tonic", None, "java", 1500, {"header_table_bytes": 0}),
+    "python-envoy-js": ("python", "envoy", "js", 1500, {}),
+    "js-envoy-go": ("js", "envoy", "go", 65536, {"header_table_bytes": 1024}),
+    "go-envoy-tonic": ("go", "envoy", "tonic", 65536, {}),
 }
 
 
@@ -73,7 +89,7 @@ def running(command, ready, stream, environment=None):
 def record(folder, name):
     """One capture and its truth."""
     client, proxy, server, mtu, changes = CAPTURES[name]
-    plan = {**plans.make(name, CALLS), **changes}
+    plan = {**plans.make(name, PROXIED_CALLS if proxy else CALLS), **changes}
     (folder / "plan.json").write_text(plans.to_json(plan))
     plan = json.loads((folder / "plan.json").read_text())
     ports = [PROXY_PORT, SERVER_PORT] if proxy else [SERVER_PORT]
@@ -88,8 +104,9 @@ def record(folder, name):
         command, environment = peers.command(server, "server", arguments)
         stack.enter_context(running(command, "listening", "stdout", environment))
         if proxy:
-            command, environment = peers.proxy(folder, PROXY_PORT, SERVER_PORT)
-            stack.enter_context(running(command, "starting main dispatch loop", "stderr"))
+            table_bytes = plan["header_table_bytes"]
+            command = peers.proxy(folder, PROXY_PORT, SERVER_PORT, table_bytes)
+            stack.enter_context(running(command, "starting workers", "stderr"))
         arguments = [f"127.0.0.1:{ports[0]}", str(folder / "plan.json"), str(logs[0])]
         command, environment = peers.command(client, "client", arguments)
         subprocess.run(command, env={**os.environ, **environment}, check=True, timeout=120)
@@ -97,7 +114,7 @@ def record(folder, name):
     dropped = re.search(r"(\d+) packets? dropped by kernel", sniffer.rest[1])
     if dropped is None or int(dropped[1]) != 0:
         raise RuntimeError(f"packets were dropped: {sniffer.rest[1]}")
-    return pcap, *truth.lines(plan, pcap, ports, *logs, proxy is not None)
+    return pcap, *truth.lines(plan, pcap, ports, *logs, bool(proxy))
 
 
 def keep(name, pcap, lines):
@@ -128,7 +145,7 @@ def main():
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f"interop-{name}-"))
         try:
             pcap, lines, counts = record(folder, name)
-        except (truth.Disagreement, RuntimeError, subprocess.SubprocessError, KeyError) as error:
+        except (truth.Disagreement, RuntimeError, subprocess.SubprocessError, KeyError, ValueError) as error:
             print(f"{name}: {error!r} ({folder})", flush=True)
             failed.append(name)
             if not arguments.keep_going:

@@ -55,7 +55,7 @@ class _Maker:
 
     def message(self, size=None):
         if size is None:
-            size = 0 if self.random.random() < 0.08 else int(8 * 2 ** (self.random.random() * 7))
+            size = 0 if self.random.random() < 0.08 else int(8 * 2 ** (self.random.random() * 5.5))
         return self.text(size).encode()[:size] if size else b""
 
     def messages(self, most):

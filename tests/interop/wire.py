@@ -1,13 +1,21 @@
-"""What a capture has on the wire, as Wireshark's dissectors (tshark) read it: another reader of
-TCP, HTTP/2 and HPACK than the one that the captures are for."""
+"""What a capture has on the wire, as another reader sees it: HTTP/2 frames by hand, HPACK by
+python-hyper's `hpack`. For clean captures only: a packet that is missing is an error."""
 
 import gzip
 import hashlib
-import subprocess
-import xml.etree.ElementTree as xml
+import struct
 
-DATA, HEADERS, RST_STREAM, PING, GOAWAY, CONTINUATION = 0, 1, 3, 6, 7, 9
-TYPES = "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE".split()
+import hpack
+
+DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, CONTINUATION = 0, 1, 3, 4, 7, 9
+TYPES = (
+    "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE CONTINUATION"
+).split()
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+END_HEADERS, PADDED, PRIORITY = 4, 8, 32
+SYN = 2
+# Largest dynamic table that an encoder may be seen to use.
+HEADER_TABLE_BYTES_MAX = 65536
 
 
 class Stream:
@@ -29,70 +37,97 @@ class Stream:
         return [value for block in self.request_blocks for (n, value) in block if n == name]
 
 
+def _segments(path):
+    """TCP segments of a classic little-endian capture of Ethernet and IPv4."""
+    with open(path, "rb") as file:
+        capture = file.read()
+    at = 24
+    while at < len(capture):
+        (length,) = struct.unpack_from("<I", capture, at + 8)
+        ip = capture[at + 16 + 14 : at + 16 + length]
+        at += 16 + length
+        tcp = ip[(ip[0] & 15) * 4 : int.from_bytes(ip[2:4])]
+        source, target, seq = struct.unpack_from(">HHI", tcp)
+        yield source, target, seq, tcp[13], tcp[(tcp[12] >> 4) * 4 :]
+
+
+def _bytes(path, server_ports):
+    """What each way of each connection carried: by server port, client port and sender."""
+    first, ways = {}, {}
+    for source, target, seq, flags, payload in _segments(path):
+        is_request = target in server_ports
+        server, client = (target, source) if is_request else (source, target)
+        way = (server, client, is_request)
+        if flags & SYN:
+            if way in first:
+                raise ValueError(f"port {client} is used twice")
+            first[way] = seq + 1
+            ways[way] = bytearray()
+        at = (seq - first[way]) % 2**32
+        if payload:
+            if at > len(ways[way]):
+                raise ValueError(f"bytes are missing before {at} of {way}")
+            # A retransmission has the same bytes.
+            ways[way][at : at + len(payload)] = payload
+    return ways
+
+
+def _frames(data, is_request):
+    at = 0
+    if is_request and data:
+        if not data.startswith(PREFACE):
+            raise ValueError("no preface")
+        at = len(PREFACE)
+    while at + 9 <= len(data):
+        length = int.from_bytes(data[at : at + 3])
+        kind, flags = data[at + 3], data[at + 4]
+        stream_id = int.from_bytes(data[at + 5 : at + 9]) & 0x7FFFFFFF
+        payload = bytes(data[at + 9 : at + 9 + length])
+        at += 9 + length
+        if kind in (DATA, HEADERS) and flags & PADDED:
+            payload = payload[1 : len(payload) - payload[0]]
+        if kind == HEADERS and flags & PRIORITY:
+            payload = payload[5:]
+        yield kind, flags, stream_id, payload
+
+
 def read(path, server_ports):
-    """Streams in the order of their first frame, and how often each frame type occurs."""
-    command = ["tshark", "-r", str(path), "-T", "pdml", "-Y", "http2"]
-    command += ["--disable-protocol", "grpc"]
-    for port in server_ports:
-        command += ["-d", f"tcp.port=={port},http2"]
-    streams = {}
-    counts = {}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    for _, packet in xml.iterparse(process.stdout):
-        if packet.tag == "packet":
-            _packet(packet, server_ports, streams, counts)
-            packet.clear()
-    if process.wait() != 0:
-        raise RuntimeError(f"tshark could not read {path}")
+    """Streams by connection and number, and how often each frame type occurs."""
+    streams, counts = {}, {}
+    for (server, client, is_request), data in sorted(
+        _bytes(path, server_ports).items(), key=lambda item: (*item[0][:2], not item[0][2])
+    ):
+        decoder = hpack.Decoder(max_header_list_size=2**20)
+        decoder.max_allowed_table_size = HEADER_TABLE_BYTES_MAX
+        block = b""
+        for kind, flags, stream_id, payload in _frames(data, is_request):
+            name = TYPES[kind] if kind < len(TYPES) else f"type {kind}"
+            counts[name] = counts.get(name, 0) + 1
+            if kind == GOAWAY and int.from_bytes(payload[4:8]) != 0:
+                raise ValueError(f"GOAWAY of connection {client}: {payload[4:]}")
+            if kind not in (DATA, HEADERS, CONTINUATION, RST_STREAM):
+                continue
+            key = (server, client, stream_id)
+            stream = streams.setdefault(key, Stream(*key))
+            if kind == DATA:
+                (stream.request_data if is_request else stream.response_data).extend(payload)
+            elif kind == RST_STREAM:
+                sender = "client" if is_request else "server"
+                stream.reset = {"by": sender, "code": int.from_bytes(payload)}
+            else:
+                block += payload
+                if flags & END_HEADERS:
+                    _take_block(stream, is_request, decoder.decode(block), counts)
+                    block = b""
     return list(streams.values()), counts
 
 
-def _shown(element, name):
-    found = element.find(f".//field[@name='{name}']")
-    return None if found is None else found.get("show")
-
-
-def _packet(packet, server_ports, streams, counts):
-    source, target = (int(_shown(packet, f"tcp.{end}")) for end in ("srcport", "dstport"))
-    is_request = target in server_ports
-    server, client = (target, source) if is_request else (source, target)
-    for frame in packet.iterfind(".//field[@name='http2.stream']"):
-        kind = _shown(frame, "http2.type")
-        if kind is None:
-            continue  # The connection preface.
-        kind = int(kind)
-        name = TYPES[kind] if kind < len(TYPES) else f"type {kind}"
-        counts[name] = counts.get(name, 0) + 1
-        stream_id = int(_shown(frame, "http2.streamid"))
-        if stream_id == 0 or kind not in (DATA, HEADERS, CONTINUATION, RST_STREAM):
-            continue
-        key = (server, client, stream_id)
-        stream = streams.setdefault(key, Stream(*key))
-        if kind == DATA:
-            data = stream.request_data if is_request else stream.response_data
-            for part in frame.iterfind(".//field[@name='http2.data.data']"):
-                data += bytes.fromhex(part.get("value") or "")
-        elif kind == RST_STREAM:
-            code = int(_shown(frame, "http2.rst_stream.error"), 0)
-            stream.reset = {"by": "client" if is_request else "server", "code": code}
-        else:
-            block = [_field(field) for field in frame.iterfind(".//field[@name='http2.header']")]
-            if block:
-                blocks = stream.request_blocks if is_request else stream.response_blocks
-                blocks.append([(name, value) for name, value, _ in block])
-                never = [name for name, _, form in block if "never" in form.lower()]
-                stream.never_indexed += never
-                counts["never-indexed"] = counts.get("never-indexed", 0) + len(never)
-
-
-def _field(field):
-    def text(name):
-        part = field.find(f"field[@name='{name}']")
-        # `value` is what was on the wire; `show` may be shortened or escaped.
-        raw = part.get("value")
-        return bytes.fromhex(raw).decode() if raw else part.get("show")
-
-    return text("http2.header.name"), text("http2.header.value"), _shown(field, "http2.header.repr")
+def _take_block(stream, is_request, block, counts):
+    blocks = stream.request_blocks if is_request else stream.response_blocks
+    blocks.append([tuple(field) for field in block])
+    never = [field[0] for field in block if not field.indexable]
+    stream.never_indexed += never
+    counts["never-indexed"] = counts.get("never-indexed", 0) + len(never)
 
 
 def messages(data, encoding):

@@ -125,8 +125,8 @@ def _line(call, stream, client, server, counts, rewrites):
         details = [("grpc-status-details-bin", answer["details"])] if "details" in answer else []
         _same_metadata(call_id, "trailers", answer["trailers"] + details, trailers or headers)
         # Some clients show what is Trailers-Only as headers.
-        closing = seen["trailers"] if trailers else seen["trailers"] + seen["headers"]
-        _same_metadata(call_id, "client's trailers", answer["trailers"], closing)
+        shown = seen["trailers"] if trailers else seen["trailers"] + seen["headers"]
+        _same_metadata(call_id, "client's trailers", answer["trailers"], shown)
         _same_metadata(call_id, "headers", answer["headers"], headers)
         _same_metadata(call_id, "client's headers", answer["headers"], seen["headers"])
     else:

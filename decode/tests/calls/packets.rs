@@ -56,6 +56,15 @@ impl<'a> Packets<'a> {
         self.records.len()
     }
 
+    /// When a packet was captured.
+    pub(crate) fn unix_us(&self, index: usize) -> u64 {
+        let number = |at: usize| {
+            let bytes = self.records[index][at..at + 4].try_into().unwrap();
+            u64::from(u32::from_le_bytes(bytes))
+        };
+        number(0) * 1_000_000 + number(4)
+    }
+
     /// The capture that has these packets, in this order.
     pub(crate) fn capture(&self, order: &[usize]) -> Vec<u8> {
         let mut capture = self.header.to_vec();

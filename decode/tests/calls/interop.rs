@@ -238,6 +238,7 @@ fn replay_damaged(case: &Case, packets: &Packets<'_>, damage: Damage) -> Sum {
 
 #[test]
 fn damage_makes_no_value_wrong() {
+    let (mut untouched, mut missed) = (0, 0);
     for case in cases() {
         let packets = Packets::read(&case.capture, &SERVER_PORTS);
         for damage in DAMAGES {
@@ -256,12 +257,8 @@ fn damage_makes_no_value_wrong() {
             );
             let what = format!("{} {}", case.name, damage.name);
             if damage.loses {
-                // What came with what was lost may be taken for lost.
-                let missed = sum.untouched - sum.messages_right;
-                assert!(
-                    missed * 66 <= sum.untouched,
-                    "{what}: {missed} without their messages"
-                );
+                untouched += sum.untouched;
+                missed += sum.untouched - sum.messages_right;
             } else if damage.begins_midway {
                 assert_eq!(sum.messages_right, sum.untouched, "{what}");
             } else {
@@ -269,4 +266,7 @@ fn damage_makes_no_value_wrong() {
             }
         }
     }
+    // 99.8 %: what came with what was lost may be taken for lost.
+    println!("after losses, {missed} of {untouched} untouched calls lack messages");
+    assert!(missed * 500 <= untouched);
 }

@@ -4,19 +4,25 @@
 //! the number of insertions that were missed: the *shift*. Each later block is read under every
 //! shift that the lost bytes have room for. A shift is ruled out for good when a block cannot be
 //! under it; it is proved when references of gRPC blocks to [`PROOF_REFERENCES`] different older
-//! entries made sense under it, and many more than under any other. Until then, what the readings agree on is inferred,
-//! what they do not agree on ambiguous.
+//! entries made sense under it, and many more than under any other, and [`PROOF_TELLING`] of them
+//! tell: gRPC says where fields of that name may be, and no other entry has it. (A table with many
+//! `grpc-status` makes sense under as many shifts, while under the right one they may all be in
+//! the hole.) Until then, what the readings agree on is inferred, what they do not agree on
+//! ambiguous.
 
 use super::Expected;
 use super::block::{Field, HeaderBlock, Name, Value};
 use super::decoder::Decoder;
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
-use super::legality::{Legality, Verdict};
+use super::legality::{Legality, Verdict, is_once};
 use super::names::{STATIC_COUNT, static_entry};
 use super::table::{ENTRY_OVERHEAD_BYTES, Lookup, NameRef, SHIFT_UNKNOWN, Table};
 
 /// Different older entries that must make sense under a shift, and under no other.
 const PROOF_REFERENCES: usize = 3;
+
+/// Of those, entries whose name gRPC knows and no other entry has.
+const PROOF_TELLING: usize = 2;
 
 /// References that do not outweigh one that makes sense under another shift, by chance: where most
 /// references of a block go into the hole, the one that does not can hit a legal field.
@@ -45,6 +51,8 @@ struct Candidate {
     shift: u32,
     /// Ordinals of different older entries that made sense, up to [`EVIDENCE_MAX`].
     evidence: Vec<i32>,
+    /// How many of them are telling.
+    telling: usize,
     /// What the block at hand is under this shift.
     verdict: Verdict,
     /// Did it refer to an older entry, and make sense?
@@ -122,6 +130,7 @@ impl Search {
         let count = best.evidence.len();
         let is_proved = best.verdict == Verdict::Grpc
             && count >= PROOF_REFERENCES
+            && best.telling >= PROOF_TELLING
             && count > PROOF_FACTOR * second;
         is_proved.then_some(best.shift)
     }
@@ -180,6 +189,7 @@ impl Candidate {
         Self {
             shift,
             evidence: Vec::new(),
+            telling: 0,
             verdict: Verdict::Odd,
             is_informed: false,
         }
@@ -236,9 +246,14 @@ impl Candidate {
         self.verdict = legality.verdict(expected, is_cut);
         self.is_informed = self.verdict > Verdict::Odd && !references.is_empty();
         if self.verdict == Verdict::Grpc {
-            for ordinal in references {
+            for Reference {
+                ordinal,
+                is_telling,
+            } in references
+            {
                 if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&ordinal) {
                     self.evidence.push(ordinal);
+                    self.telling += usize::from(is_telling);
                 }
             }
         }
@@ -246,10 +261,17 @@ impl Candidate {
     }
 }
 
+/// A reference to an older entry.
+#[derive(Clone, Copy, Debug)]
+struct Reference {
+    ordinal: i32,
+    is_telling: bool,
+}
+
 /// Judges the reference to `index`; `literal` is the value in place of the entry's. False if
 /// there can be no such entry.
 fn refer_to(
-    references: &mut Vec<i32>,
+    references: &mut Vec<Reference>,
     table: &Table,
     legality: &mut Legality,
     index: u64,
@@ -271,7 +293,14 @@ fn refer_to(
         Lookup::Entry(entry) => {
             legality.field(entry.name, literal.unwrap_or(entry.value));
             if entry.is_past_hole && entry.name != NameRef::Unknown {
-                references.push(entry.id.ordinal);
+                let is_telling = matches!(
+                    entry.name,
+                    NameRef::Known(name) if is_once(name) && table.count_older(name) == 1
+                );
+                references.push(Reference {
+                    ordinal: entry.id.ordinal,
+                    is_telling,
+                });
             }
             true
         }

@@ -285,6 +285,15 @@ impl Table {
         self.newer.is_some_and(|newer| depth >= newer as u64)
     }
 
+    /// How many entries past the hole are called `name`.
+    pub(super) fn count_older(&self, name: KnownName) -> usize {
+        let older = self.entries.len() - self.newer.unwrap_or(0);
+        let older = self.entries.iter().take(older);
+        older
+            .filter(|entry| entry.name == EntryName::Known(name))
+            .count()
+    }
+
     /// Lookups are made under the belief that the hole stands for `shift` insertions.
     pub(super) fn believe(&mut self, shift: u32) {
         self.revision += 1;

@@ -13,6 +13,9 @@
     reason = "tests, with the helpers that only they use"
 )]
 
+mod fields;
+mod interop;
+mod packets;
 mod replay;
 mod truth;
 

@@ -159,7 +159,7 @@ fn digest(
     })
 }
 
-fn client_port(call: &Exchange) -> u16 {
+pub(crate) fn client_port(call: &Exchange) -> u16 {
     call.client_address()
         .unwrap_or(call.connection.forward)
         .port()

@@ -3,7 +3,7 @@
 /// Counts of packets. What the kernel's filter let through is
 ///
 /// ```text
-/// received = kernel_dropped + own_dropped + written + unread
+/// received = kernel_dropped + own_dropped + written + others
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -22,9 +22,9 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Still in a buffer; at the end, those that came too late. On the interface `any` also the
-    /// second copy of what passes the loopback.
-    pub fn unread(&self) -> u64 {
+    /// Still in a buffer; at the end, those that came too late. Of what passes the loopback, also the
+    /// copy of each packet as it leaves: the kernel counts both, libpcap hands over one.
+    pub fn others(&self) -> u64 {
         let accounted = self.kernel_dropped + self.own_dropped + self.written;
         self.received.saturating_sub(accounted)
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_neither_written_nor_dropped_is_unread() {
+    fn what_is_neither_written_nor_dropped_is_told_apart() {
         let stats = Stats {
             received: 10,
             kernel_dropped: 3,
@@ -71,7 +71,7 @@ mod tests {
             own_dropped: 1,
             written: 5,
         };
-        assert_eq!(stats.unread(), 1);
+        assert_eq!(stats.others(), 1);
         assert_eq!(stats.lost(), 104);
     }
 }

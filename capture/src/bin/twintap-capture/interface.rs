@@ -18,15 +18,11 @@ pub(crate) struct Opened {
     pub(crate) packets: Capture<Active>,
     pub(crate) started: Started,
     name: String,
-    is_loopback: bool,
 }
 
 /// Opens the interface that `arguments` name.
 pub(crate) fn open(arguments: &Arguments) -> Result<Opened, Failure> {
     let name = arguments.interface.clone().unwrap_or_default();
-    let devices = Device::list().unwrap_or_default();
-    let device = devices.into_iter().find(|device| device.name == name);
-    let is_loopback = device.is_some_and(|device| device.flags.is_loopback());
     let inactive = Capture::from_device(name.as_str()).map_err(|error| failure(&name, &error))?;
     let active = inactive
         .promisc(arguments.promiscuous)
@@ -51,24 +47,19 @@ pub(crate) fn open(arguments: &Arguments) -> Result<Opened, Failure> {
             buffer_bytes: arguments.buffer_bytes,
         },
         name,
-        is_loopback,
     })
 }
 
 impl Opened {
     /// From now on only packets that match `filter`.
     pub(crate) fn set_filter(&mut self, filter: &str) -> Result<(), Failure> {
-        // Each packet passes the loopback twice: as it leaves, and as it arrives. libpcap hides the
-        // first, but only after it has cost room in the buffer and was counted.
-        let whole = match (self.is_loopback, filter) {
-            (false, filter) => filter.to_owned(),
-            (true, "") => "inbound".to_owned(),
-            (true, filter) => format!("inbound and ({filter})"),
-        };
-        if whole.is_empty() {
+        if filter.is_empty() {
             return Ok(());
         }
-        self.packets.filter(&whole, true).map_err(|error| Failure {
+        // Not `inbound and ...` on the loopback, although each packet passes it twice and libpcap hides
+        // the first copy only after it has cost room: libpcap applies a new filter by itself to the first
+        // packets, and there `inbound` is never true.
+        self.packets.filter(filter, true).map_err(|error| Failure {
             kind: ErrorKind::Filter,
             message: format!("{filter:?}: {}", text(&error)),
         })

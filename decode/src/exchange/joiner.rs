@@ -35,6 +35,8 @@ pub(crate) struct Joiner<S> {
     is_lossy: bool,
     tally: Tally,
     undecided: Undecided,
+    /// When the first exchange came to `undecided`.
+    undecided_since: u64,
     sink: S,
 }
 
@@ -76,6 +78,7 @@ impl<S: CallSink> Joiner<S> {
             is_lossy: false,
             tally: Tally::default(),
             undecided: Undecided::default(),
+            undecided_since: 0,
             sink,
         }
     }
@@ -278,6 +281,24 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
+    /// Both ways have reached this time, although nothing came: on a live line. What has waited too long for
+    /// more evidence is handed on, too, as it is.
+    pub(crate) fn time(&mut self, at: u64) {
+        for way in [Way::Forward, Way::Reverse] {
+            if let Some(clock) = self.clocks.of_mut(way) {
+                *clock = at.max(*clock);
+            }
+        }
+        self.finish_lingering();
+        self.finish_silent(at);
+        let waited_ns = at.saturating_sub(self.undecided_since);
+        if waited_ns > self.limits.silence_ns {
+            let mut ready = VecDeque::new();
+            self.undecided.drain(&mut ready);
+            self.hand_on(ready);
+        }
+    }
+
     /// `way` ended.
     pub(crate) fn end(&mut self, way: Way, ending: Ending) {
         *self.clocks.of_mut(way) = None;
@@ -431,6 +452,9 @@ impl<S: CallSink> Joiner<S> {
         if exchange.is_decided() && self.undecided.is_empty() {
             self.sink.call(exchange);
             return;
+        }
+        if self.undecided.is_empty() {
+            self.undecided_since = at;
         }
         let mut ready = VecDeque::new();
         self.undecided.push(exchange, &mut ready);

@@ -1,6 +1,7 @@
 //! Opens an interface with libpcap, the only code here that needs a privilege.
 
 use std::io::Write;
+use std::path::Path;
 
 use pcap::{Active, Capture, Device, IfFlags, Precision};
 use twintap_capture::{ErrorKind, HAND_OVER_MS, Interface, SNAPLEN_BYTES, Started, VERSION};
@@ -76,7 +77,7 @@ pub(crate) fn list() -> Result<(), Failure> {
     let devices =
         Device::list().map_err(|error| Failure::other("list interfaces", text(&error)))?;
     let mut out = String::new();
-    for device in devices {
+    for device in devices.into_iter().filter(is_network) {
         let addresses = device.addresses.iter();
         let interface = Interface {
             addresses: addresses.map(|it| it.addr.to_string()).collect(),
@@ -87,6 +88,11 @@ pub(crate) fn list() -> Result<(), Failure> {
     }
     let written = std::io::stdout().write_all(out.as_bytes());
     written.map_err(|error| Failure::other("list interfaces", error))
+}
+
+/// libpcap also lists what is no network: buses, queues of the firewall.
+fn is_network(device: &Device) -> bool {
+    device.name == "any" || Path::new("/sys/class/net").join(&device.name).exists()
 }
 
 /// libpcap answers in words only.

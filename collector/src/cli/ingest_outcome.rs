@@ -13,7 +13,7 @@ use crate::pipeline::ingest::{CallCounts, Ingested, Output, ParquetOutput, Rotat
 use crate::sources::live::Told;
 use crate::store::accounting::{Accounting, Figures, PacketFigures};
 use crate::store::data_dir::DataDir;
-use crate::store::parquet::WriteSettings;
+use crate::store::parquet::{WriteSettings, sweep_unfinished};
 
 /// Where calls go, and its lock, to be kept until all is written.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ impl Destination {
             Format::Ndjson => Output::Lines(Box::new(std::io::stdout())),
             Format::Parquet => {
                 let data_dir = DataDir::open(&options.data_dir)?;
+                sweep_unfinished(data_dir.path())
+                    .context("failed to remove half-written files of a crash")?;
                 let account = Account {
                     data_dir: data_dir.path().to_owned(),
                     producer_id,

@@ -9,12 +9,13 @@
 //! end is gone ends its user. What was written before stays.
 
 mod line_clock;
+mod progress;
 mod writer;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
@@ -24,6 +25,7 @@ use twintap_decode::link::{LinkConfig, LinkCounters};
 use twintap_filter::methods::Methods;
 
 use line_clock::LineClock;
+use writer::bytes_count;
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
@@ -43,39 +45,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Damaged records that are told one by one; the others are counted.
 const DAMAGES_TOLD_MAX: usize = 20;
 
-/// How far it is.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Bytes of the inputs, as they are stored, that were read.
-    pub bytes_read: Arc<AtomicU64>,
-    /// Packets read.
-    pub packets: AtomicU64,
-    /// Calls rebuilt, by what became of them; those of one batch after the other.
-    pub calls: Mutex<CallCounts>,
-}
-
-impl Progress {
-    /// What became of calls so far.
-    pub fn call_counts(&self) -> CallCounts {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, counts: &CallCounts) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.add(counts);
-    }
-}
-
-/// Is told that there is progress, now and then.
-pub struct OnProgress(pub Box<dyn FnMut(&Progress)>);
-
-impl std::fmt::Debug for OnProgress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnProgress")
-    }
-}
-
-use writer::bytes_count;
+pub use progress::{CallCounts, OnProgress, Progress};
 pub use writer::{Output, ParquetOutput, Rotation};
 
 /// What to ingest, and how.
@@ -128,28 +98,6 @@ pub struct Ingested {
     pub secrets: u64,
     /// Was it stopped before its end?
     pub is_stopped: bool,
-}
-
-/// What became of calls. `written + excluded` is the number of calls rebuilt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallCounts {
-    /// Written.
-    pub written: u64,
-    /// Of methods that are not wanted.
-    pub excluded: u64,
-    /// Written, and flagged: something of them was not seen.
-    pub incomplete: u64,
-    /// Written, and bytes of them were lost.
-    pub with_gap: u64,
-}
-
-impl CallCounts {
-    fn add(&mut self, other: &Self) {
-        self.written += other.written;
-        self.excluded += other.excluded;
-        self.incomplete += other.incomplete;
-        self.with_gap += other.with_gap;
-    }
 }
 
 /// Why nothing more could be written.

@@ -102,6 +102,64 @@ async fn packets_that_nobody_took_in_time_are_counted_and_flagged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_slow_at_the_end_gets_all_that_was_captured() {
+    let _machine = machine::shared();
+    if !live::is_possible("a_reader_that_is_slow_at_the_end_gets_all_that_was_captured") {
+        return;
+    }
+    let oracle = Oracle {
+        mix: Mix::Everything,
+        numbers: 0..400,
+    };
+    let (server, port) = server(oracle.mix).await;
+    let arguments = ["-i", "lo", "--port", &port, "--strict"];
+    let room = ["--buffer-bytes", "512MiB"];
+    let mut live = LiveCapture::start(&[&arguments[..], &room].concat()).await;
+    live.process.signal(Signal::STOP);
+    at_full_speed(server.address(), oracle.mix, oracle.numbers.clone(), 2).await;
+    live.process.signal(Signal::INT);
+    live.process.signal(Signal::CONT);
+    let status = live.process.ended(WITHIN).await;
+    assert!(status.success(), "{}", live.log());
+    oracle.assert_complete("captured", &live.stored());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_does_not_take_at_the_end_is_counted() {
+    let _machine = machine::shared();
+    if !live::is_possible("what_a_reader_does_not_take_at_the_end_is_counted") {
+        return;
+    }
+    let mix = Mix::Everything;
+    let (server, port) = server(mix).await;
+    let arguments = ["-i", "lo", "--port", &port, "--strict"];
+    let room = ["--buffer-bytes", "512MiB"];
+    let mut live = LiveCapture::start(&[&arguments[..], &room].concat()).await;
+    let program = live.program_pid();
+    live.process.signal(Signal::STOP);
+    at_full_speed(server.address(), mix, 0..200, 2).await;
+    kill_process(pid(program), Signal::TERM).unwrap();
+    wait::until_true("twintap-capture gives up", WITHIN, async || {
+        status(program, "State:").starts_with('Z')
+    })
+    .await;
+    live.process.signal(Signal::CONT);
+    let status = live.process.ended(WITHIN).await;
+    assert_eq!(status.code(), Some(4), "{}", live.log());
+    let accounting = live.accounting();
+    let packets = |name: &str| accounting["packets"][name].as_u64().unwrap();
+    assert!(packets("own_dropped") > 0, "{accounting:#}");
+    // Each packet passes the loopback twice. Few come too late: those that close the connections.
+    let all = 2 * (packets("written") + packets("own_dropped"));
+    assert_eq!(packets("kernel_dropped"), 0, "{accounting:#}");
+    assert!(
+        (all..all + 40).contains(&packets("received")),
+        "{accounting:#}"
+    );
+    assert!(accounting["damaged_stretches"].as_u64() > Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_program_that_captures_has_no_privileges_and_the_other_no_libpcap() {
     let _machine = machine::shared();
     let test = "the_program_that_captures_has_no_privileges_and_the_other_no_libpcap";

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod interface;
+mod pipes;
 mod privileges;
 mod pump;
 mod queue;

@@ -5,20 +5,21 @@
 //! that does not read costs packets in the kernel's buffer, where they are counted, and nothing else.
 //!
 //! ```text
-//!              signal, duration                 nothing left, or OVER_TIME
-//!  Capturing ────────────────────▶ Draining ──┬────────────────────────────▶ ended
-//!      └────────── packets_max ───────────────┘                                ▲
-//!      └────────── nobody reads standard output ───────────────────────────────┘
+//!              signal, duration, packets_max             all is written, or OVER_TIME
+//!  Capturing ────────────────────────────────▶ Draining ─────────────────────────────▶ ended
+//!      └───────────── nobody reads standard output ──┴─────────────────────────────────▶
 //! ```
+//!
+//! What was captured before the end was asked for is written, however long that takes, as long as the
+//! reader takes anything.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pcap::{Active, Capture};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -26,6 +27,7 @@ use twintap_capture::{Ending, HAND_OVER_MS, Line, Stats};
 
 use crate::arguments::Arguments;
 use crate::interface::{Opened, text};
+use crate::pipes::{NonBlocking, RawStdout};
 use crate::queue::Queue;
 use crate::{Failure, say};
 
@@ -34,7 +36,7 @@ const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// At the end, what the kernel has is waited for so long: it keeps packets back for
 /// [`HAND_OVER_MS`].
 const HAND_OVER: Duration = Duration::from_millis(3 * HAND_OVER_MS as u64);
-/// And then the reader is waited for so long. What it has not taken by then is dropped, and counted.
+/// A reader that takes nothing for so long at the end gets no more: the rest is dropped, and counted.
 const OVER_TIME: Duration = Duration::from_secs(5);
 /// Bytes of the pipe that are asked for: what a user may have.
 const PIPE_BYTES: usize = 1 << 20;
@@ -57,6 +59,8 @@ pub(crate) fn run(opened: Opened, arguments: &Arguments) -> Result<(), Failure> 
         packets: opened.packets,
         totals: Totals::default(),
         left: arguments.packets_max.unwrap_or(u64::MAX),
+        discarded: 0,
+        draining: None,
     };
     let ended = pump.run(&stop, arguments.duration());
     let stats = pump.stats(true);
@@ -77,49 +81,76 @@ struct Pump {
     totals: Totals,
     /// Packets that may still be captured.
     left: u64,
+    /// Packets taken from the kernel at the end and not queued.
+    discarded: u64,
+    draining: Option<Draining>,
+}
+
+/// The end was asked for.
+#[derive(Clone, Copy)]
+struct Draining {
+    why: Ending,
+    since: Instant,
+    /// Packets after this are too late; nanoseconds since the Unix epoch, as packets have it.
+    until_unix_ns: u64,
+    /// When the reader last took something.
+    taken: Instant,
 }
 
 impl Pump {
     fn run(&mut self, stop: &UnixStream, duration: Option<Duration>) -> Result<Ending, Failure> {
         let end = duration.and_then(|duration| now().checked_add(duration));
         let mut stats_due = now() + STATS_INTERVAL;
-        let mut draining: Option<(Ending, Instant)> = None;
         loop {
-            let is_handed_over = draining.is_some_and(|(_, since)| now() >= since + HAND_OVER);
+            // Looked at before reading: what is read afterwards is all.
+            let is_handed_over = self
+                .draining
+                .is_some_and(|it| now() >= it.since + HAND_OVER);
             let has_all = self.read()?;
-            if self.left == 0 && draining.is_none() {
-                draining = Some((Ending::PacketsMax, now()));
+            if self.left == 0 {
+                self.drain(Ending::PacketsMax);
             }
-            if let Err(error) = self.queue.write(&mut RawStdout) {
-                return match error.kind() {
-                    io::ErrorKind::BrokenPipe => Ok(Ending::PipeClosed),
-                    _ => Err(Failure::other("failed to write packets", error)),
-                };
+            if let Some(ending) = self.write()? {
+                return Ok(ending);
             }
-            if let Some((ending, since)) = draining {
+            if let Some(draining) = self.draining {
                 let is_done = has_all && is_handed_over || self.left == 0;
-                if is_done && self.queue.is_empty() || now() >= since + OVER_TIME {
-                    return Ok(ending);
+                if is_done && self.queue.is_empty() {
+                    return Ok(draining.why);
+                }
+                if now() >= draining.taken + OVER_TIME {
+                    self.discard();
+                    return Ok(draining.why);
                 }
             }
             if now() >= stats_due {
                 stats_due = now() + STATS_INTERVAL;
                 say(&Line::Stats(self.stats(false)));
             }
-            let capturing = draining.is_none().then_some(stop);
-            let due = match draining {
+            let capturing = self.draining.is_none().then_some(stop);
+            let due = match self.draining {
                 None => end.map_or(stats_due, |end| end.min(stats_due)),
                 Some(_) => now() + HAND_OVER,
             };
             match self.wait(capturing, due.saturating_duration_since(now()))? {
                 Woken::PipeClosed => return Ok(Ending::PipeClosed),
-                Woken::Signal => draining = Some((Ending::Signal, now())),
-                Woken::Other if draining.is_none() && end.is_some_and(|end| now() >= end) => {
-                    draining = Some((Ending::Duration, now()));
+                Woken::Signal => self.drain(Ending::Signal),
+                Woken::Other if end.is_some_and(|end| now() >= end) => {
+                    self.drain(Ending::Duration);
                 }
                 Woken::Other => {}
             }
         }
+    }
+
+    /// Begins to end, unless it has begun.
+    fn drain(&mut self, why: Ending) {
+        self.draining.get_or_insert_with(|| Draining {
+            why,
+            since: now(),
+            until_unix_ns: now_unix_ns(),
+            taken: now(),
+        });
     }
 
     /// Takes what the kernel has, as far as there is room; says whether it was all.
@@ -130,15 +161,47 @@ impl Pump {
                 Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => return Ok(true),
                 Err(error) => return Err(Failure::other(&self.name, text(&error))),
             };
-            // With the precision that was asked for, the microseconds are nanoseconds.
-            let time = packet.header.ts;
-            let seconds = u32::try_from(time.tv_sec).unwrap_or(0);
-            let nanoseconds = u32::try_from(time.tv_usec).unwrap_or(0);
+            let (seconds, nanoseconds) = time(&packet);
+            if self
+                .draining
+                .is_some_and(|it| unix_ns(&packet) > it.until_unix_ns)
+            {
+                self.left = 0;
+                return Ok(true);
+            }
             self.queue
                 .push(seconds, nanoseconds, packet.header.len, packet.data);
             self.left -= 1;
         }
         Ok(false)
+    }
+
+    /// Counts what the kernel still has, and what waits, as dropped.
+    fn discard(&mut self) {
+        while self.left > 0 {
+            match (self.packets.next_packet(), self.draining) {
+                (Ok(packet), Some(it)) if unix_ns(&packet) <= it.until_unix_ns => {
+                    self.discarded += 1;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Writes what the reader takes; `Some` if there is no reader any more.
+    fn write(&mut self) -> Result<Option<Ending>, Failure> {
+        let before = self.queue.bytes_written();
+        let written = self.queue.write(&mut RawStdout);
+        if let Some(draining) = &mut self.draining
+            && self.queue.bytes_written() > before
+        {
+            draining.taken = now();
+        }
+        match written {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Some(Ending::PipeClosed)),
+            Err(error) => Err(Failure::other("failed to write packets", error)),
+        }
     }
 
     /// Waits for whatever comes first. A signal is looked for only if `stop` is given.
@@ -183,7 +246,7 @@ impl Pump {
         }
         Stats {
             own_dropped: match is_final {
-                true => self.queue.records_waiting(),
+                true => self.queue.records_waiting() + self.discarded,
                 false => 0,
             },
             written: self.queue.records_written(),
@@ -221,43 +284,6 @@ impl Totals {
     }
 }
 
-/// Standard output without the buffer of [`io::Stdout`], which would wait and keep lines back.
-struct RawStdout;
-
-impl Write for RawStdout {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::write(io::stdout(), bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A pipe that does not keep its writer waiting, until this is dropped. What is no pipe stays as it is:
-/// files do not wait, and terminals are shared with others.
-struct NonBlocking<'a>(Option<(std::os::fd::BorrowedFd<'a>, OFlags)>);
-
-impl<'a> NonBlocking<'a> {
-    fn set(fd: std::os::fd::BorrowedFd<'a>) -> io::Result<Self> {
-        let kind = FileType::from_raw_mode(fstat(fd)?.st_mode);
-        if kind != FileType::Fifo {
-            return Ok(Self(None));
-        }
-        let flags = fcntl_getfl(fd)?;
-        fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
-        Ok(Self(Some((fd, flags))))
-    }
-}
-
-impl Drop for NonBlocking<'_> {
-    fn drop(&mut self) {
-        if let Some((fd, flags)) = self.0 {
-            fcntl_setfl(fd, flags).ok();
-        }
-    }
-}
-
 /// Readable once a signal asked to end.
 fn signals() -> io::Result<UnixStream> {
     let (stop, told) = UnixStream::pair()?;
@@ -273,6 +299,28 @@ fn signals() -> io::Result<UnixStream> {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "as above, the clock that the kernel stamps packets with"
+)]
+fn now_unix_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since_epoch.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When a packet was captured: seconds and nanoseconds.
+fn time(packet: &pcap::Packet<'_>) -> (u32, u32) {
+    // With the precision that was asked for, the microseconds are nanoseconds.
+    let time = packet.header.ts;
+    let seconds = u32::try_from(time.tv_sec).unwrap_or(0);
+    (seconds, u32::try_from(time.tv_usec).unwrap_or(0))
+}
+
+fn unix_ns(packet: &pcap::Packet<'_>) -> u64 {
+    let (seconds, nanoseconds) = time(packet);
+    u64::from(seconds) * 1_000_000_000 + u64::from(nanoseconds)
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Queue {
         self.bytes.len() == self.head
     }
 
+    /// Bytes written, of all that came.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.forgotten + self.head as u64
+    }
+
     /// Records written as a whole.
     pub(crate) fn records_written(&self) -> u64 {
         self.records_written
@@ -70,7 +75,7 @@ impl Queue {
     /// Writes what `out` takes; an error if it takes no more, ever.
     pub(crate) fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
         let written = self.write_waiting(out);
-        let head = self.forgotten + self.head as u64;
+        let head = self.bytes_written();
         while self.ends.front().is_some_and(|end| *end <= head) {
             self.ends.pop_front();
             self.records_written += 1;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::ArgGroup;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing::warn;
 use twintap_capture::{ErrorKind, PROGRAM};
 use uuid::Uuid;
 
@@ -122,10 +121,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Box::new(move |published| {
             let saved = account.so_far(published, &progress.call_counts(), &told.told());
             if let Err(error) = saved {
-                warn!(
-                    error = format!("{error:#}"),
-                    "failed to write the accounting, trying again later"
-                );
+                let text = format!("twintap: {error:#}, trying again with the next part\n");
+                // With standard error closed there is nobody to tell.
+                std::io::stderr().write_all(text.as_bytes()).ok();
             }
         })
     })?;
@@ -257,4 +255,41 @@ fn show_progress(bar: ProgressBar, interface: String, watch: Arc<Watch>) -> OnPr
         ));
         bar.tick();
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn filter(arguments: &[&str]) -> String {
+        let command = ["capture", "-i", "lo"].iter().chain(arguments);
+        let args = Command::try_parse_from(command).unwrap().args;
+        live_settings(&args, Path::new("it"), "lo").filter
+    }
+
+    #[test]
+    fn ports_are_the_filter_where_none_is_given() {
+        assert_eq!(filter(&[]), "");
+        assert_eq!(
+            filter(&["--port", "1", "--port", "2"]),
+            "tcp port 1 or tcp port 2"
+        );
+        assert_eq!(filter(&["--port", "1", "udp"]), "udp");
+        assert_eq!(filter(&["tcp", "port", "7"]), "tcp port 7");
+    }
+
+    #[test]
+    fn a_buffer_has_a_size_that_the_program_takes() {
+        assert_eq!(buffer_bytes("1MiB"), Ok(1 << 20));
+        assert_eq!(buffer_bytes("1GiB"), Ok(1 << 30));
+        assert!(buffer_bytes("2GiB").is_err() && buffer_bytes("1kB").is_err());
+    }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Joiner<S> {
     losses: Ways<u64>,
     tally: Tally,
     undecided: Undecided,
+    /// When the first exchange came to `undecided`.
+    undecided_since: u64,
     sink: S,
 }
 
@@ -93,6 +95,7 @@ impl<S: CallSink> Joiner<S> {
             losses: Ways::default(),
             tally: Tally::default(),
             undecided: Undecided::default(),
+            undecided_since: 0,
             sink,
         }
     }
@@ -316,6 +319,22 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
+    /// Both ways have reached this time, although nothing came: on a live line. What has waited too long for
+    /// more evidence is handed on, too, as it is.
+    pub(crate) fn time(&mut self, at: u64) {
+        for way in [Way::Forward, Way::Reverse] {
+            if let Some(clock) = self.clocks.of_mut(way) {
+                *clock = at.max(*clock);
+            }
+        }
+        self.finish_lingering();
+        self.finish_silent(at);
+        let waited_ns = at.saturating_sub(self.undecided_since);
+        if waited_ns > self.limits.silence_ns {
+            self.release(|undecided, ready| undecided.drain(ready));
+        }
+    }
+
     /// `way` ended.
     pub(crate) fn end(&mut self, way: Way, ending: Ending) {
         *self.clocks.of_mut(way) = None;
@@ -461,6 +480,9 @@ impl<S: CallSink> Joiner<S> {
         if exchange.is_decided() && self.undecided.is_empty() {
             self.sink.call(exchange);
             return;
+        }
+        if self.undecided.is_empty() {
+            self.undecided_since = at;
         }
         self.release(|undecided, ready| undecided.push(exchange, ready));
     }

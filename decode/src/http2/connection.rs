@@ -222,6 +222,10 @@ impl<S: CallSink> ByteSink for Connection<S> {
         }
     }
 
+    fn time(&mut self, at_unix_ns: u64) {
+        self.joiner.time(at_unix_ns);
+    }
+
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending) {
         // What a hunt holds may be proved by nothing coming behind it.
         self.lose_at_end(at_unix_ns, way);

@@ -123,12 +123,15 @@ impl<C: Connections> Tracker<C> {
     }
 
     /// Capture time has come to `unix_ns`, with or without segments: gives up what has been waited
-    /// for long enough, and ends idle connections. Live captures call this when nothing comes;
-    /// segments do it by themselves.
+    /// for long enough, ends idle connections, and tells the others the time. Live captures call this
+    /// about once a second; segments do the first two by themselves.
     pub fn advance(&mut self, unix_ns: u64) {
         // Twice: a time that is seen once is not believed.
         self.observe(unix_ns);
         self.observe(unix_ns);
+        for entry in self.slots.values_mut() {
+            entry.conversation.tell_time(self.clock.now_unix_ns);
+        }
     }
 
     /// The capture has ended: everything that waits is handed on, and all connections end.
@@ -407,6 +410,7 @@ mod tests {
         fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
         fn gap(&mut self, _: u64, _: Way, _: u64) {}
         fn end(&mut self, _: u64, _: Way, _: Ending) {}
+        fn time(&mut self, _: u64) {}
     }
 
     #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod frames;
+mod live;
 mod property;
 
 use frames::{

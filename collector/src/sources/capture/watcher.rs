@@ -84,6 +84,11 @@ impl Watcher {
         self.tracker.segment(segment);
     }
 
+    /// Time has come to `unix_ns`, with or without segments: what can no longer come is given up.
+    pub fn advance(&mut self, unix_ns: u64) {
+        self.tracker.advance(unix_ns);
+    }
+
     /// Takes the exchanges that finished.
     pub fn take(&mut self) -> VecDeque<Box<Exchange>> {
         self.calls.take()

@@ -212,6 +212,7 @@ impl ByteSink for Discard {
     fn start(&mut self, _: u64, _: Way, _: Start) {}
     fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
     fn gap(&mut self, _: u64, _: Way, _: u64) {}
+    fn gap_up_to(&mut self, _: u64, _: Way, _: u64) {}
     fn end(&mut self, _: u64, _: Way, _: Ending) {}
 }
 

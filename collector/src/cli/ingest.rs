@@ -15,7 +15,7 @@ use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 use uuid::Uuid;
 
-use super::{EXIT_IO, UsageError, ingest_summary};
+use super::{EXIT_IO, UsageError, ingest_key_log, ingest_summary};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
 use crate::pipeline::{
@@ -90,6 +90,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     redaction_key_file: Option<PathBuf>,
 
+    /// Key log with the secrets of TLS connections, as `SSLKEYLOGFILE` makes it; may be given several
+    /// times. Secrets in pcapng captures are used without being asked
+    #[arg(long, alias = "tls-keylog-file", value_name = "FILE")]
+    tls_keylog: Vec<PathBuf>,
+
     /// One more UDP port of VXLAN besides 4789 and 8472; may be given several times
     #[arg(long, value_name = "PORT")]
     vxlan_port: Vec<u16>,
@@ -98,8 +103,9 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
-    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, or a call was not
-    /// seen whole
+    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, a call was not seen
+    /// whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
+    /// --secondary) was not decrypted
     #[arg(long)]
     strict: bool,
 
@@ -120,6 +126,7 @@ lost or incomplete; 130 interrupted (what came before is written).
 Examples:
   twintap ingest old.pcapng new.pcapng.gz --primary 10.0.0.5:50051 --candidate 10.0.0.6:50051
   twintap ingest --format ndjson --port 50051 traffic.pcap | jq .method
+  twintap ingest --tls-keylog keys.log --port 443 --strict traffic.pcap
   dumpcap -i eth0 -f 'tcp port 50051' -w - | twintap ingest -
   twintap compare --pair-by-digest";
 
@@ -196,6 +203,7 @@ fn settings(
         workers_count: args.threads.map_or(cores, usize::from),
         link,
         ports: args.port.clone(),
+        key_log: Arc::new(ingest_key_log::read(&args.tls_keylog)?),
         methods: methods(args)?,
         observer: Observer {
             producer_id,
@@ -345,6 +353,7 @@ fn damaged_stretches(ingested: &Ingested) -> u64 {
         + ingested.reader.damages
         + ingested.link.broken.total()
         + ingested.watched.gaps
+        + ingested.watched.tls.wanted_unseen
 }
 
 /// Warnings and the summary, on standard error.

@@ -21,10 +21,11 @@ use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
 use twintap_decode::exchange::Exchange;
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
+use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
 use super::spawn;
-use crate::call::{Call, Certainty, Observer, from_exchange};
+use crate::call::{Call, Certainty, Observer, ServerPattern, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
@@ -64,6 +65,8 @@ pub struct Settings {
     pub link: LinkConfig,
     /// Ports of wanted connections, of either endpoint; none: whatever turns out to be HTTP/2.
     pub ports: Vec<u16>,
+    /// Secrets of TLS connections, besides those that come with the packets.
+    pub key_log: Arc<KeyLog>,
     /// Which methods are wanted.
     pub methods: Methods,
     /// What the capture does not know.
@@ -97,8 +100,10 @@ pub struct Ingested {
     pub watched: Watched,
     /// Of calls.
     pub calls: CallCounts,
-    /// Secrets that came with the capture. They are not used yet.
+    /// Blocks of TLS secrets that came with the packets.
     pub secrets: u64,
+    /// Blocks of secrets of other protocols, which are of no use.
+    pub foreign_secrets: u64,
     /// Was it stopped before its end?
     pub is_stopped: bool,
 }
@@ -145,6 +150,7 @@ pub enum IngestError {
 /// Ingests; blocks until all is written.
 pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestError> {
     let workers_count = settings.workers_count.max(1);
+    let wanted = wanted(&settings);
     let plan = Arc::new(Plan {
         observer: settings.observer,
         methods: settings.methods,
@@ -164,8 +170,10 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     for index in 0..workers_count {
         let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
         let (plan, products) = (Arc::clone(&plan), products.clone());
+        let (key_log, wanted) = (Arc::clone(&settings.key_log), wanted.clone());
         let worker = spawn("worker", move || {
             let watcher = Watcher::new(index, workers_count);
+            let watcher = watcher.with_key_log(key_log).with_wanted(wanted);
             rebuild(watcher, &work, &plan, &products)
         });
         workers.push(worker.map_err(IngestError::Thread)?);
@@ -208,6 +216,16 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     Ok(ingested)
 }
 
+/// The servers that were asked for by port or role.
+fn wanted(settings: &Settings) -> Vec<ServerPattern> {
+    let ports = settings.ports.iter().map(|port| ServerPattern {
+        address: None,
+        port: Some(*port),
+    });
+    let roles = settings.observer.roles.iter();
+    ports.chain(roles.map(|(pattern, _)| *pattern)).collect()
+}
+
 /// What all workers share.
 struct Plan {
     observer: Observer,
@@ -225,10 +243,13 @@ enum Form {
     Nothing,
 }
 
-/// Segments of one worker, and the chunk they are places in.
-struct Work {
-    chunk: Chunk,
-    parcels: Vec<Parcel>,
+/// What one worker is given, in the order of the capture but for a chunk's secrets, which come before
+/// its segments.
+enum Work {
+    /// Segments, and the chunk they are places in.
+    Segments { chunk: Chunk, parcels: Vec<Parcel> },
+    /// Lines of a key log.
+    Secrets(Arc<[u8]>),
 }
 
 /// What workers hand to the writer.
@@ -275,8 +296,16 @@ impl Heard for Reading {
         }
     }
 
-    fn secrets(&mut self, _: Secrets<'_>) {
+    fn secrets(&mut self, secrets: Secrets<'_>) {
+        if secrets.kind != Secrets::TLS_KEY_LOG {
+            self.ingested.foreign_secrets += 1;
+            return;
+        }
         self.ingested.secrets += 1;
+        let lines: Arc<[u8]> = secrets.bytes.into();
+        for queue in &self.queues {
+            self.is_over |= queue.send(Work::Secrets(Arc::clone(&lines))).is_err();
+        }
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
@@ -287,7 +316,7 @@ impl Heard for Reading {
                 continue;
             }
             let chunk = Arc::clone(chunk);
-            self.is_over |= queue.send(Work { chunk, parcels }).is_err();
+            self.is_over |= queue.send(Work::Segments { chunk, parcels }).is_err();
         }
     }
 
@@ -305,7 +334,14 @@ fn rebuild(
     products: &SyncSender<Product>,
 ) -> (Watched, CallCounts) {
     let mut counts = CallCounts::default();
-    while let Ok(Work { chunk, parcels }) = work.recv() {
+    while let Ok(work) = work.recv() {
+        let (chunk, parcels) = match work {
+            Work::Segments { chunk, parcels } => (chunk, parcels),
+            Work::Secrets(lines) => {
+                watcher.secrets(&lines);
+                continue;
+            }
+        };
         for parcel in &parcels {
             watcher.segment(&parcel.segment(&chunk));
         }

@@ -19,6 +19,10 @@ const RANDOM_AT: usize = HEADER_BYTES + 2;
 /// The same to the length of its session identifier.
 const SESSION_ID_AT: usize = RANDOM_AT + 32;
 
+/// Extensions.
+const EARLY_DATA: u16 = 42;
+const SUPPORTED_VERSIONS: u16 = 43;
+
 /// The random of a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3).
 const HELLO_RETRY_REQUEST: Random = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
@@ -32,9 +36,17 @@ pub(super) type Random = [u8; 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hello {
     /// The client's. After a HelloRetryRequest it has the same random again.
-    Client(ClientRandom),
+    Client(ClientHello),
     /// The server's, unless it is a HelloRetryRequest.
     Server(ServerHello),
+}
+
+/// What matters of a ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientHello {
+    pub(super) random: ClientRandom,
+    /// Does early data follow, unless the server refuses?
+    pub(super) offers_early_data: bool,
 }
 
 /// What matters of a ServerHello.
@@ -89,7 +101,18 @@ impl HelloReader {
 }
 
 fn client(message: &[u8]) -> Option<Hello> {
-    bytes_at::array(message, RANDOM_AT).map(Hello::Client)
+    let random = bytes_at::array(message, RANDOM_AT)?;
+    let session_id_bytes = usize::from(bytes_at::u8(message, SESSION_ID_AT)?);
+    let suites_at = SESSION_ID_AT + 1 + session_id_bytes;
+    let compressions_at = suites_at + 2 + usize::from(bytes_at::be16(message, suites_at)?);
+    let compressions_bytes = usize::from(bytes_at::u8(message, compressions_at)?);
+    // Behind the compression methods: the length of the extensions.
+    let extensions = message.get(compressions_at + 1 + compressions_bytes + 2..);
+    let early_data = extension(extensions.unwrap_or_default(), EARLY_DATA);
+    Some(Hello::Client(ClientHello {
+        random,
+        offers_early_data: early_data.is_some(),
+    }))
 }
 
 fn server(message: &[u8]) -> Option<ServerHello> {
@@ -100,7 +123,8 @@ fn server(message: &[u8]) -> Option<ServerHello> {
     let suite = bytes_at::be16(message, suite_at)?;
     // Behind the suite: the compression method, and the length of the extensions.
     let extensions = message.get(suite_at + 5..).unwrap_or_default();
-    let version = match selected_version(extensions) {
+    let selected = extension(extensions, SUPPORTED_VERSIONS);
+    let version = match selected.and_then(|body| bytes_at::be16(body, 0)) {
         Some(0x0304) => Some(Version::Tls13),
         None if legacy_version == 0x0303 => Some(Version::Tls12),
         _ => None,
@@ -109,16 +133,19 @@ fn server(message: &[u8]) -> Option<ServerHello> {
     Some(ServerHello { random, suite })
 }
 
-/// What the extension `supported_versions` says.
-fn selected_version(mut extensions: &[u8]) -> Option<u16> {
-    const SUPPORTED_VERSIONS: u16 = 43;
+/// The body of the extension of this kind.
+fn extension(mut extensions: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let kind = bytes_at::be16(extensions, 0)?;
         let len = usize::from(bytes_at::be16(extensions, 2)?);
         let body = extensions.get(4..4 + len)?;
-        if kind == SUPPORTED_VERSIONS {
-            return bytes_at::be16(body, 0);
+        if kind == wanted {
+            return Some(body);
         }
         extensions = extensions.get(4 + len..)?;
     }
 }
+
+#[cfg(test)]
+#[path = "hello_tests.rs"]
+mod tests;

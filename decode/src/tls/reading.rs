@@ -40,6 +40,8 @@ pub(super) struct Reading {
     place: Place,
     lost: Lost,
     early: EarlyData,
+    /// Is there early data that the key log has no secret of?
+    hides_early: bool,
     failed_in_row: u32,
 }
 
@@ -63,8 +65,9 @@ enum Place {
 
 impl Reading {
     /// Goes on where `framer` is.
-    pub(super) fn new(state: ReadState, framer: Framer) -> Self {
+    pub(super) fn new(state: ReadState, framer: Framer, offers_early_data: bool) -> Self {
         Self {
+            hides_early: offers_early_data && state.epoch() != Epoch::Early,
             state,
             framer,
             place: Place::Record,
@@ -284,7 +287,12 @@ impl Reading {
             // Without EndOfEarlyData: it was lost, or the server did not take them.
             self.early.end(self.lost.is_any(), out);
         }
+        if self.hides_early && self.state.epoch() == Epoch::Handshake {
+            // Not of the handshake is what did not open before it.
+            return;
+        }
         let is_told = match self.state.epoch() {
+            Epoch::Application(_) if std::mem::take(&mut self.hides_early) => self.lost.is_any(),
             // The end of the generation before may be among what was lost.
             Epoch::Application(1..) if read.is_new_epoch => self.lost.is_any(),
             Epoch::Application(_) | Epoch::Early => read.missing_records > 0,

@@ -2,7 +2,7 @@
 
 use super::connection::Keys;
 use super::counters::{Counters, Outcome, UndecryptedReason};
-use super::hello::{Hello, HelloReader, ServerHello};
+use super::hello::{ClientHello, Hello, HelloReader, ServerHello};
 use super::key_log::{ClientRandom, Label};
 use super::pending::{Event, Pending};
 use super::read_state::{ReadState, TrafficSecrets};
@@ -17,7 +17,7 @@ use crate::stream::{ByteSink, Way};
 #[derive(Debug)]
 pub(super) struct Session {
     lanes: Ways<Lane>,
-    client: Option<(Way, ClientRandom)>,
+    client: Option<(Way, ClientHello)>,
     server: Option<ServerHello>,
     failure: Option<UndecryptedReason>,
     counters: Counters,
@@ -196,8 +196,8 @@ impl Session {
         };
         let framer = std::mem::take(framer);
         match hello {
-            Some(Hello::Client(random)) if self.client.is_none() => {
-                self.client = Some((way, random));
+            Some(Hello::Client(hello)) if self.client.is_none() => {
+                self.client = Some((way, hello));
             }
             Some(Hello::Server(hello)) if self.server.is_none() => {
                 if hello.suite.is_none() {
@@ -216,10 +216,13 @@ impl Session {
 
     /// Begins to read both ways, if both hellos and the secrets are there.
     fn resolve<S: ByteSink>(&mut self, sink: &mut S) {
-        let (Some((client, random)), Some(server)) = (self.client, self.server) else {
+        let (Some((client, hello)), Some(server)) = (self.client, self.server) else {
             return;
         };
-        let Some(states) = server.suite.and_then(|suite| self.states(suite, &random)) else {
+        let Some(states) = server
+            .suite
+            .and_then(|suite| self.states(suite, &hello.random))
+        else {
             return;
         };
         for (way, state) in [(client, states.0), (opposite(client), states.1)] {
@@ -233,7 +236,8 @@ impl Session {
                     continue;
                 }
             };
-            lane.phase = Phase::Reading(Box::new(Reading::new(state, framer)));
+            let may_hide = way == client && hello.offers_early_data;
+            lane.phase = Phase::Reading(Box::new(Reading::new(state, framer, may_hide)));
             pending.drain(|at, event| self.take(at, way, event, sink));
         }
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::counters::{Counters, Outcome, UndecryptedReason};
 use super::key_log::KeyLog;
-use super::pending::Event;
+use super::pending::{Event, Pending};
 use super::record::{HEADER_BYTES, RecordHeader, content_type};
 use super::session::Session;
 use crate::exchange::{Ways, opposite};
@@ -24,10 +24,17 @@ pub struct Connection<S> {
 }
 
 /// What one way is.
+///
+/// ```text
+/// Unknown ──first bytes──▶ Clear, Tls
+///    └──lost first──▶ Headless ──what the other way is──▶ Clear, Tls
+/// ```
 #[derive(Debug)]
 enum Opening {
     /// Not known yet; has its first bytes, fewer than a record's header, and when the last came.
     Unknown(u64, Vec<u8>),
+    /// Its first bytes were lost: the other way tells.
+    Headless(Pending),
     /// No TLS.
     Clear,
     /// TLS.
@@ -57,6 +64,8 @@ impl<S: ByteSink> Connection<S> {
         if let Some(session) = &mut self.session {
             session.finish(&mut self.inner);
         }
+        self.settle(Way::Forward);
+        self.settle(Way::Reverse);
     }
 
     /// What it turned out to be.
@@ -105,6 +114,9 @@ impl<S: ByteSink> Connection<S> {
             Some(false) => {
                 *self.openings.of_mut(way) = Opening::Clear;
                 self.inner.bytes(at, way, &held);
+                if matches!(self.openings.of(opposite(way)), Opening::Headless(_)) {
+                    self.settle(opposite(way));
+                }
             }
             Some(true) => {
                 self.begin(way);
@@ -127,19 +139,50 @@ impl<S: ByteSink> Connection<S> {
             Opening::Unknown(at, held) if !held.is_empty() => {
                 session.take(at, other, Event::Bytes(&held), &mut self.inner);
             }
+            Opening::Headless(pending) => {
+                pending.drain(|at, event| session.take(at, other, event, &mut self.inner));
+            }
             Opening::Unknown(..) | Opening::Tls => {}
+        }
+    }
+
+    /// Bytes before which some were lost; how many, or their end.
+    #[cold]
+    fn headless(&mut self, at: u64, way: Way, event: Event<'_>) {
+        let is_other_clear = matches!(self.openings.of(opposite(way)), Opening::Clear);
+        let opening = self.openings.of_mut(way);
+        if let Opening::Unknown(held_at, held) = opening {
+            let mut pending = Pending::default();
+            if !held.is_empty() {
+                pending.push(*held_at, Event::Bytes(held));
+            }
+            *opening = Opening::Headless(pending);
+        }
+        let Opening::Headless(pending) = opening else {
+            return;
+        };
+        let has_room = pending.push(at, event);
+        if is_other_clear || !has_room {
+            self.settle(way);
         }
     }
 
     /// Nothing more will tell what `way` is: it is taken for clear.
     fn settle(&mut self, way: Way) {
         let opening = self.openings.of_mut(way);
-        if let Opening::Unknown(at, held) = opening {
-            let (at, held) = (*at, std::mem::take(held));
-            *opening = Opening::Clear;
-            if !held.is_empty() {
-                self.inner.bytes(at, way, &held);
+        match std::mem::replace(opening, Opening::Clear) {
+            Opening::Tls => *opening = Opening::Tls,
+            Opening::Clear => {}
+            Opening::Unknown(at, held) => {
+                if !held.is_empty() {
+                    self.inner.bytes(at, way, &held);
+                }
             }
+            Opening::Headless(pending) => pending.drain(|at, event| match event {
+                Event::Bytes(bytes) => self.inner.bytes(at, way, bytes),
+                Event::Gap(len) => self.inner.gap(at, way, len),
+                Event::End(ending) => self.inner.end(at, way, ending),
+            }),
         }
     }
 }
@@ -155,32 +198,36 @@ impl<S: ByteSink> ByteSink for Connection<S> {
             Opening::Clear => self.inner.bytes(at_unix_ns, way, bytes),
             Opening::Tls => self.take(at_unix_ns, way, Event::Bytes(bytes)),
             Opening::Unknown(..) => self.open(at_unix_ns, way, bytes),
+            Opening::Headless(_) => self.headless(at_unix_ns, way, Event::Bytes(bytes)),
         }
     }
 
     fn gap(&mut self, at_unix_ns: u64, way: Way, len: u64) {
-        self.settle(way);
         match self.openings.of(way) {
+            Opening::Clear => self.inner.gap(at_unix_ns, way, len),
             Opening::Tls => self.take(at_unix_ns, way, Event::Gap(len)),
-            _ => self.inner.gap(at_unix_ns, way, len),
+            _ => self.headless(at_unix_ns, way, Event::Gap(len)),
         }
     }
 
     fn gap_up_to(&mut self, at_unix_ns: u64, way: Way, len_max: u64) {
-        self.settle(way);
         match self.openings.of(way) {
-            // Of records, the length of a gap is needed; nothing below TLS lacks it.
-            Opening::Tls => self.take(at_unix_ns, way, Event::Gap(len_max)),
-            _ => self.inner.gap_up_to(at_unix_ns, way, len_max),
+            Opening::Clear => self.inner.gap_up_to(at_unix_ns, way, len_max),
+            // Records need to know how long a gap is; nothing below TLS does not.
+            _ => self.gap(at_unix_ns, way, len_max),
         }
     }
 
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending) {
-        if self.session.is_some() {
-            self.take(at_unix_ns, way, Event::End(ending));
-        } else {
-            self.settle(way);
-            self.inner.end(at_unix_ns, way, ending);
+        match self.openings.of(way) {
+            Opening::Tls => self.take(at_unix_ns, way, Event::End(ending)),
+            Opening::Headless(_) => self.headless(at_unix_ns, way, Event::End(ending)),
+            Opening::Clear | Opening::Unknown(..) => {
+                if matches!(self.openings.of(way), Opening::Unknown(_, held) if !held.is_empty()) {
+                    self.settle(way);
+                }
+                self.inner.end(at_unix_ns, way, ending);
+            }
         }
     }
 }

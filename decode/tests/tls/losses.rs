@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use twintap_decode::stream::Way;
 use twintap_decode::stream::Way::{Forward, Reverse};
+use twintap_decode::tls::Outcome;
 
 use super::peers::{Act, Options, Seen, connect};
 use super::watched::{Part, Step, Watched, watch};
@@ -120,7 +121,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn however_bytes_are_cut_the_plaintext_is_the_same(
@@ -151,12 +152,15 @@ proptest! {
             lost.contains(&(number.get() - 1))
         });
         let watched = watch(&seen.key_log, steps);
-        if watched.outcome == twintap_decode::tls::Outcome::Decrypted {
-            assert_right(&seen, &watched);
-        } else {
-            let is_gap = |part: &Part| !matches!(part, Part::Bytes(_));
-            let mut parts = watched.parts.forward.iter().chain(&watched.parts.reverse);
-            prop_assert!(parts.all(is_gap), "{:?} {:?}", watched.outcome, watched.counters);
+        match watched.outcome {
+            Outcome::Decrypted => assert_right(&seen, &watched),
+            Outcome::Undecrypted(_) => {
+                let is_gap = |part: &Part| !matches!(part, Part::Bytes(_));
+                let mut parts = watched.parts.forward.iter().chain(&watched.parts.reverse);
+                prop_assert!(parts.all(is_gap));
+            }
+            // The beginnings of both ways were lost: nothing tells that it is TLS.
+            Outcome::Clear => {}
         }
     }
 

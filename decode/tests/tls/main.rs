@@ -267,6 +267,28 @@ fn a_client_that_nobody_answers_hides_nothing() {
 }
 
 #[test]
+fn a_way_whose_beginning_is_lost_is_not_taken_for_clear() {
+    let seen = connect(Options::tls13(), &exchange());
+    let lost = Step::Gap(Forward, 5);
+    let watched = watch(
+        &seen.key_log,
+        [lost.clone()].into_iter().chain(steps(&seen)),
+    );
+    let expected = Outcome::Undecrypted(UndecryptedReason::HelloNotCaptured);
+    assert_eq!(watched.outcome, expected);
+    assert!(watched.parts.forward.is_empty());
+    let clear = [
+        lost,
+        Step::Bytes(Forward, vec![7; 9]),
+        Step::Bytes(Reverse, vec![8; 9]),
+    ];
+    let watched = watch(b"", clear);
+    assert_eq!(watched.outcome, Outcome::Clear);
+    let expected = [Part::Gap(5), Part::Bytes(vec![7; 9])];
+    assert_eq!(watched.parts.forward, expected);
+}
+
+#[test]
 fn more_than_may_wait_is_given_up() {
     let seen = connect(Options::tls13(), &exchange());
     let mut steps = steps(&seen);

@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn secrets_are_found_by_client_random_and_label() {
         let mut log = KeyLog::default();
-        let text = line("CLIENT_RANDOM", 1, 2, 48) + &line("SERVER_TRAFFIC_SECRET_0", 3, 0xaB, 32);
+        let text = line("CLIENT_RANDOM", 1, 2, 48) + &line("SERVER_TRAFFIC_SECRET_0", 3, 0xab, 32);
         assert_eq!(log.add(text.as_bytes()).secrets, 2);
         let find = |random: u8, label| log.find(&[random; 32], label).map(Secret::bytes);
         assert_eq!(find(1, Label::Master), Some(&[2; 48][..]));

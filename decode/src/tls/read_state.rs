@@ -47,7 +47,7 @@ pub(super) struct ReadState {
     suite: Suite,
     epoch: Epoch,
     /// `None` in [`Epoch::Plain`].
-    protection: Option<Protection>,
+    protection: Option<Box<Protection>>,
     sequence_number: u64,
     /// Records that may have come since, and were not opened.
     missing_records_max: u64,
@@ -64,7 +64,7 @@ enum Following {
     Unknown,
     /// There are none.
     None,
-    Known(Epoch, Protection),
+    Known(Epoch, Box<Protection>),
 }
 
 /// A record that was opened.
@@ -80,7 +80,7 @@ pub(super) struct Read {
 impl ReadState {
     /// Before the ChangeCipherSpec of TLS 1.2.
     pub(super) fn tls12(suite: Suite, protection: Protection) -> Self {
-        let following = Following::Known(Epoch::Application(0), protection);
+        let following = Following::Known(Epoch::Application(0), Box::new(protection));
         Self::new(suite, following)
     }
 
@@ -93,7 +93,7 @@ impl ReadState {
             && let Some(protection) = traffic_keys(suite, secret)
         {
             state.epoch = Epoch::Early;
-            state.protection = Some(protection);
+            state.protection = Some(Box::new(protection));
         } else if state.handshake.is_some() {
             state.advance();
         }
@@ -123,7 +123,7 @@ impl ReadState {
 
     /// The keys at hand.
     pub(super) fn protection(&self) -> Option<&Protection> {
-        self.protection.as_ref()
+        self.protection.as_deref()
     }
 
     /// Up to so many more records were not opened.
@@ -164,7 +164,7 @@ impl ReadState {
                 Some((missing, opened))
             })
         };
-        let found = self.protection.as_ref();
+        let found = self.protection.as_deref();
         let found = found.and_then(|protection| find(protection, self.sequence_number));
         if let Some((missing_records, opened)) = found {
             self.sequence_number += missing_records + 1;
@@ -206,7 +206,7 @@ impl ReadState {
         if let Some(secret) = self.handshake.take() {
             return Some(Following::Known(
                 Epoch::Handshake,
-                traffic_keys(suite, &secret)?,
+                Box::new(traffic_keys(suite, &secret)?),
             ));
         }
         let secret = self.application.take()?;
@@ -218,7 +218,7 @@ impl ReadState {
             0 => secret,
             _ => updated(suite.hash, &secret)?,
         };
-        let protection = traffic_keys(suite, &secret)?;
+        let protection = Box::new(traffic_keys(suite, &secret)?);
         self.application = Some(secret);
         Some(Following::Known(Epoch::Application(generation), protection))
     }

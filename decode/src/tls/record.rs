@@ -87,15 +87,15 @@ impl Framer {
         if std::mem::take(&mut self.is_used) {
             self.held.clear();
         }
-        if self.held.is_empty() {
-            if let Some(header) = RecordHeader::peek(input) {
-                if !header.is_plausible() {
-                    return Next::Malformed;
-                }
-                if let Some((record, rest)) = input.split_at_checked(header.record_bytes()) {
-                    *input = rest;
-                    return Next::Record(header, record.get(HEADER_BYTES..).unwrap_or_default());
-                }
+        if self.held.is_empty()
+            && let Some(header) = RecordHeader::peek(input)
+        {
+            if !header.is_plausible() {
+                return Next::Malformed;
+            }
+            if let Some((record, rest)) = input.split_at_checked(header.record_bytes()) {
+                *input = rest;
+                return Next::Record(header, record.get(HEADER_BYTES..).unwrap_or_default());
             }
         }
         self.take(input, HEADER_BYTES);

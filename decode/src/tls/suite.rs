@@ -51,7 +51,7 @@ impl Suite {
             0x1302 => (Tls13, Aes256Gcm, Sha384),
             0x1303 => (Tls13, ChaCha20Poly1305, Sha256),
             // RSA, DHE, DH, anonymous and pre-shared keys (RFC 5288, RFC 5487), in pairs.
-            0x009c..=0x00ad if id % 2 == 0 => (Tls12, Aes128Gcm, Sha256),
+            0x009c..=0x00ad if id.is_multiple_of(2) => (Tls12, Aes128Gcm, Sha256),
             0x009c..=0x00ad => (Tls12, Aes256Gcm, Sha384),
             // ECDHE and ECDH (RFC 5289); ECDHE with pre-shared keys (RFC 8442).
             0xc02b | 0xc02d | 0xc02f | 0xc031 | 0xd001 => (Tls12, Aes128Gcm, Sha256),

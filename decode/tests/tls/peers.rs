@@ -122,6 +122,8 @@ impl Peers {
         let name = ServerName::try_from("localhost").unwrap();
         let mut client = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         let mut server = ServerConnection::new(Arc::clone(&self.server)).unwrap();
+        client.set_buffer_limit(None);
+        server.set_buffer_limit(None);
         let mut seen = Seen::default();
         if !early.is_empty() {
             let mut writer = client.early_data().expect("no early data without a ticket");

@@ -38,6 +38,12 @@ impl Pending {
         let kept = match event {
             Event::Bytes(bytes) => {
                 self.bytes += bytes.len();
+                if let Some((at, Kept::Bytes(last))) = self.events.last_mut()
+                    && *at == at_unix_ns
+                {
+                    last.extend_from_slice(bytes);
+                    return self.bytes <= PENDING_BYTES_MAX;
+                }
                 Kept::Bytes(bytes.to_vec())
             }
             Event::Gap(len) => Kept::Gap(len),

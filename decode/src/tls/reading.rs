@@ -169,9 +169,8 @@ impl Reading {
                 Next::NeedMore => return,
                 Next::Malformed => {
                     // Nothing was lost, yet nothing says where the next record begins.
-                    self.lost.bytes(bytes_at::count(self.framer.give_up().held));
                     self.state.miss(1);
-                    self.place = Place::Hunting(Vec::new());
+                    self.place = Place::Hunting(self.framer.take_held());
                     return;
                 }
             };

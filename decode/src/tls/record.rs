@@ -122,6 +122,14 @@ impl Framer {
         Cut { held, header }
     }
 
+    /// The bytes that are held and were not handed out.
+    pub(super) fn take_held(&mut self) -> Vec<u8> {
+        match std::mem::take(&mut self.is_used) {
+            true => Vec::new(),
+            false => std::mem::take(&mut self.held),
+        }
+    }
+
     /// Fills up to `len` bytes.
     fn take(&mut self, input: &mut &[u8], len: usize) {
         let missing = len.saturating_sub(self.held.len()).min(input.len());

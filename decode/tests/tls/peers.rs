@@ -1,5 +1,7 @@
 //! Two real TLS peers in memory, what they sent as a watcher would see it, and their key log.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
@@ -211,10 +213,8 @@ fn provider(options: Options, groups: Vec<&'static dyn SupportedKxGroup>) -> Arc
 }
 
 fn server(options: Options, groups: Vec<&'static dyn SupportedKxGroup>) -> ServerConfig {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/tls");
-    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    let certificate = CertificateDer::from(read("server.crt.der"));
-    let key = PrivatePkcs8KeyDer::from(read("server.key.der"));
+    let certificate = CertificateDer::from(&include_bytes!("../cases/tls/server.crt.der")[..]);
+    let key = PrivatePkcs8KeyDer::from(&include_bytes!("../cases/tls/server.key.der")[..]);
     let builder = ServerConfig::builder_with_provider(provider(options, groups))
         .with_protocol_versions(&[options.version])
         .unwrap();

@@ -25,11 +25,11 @@ use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
 use super::spawn;
-use crate::call::{Call, Certainty, Observer, ServerPattern, from_exchange};
+use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
-    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
+    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Wanted, Watched, Watcher,
 };
 use crate::store::parquet::WriteError;
 
@@ -217,13 +217,13 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
 }
 
 /// The servers that were asked for by port or role.
-fn wanted(settings: &Settings) -> Vec<ServerPattern> {
-    let ports = settings.ports.iter().map(|port| ServerPattern {
-        address: None,
-        port: Some(*port),
-    });
-    let roles = settings.observer.roles.iter();
-    ports.chain(roles.map(|(pattern, _)| *pattern)).collect()
+fn wanted(settings: &Settings) -> Wanted {
+    let ports = settings.ports.clone();
+    let roles = settings.observer.roles.clone();
+    Wanted::new(move |server| {
+        let has_role = roles.iter().any(|(pattern, _)| pattern.matches(server));
+        has_role || ports.contains(&server.port())
+    })
 }
 
 /// What all workers share.

@@ -5,11 +5,15 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
     dead_code,
     reason = "helpers of tests are not marked as tests, and these are shared"
 )]
 
 mod captures;
+#[path = "../../benches/pcap/client_saw.rs"]
+mod client_saw;
 #[path = "../../../decode/tests/support/frames.rs"]
 mod frames;
 #[path = "../../../decode/tests/tls/peers.rs"]
@@ -160,4 +164,26 @@ fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     let output = ingest(&["--tls-keylog", "/nowhere/keys.log", capture]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn captured_tls_traffic_has_what_the_client_saw() {
+    let Some(folder) = std::env::var_os("TWINTAP_CAPTURES").map(PathBuf::from) else {
+        println!("skipped: TWINTAP_CAPTURES names no folder of captures");
+        return;
+    };
+    let path = |name: String| folder.join(name).to_str().unwrap().to_owned();
+    for name in ["tls12", "tls13"] {
+        let (capture, keys) = (path(format!("{name}.pcap")), path(format!("{name}.keys")));
+        let inside = path(format!("{name}.dsb.pcapng"));
+        let truth = std::fs::read_to_string(path(format!("{name}.truth.jsonl"))).unwrap();
+        for arguments in [&["--tls-keylog", &keys, &capture][..], &[&inside]] {
+            let output = ingest(arguments);
+            let lines = String::from_utf8(output.stdout).unwrap();
+            let seen = client_saw::compare(&lines, &truth);
+            println!("{name} {seen:?}");
+            let wrong = (seen.phantom, seen.wrong_certain);
+            assert_eq!((wrong, seen.perfect), ((0, 0), seen.calls));
+        }
+    }
 }

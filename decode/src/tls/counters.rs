@@ -28,8 +28,6 @@ reasons! {
         Cut = "bytes_lost",
         /// Its tag does not fit: changed on the way, or keys that are not in the key log.
         Tag = "tag",
-        /// It is of a way of which too much failed in a row.
-        GivenUp = "given_up",
     }
 }
 
@@ -47,7 +45,8 @@ pub enum Outcome {
 /// What became of the records of a connection: `records = plain + opened + failed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Records whose header was seen, while they were looked at.
+    /// Records whose header was seen where one had to be. What a way given up has after too many failed
+    /// is not taken apart: it is a gap at the end.
     pub records: u64,
     /// Records that are not protected: hellos, ChangeCipherSpec, TLS 1.2 before that.
     pub plain: u64,

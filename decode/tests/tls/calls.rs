@@ -162,7 +162,7 @@ fn without_any_segment_no_value_is_wrong() {
             let is_lost = |number: usize| match lost % 3 {
                 0 => number == lost,
                 1 => (lost..lost + 5).contains(&number),
-                _ => number >= lost && (number - lost) % 17 == 0,
+                _ => number >= lost && (number - lost).is_multiple_of(17),
             };
             let score = compare(&decrypt(&connections, is_lost), &truths);
             let wrong = (score.wrong_certain, score.phantom, score.duplicate);

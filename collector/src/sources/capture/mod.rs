@@ -18,5 +18,5 @@ mod watcher;
 pub use chunks::{Chunk, Chunks, Heard};
 pub use input::{Input, InputError, total_bytes};
 pub use sorter::{Parcel, Sorter};
-pub use tls_watched::TlsWatched;
+pub use tls_watched::{TlsWatched, Wanted};
 pub use watcher::{Watched, Watcher};

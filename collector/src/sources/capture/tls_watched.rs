@@ -1,7 +1,32 @@
 //! What became of TLS connections, over all that a watcher saw.
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use twintap_decode::link::Tally;
 use twintap_decode::tls::{Added, Counters, Outcome, UndecryptedReason};
+
+/// The servers that were asked for, by address or port. Default: none.
+#[derive(Clone, Default)]
+pub struct Wanted(Option<Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>>);
+
+impl Wanted {
+    /// Those for which `is_wanted` is true.
+    pub fn new(is_wanted: impl Fn(SocketAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_wanted)))
+    }
+
+    pub(super) fn has(&self, server: SocketAddr) -> bool {
+        self.0.as_ref().is_some_and(|is_wanted| is_wanted(server))
+    }
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wanted")
+    }
+}
 
 /// `connections = decrypted + undecrypted`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,8 +11,7 @@ use twintap_decode::link::Segment;
 use twintap_decode::tcp::{self, Connection, Connections, TcpCounters, Tracker};
 use twintap_decode::tls::{self, KeyLog, Keys, Outcome};
 
-use super::TlsWatched;
-use crate::call::ServerPattern;
+use super::{TlsWatched, Wanted};
 
 /// What became of everything that one watcher saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +74,7 @@ impl Watcher {
         let hub = Hub {
             calls: Rc::clone(&calls),
             keys: Rc::clone(&keys),
-            wanted: Vec::new(),
+            wanted: Wanted::default(),
             index: index as u64,
             count: count as u64,
             watched: Watched::default(),
@@ -93,9 +92,8 @@ impl Watcher {
         self
     }
 
-    /// The same; TLS connections with these servers are asked for, so that they are missed where they
-    /// cannot be read.
-    pub fn with_wanted(mut self, wanted: Vec<ServerPattern>) -> Self {
+    /// The same; TLS connections with these servers are missed where they cannot be read.
+    pub fn with_wanted(mut self, wanted: Wanted) -> Self {
         self.tracker.connections_mut().wanted = wanted;
         self
     }
@@ -134,7 +132,7 @@ impl Watcher {
 struct Hub {
     calls: Calls,
     keys: Keys,
-    wanted: Vec<ServerPattern>,
+    wanted: Wanted,
     index: u64,
     count: u64,
     watched: Watched,
@@ -158,8 +156,7 @@ impl Connections for Hub {
     fn close(&mut self, connection: &Connection, mut sink: Self::Sink) {
         sink.finish();
         let ends = [connection.initiator, connection.responder].map(|end| end.socket_address());
-        let is_wanted = |it: &ServerPattern| ends.iter().any(|end| it.matches(*end));
-        let is_wanted = self.wanted.iter().any(is_wanted);
+        let is_wanted = ends.iter().any(|end| self.wanted.has(*end));
         let tls = &mut self.watched.tls;
         tls.count(sink.outcome(), &sink.counters(), is_wanted);
         if matches!(sink.outcome(), Outcome::Undecrypted(_)) {

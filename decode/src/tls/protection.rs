@@ -144,3 +144,67 @@ fn aad12(
     back.copy_from_slice(&RecordHeader { length, ..header }.to_bytes());
     Some(aad)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::record::content_type::APPLICATION_DATA;
+
+    const KEY: [u8; 16] = [1; 16];
+    const IV: [u8; 12] = [2; 12];
+
+    /// A record of TLS 1.3 that has this as its TLSInnerPlaintext.
+    fn sealed(sequence_number: u64, inner: &[u8]) -> (RecordHeader, Vec<u8>) {
+        let header = RecordHeader {
+            content_type: APPLICATION_DATA,
+            version: [3, 3],
+            length: u16::try_from(inner.len() + TAG_BYTES).unwrap(),
+        };
+        let protection = Protection::tls13(Aead::Aes128Gcm, &KEY, IV).unwrap();
+        let nonce = protection.nonce(sequence_number.to_be_bytes());
+        let (aad, mut body) = (aead::Aad::from(header.to_bytes()), inner.to_vec());
+        let key = &protection.key;
+        key.seal_in_place_append_tag(nonce, aad, &mut body).unwrap();
+        (header, body)
+    }
+
+    fn open(sequence_number: u64, header: RecordHeader, body: &[u8]) -> Option<(u8, Vec<u8>)> {
+        let protection = Protection::tls13(Aead::Aes128Gcm, &KEY, IV).unwrap();
+        let mut scratch = Vec::new();
+        let opened = protection.open(sequence_number, header, body, &mut scratch)?;
+        Some((opened.content_type, scratch[..opened.content_len].to_vec()))
+    }
+
+    #[test]
+    fn padding_is_taken_off_behind_the_content_type() {
+        for padding in [0, 1, 300] {
+            let inner = [&b"content\0"[..], &[APPLICATION_DATA], &vec![0; padding]].concat();
+            let (header, body) = sealed(5, &inner);
+            let expected = (APPLICATION_DATA, b"content\0".to_vec());
+            assert_eq!(open(5, header, &body), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_record_of_padding_alone_has_no_type_and_no_content() {
+        let (header, body) = sealed(0, &[0; 20]);
+        assert_eq!(open(0, header, &body), Some((0, Vec::new())));
+    }
+
+    #[test]
+    fn whatever_is_changed_nothing_opens() {
+        let (header, body) = sealed(7, &[3; 20]);
+        for at in 0..body.len() {
+            let mut changed = body.clone();
+            changed[at] ^= 1;
+            assert_eq!(open(7, header, &changed), None, "{at}");
+        }
+        assert_eq!(open(8, header, &body), None);
+        let other = RecordHeader {
+            version: [3, 1],
+            ..header
+        };
+        assert_eq!(open(7, other, &body), None);
+        assert_eq!(open(7, header, &body[..10]), None);
+    }
+}

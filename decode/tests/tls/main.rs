@@ -289,6 +289,64 @@ fn a_way_whose_beginning_is_lost_is_not_taken_for_clear() {
     assert_eq!(watched.parts.forward, expected);
 }
 
+/// Cuts ten bytes out of the fourth record of 1000 bytes that the client sent in one go.
+fn without_the_fourth_record(options: Options) -> (Seen, Watched) {
+    let record_bytes_max = Some(1000);
+    let plain: Vec<_> = (0..=255).cycle().take(5000).collect();
+    let acts = [Act::Send(Forward, plain), Act::Send(Reverse, vec![1])];
+    let seen = connect(
+        Options {
+            record_bytes_max,
+            ..options
+        },
+        &acts,
+    );
+    let mut steps = steps(&seen);
+    let long = |step: &Step| matches!(step, Step::Bytes(Forward, bytes) if bytes.len() > 5000);
+    let place = steps.iter().position(long).unwrap();
+    let Step::Bytes(_, bytes) = &steps[place] else {
+        unreachable!();
+    };
+    let at = bytes.len() / 2;
+    let parts = [
+        Step::Bytes(Forward, bytes[..at].to_vec()),
+        Step::Gap(Forward, 10),
+        Step::Bytes(Forward, bytes[at + 10..].to_vec()),
+    ];
+    steps.splice(place..=place, parts);
+    let watched = watch(&seen.key_log, steps);
+    (seen, watched)
+}
+
+#[test]
+fn tls12_tells_exactly_how_much_a_lost_record_had() {
+    let (seen, watched) = without_the_fourth_record(Options::tls12());
+    let [Part::Bytes(before), Part::Gap(len), Part::Bytes(after)] = watched.parts.of(Forward)
+    else {
+        panic!("{:?}", watched.counters);
+    };
+    let len = usize::try_from(*len).unwrap();
+    assert_eq!(before.len() + len + after.len(), 5000);
+    assert!(seen.forward.starts_with(before) && seen.forward.ends_with(after));
+    assert_eq!(watched.counters.missing_records, 1);
+    assert_eq!(watched.counters.failed.of(FailReason::Cut), 1);
+    // The header told where the next record begins.
+    assert_eq!(watched.counters.resyncs, 0);
+}
+
+#[test]
+fn tls13_tells_at_most_how_much_a_lost_record_had() {
+    let (seen, watched) = without_the_fourth_record(Options::tls13());
+    let [Part::Bytes(before), Part::GapUpTo(len), Part::Bytes(after)] = watched.parts.of(Forward)
+    else {
+        panic!("{:?}", watched.counters);
+    };
+    // Without padding it is as much as that.
+    let len = usize::try_from(*len).unwrap();
+    assert_eq!(before.len() + len + after.len(), 5000);
+    assert!(seen.forward.starts_with(before) && seen.forward.ends_with(after));
+}
+
 #[test]
 fn more_than_may_wait_is_given_up() {
     let seen = connect(Options::tls13(), &exchange());

@@ -248,7 +248,8 @@ enum Form {
 enum Work {
     /// Segments, and the chunk they are places in.
     Segments { chunk: Chunk, parcels: Vec<Parcel> },
-    /// Lines of a key log.
+    /// Lines of a key log. Each worker keeps its own, so that what it does is a matter of the capture
+    /// and not of who is first.
     Secrets(Arc<[u8]>),
 }
 

@@ -9,14 +9,24 @@
 //! proves it, so neither Finished nor KeyUpdate need be read, and it makes no difference if they were
 //! lost. After a loss the next few sequence numbers are tried, as many as records can have been lost.
 
+use std::collections::VecDeque;
+
 use super::key_log::Secret;
 use super::protection::{Opened, Protection};
 use super::record::RecordHeader;
 use super::schedule::{traffic_keys, updated};
 use super::suite::{Suite, Version};
 
-/// Bytes that are decrypted at most to find the sequence number of one record.
-const TRIAL_BYTES_MAX: usize = 8 << 20;
+/// Bytes that are decrypted in vain at most before a record opens again: what is lost is rarely more
+/// than a few records, and whoever made the capture must not make this slow.
+const TRIAL_BYTES_MAX: usize = 16 << 20;
+
+/// Epochs ahead that are tried where records may be missing: between two that are seen, peers rarely
+/// change keys more often.
+const EPOCHS_AHEAD: usize = 3;
+
+/// What trying costs beside decrypting, in bytes.
+const TRIAL_BYTES: usize = 256;
 
 /// Which keys protect records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +61,13 @@ pub(super) struct ReadState {
     sequence_number: u64,
     /// Records that may have come since, and were not opened.
     missing_records_max: u64,
-    following: Following,
+    /// Bytes decrypted in vain since.
+    trial_bytes: usize,
+    /// The keys that come next, as far as they were needed.
+    following: VecDeque<(Epoch, Box<Protection>)>,
     handshake: Option<Secret>,
     /// Of the newest generation that keys were made of.
     application: Option<Secret>,
-}
-
-/// The keys after those at hand.
-#[derive(Debug)]
-enum Following {
-    /// Not made yet.
-    Unknown,
-    /// There are none.
-    None,
-    Known(Epoch, Box<Protection>),
 }
 
 /// A record that was opened.
@@ -80,13 +83,15 @@ pub(super) struct Read {
 impl ReadState {
     /// Before the ChangeCipherSpec of TLS 1.2.
     pub(super) fn tls12(suite: Suite, protection: Protection) -> Self {
-        let following = Following::Known(Epoch::Application(0), Box::new(protection));
-        Self::new(suite, following)
+        let mut state = Self::new(suite);
+        let keys = (Epoch::Application(0), Box::new(protection));
+        state.following.push_back(keys);
+        state
     }
 
     /// Behind the hellos of TLS 1.3.
     pub(super) fn tls13(suite: Suite, secrets: TrafficSecrets) -> Self {
-        let mut state = Self::new(suite, Following::Unknown);
+        let mut state = Self::new(suite);
         state.application = Some(secrets.application);
         state.handshake = secrets.handshake;
         if let Some(secret) = &secrets.early
@@ -100,14 +105,15 @@ impl ReadState {
         state
     }
 
-    fn new(suite: Suite, following: Following) -> Self {
+    fn new(suite: Suite) -> Self {
         Self {
             suite,
             epoch: Epoch::Plain,
             protection: None,
             sequence_number: 0,
             missing_records_max: 0,
-            following,
+            trial_bytes: 0,
+            following: VecDeque::new(),
             handshake: None,
             application: None,
         }
@@ -138,10 +144,8 @@ impl ReadState {
 
     /// Goes on to the keys that come next, if there are any.
     pub(super) fn advance(&mut self) {
-        self.make_following();
-        if let Following::Known(epoch, protection) =
-            std::mem::replace(&mut self.following, Following::Unknown)
-        {
+        self.make_following(1);
+        if let Some((epoch, protection)) = self.following.pop_front() {
             self.epoch = epoch;
             self.protection = Some(protection);
             self.sequence_number = 0;
@@ -155,64 +159,76 @@ impl ReadState {
         body: &[u8],
         scratch: &mut Vec<u8>,
     ) -> Option<Read> {
-        let tries = TRIAL_BYTES_MAX / body.len().max(1);
-        let missing_max = self.missing_records_max.min(tries as u64);
-        let mut find = |protection: &Protection, first: u64| {
-            (0..=missing_max).find_map(|missing| {
-                let number = first.checked_add(missing)?;
-                let opened = protection.open(number, header, body, scratch)?;
-                Some((missing, opened))
-            })
-        };
-        let found = self.protection.as_deref();
-        let found = found.and_then(|protection| find(protection, self.sequence_number));
-        if let Some((missing_records, opened)) = found {
-            self.sequence_number += missing_records + 1;
-            self.missing_records_max = 0;
-            return Some(Read {
-                opened,
-                missing_records,
-                is_new_epoch: false,
+        let ahead = if self.has_missed() { EPOCHS_AHEAD } else { 1 };
+        for missing_records in 0..=self.missing_records_max {
+            if let Some(protection) = &self.protection
+                && let Some(number) = self.sequence_number.checked_add(missing_records)
+                && let Some(opened) = protection.open(number, header, body, scratch)
+            {
+                return Some(self.found(opened, number, missing_records, false));
+            }
+            self.make_following(ahead);
+            let following = self.following.iter().take(ahead);
+            let opened = following.enumerate().find_map(|(index, (_, protection))| {
+                let opened = protection.open(missing_records, header, body, scratch)?;
+                Some((index, opened))
             });
+            if let Some((index, opened)) = opened {
+                (0..=index).for_each(|_| self.advance());
+                return Some(self.found(opened, missing_records, missing_records, true));
+            }
+            self.trial_bytes += (1 + ahead) * (body.len() + TRIAL_BYTES);
+            if self.trial_bytes > TRIAL_BYTES_MAX {
+                return None;
+            }
         }
-        self.make_following();
-        let Following::Known(_, protection) = &self.following else {
-            return None;
-        };
-        let (missing_records, opened) = find(protection, 0)?;
-        self.advance();
-        self.sequence_number = missing_records + 1;
+        None
+    }
+
+    fn found(
+        &mut self,
+        opened: Opened,
+        sequence_number: u64,
+        missing_records: u64,
+        is_new_epoch: bool,
+    ) -> Read {
+        self.sequence_number = sequence_number.saturating_add(1);
         self.missing_records_max = 0;
-        Some(Read {
+        self.trial_bytes = 0;
+        Read {
             opened,
             missing_records,
-            is_new_epoch: true,
-        })
-    }
-
-    fn make_following(&mut self) {
-        if !matches!(self.following, Following::Unknown) {
-            return;
+            is_new_epoch,
         }
-        self.following = self.make_next().unwrap_or(Following::None);
     }
 
-    /// `None` if there are no keys after those at hand.
-    fn make_next(&mut self) -> Option<Following> {
+    /// Makes keys until there are those of `count` epochs, or no more.
+    fn make_following(&mut self, count: usize) {
+        while self.following.len() < count {
+            let Some(next) = self.make_next() else {
+                return;
+            };
+            self.following.push_back(next);
+        }
+    }
+
+    /// `None` if there are no more keys.
+    fn make_next(&mut self) -> Option<(Epoch, Box<Protection>)> {
         let suite = self.suite;
         if suite.version == Version::Tls12 {
             return None;
         }
         if let Some(secret) = self.handshake.take() {
-            return Some(Following::Known(
-                Epoch::Handshake,
-                Box::new(traffic_keys(suite, &secret)?),
-            ));
+            return Some((Epoch::Handshake, Box::new(traffic_keys(suite, &secret)?)));
         }
         let secret = self.application.take()?;
-        let generation = match self.epoch {
+        let last = self
+            .following
+            .back()
+            .map_or(self.epoch, |(epoch, _)| *epoch);
+        let generation = match last {
             Epoch::Application(generation) => generation.checked_add(1)?,
-            _ => 0,
+            Epoch::Plain | Epoch::Early | Epoch::Handshake => 0,
         };
         let secret = match generation {
             0 => secret,
@@ -220,6 +236,6 @@ impl ReadState {
         };
         let protection = Box::new(traffic_keys(suite, &secret)?);
         self.application = Some(secret);
-        Some(Following::Known(Epoch::Application(generation), protection))
+        Some((Epoch::Application(generation), protection))
     }
 }

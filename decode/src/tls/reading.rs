@@ -43,6 +43,8 @@ pub(super) struct Reading {
     /// Is there early data that the key log has no secret of?
     hides_early: bool,
     failed_in_row: u32,
+    /// Of the keys of application data.
+    generation: u32,
 }
 
 /// Where the next byte belongs.
@@ -74,6 +76,7 @@ impl Reading {
             lost: Lost::default(),
             early: EarlyData::default(),
             failed_in_row: 0,
+            generation: 0,
         }
     }
 
@@ -92,7 +95,7 @@ impl Reading {
                 Place::Hunting(held) => {
                     held.extend_from_slice(std::mem::take(&mut input));
                     let held = std::mem::take(held);
-                    self.hunt(held, out);
+                    self.hunt(held, false, out);
                 }
                 Place::GivenUp => {
                     self.lost.bytes(bytes_at::count(input.len()));
@@ -103,13 +106,14 @@ impl Reading {
     }
 
     /// `len` bytes were not captured.
-    pub(super) fn gap(&mut self, len: u64, counters: &mut Counters) {
+    pub(super) fn gap<S: ByteSink>(&mut self, len: u64, out: &mut Output<'_, S>) {
+        self.end_hunt(out);
         let behind = match &mut self.place {
             Place::Record => {
                 let cut = self.framer.give_up();
                 match cut.header {
                     Some(header) => {
-                        self.fail(header, FailReason::Cut, counters);
+                        self.fail(header, FailReason::Cut, out.counters);
                         let missing = header.record_bytes().saturating_sub(cut.held);
                         self.skip(bytes_at::count(missing), len)
                     }
@@ -135,6 +139,7 @@ impl Reading {
 
     /// No more will come: what was lost last is told.
     pub(super) fn end<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        self.end_hunt(out);
         let held = match &self.place {
             Place::Hunting(held) => held.len(),
             _ => {
@@ -208,12 +213,30 @@ impl Reading {
         }
     }
 
-    /// Looks for the first record that opens.
-    fn hunt<S: ByteSink>(&mut self, mut held: Vec<u8>, out: &mut Output<'_, S>) {
+    /// What is held is all there is: a record behind what only looks like the beginning of a longer one
+    /// is found, too.
+    fn end_hunt<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+        while let Place::Hunting(held) = &mut self.place {
+            let held = std::mem::take(held);
+            if held.is_empty() || !self.hunt(held, true, out) {
+                return;
+            }
+        }
+    }
+
+    /// Looks for the first record that opens; `true` if there is one. Waits for the end of what may be
+    /// one, unless what is held `is_all`.
+    fn hunt<S: ByteSink>(
+        &mut self,
+        mut held: Vec<u8>,
+        is_all: bool,
+        out: &mut Output<'_, S>,
+    ) -> bool {
         let mut at = 0;
         while let Some(header) = RecordHeader::peek(held.get(at..).unwrap_or_default()) {
-            if self.may_be(header) {
-                let Some(record) = held.get(at..at + header.record_bytes()) else {
+            let record = held.get(at..at + header.record_bytes());
+            if self.may_be(header) && (record.is_some() || !is_all) {
+                let Some(record) = record else {
                     break;
                 };
                 let body = record.get(HEADER_BYTES..).unwrap_or_default();
@@ -224,14 +247,14 @@ impl Reading {
                     self.opened(read, out);
                     let rest = held.split_off(at + header.record_bytes());
                     self.bytes(&rest, out);
-                    return;
+                    return true;
                 }
                 self.state.miss(1);
                 self.failed_in_row += 1;
                 if self.failed_in_row > FAILED_IN_ROW_MAX {
                     self.lost.bytes(bytes_at::count(held.len()));
                     self.place = Place::GivenUp;
-                    return;
+                    return false;
                 }
             }
             at += 1;
@@ -239,6 +262,7 @@ impl Reading {
         self.lost.bytes(bytes_at::count(at));
         held.drain(..at);
         self.place = Place::Hunting(held);
+        false
     }
 
     /// Could it be the header of a protected record?
@@ -281,8 +305,10 @@ impl Reading {
     fn tell_lost<S: ByteSink>(&mut self, read: Read, out: &mut Output<'_, S>) {
         out.counters.missing_records += read.missing_records;
         if read.is_new_epoch {
-            let is_update = matches!(self.state.epoch(), Epoch::Application(1..));
-            out.counters.key_updates += u64::from(is_update);
+            if let Epoch::Application(generation) = self.state.epoch() {
+                out.counters.key_updates += u64::from(generation.saturating_sub(self.generation));
+                self.generation = generation;
+            }
             // Without EndOfEarlyData: it was lost, or the server did not take them.
             self.early.end(self.lost.is_any(), out);
         }

@@ -111,7 +111,7 @@ impl Session {
                 };
                 match event {
                     Event::Bytes(bytes) => reading.bytes(bytes, &mut out),
-                    Event::Gap(len) => reading.gap(len, out.counters),
+                    Event::Gap(len) => reading.gap(len, &mut out),
                     Event::End(ending) => {
                         reading.end(&mut out);
                         out.sink.end(at_unix_ns, way, ending);

@@ -1,5 +1,6 @@
 //! Records cut and lost in any way: never a wrong byte, and all that is whole is found again.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use proptest::collection::vec;
@@ -74,33 +75,34 @@ fn cut(seen: &Seen, cuts: &[usize], is_lost: impl Fn(Way, Range<usize>) -> bool)
 fn assert_right(seen: &Seen, watched: &Watched) {
     for way in [Forward, Reverse] {
         let plain = seen.plain(way);
-        // The bytes told so far end somewhere in this range.
-        let mut place = 0..=0;
+        // Where the bytes told so far may end: behind a gap of unknown length, few bytes fit in many
+        // places.
+        let mut places = BTreeSet::from([0]);
         for part in watched.parts.of(way) {
-            let (least, most) = (*place.start(), *place.end());
-            place = match part {
+            places = match part {
                 Part::Gap(len) => {
                     let len = usize::try_from(*len).unwrap();
-                    least + len..=most + len
+                    places.iter().map(|at| at + len).collect()
                 }
-                Part::GapUpTo(len) => least..=most + usize::try_from(*len).unwrap(),
+                Part::GapUpTo(len) => {
+                    let len = usize::try_from(*len).unwrap();
+                    let (first, last) = (places.first().unwrap(), places.last().unwrap());
+                    (*first..=last + len).collect()
+                }
                 Part::Bytes(bytes) => {
-                    let fits = |at: &usize| plain.get(*at..at + bytes.len()) == Some(&bytes[..]);
-                    let found = place.clone().find(fits);
-                    let at =
-                        found.unwrap_or_else(|| panic!("{way:?}: wrong bytes behind {place:?}"));
-                    at + bytes.len()..=at + bytes.len()
+                    let fits =
+                        |at: &&usize| plain.get(**at..**at + bytes.len()) == Some(&bytes[..]);
+                    places
+                        .iter()
+                        .filter(fits)
+                        .map(|at| at + bytes.len())
+                        .collect()
                 }
             };
+            assert!(!places.is_empty(), "{way:?}: wrong bytes");
         }
-        assert!(
-            *place.start() <= plain.len(),
-            "{way:?}: more than there was"
-        );
-        assert!(
-            *place.end() >= plain.len(),
-            "{way:?}: less than there was, unsaid"
-        );
+        let last = places.last().unwrap();
+        assert!(*last >= plain.len(), "{way:?}: less than there was, unsaid");
     }
 }
 
@@ -121,7 +123,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn however_bytes_are_cut_the_plaintext_is_the_same(

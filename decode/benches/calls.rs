@@ -1,8 +1,9 @@
 //! What a call costs from packets to the finished exchange, on one core.
 //!
 //! `TWINTAP_CAPTURE=FILE cargo bench -p twintap-decode --bench calls` prints the best of several
-//! runs over a capture in memory. Without a capture there is nothing to measure, and it says so.
-//! `TWINTAP_RUNS` sets how many; 1 is for counting instructions:
+//! runs over a capture in memory; that of a TLS capture is decrypted if it has its secrets inside
+//! (pcapng). Without a capture there is nothing to measure, and it says so. `TWINTAP_RUNS` sets how
+//! many; 1 is for counting instructions:
 //! `TWINTAP_RUNS=1 valgrind --tool=callgrind target/release/deps/calls-*`.
 
 use std::cell::RefCell;
@@ -15,6 +16,7 @@ use twintap_decode::exchange::{CallSink, ConnectionName, Exchange, Limits};
 use twintap_decode::http2::Connection as Http2;
 use twintap_decode::link::{Dissection, Dissector, LinkConfig};
 use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker};
+use twintap_decode::tls::{self, Keys};
 
 const RUNS_DEFAULT: usize = 15;
 
@@ -35,10 +37,13 @@ impl CallSink for Totals {
 }
 
 #[derive(Default)]
-struct Opener(Rc<RefCell<Totals>>);
+struct Opener {
+    totals: Rc<RefCell<Totals>>,
+    keys: Keys,
+}
 
 impl Connections for Opener {
-    type Sink = Http2<Rc<RefCell<Totals>>>;
+    type Sink = tls::Connection<Http2<Rc<RefCell<Totals>>>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {
@@ -46,18 +51,22 @@ impl Connections for Opener {
             forward: connection.initiator.socket_address(),
             reverse: connection.responder.socket_address(),
         };
-        Some(Http2::new(name, Limits::default(), Rc::clone(&self.0)))
+        let http2 = Http2::new(name, Limits::default(), Rc::clone(&self.totals));
+        Some(tls::Connection::new(Rc::clone(&self.keys), http2))
     }
 
     fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
         sink.finish();
+        sink.inner_mut().finish();
     }
 }
 
 fn decode(mut input: &[u8]) -> Totals {
     let mut reader = Reader::new();
     let mut dissector = Dissector::new(LinkConfig::default());
-    let mut tracker = Tracker::new(TcpLimits::default(), Opener::default());
+    let opener = Opener::default();
+    let keys = Rc::clone(&opener.keys);
+    let mut tracker = Tracker::new(TcpLimits::default(), opener);
     loop {
         match reader.next(&mut input, true) {
             Step::Packet(packet) => {
@@ -65,12 +74,13 @@ fn decode(mut input: &[u8]) -> Totals {
                     tracker.segment(&segment);
                 }
             }
+            Step::Secrets(secrets) => drop(keys.borrow_mut().add(secrets.bytes)),
             Step::End => break,
             _ => {}
         }
     }
     let (opener, _) = tracker.finish();
-    opener.0.take()
+    opener.totals.take()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -27,6 +27,7 @@ impl ByteSink for Sink {
     }
     fn gap(&mut self, _: u64, _: Way, _: u64) {}
     fn time(&mut self, _: u64) {}
+    fn gap_up_to(&mut self, _: u64, _: Way, _: u64) {}
     fn end(&mut self, _: u64, _: Way, _: Ending) {}
 }
 

@@ -38,3 +38,9 @@ pub(crate) fn size(length: u32) -> usize {
 pub(crate) fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+/// A count as an index.
+#[inline]
+pub(crate) fn index(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

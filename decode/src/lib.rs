@@ -6,9 +6,10 @@
 //!
 //! 1. [`capture`]: files to packets; [`link`], [`ip`], [`tcp`]: packets to the bytes of connections
 //!    ([`stream`] is what they hand on).
-//! 2. [`http2`] with [`hpack`]: bytes to streams of header blocks and data.
-//! 3. [`grpc`]: length-prefixed messages, statuses, message compression.
-//! 4. [`exchange`]: request and response joined, each value saying how sure it is.
+//! 2. [`tls`]: given keys, the bytes of encrypted connections to those inside.
+//! 3. [`http2`] with [`hpack`]: bytes to streams of header blocks and data.
+//! 4. [`grpc`]: length-prefixed messages, statuses, message compression.
+//! 5. [`exchange`]: request and response joined, each value saying how sure it is.
 //!
 //! [`envelope`] reads the batches of the filter, which arrive whole.
 
@@ -23,3 +24,4 @@ pub mod ip;
 pub mod link;
 pub mod stream;
 pub mod tcp;
+pub mod tls;

@@ -1,5 +1,5 @@
-//! The bytes of one connection as a watcher sees them: in order, each byte once, with gaps of
-//! known length where bytes were lost.
+//! The bytes of one connection as a watcher sees them: in order, each byte once, with gaps where
+//! bytes were lost. TCP tells how long a gap is, TLS sometimes only how long at most.
 //!
 //! TCP produces this, TLS (given keys) turns it into the same of the plaintext, HTTP/2 consumes
 //! it. The two ways of a connection are independent: one may run ahead while the other waits for
@@ -53,6 +53,9 @@ pub trait ByteSink {
     /// Time has come to `at_unix_ns`, all that was sent before it and captured has been told, and nothing of
     /// it waits: only on live lines, about once a second.
     fn time(&mut self, at_unix_ns: u64);
+    /// Bytes were sent and not captured, at most this many: TLS 1.3 hides how long the content of a
+    /// record is. TCP never says this.
+    fn gap_up_to(&mut self, at_unix_ns: u64, way: Way, len_max: u64);
     /// No more will come of this way.
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending);
 }

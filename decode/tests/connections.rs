@@ -307,6 +307,7 @@ fn an_unwanted_connection_is_counted_and_dropped() {
         fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
         fn gap(&mut self, _: u64, _: Way, _: u64) {}
         fn time(&mut self, _: u64) {}
+        fn gap_up_to(&mut self, _: u64, _: Way, _: u64) {}
         fn end(&mut self, _: u64, _: Way, _: Ending) {}
     }
     impl Connections for Nothing {

@@ -12,6 +12,8 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+#[path = "tls/peers.rs"]
+mod peers;
 mod properties;
 mod seeds;
 mod support;

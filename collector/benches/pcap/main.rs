@@ -21,6 +21,7 @@
     reason = "a benchmark prints, takes time, and stops at the first surprise"
 )]
 
+mod client_saw;
 mod score;
 mod speed;
 
@@ -45,6 +46,9 @@ const CAPTURES: [(&str, &str, Option<f64>); 11] = [
     ("mixed.midconn", "mixed.midconn.truth.jsonl", None),
 ];
 
+/// TLS captures: each with its key log beside it, with its secrets inside, and what the client saw.
+const TLS_CAPTURES: [&str; 2] = ["tls12", "tls13"];
+
 #[derive(Default)]
 struct Metrics(serde_json::Map<String, serde_json::Value>);
 
@@ -62,6 +66,7 @@ fn main() {
     let mut metrics = Metrics::default();
     speed(&folder, &mut metrics);
     completeness(&folder, &mut metrics);
+    tls(&folder, &mut metrics);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/pcap.json");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let json = serde_json::json!({ "metrics": metrics.0 });
@@ -72,6 +77,7 @@ fn main() {
 fn speed(folder: &Path, metrics: &mut Metrics) {
     let unary = folder.join("unary.pcap");
     let mixed = folder.join("mixed.pcap");
+    let tls = folder.join("tls13.dsb.pcapng");
     println!(
         "{:<34} {:>12} {:>12}",
         "speed, one core", "measured", "goal"
@@ -82,7 +88,7 @@ fn speed(folder: &Path, metrics: &mut Metrics) {
         metrics.add(name, value);
     };
     // Interleaved, so that a slow moment of the machine falls on all alike.
-    let runs = speed::interleaved(&unary, &mixed);
+    let runs = speed::interleaved(&unary, &mixed, &tls);
     row(metrics, "unary_mb_per_s", runs.unary.mb_per_s, Some(1000.0));
     row(
         metrics,
@@ -97,6 +103,7 @@ fn speed(folder: &Path, metrics: &mut Metrics) {
         runs.mixed.messages_per_s,
         Some(500_000.0),
     );
+    row(metrics, "tls_mb_per_s", runs.tls.mb_per_s, Some(400.0));
     row(
         metrics,
         "ingest_mb_per_s",
@@ -138,7 +145,7 @@ fn completeness(folder: &Path, metrics: &mut Metrics) {
     );
     for (name, truth, goal) in CAPTURES {
         let truth = folder.join(truth);
-        let lines = speed::lines(&folder.join(format!("{name}.pcap")));
+        let lines = speed::lines(&folder.join(format!("{name}.pcap")), None);
         let Score {
             untouched,
             perfect,
@@ -162,5 +169,35 @@ fn completeness(folder: &Path, metrics: &mut Metrics) {
         metrics.add(&format!("perfect_pct_{key}"), percent(perfect));
         metrics.add(&format!("messages_pct_{key}"), percent(messages));
         metrics.add(&format!("wrong_certain_{key}"), wrong_certain as f64);
+    }
+}
+
+fn tls(folder: &Path, metrics: &mut Metrics) {
+    println!(
+        "\n{:<20} {:>9} {:>8} {:>8} {:>12} {:>7} {:>10}",
+        "with secrets", "perfect", "goal", "calls", "not on wire", "phantom", "wrong sure"
+    );
+    for name in TLS_CAPTURES {
+        let truth = std::fs::read_to_string(folder.join(format!("{name}.truth.jsonl"))).unwrap();
+        let keys = folder.join(format!("{name}.keys"));
+        let lines = speed::lines(&folder.join(format!("{name}.pcap")), Some(&keys));
+        let inside = speed::lines(&folder.join(format!("{name}.dsb.pcapng")), None);
+        let sorted = |lines: &str| {
+            let mut lines: Vec<_> = lines.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert!(
+            sorted(&lines) == sorted(&inside),
+            "{name}: secrets inside give other calls"
+        );
+        let seen = client_saw::compare(&lines, &truth);
+        let percent = 100.0 * seen.perfect as f64 / seen.calls.max(1) as f64;
+        println!(
+            "{name:<20} {percent:>9.3} {:>8} {:>8} {:>12} {:>7} {:>10}",
+            ">= 100", seen.calls, seen.never_sent, seen.phantom, seen.wrong_certain
+        );
+        metrics.add(&format!("perfect_pct_{name}"), percent);
+        metrics.add(&format!("wrong_certain_{name}"), seen.wrong_certain as f64);
     }
 }

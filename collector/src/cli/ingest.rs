@@ -41,6 +41,7 @@ lost or incomplete; 130 interrupted (what came before is written).
 Examples:
   twintap ingest old.pcapng new.pcapng.gz --primary 10.0.0.5:50051 --candidate 10.0.0.6:50051
   twintap ingest --format ndjson --port 50051 traffic.pcap | jq .method
+  twintap ingest --tls-keylog keys.log --port 443 --strict traffic.pcap
   dumpcap -i eth0 -f 'tcp port 50051' -w - | twintap ingest -
   twintap compare --pair-by-digest";
 

@@ -154,6 +154,7 @@ impl Outcome<'_> {
             + self.ingested.reader.damages
             + self.ingested.link.broken.total()
             + self.ingested.watched.gaps
+            + self.ingested.watched.tls.wanted_unseen
             + live
     }
 

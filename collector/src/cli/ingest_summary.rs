@@ -86,7 +86,7 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "connections",
             format!(
-                "{} = {} HTTP/2 + {} TLS (not readable) + {} others + {} of which too little was seen",
+                "{} = {} HTTP/2 + {} TLS (not decrypted) + {} others + {} of which too little was seen",
                 tcp.opened,
                 watched.http2_connections,
                 watched.encrypted_connections,
@@ -128,12 +128,50 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
             ),
         ));
     }
-    if it.secrets > 0 {
+    lines.extend(tls_lines(it));
+    lines
+}
+
+/// Of TLS, if there was any.
+fn tls_lines(it: &Ingested) -> Vec<(&'static str, String)> {
+    let (tls, records) = (&it.watched.tls, &it.watched.tls.records);
+    let mut lines = Vec::new();
+    if tls.connections > 0 {
+        lines.push((
+            "tls",
+            format!(
+                "{} connections = {} decrypted + {} not{}",
+                tls.connections,
+                tls.decrypted,
+                tls.undecrypted.total(),
+                reasons(&tls.undecrypted),
+            ),
+        ));
+        lines.push((
+            "tls records",
+            format!(
+                "{} = {} opened + {} plain + {} failed{}; {} never seen",
+                records.records,
+                records.opened,
+                records.plain,
+                records.failed.total(),
+                reasons(&records.failed),
+                records.missing_records,
+            ),
+        ));
+    }
+    if it.secrets + it.foreign_secrets > 0 {
         lines.push((
             "secrets",
             format!(
-                "{} blocks of TLS secrets, which are not used yet",
-                it.secrets
+                "{} blocks of TLS with {} secrets, {} other and {} malformed lines, {} over the limit; \
+                 {} blocks of other protocols",
+                it.secrets,
+                tls.key_log.secrets,
+                tls.key_log.unknown,
+                tls.key_log.malformed,
+                tls.key_log.over_limit,
+                it.foreign_secrets,
             ),
         ));
     }

@@ -7,6 +7,7 @@ pub mod check_config;
 pub mod compare;
 pub mod config_args;
 pub mod ingest;
+mod ingest_key_log;
 mod ingest_outcome;
 mod ingest_summary;
 pub mod logging;

@@ -10,7 +10,7 @@ use twintap_decode::link::LinkConfig;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 
-use super::UsageError;
+use super::{UsageError, ingest_key_log};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Settings};
@@ -69,6 +69,11 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "FILE")]
     pub(super) redaction_key_file: Option<PathBuf>,
 
+    /// Key log with the secrets of TLS connections, as `SSLKEYLOGFILE` makes it; may be given several
+    /// times. Secrets in pcapng captures are used without being asked
+    #[arg(long, alias = "tls-keylog-file", value_name = "FILE")]
+    pub(super) tls_keylog: Vec<PathBuf>,
+
     /// One more UDP port of VXLAN besides 4789 and 8472; may be given several times
     #[arg(long, value_name = "PORT")]
     pub(super) vxlan_port: Vec<u16>,
@@ -77,8 +82,9 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
 
-    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, or a call was not
-    /// seen whole
+    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, a call was not seen
+    /// whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
+    /// --secondary) was not decrypted
     #[arg(long)]
     pub(super) strict: bool,
 
@@ -120,6 +126,7 @@ impl PacketOptions {
             workers_count: self.threads.map_or(cores, usize::from),
             link,
             ports: self.port.clone(),
+            key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),
             methods: self.methods()?,
             observer: Observer {
                 producer_id,

@@ -22,6 +22,7 @@ use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
 use twintap_decode::exchange::Exchange;
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
+use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
 use line_clock::LineClock;
@@ -32,7 +33,7 @@ use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
-    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Source, Watched, Watcher,
+    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Source, Wanted, Watched, Watcher,
 };
 use crate::store::parquet::WriteError;
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub link: LinkConfig,
     /// Ports of wanted connections, of either endpoint; none: whatever turns out to be HTTP/2.
     pub ports: Vec<u16>,
+    /// Secrets of TLS connections, besides those that come with the packets.
+    pub key_log: Arc<KeyLog>,
     /// Which methods are wanted.
     pub methods: Methods,
     /// What the capture does not know.
@@ -94,8 +97,10 @@ pub struct Ingested {
     pub watched: Watched,
     /// Of calls.
     pub calls: CallCounts,
-    /// Secrets that came with the capture. They are not used yet.
+    /// Blocks of TLS secrets that came with the packets.
     pub secrets: u64,
+    /// Blocks of secrets of other protocols, which are of no use.
+    pub foreign_secrets: u64,
     /// Was it stopped before its end?
     pub is_stopped: bool,
 }
@@ -120,6 +125,7 @@ pub enum IngestError {
 /// Ingests; blocks until all is written.
 pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestError> {
     let workers_count = settings.workers_count.max(1);
+    let wanted = wanted(&settings);
     let plan = Arc::new(Plan {
         observer: settings.observer,
         methods: settings.methods,
@@ -140,8 +146,10 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     for index in 0..workers_count {
         let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
         let (plan, products) = (Arc::clone(&plan), products.clone());
+        let (key_log, wanted) = (Arc::clone(&settings.key_log), wanted.clone());
         let worker = spawn("worker", move || {
             let watcher = Watcher::new(index, workers_count);
+            let watcher = watcher.with_key_log(key_log).with_wanted(wanted);
             rebuild(watcher, &work, &plan, &products)
         });
         workers.push(worker.map_err(IngestError::Thread)?);
@@ -189,6 +197,16 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     Ok(ingested)
 }
 
+/// The servers that were asked for by port or role.
+fn wanted(settings: &Settings) -> Wanted {
+    let ports = settings.ports.clone();
+    let roles = settings.observer.roles.clone();
+    Wanted::new(move |server| {
+        let has_role = roles.iter().any(|(pattern, _)| pattern.matches(server));
+        has_role || ports.contains(&server.port())
+    })
+}
+
 /// What all workers share.
 struct Plan {
     observer: Observer,
@@ -207,12 +225,19 @@ enum Form {
     Nothing,
 }
 
-/// Segments of one worker, and the chunk they are places in.
-struct Work {
-    chunk: Chunk,
-    parcels: Vec<Parcel>,
-    /// What time it is behind them, on a live line.
-    now_unix_ns: Option<u64>,
+/// What one worker is given, in the order of the capture but for a chunk's secrets, which come before
+/// its segments.
+enum Work {
+    /// Segments, and the chunk they are places in.
+    Segments {
+        chunk: Chunk,
+        parcels: Vec<Parcel>,
+        /// What time it is behind them, on a live line.
+        now_unix_ns: Option<u64>,
+    },
+    /// Lines of a key log. Each worker keeps its own, so that what it does is a matter of the capture
+    /// and not of who is first.
+    Secrets(Arc<[u8]>),
 }
 
 /// What workers hand to the writer.
@@ -266,8 +291,16 @@ impl Heard for Reading {
         }
     }
 
-    fn secrets(&mut self, _: Secrets<'_>) {
+    fn secrets(&mut self, secrets: Secrets<'_>) {
+        if secrets.kind != Secrets::TLS_KEY_LOG {
+            self.ingested.foreign_secrets += 1;
+            return;
+        }
         self.ingested.secrets += 1;
+        let lines: Arc<[u8]> = secrets.bytes.into();
+        for queue in &self.queues {
+            self.is_over |= queue.send(Work::Secrets(Arc::clone(&lines))).is_err();
+        }
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
@@ -281,7 +314,7 @@ impl Heard for Reading {
                 continue;
             }
             let chunk = Arc::clone(chunk);
-            let work = Work {
+            let work = Work::Segments {
                 chunk,
                 parcels,
                 now_unix_ns,
@@ -312,13 +345,24 @@ fn rebuild(
 ) -> (Watched, CallCounts) {
     let mut counts = CallCounts::default();
     while let Ok(work) = work.recv() {
-        for parcel in &work.parcels {
-            watcher.segment(&parcel.segment(&work.chunk));
+        let (chunk, parcels, now_unix_ns) = match work {
+            Work::Segments {
+                chunk,
+                parcels,
+                now_unix_ns,
+            } => (chunk, parcels, now_unix_ns),
+            Work::Secrets(lines) => {
+                watcher.secrets(&lines);
+                continue;
+            }
+        };
+        for parcel in &parcels {
+            watcher.segment(&parcel.segment(&chunk));
         }
-        if let Some(now_unix_ns) = work.now_unix_ns {
+        if let Some(now_unix_ns) = now_unix_ns {
             watcher.advance(now_unix_ns);
         }
-        drop(work);
+        drop(chunk);
         if !hand_on(watcher.take(), plan, products, &mut counts) {
             break;
         }

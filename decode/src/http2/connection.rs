@@ -226,6 +226,14 @@ impl<S: CallSink> ByteSink for Connection<S> {
         self.joiner.time(at_unix_ns);
     }
 
+    fn gap_up_to(&mut self, at_unix_ns: u64, way: Way, len_max: u64) {
+        self.counters.gaps += 1;
+        self.counters.gap_bytes = self.counters.gap_bytes.saturating_add(len_max);
+        // Whatever frame is at hand, its rest is not believed: the next one is hunted for.
+        let left = self.lanes.of(way).state.frame_left();
+        self.lose(at_unix_ns, way, len_max.max(1).saturating_add(left));
+    }
+
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending) {
         // What a hunt holds may be proved by nothing coming behind it.
         self.lose_at_end(at_unix_ns, way);

@@ -56,6 +56,17 @@ pub(super) enum State {
     Refused,
 }
 
+impl State {
+    /// Bytes that the payload at hand has to come.
+    pub(super) fn frame_left(&self) -> u64 {
+        match self {
+            Self::Data(frame) => u64::from(frame.left),
+            Self::Control { left, .. } | Self::Skip { left } => u64::from(*left),
+            Self::Opening | Self::Header | Self::Hunting(_) | Self::Refused => 0,
+        }
+    }
+}
+
 /// A DATA frame whose payload is not all there yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DataFrame {

@@ -72,6 +72,11 @@ impl<R: Reason> Tally<R> {
         }
     }
 
+    /// Counts one more, of a layer above.
+    pub fn count(&mut self, reason: R) {
+        self.add(reason, 1);
+    }
+
     /// Adds another tally, as of another worker.
     pub fn merge(&mut self, other: &Self) {
         for (slot, count) in self.counts.iter_mut().zip(other.counts) {

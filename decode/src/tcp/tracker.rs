@@ -411,6 +411,7 @@ mod tests {
         fn gap(&mut self, _: u64, _: Way, _: u64) {}
         fn end(&mut self, _: u64, _: Way, _: Ending) {}
         fn time(&mut self, _: u64) {}
+        fn gap_up_to(&mut self, _: u64, _: Way, _: u64) {}
     }
 
     #[test]

@@ -143,6 +143,11 @@ impl Watched {
         self
     }
 
+    pub(crate) fn gap_up_to(&mut self, way: Way, len_max: usize) -> &mut Self {
+        self.connection.gap_up_to(self.now, way, len_max as u64);
+        self
+    }
+
     pub(crate) fn wait(&mut self, nanoseconds: u64) -> &mut Self {
         self.now += nanoseconds;
         self

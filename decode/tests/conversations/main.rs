@@ -348,6 +348,42 @@ fn a_gap_within_a_frame_damages_one_message_and_the_next_is_whole() {
 }
 
 #[test]
+fn a_gap_of_unknown_length_costs_the_rest_of_its_frame_and_the_next_is_found() {
+    let (mut watched, mut client, mut server) = begun();
+    watched.client(&headers(1, 0, &client.block(&request(PATH))));
+    let body = data(1, 0, &message(&[7; 100]));
+    watched
+        .client(&body[..50])
+        .gap_up_to(Way::Forward, 40)
+        .client(&body[80..]);
+    watched.client(&data(1, 0, &message(b"whole")));
+    watched.client(&data(1, END_STREAM, &message(b"last")));
+    watched.client(&unary_request(&mut client, 3, PATH, b"next"));
+    for stream_id in [1, 3] {
+        watched.server(&unary_response(&mut server, stream_id, "0", b"pong"));
+    }
+    let calls = watched.end();
+    let of = |stream_id| {
+        let mut its = calls.iter().filter(|call| call.stream_id == stream_id);
+        its.next().unwrap()
+    };
+    let damages: Vec<_> = of(1)
+        .request
+        .body
+        .messages()
+        .iter()
+        .map(|m| m.damage)
+        .collect();
+    // What was lost behind the frame may have been of this stream, too.
+    let possible = Damage::Possible;
+    assert_eq!(damages, [Damage::Certain, possible, possible]);
+    assert!(of(1).has_gap());
+    assert!(!of(3).has_gap());
+    assert_eq!(messages(&of(3).request), [b"next"]);
+    assert_eq!(watched.connection.counters().resyncs, 1);
+}
+
+#[test]
 fn after_a_lost_segment_the_next_frame_is_found() {
     let (mut watched, mut client, mut server) = begun();
     watched.client(&unary_request(&mut client, 1, PATH, b"one"));

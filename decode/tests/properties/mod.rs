@@ -20,16 +20,18 @@ pub(crate) mod link;
 mod rfc7541;
 pub(crate) mod script;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod whole_path;
 
 /// Panics unless the property holds for this input.
 pub(crate) type Check = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub(crate) const TARGETS: [(&str, Check); 7] = [
+pub(crate) const TARGETS: [(&str, Check); 8] = [
     ("capture_reader", capture_reader::check),
     ("link", link::check),
     ("tcp", tcp::check),
+    ("tls", tls::check),
     ("http2", http2::check),
     ("hpack", hpack::check),
     ("grpc_body", grpc_body::check),

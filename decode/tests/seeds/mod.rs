@@ -10,6 +10,7 @@
 mod connections;
 mod files;
 mod segments;
+mod sessions;
 
 use std::io::Write as _;
 
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     add("capture_reader", files::captures());
     add("link", segments::packets());
     add("tcp", segments::segments());
+    add("tls", sessions::sessions());
     add("http2", connections::conversations());
     add("hpack", blocks());
     add("grpc_body", bodies());

@@ -101,6 +101,10 @@ impl ByteSink for Streams {
         self.times.push(at_unix_ns);
     }
 
+    fn gap_up_to(&mut self, _: u64, _: Way, _: u64) {
+        panic!("TCP knows how long a gap is");
+    }
+
     fn end(&mut self, _: u64, way: Way, ending: Ending) {
         let stream = self.way(way);
         assert!(stream.start.is_some(), "ended before it started");

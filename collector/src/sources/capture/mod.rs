@@ -12,9 +12,11 @@
 mod chunks;
 mod input;
 mod sorter;
+mod tls_watched;
 mod watcher;
 
 pub use chunks::{Chunk, Chunks, Heard};
 pub use input::{Arrival, AtStop, Input, InputError, LOOK_PAUSE, Source, total_bytes};
 pub use sorter::{Parcel, Sorter};
+pub use tls_watched::{TlsWatched, Wanted};
 pub use watcher::{Watched, Watcher};

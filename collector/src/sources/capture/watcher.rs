@@ -3,11 +3,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, SharedBudget, Tally};
 use twintap_decode::http2::{self, Protocol};
 use twintap_decode::link::Segment;
 use twintap_decode::tcp::{self, Connection, Connections, TcpCounters, Tracker};
+use twintap_decode::tls::{self, KeyLog, Keys, Outcome};
+
+use super::{TlsWatched, Wanted};
 
 /// Bytes that open exchanges of all connections keep, over all watchers.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -27,9 +31,11 @@ pub struct Watched {
     pub unread_bytes: u64,
     /// Header blocks that were damaged.
     pub damaged_header_blocks: u64,
-    /// Connections that spoke HTTP/2.
+    /// Of TLS connections and their records.
+    pub tls: TlsWatched,
+    /// Connections that spoke HTTP/2, also within TLS.
     pub http2_connections: u64,
-    /// Connections that spoke TLS: what is inside was not seen.
+    /// Connections that spoke TLS and whose content was not seen.
     pub encrypted_connections: u64,
     /// Connections that spoke something else.
     pub other_connections: u64,
@@ -46,6 +52,7 @@ impl Watched {
         self.gap_bytes += other.gap_bytes;
         self.unread_bytes += other.unread_bytes;
         self.damaged_header_blocks += other.damaged_header_blocks;
+        self.tls.add(&other.tls);
         self.http2_connections += other.http2_connections;
         self.encrypted_connections += other.encrypted_connections;
         self.other_connections += other.other_connections;
@@ -60,14 +67,17 @@ type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;
 pub struct Watcher {
     tracker: Tracker<Hub>,
     calls: Calls,
+    keys: Keys,
 }
 
 impl Watcher {
     /// Watcher number `index` of `count`.
     pub fn new(index: usize, count: usize) -> Self {
-        let calls = Calls::default();
+        let (calls, keys) = (Calls::default(), Keys::default());
         let hub = Hub {
             calls: Rc::clone(&calls),
+            keys: Rc::clone(&keys),
+            wanted: Wanted::default(),
             index: index as u64,
             count: count as u64,
             budget: SharedBudget::new(KEPT_BYTES_MAX / count.max(1)),
@@ -76,6 +86,30 @@ impl Watcher {
         Self {
             tracker: Tracker::new(tcp::Limits::default(), hub),
             calls,
+            keys,
+        }
+    }
+
+    /// The same, with the secrets of TLS connections.
+    pub fn with_key_log(self, key_log: Arc<KeyLog>) -> Self {
+        *self.keys.borrow_mut() = KeyLog::over(key_log);
+        self
+    }
+
+    /// The same; TLS connections with these servers are missed where they cannot be read.
+    pub fn with_wanted(mut self, wanted: Wanted) -> Self {
+        self.tracker.connections_mut().wanted = wanted;
+        self
+    }
+
+    /// Takes secrets that come with the packets, in the format of a key log: of connections whose
+    /// handshake is not over.
+    pub fn secrets(&mut self, key_log: &[u8]) {
+        let added = self.keys.borrow_mut().add(key_log);
+        let hub = self.tracker.connections_mut();
+        // All watchers hear of the same secrets.
+        if hub.index == 0 {
+            hub.watched.tls.key_log.merge(&added);
         }
     }
 
@@ -106,6 +140,8 @@ impl Watcher {
 #[derive(Debug)]
 struct Hub {
     calls: Calls,
+    keys: Keys,
+    wanted: Wanted,
     index: u64,
     count: u64,
     budget: SharedBudget,
@@ -113,7 +149,7 @@ struct Hub {
 }
 
 impl Connections for Hub {
-    type Sink = http2::Connection<Calls>;
+    type Sink = tls::Connection<http2::Connection<Calls>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {
@@ -123,12 +159,22 @@ impl Connections for Hub {
             reverse: connection.responder.socket_address(),
         };
         let calls = Rc::clone(&self.calls);
-        let mut sink = http2::Connection::new(name, Limits::default(), calls);
-        sink.share(&self.budget);
-        Some(sink)
+        let mut http2 = http2::Connection::new(name, Limits::default(), calls);
+        http2.share(&self.budget);
+        Some(tls::Connection::new(Rc::clone(&self.keys), http2))
     }
 
-    fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
+    fn close(&mut self, connection: &Connection, mut sink: Self::Sink) {
+        sink.finish();
+        let ends = [connection.initiator, connection.responder].map(|end| end.socket_address());
+        let is_wanted = ends.iter().any(|end| self.wanted.has(*end));
+        let tls = &mut self.watched.tls;
+        tls.count(sink.outcome(), &sink.counters(), is_wanted);
+        if matches!(sink.outcome(), Outcome::Undecrypted(_)) {
+            self.watched.encrypted_connections += 1;
+            return;
+        }
+        let mut sink = sink.into_inner();
         sink.finish();
         let (watched, counters) = (&mut self.watched, sink.counters());
         watched.streams.add(&sink.tally());

@@ -1,0 +1,189 @@
+//! `twintap ingest` of TLS connections: between real peers in memory, in captures written by hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    dead_code,
+    reason = "helpers of tests are not marked as tests, and these are shared"
+)]
+
+mod captures;
+#[path = "../../benches/pcap/client_saw.rs"]
+mod client_saw;
+#[path = "../../../decode/tests/support/frames.rs"]
+mod frames;
+#[path = "../../../decode/tests/tls/peers.rs"]
+mod peers;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use captures::{SERVER_PORT, pcap, pcapng};
+use frames::{SETTINGS, client_opening, frame, request, response};
+use peers::{Act, Options, Seen, connect};
+use serde_json::Value;
+use twintap_decode::stream::Way::{Forward, Reverse};
+
+/// Two calls within TLS.
+fn two_calls(options: Options) -> Seen {
+    let opening = [client_opening(), request(1, "/shop.v1.Cart/Get", b"one")].concat();
+    let answer = [frame(SETTINGS, 0, 0, &[]), response(1, b"1")].concat();
+    let acts = [
+        Act::Send(Forward, opening),
+        Act::Send(Reverse, answer),
+        Act::Send(Forward, request(3, "/shop.v1.Cart/Add", &[7; 20_000])),
+        Act::Send(Reverse, response(3, b"2")),
+    ];
+    connect(options, &acts)
+}
+
+/// A folder for captures and key logs.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn ingest(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command
+        .args(["ingest", "--format", "ndjson"])
+        .args(arguments);
+    command.output().unwrap()
+}
+
+/// Each call's method and status.
+fn calls(output: &Output) -> Vec<(String, u64)> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let call = |line: &str| {
+        let call: Value = serde_json::from_str(line).unwrap();
+        let method = call["method"].as_str().unwrap().to_owned();
+        (method, call["status"].as_u64().unwrap())
+    };
+    let mut calls: Vec<_> = text.lines().map(call).collect();
+    calls.sort();
+    calls
+}
+
+fn both() -> Vec<(String, u64)> {
+    ["/shop.v1.Cart/Add", "/shop.v1.Cart/Get"]
+        .map(|method| (method.to_owned(), 0))
+        .to_vec()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_key_log_shows_the_calls_within_tls() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let (place, seen) = (Place::new(), two_calls(options));
+        let capture = place.file("a.pcap", &pcap(&seen.sent));
+        let keys = place.file("keys.log", &seen.key_log);
+        let (capture, keys) = (capture.to_str().unwrap(), keys.to_str().unwrap());
+        let output = ingest(&["--strict", "--port", "50443", "--tls-keylog", keys, capture]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(calls(&output), both());
+        assert!(stderr(&output).contains("1 connections = 1 decrypted + 0 not\n"));
+    }
+}
+
+#[test]
+fn secrets_within_a_capture_are_used_without_being_asked() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    // Before everything, and behind the server's first flight.
+    for at in [0, 5] {
+        let capture = place.file("a.pcapng", &pcapng(&seen.sent, &seen.key_log, at));
+        for threads in ["1", "3"] {
+            let output = ingest(&["--threads", threads, capture.to_str().unwrap()]);
+            assert_eq!(calls(&output), both(), "{}", stderr(&output));
+            assert!(stderr(&output).contains("1 blocks of TLS with "));
+        }
+    }
+}
+
+#[test]
+fn the_environment_names_no_key_log() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let keys = place.file("keys.log", &seen.key_log);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command.args(["ingest", "--format", "ndjson"]).arg(capture);
+    let output = command.env("SSLKEYLOGFILE", keys).output().unwrap();
+    assert_eq!(calls(&output), []);
+    assert!(stderr(&output).contains("= 0 decrypted + 1 not (no_secrets 1)\n"));
+}
+
+#[test]
+fn strict_misses_tls_connections_of_servers_that_were_asked_for() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let capture = capture.to_str().unwrap();
+    let server = format!("10.0.0.2:{SERVER_PORT}");
+    for (asked, expected) in [
+        (&[][..], 0),
+        (&["--port", "50443"], 4),
+        (&["--candidate", &server], 4),
+        (&["--primary", "10.0.0.9:50443"], 0),
+    ] {
+        let output = ingest(&[&["--strict"], asked, &[capture]].concat());
+        assert_eq!(output.status.code(), Some(expected), "{asked:?}");
+    }
+}
+
+#[test]
+fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let capture = capture.to_str().unwrap();
+    let other = place.file("other.txt", b"# a comment\nnothing of the kind\n");
+    let output = ingest(&["--tls-keylog", other.to_str().unwrap(), capture]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "other.txt is no key log: line 2 is malformed";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    let spoilt = place.file(
+        "keys.log",
+        &[b"CLIENT_RANDOM 00 00\n", &seen.key_log[..]].concat(),
+    );
+    let output = ingest(&["--tls-keylog", spoilt.to_str().unwrap(), capture]);
+    assert_eq!(calls(&output), both());
+    let expected = "keys.log: 1 malformed lines, the first is line 1\n";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    let output = ingest(&["--tls-keylog", "/nowhere/keys.log", capture]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn captured_tls_traffic_has_what_the_client_saw() {
+    let Some(folder) = std::env::var_os("TWINTAP_CAPTURES").map(PathBuf::from) else {
+        println!("skipped: TWINTAP_CAPTURES names no folder of captures");
+        return;
+    };
+    let path = |name: String| folder.join(name).to_str().unwrap().to_owned();
+    for name in ["tls12", "tls13"] {
+        let (capture, keys) = (path(format!("{name}.pcap")), path(format!("{name}.keys")));
+        let inside = path(format!("{name}.dsb.pcapng"));
+        let truth = std::fs::read_to_string(path(format!("{name}.truth.jsonl"))).unwrap();
+        for arguments in [&["--tls-keylog", &keys, &capture][..], &[&inside]] {
+            let output = ingest(arguments);
+            let lines = String::from_utf8(output.stdout).unwrap();
+            let seen = client_saw::compare(&lines, &truth);
+            println!("{name} {seen:?}");
+            let wrong = (seen.phantom, seen.wrong_certain);
+            assert_eq!((wrong, seen.perfect), ((0, 0), seen.calls));
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! The report as a whole: a golden text, a golden JSON, and that order does not matter.
 
 use bytes::Bytes;
+use clap::ValueEnum as _;
 use proptest::prelude::*;
 
+use super::form::Form;
 use super::*;
 use crate::call::{Call, CallId, Direction, End, Header, Message, Role, Status, Timing};
 use crate::compare::{Outcome, Settings, Verdict, compare};
@@ -153,7 +155,7 @@ fn report_of(pairings: Vec<Pairing>, loss: Option<Loss>) -> Report {
     )
 }
 
-fn report() -> Report {
+pub(super) fn report() -> Report {
     let pairing = pair_calls(recording(), &crate::pair::Settings::default());
     report_of(vec![pairing], Some(Loss::default()))
 }
@@ -190,6 +192,20 @@ fn the_json_report_is_as_agreed() {
         "report.json",
         &(serde_json::to_string_pretty(&report()).unwrap() + "\n"),
     );
+}
+
+#[test]
+fn the_other_forms_are_as_agreed() {
+    for (name, form) in [
+        ("report.md", Form::Markdown),
+        ("report.xml", Form::Junit),
+        ("report.sarif", Form::Sarif),
+    ] {
+        assert_golden(
+            name,
+            &form.render(&report(), text::Style::default()).unwrap(),
+        );
+    }
 }
 
 #[test]
@@ -291,7 +307,10 @@ proptest! {
             calls.into_iter().partition(|call| call.started_unix_ns % 50_000_000_000 < cut * 1_000_000_000);
         let settings = crate::pair::Settings::default();
         let pairings = vec![pair_calls(second, &settings), pair_calls(first, &settings)];
-        let found = serde_json::to_string(&report_of(pairings, Some(Loss::default()))).unwrap();
-        prop_assert_eq!(found, serde_json::to_string(&report()).unwrap());
+        let (found, expected) = (report_of(pairings, Some(Loss::default())), report());
+        for form in Form::value_variants() {
+            let bytes = |report| form.render(report, text::Style::default()).unwrap();
+            prop_assert_eq!(bytes(&found), bytes(&expected));
+        }
     }
 }

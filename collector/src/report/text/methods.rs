@@ -1,0 +1,142 @@
+//! Rates, latencies and statuses by method.
+
+use comfy_table::{Cell, Table};
+
+use super::page::{Page, number, right};
+use crate::report::answer::{percent, rate};
+use crate::report::describe::{method_of, service};
+use crate::report::escape::{escape, shorten};
+use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
+use crate::report::{Method, Shift};
+
+impl Page {
+    pub(super) fn methods(&mut self, methods: &[Method]) {
+        for of_service in methods.chunk_by(|a, b| service(a) == service(b)) {
+            let name = of_service.first().map(service).unwrap_or_default();
+            self.title(&escape(name));
+            self.rates(of_service);
+        }
+        self.latencies(methods);
+        self.status_shifts(methods);
+    }
+
+    fn rates(&mut self, methods: &[Method]) {
+        let mut table = self.table(&[
+            "method",
+            "pairs",
+            "differ",
+            "rate",
+            "95 % interval",
+            "unjudged",
+            "unpaired",
+        ]);
+        for method in methods {
+            table.add_row(vec![
+                self.name(method),
+                number(method.pairs),
+                number(method.mismatched),
+                right(method.mismatch_rate.map(percent).unwrap_or_default()),
+                right(
+                    method
+                        .mismatch_rate_interval
+                        .map(share_interval)
+                        .unwrap_or_default(),
+                ),
+                number(method.incomparable),
+                number(method.unpaired.values().sum()),
+            ]);
+        }
+        self.push_table(&table);
+    }
+
+    fn latencies(&mut self, methods: &[Method]) {
+        if methods
+            .iter()
+            .all(|method| method.primary_latency.count == 0)
+        {
+            return;
+        }
+        self.title("Latency");
+        let mut table = self.table(&[
+            "method",
+            "",
+            "calls",
+            "old",
+            "new",
+            "shift",
+            "95 % interval",
+        ]);
+        let mut needed = 0;
+        for method in methods {
+            let (old, new) = (&method.primary_latency, &method.candidate_latency);
+            let shift = &method.latency_shift;
+            let quantiles = [
+                ("p50", &shift.p50, old.p50_us, new.p50_us),
+                ("p95", &shift.p95, old.p95_us, new.p95_us),
+                ("p99", &shift.p99, old.p99_us, new.p99_us),
+            ];
+            for (index, (name, shift, old, new)) in quantiles.into_iter().enumerate() {
+                if shift.shift.is_none() {
+                    needed = needed.max(shift.count_needed);
+                }
+                // Of too few calls, the median is shown without a claim, and no more.
+                if (index == 0 && shift.count > 0) || shift.shift.is_some() {
+                    let method = if index == 0 {
+                        self.name(method)
+                    } else {
+                        Cell::new("")
+                    };
+                    add_quantile(&mut table, method, name, (old, new), shift);
+                }
+            }
+        }
+        self.push_table(&table);
+        if needed > 0 {
+            let text = "Nothing is claimed of a quantile that too few calls tell of: p50 needs 7, \
+                        p95 86, p99 437 of each side.";
+            self.prose(text);
+        }
+    }
+
+    fn status_shifts(&mut self, methods: &[Method]) {
+        if methods.iter().all(|method| method.status_shifts.is_empty()) {
+            return;
+        }
+        self.title("Status changes");
+        let mut table = self.table(&["method", "pairs", "rate", "old → new"]);
+        for method in methods {
+            for (shift, pairs) in &method.status_shifts {
+                table.add_row(vec![
+                    self.name(method),
+                    number(*pairs),
+                    right(percent(rate(*pairs, method.judged()))),
+                    Cell::new(format!("  {}", escape(shift))),
+                ]);
+            }
+        }
+        self.push_table(&table);
+    }
+
+    fn name(&self, method: &Method) -> Cell {
+        let name = method_of(&method.rpc_method);
+        Cell::new(shorten(&escape(name), self.style.width / 4))
+    }
+}
+
+fn add_quantile(
+    table: &mut Table,
+    method: Cell,
+    name: &str,
+    (old, new): (Option<u64>, Option<u64>),
+    shift: &Shift,
+) {
+    table.add_row(vec![
+        method,
+        Cell::new(name),
+        number(shift.count),
+        right(old.map(micros).unwrap_or_default()),
+        right(new.map(micros).unwrap_or_default()),
+        right(shift.shift.map(signed_percent).unwrap_or_default()),
+        right(shift.shift_interval.map(shift_interval).unwrap_or_default()),
+    ]);
+}

@@ -73,7 +73,7 @@ pub struct Args {
     incomplete_over: f64,
 
     #[command(flatten)]
-    output: output::Args,
+    output: output::OutputArgs,
 
     /// Also count metadata that proxies and transport libraries set
     #[arg(long)]

@@ -15,7 +15,7 @@ const PLAIN_COLUMNS: usize = 100;
 
 /// Arguments of the report's forms.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct OutputArgs {
     /// Form of the report on standard output
     #[arg(long, value_name = "FORM", default_value = "text")]
     output: Form,
@@ -52,7 +52,7 @@ impl FromStr for ReportFile {
     }
 }
 
-impl Args {
+impl OutputArgs {
     /// Finds what cannot be followed before any work is done.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for (index, report) in self.write_report.iter().enumerate() {
@@ -103,8 +103,15 @@ fn folder(file: &Path) -> &Path {
     }
 }
 
-/// A reader sees the old file or the whole new one, never a part, also after a crash.
+/// A reader sees the old file or the whole new one, never a part, also after a crash. A pipe or a
+/// device is written to, not replaced.
 fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return std::fs::OpenOptions::new()
+            .write(true)
+            .open(file)?
+            .write_all(bytes);
+    }
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = file.with_file_name(name);

@@ -212,8 +212,8 @@ impl Shape {
 
     fn add_values(&mut self, values: &EnumDescriptor, path: &str) -> Vec<(i32, usize)> {
         let mut added: Vec<(i32, usize)> = Vec::new();
-        for value in values.values() {
-            // An alias is the same value.
+        // As declared: of aliases, the first name stands for the value.
+        for value in &values.enum_descriptor_proto().value {
             if added.iter().any(|(number, _)| *number == value.number()) {
                 continue;
             }

@@ -65,7 +65,10 @@ fn junit_is_what_its_schema_allows() {
         let document = roxmltree::Document::parse(&xml).unwrap();
         // Elements and attributes of the schema that Jenkins and most readers go by.
         let allowed: &[(&str, &[&str])] = &[
-            ("testsuites", &["name", "tests", "failures", "errors"]),
+            (
+                "testsuites",
+                &["name", "tests", "failures", "errors", "skipped"],
+            ),
             (
                 "testsuite",
                 &["name", "tests", "disabled", "errors", "failures", "skipped"],
@@ -215,19 +218,13 @@ fn the_page_holds_one_script_and_no_markup_of_others() {
         "<iframe",
         "<link",
         " style=",
-        " src=",
         "@import",
         "url(",
     ] {
-        let found = page.replace("&#60;", "&lt;").matches(markup).count();
-        let escaped = page.matches("&#60;img src=").count();
-        assert!(
-            found == 0 || markup == " src=" && found == escaped,
-            "{markup}: {found}"
-        );
+        assert!(!page.contains(markup), "{markup}");
     }
     let head = page.split("</head>").next().unwrap();
-    assert!(head.contains("default-src 'none'"), "{head}");
+    assert!(head.contains("default-src &#39;none&#39;"), "{head}");
     assert!(
         page.chars()
             .all(|c| c == '\n' || !c.is_control() && c != '\u{202e}')

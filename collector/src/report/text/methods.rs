@@ -103,14 +103,14 @@ impl Page {
             return;
         }
         self.title("Status changes");
-        let mut table = self.table(&["method", "pairs", "rate", "old → new"]);
+        let mut table = self.table(&["method", "old → new", "pairs", "rate"]);
         for method in methods {
             for (shift, pairs) in &method.status_shifts {
                 table.add_row(vec![
                     self.name(method),
+                    right(escape(shift)),
                     number(*pairs),
                     right(percent(rate(*pairs, method.judged()))),
-                    Cell::new(format!("  {}", escape(shift))),
                 ]);
             }
         }

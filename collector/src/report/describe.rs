@@ -21,6 +21,15 @@ pub(super) fn method_of(rpc_method: &str) -> &str {
     rpc_method.rsplit('/').next().unwrap_or_default()
 }
 
+/// How many calls each quantile needs.
+pub(super) fn latency_needs(method: &Method) -> String {
+    let shift = &method.latency_shift;
+    format!(
+        "p50 needs {}, p95 {}, p99 {} of each side",
+        shift.p50.count_needed, shift.p95.count_needed, shift.p99.count_needed
+    )
+}
+
 /// What a kind of difference means.
 pub(super) fn kind(kind: &str) -> String {
     match kind {

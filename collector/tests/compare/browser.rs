@@ -124,10 +124,10 @@ fn no_payload_runs_a_script_or_sends_a_request() {
         let asked = asked.lock().unwrap();
         asked.iter().filter(|line| line.contains(host)).count()
     };
-    // Its own script ran, and no other.
+    // Its own script ran, and no other. (Of each payload, status and message differ.)
     assert!(document.contains("data-ready=\"true\""), "{document}");
     assert!(
-        document.contains(&format!("{0} of {0} shown", PAYLOADS.len())),
+        document.contains(&format!("{0} of {0} shown", 2 * PAYLOADS.len())),
         "{document}"
     );
     let root = document
@@ -141,7 +141,7 @@ fn no_payload_runs_a_script_or_sends_a_request() {
     let trusting = folder.path().join("trusting.html");
     std::fs::write(
         &trusting,
-        format!("<!doctype html><html><body>{}", PAYLOADS.concat()),
+        format!("<!doctype html><html><body>{}", PAYLOADS[..5].concat()),
     )
     .unwrap();
     let page = format!("file://{}", trusting.display());

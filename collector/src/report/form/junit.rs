@@ -80,14 +80,15 @@ fn differences(report: &Report, method: &Method) -> String {
     let mut groups = report.differences.iter().filter(is_shown);
     let mut text = String::new();
     for group in groups.by_ref().take(GROUPS_MAX) {
-        let (place, path) = (group.place.replace('_', " "), escape(&group.path));
+        let place = format!("{} {}", group.place.replace('_', " "), escape(&group.path));
         let value = |value: &Option<String>| match value {
             Some(value) => escape(value),
             None => "(absent)".to_owned(),
         };
         let _infallible = writeln!(
             text,
-            "{place} {path}: {}\n  {} ({})\n  - {}\n  + {}\n  at {}, pair {}",
+            "{}: {}\n  {} ({})\n  - {}\n  + {}\n  at {}, pair {}",
+            place.trim_end(),
             describe::group(group),
             count(group.pairs, "pair"),
             percent(group.rate),

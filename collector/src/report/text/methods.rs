@@ -4,7 +4,7 @@ use comfy_table::{Cell, Table};
 
 use super::page::{Page, number, right};
 use crate::report::answer::{percent, rate};
-use crate::report::describe::{method_of, service};
+use crate::report::describe::{latency_needs, method_of, service};
 use crate::report::escape::{escape, shorten};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
 use crate::report::{Method, Shift};
@@ -66,7 +66,7 @@ impl Page {
             "shift",
             "95 % interval",
         ]);
-        let mut needed = 0;
+        let mut needs_more = false;
         for method in methods {
             let (old, new) = (&method.primary_latency, &method.candidate_latency);
             let shift = &method.latency_shift;
@@ -76,9 +76,7 @@ impl Page {
                 ("p99", &shift.p99, old.p99_us, new.p99_us),
             ];
             for (index, (name, shift, old, new)) in quantiles.into_iter().enumerate() {
-                if shift.shift.is_none() {
-                    needed = needed.max(shift.count_needed);
-                }
+                needs_more |= shift.shift.is_none();
                 // Of too few calls, the median is shown without a claim, and no more.
                 if (index == 0 && shift.count > 0) || shift.shift.is_some() {
                     let method = if index == 0 {
@@ -91,10 +89,11 @@ impl Page {
             }
         }
         self.push_table(&table);
-        if needed > 0 {
-            let text = "Nothing is claimed of a quantile that too few calls tell of: p50 needs 7, \
-                        p95 86, p99 437 of each side.";
-            self.prose(text);
+        if let Some(method) = methods.first().filter(|_| needs_more) {
+            let needs = latency_needs(method);
+            self.prose(&format!(
+                "Nothing is claimed of a quantile from fewer calls: {needs}."
+            ));
         }
     }
 

@@ -43,6 +43,7 @@ struct Page<'a> {
     times: Option<String>,
     gates: Vec<GateRow>,
     methods: Vec<MethodRow>,
+    needs: String,
     latencies: Vec<LatencyRow>,
     shifts: Vec<ShiftRow>,
     groups: Vec<GroupRow>,
@@ -110,6 +111,7 @@ pub(super) fn render(report: &Report) -> askama::Result<String> {
         times: times.map(|(first, last)| format!("{first} to {last}")),
         gates: report.gates.iter().map(GateRow::of).collect(),
         methods: report.methods.iter().map(MethodRow::of).collect(),
+        needs: describe::latency_needs(&report.total),
         latencies: report.methods.iter().flat_map(LatencyRow::of).collect(),
         shifts: report.methods.iter().flat_map(ShiftRow::of).collect(),
         groups: report

@@ -235,6 +235,31 @@ fn every_line_fits_the_terminal() {
 }
 
 #[test]
+fn nothing_that_matters_is_cut_at_eighty_columns() {
+    let mut report = report();
+    report.methods[0].rpc_method =
+        "shop.v1.Shop/WatchEverythingThatEverHappensInTheShop".to_owned();
+    report.methods[0].pairs = 123_456;
+    report.methods[0].latency_shift.p50.count = 123_456;
+    let style = text::Style {
+        width: 80,
+        ..text::Style::default()
+    };
+    let shown = text::render(&report, style);
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for part in [
+        "WatchEverythi",
+        "pensInTheShop",
+        "123 456",
+        "13.8 % to 39.3 %",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
 fn calls_are_all_accounted_for() {
     let report = report();
     let completeness = &report.completeness;

@@ -9,6 +9,9 @@ use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, size, thousands};
 use crate::report::{Group, Report};
 
+/// Characters shown before the first difference of two long values.
+const CONTEXT_CHARS: usize = 24;
+
 impl Page {
     pub(super) fn differences(&mut self, report: &Report) {
         let groups = &report.differences;
@@ -66,8 +69,12 @@ impl Page {
             percent(group.rate)
         ));
         let example = &group.example;
-        self.value('-', example.primary.as_deref(), Colour::Red);
-        self.value('+', example.candidate.as_deref(), Colour::Green);
+        let (old, new) = (example.primary.as_deref(), example.candidate.as_deref());
+        let (old, new) = both_shortened(old, new, self.style.width - 9);
+        for (sign, value, colour) in [('-', old, Colour::Red), ('+', new, Colour::Green)] {
+            let text = self.paint(&format!("{sign} {value}"), colour);
+            self.line(format_args!("       {text}"));
+        }
         let mut at = format!("at {}", example.at);
         if example.path != group.path {
             let _infallible = write!(at, ", {}", escape(&example.path));
@@ -81,11 +88,45 @@ impl Page {
         let at = self.paint(&shorten(&at, self.style.width - 7), Colour::Dim);
         self.line(format_args!("       {at}"));
     }
+}
 
-    fn value(&mut self, sign: char, value: Option<&str>, colour: Colour) {
-        let text = value.map_or_else(|| "(absent)".to_owned(), escape);
-        let text = format!("{sign} {}", shorten(&text, self.style.width - 9));
-        let text = self.paint(&text, colour);
-        self.line(format_args!("       {text}"));
+/// Both values escaped and cut to `width`, so that the first difference between them is shown: what
+/// they begin with in common is left out where it would not be.
+fn both_shortened(old: Option<&str>, new: Option<&str>, width: usize) -> (String, String) {
+    let text = |value: Option<&str>| value.map_or_else(|| "(absent)".to_owned(), escape);
+    let (old, new) = (text(old), text(new));
+    let common = old
+        .chars()
+        .zip(new.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let is_within = common < width.saturating_sub(CONTEXT_CHARS);
+    if is_within || common == old.chars().count() && common == new.chars().count() {
+        return (shorten(&old, width), shorten(&new, width));
+    }
+    let from = common.saturating_sub(CONTEXT_CHARS);
+    let cut = |text: &str| {
+        let rest: String = std::iter::once('…')
+            .chain(text.chars().skip(from))
+            .collect();
+        shorten(&rest, width)
+    };
+    (cut(&old), cut(&new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_shown_however_late_it_comes() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(300));
+        let (old, new) = both_shortened(Some(&long("1 and more")), Some(&long("2")), 60);
+        assert_eq!(old, format!("…{}1 and more", "x".repeat(CONTEXT_CHARS)));
+        assert_eq!(new, format!("…{}2", "x".repeat(CONTEXT_CHARS)));
+        let cut = both_shortened(Some(&long("1")), None, 60);
+        assert_eq!((cut.0.chars().count(), cut.1.as_str()), (60, "(absent)"));
+        let (short, _) = both_shortened(Some("ab"), Some("ac"), 60);
+        assert_eq!(short, "ab");
     }
 }

@@ -9,6 +9,9 @@ use crate::report::escape::{escape, shorten};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
 use crate::report::{Method, Shift};
 
+/// Characters shown of a method's name, over several lines if need be.
+const NAME_CHARS_MAX: usize = 120;
+
 impl Page {
     pub(super) fn methods(&mut self, methods: &[Method]) {
         for of_service in methods.chunk_by(|a, b| service(a) == service(b)) {
@@ -32,7 +35,7 @@ impl Page {
         ]);
         for method in methods {
             table.add_row(vec![
-                self.name(method),
+                name_cell(method),
                 number(method.pairs),
                 number(method.mismatched),
                 right(method.mismatch_rate.map(percent).unwrap_or_default()),
@@ -46,7 +49,7 @@ impl Page {
                 number(method.unpaired.values().sum()),
             ]);
         }
-        self.push_table(&table);
+        self.push_named(table);
     }
 
     fn latencies(&mut self, methods: &[Method]) {
@@ -80,7 +83,7 @@ impl Page {
                 // Of too few calls, the median is shown without a claim, and no more.
                 if (index == 0 && shift.count > 0) || shift.shift.is_some() {
                     let method = if index == 0 {
-                        self.name(method)
+                        name_cell(method)
                     } else {
                         Cell::new("")
                     };
@@ -88,7 +91,7 @@ impl Page {
                 }
             }
         }
-        self.push_table(&table);
+        self.push_named(table);
         if let Some(method) = methods.first().filter(|_| needs_more) {
             let needs = latency_needs(method);
             self.prose(&format!(
@@ -106,20 +109,20 @@ impl Page {
         for method in methods {
             for (shift, pairs) in &method.status_shifts {
                 table.add_row(vec![
-                    self.name(method),
+                    name_cell(method),
                     right(escape(shift)),
                     number(*pairs),
                     right(percent(rate(*pairs, method.judged()))),
                 ]);
             }
         }
-        self.push_table(&table);
+        self.push_named(table);
     }
+}
 
-    fn name(&self, method: &Method) -> Cell {
-        let name = method_of(&method.rpc_method);
-        Cell::new(shorten(&escape(name), self.style.width / 4))
-    }
+fn name_cell(method: &Method) -> Cell {
+    let name = method_of(&method.rpc_method);
+    Cell::new(shorten(&escape(name), NAME_CHARS_MAX))
 }
 
 fn add_quantile(

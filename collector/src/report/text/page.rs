@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 
 use super::Style;
 use crate::report::figures::thousands;
@@ -62,6 +64,18 @@ impl Page {
         for line in table.lines() {
             self.line(format_args!(" {}", line.trim_end()));
         }
+    }
+
+    /// A table whose first column is names: long ones are wrapped, numbers never.
+    pub(super) fn push_named(&mut self, mut table: Table) {
+        let width = u16::try_from(self.style.width / 4).unwrap_or(u16::MAX);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_constraint(match index {
+                0 => ColumnConstraint::UpperBoundary(Width::Fixed(width)),
+                _ => ColumnConstraint::ContentWidth,
+            });
+        }
+        self.push_table(&table);
     }
 
     /// A sentence, wrapped and indented.

@@ -6,22 +6,24 @@
 
 mod output;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use prost_reflect::DescriptorPool;
 use uuid::Uuid;
 
+use super::rules::{Loaded, RulesArgs};
 use crate::call::Call;
+use crate::compare::rules::matches_glob;
 use crate::compare::{self, Schema};
 use crate::pair::{self, pair_calls};
 use crate::report::gate::Condition;
-use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, glob, rows};
+use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
 
 /// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
@@ -79,10 +81,8 @@ pub struct Args {
     #[arg(long)]
     no_default_ignores: bool,
 
-    /// Ignore differences of this metadata name; a trailing `*` matches any rest; may be given
-    /// several times
-    #[arg(long, value_name = "NAME")]
-    ignore_metadata: Vec<String>,
+    #[command(flatten)]
+    rules: RulesArgs,
 
     /// Pair calls that carry no id by method, request body and order
     #[arg(long)]
@@ -148,6 +148,14 @@ impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args)?;
         let (schema, pool) = load_schema(&args.descriptors)?;
+        let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
+        for rule in &expired {
+            let (origin, name) = (rule.origin(), rule.name());
+            writeln!(
+                std::io::stderr(),
+                "twintap: {origin}: rule {name:?} has expired and is not applied"
+            )?;
+        }
         let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
             scope: Scope {
@@ -161,7 +169,7 @@ impl Plan {
             comparing: compare::Settings {
                 schema,
                 default_ignores: !args.no_default_ignores,
-                ignore_metadata: args.ignore_metadata.clone(),
+                rules,
             },
             pairing: pair::Settings {
                 by_digest: args.pair_by_digest,
@@ -242,7 +250,7 @@ impl Plan {
     fn is_wanted(&self, call: &Call) -> bool {
         self.method
             .as_ref()
-            .is_none_or(|glob| glob::matches(glob, &call.rpc_method))
+            .is_none_or(|glob| matches_glob(glob, &call.rpc_method))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod config_args;
 pub mod ingest;
 mod ingest_summary;
 pub mod logging;
+pub mod rules;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ enum Command {
     Serve(serve::Args),
     Ingest(ingest::Args),
     Compare(compare::Args),
+    Rules(rules::Args),
     CheckConfig(check_config::Args),
 }
 
@@ -59,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Ingest(args) => ingest::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Rules(args) => rules::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };
     result.unwrap_or_else(|error| fail(&error))

@@ -58,21 +58,14 @@ pub(super) fn align_with_moves(
     distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
 ) -> Alignment {
     let matched = occurrences(primary, candidate);
-    let is_monotonic = matched
-        .iter()
-        .zip(matched.iter().skip(1))
-        .all(|(a, b)| a.1 < b.1);
-    if is_monotonic || anchors(primary, candidate).len() >= matched.len() {
+    if is_ascending(&matched) || anchors(primary, candidate).len() >= matched.len() {
         return Alignment {
             is_reordered: false,
             steps: align(primary, candidate, distance),
         };
     }
-    let rest = |length: usize, taken: HashSet<usize>| -> Vec<usize> {
-        (0..length).filter(|index| !taken.contains(index)).collect()
-    };
-    let a = rest(primary.len(), matched.iter().map(|(i, _)| *i).collect());
-    let b = rest(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
+    let a = without(primary.len(), matched.iter().map(|(i, _)| *i).collect());
+    let b = without(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
     let mut steps = Vec::new();
     let mut between = |i: usize, j: usize| distance(*a.get(i)?, *b.get(j)?);
     gap(0..a.len(), 0..b.len(), &mut between, &mut steps);
@@ -86,6 +79,92 @@ pub(super) fn align_with_moves(
         is_reordered: true,
         steps: steps.collect(),
     }
+}
+
+/// Lines up two lists whose order is nothing: equal elements first, then, of the rest, those that
+/// differ least. Equal elements are left out of the steps.
+pub(super) fn align_unordered(
+    primary: &[u64],
+    candidate: &[u64],
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+) -> Alignment {
+    let equal = occurrences(primary, candidate);
+    let mut a = without(primary.len(), equal.iter().map(|(i, _)| *i).collect());
+    let mut b = without(candidate.len(), equal.iter().map(|(_, j)| *j).collect());
+    let near = nearest(&a, &b, distance);
+    let mut matched: Vec<(usize, usize)> = equal.into_iter().chain(near.iter().copied()).collect();
+    matched.sort_unstable();
+    a.retain(|i| !near.iter().any(|(x, _)| x == i));
+    b.retain(|j| !near.iter().any(|(_, y)| y == j));
+    let near = near.into_iter().map(|(i, j)| Step::Both(i, j));
+    let lone = a.into_iter().map(Step::Primary);
+    Alignment {
+        is_reordered: !is_ascending(&matched),
+        steps: near
+            .chain(lone)
+            .chain(b.into_iter().map(Step::Candidate))
+            .collect(),
+    }
+}
+
+/// Lines up two lists by keys: equal keys belong together, wherever they stand.
+pub(super) fn align_by_key(primary: &[u64], candidate: &[u64]) -> Alignment {
+    let matched = occurrences(primary, candidate);
+    let a = without(primary.len(), matched.iter().map(|(i, _)| *i).collect());
+    let b = without(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
+    let both = matched.iter().map(|(i, j)| Step::Both(*i, *j));
+    Alignment {
+        is_reordered: !is_ascending(&matched),
+        steps: both
+            .chain(a.into_iter().map(Step::Primary))
+            .chain(b.into_iter().map(Step::Candidate))
+            .collect(),
+    }
+}
+
+/// The indices below `length` that are not `taken`.
+fn without(length: usize, taken: HashSet<usize>) -> Vec<usize> {
+    (0..length).filter(|index| !taken.contains(index)).collect()
+}
+
+/// Are these pairs, sorted by their first, also sorted by their second?
+fn is_ascending(matched: &[(usize, usize)]) -> bool {
+    matched.is_sorted_by_key(|(_, j)| *j)
+}
+
+/// Gives the elements of `a` and `b` partners, the nearest first. By index where there are too many
+/// to try, or no more may be tried.
+fn nearest(
+    a: &[usize],
+    b: &[usize],
+    distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
+) -> Vec<(usize, usize)> {
+    let mut tried = Vec::new();
+    let every = a.iter().flat_map(|i| b.iter().map(move |j| (*i, *j)));
+    let is_small = a.len() * b.len() <= GAP_CELLS_MAX && a.len() * b.len() > 1;
+    if is_small {
+        for (i, j) in every {
+            match distance(i, j) {
+                Some(apart) => tried.push((apart, i, j)),
+                None => break,
+            }
+        }
+    }
+    if tried.len() < a.len() * b.len() {
+        return a.iter().copied().zip(b.iter().copied()).collect();
+    }
+    tried.sort_unstable();
+    let (mut taken_a, mut taken_b) = (HashSet::new(), HashSet::new());
+    let mut near = Vec::new();
+    for (_, i, j) in tried {
+        if !taken_a.contains(&i) && !taken_b.contains(&j) {
+            taken_a.insert(i);
+            taken_b.insert(j);
+            near.push((i, j));
+        }
+    }
+    near.sort_unstable();
+    near
 }
 
 /// The first occurrence of each element with its first in the other list, the second with the
@@ -291,6 +370,32 @@ mod tests {
             found,
             [Step::Both(0, 0), Step::Primary(1), Step::Both(2, 1)]
         );
+    }
+
+    #[test]
+    fn without_order_the_nearest_belong_together() {
+        let mut distance = |i: usize, j: usize| {
+            let (a, b) = ([10_u64, 20, 30], [31_u64, 10, 22]);
+            u32::try_from(a[i].abs_diff(b[j])).ok()
+        };
+        let found = align_unordered(&[10, 20, 30], &[31, 10, 22], &mut distance);
+        assert!(found.is_reordered);
+        assert_eq!(found.steps, [Step::Both(1, 2), Step::Both(2, 0)]);
+        let shorter = align_unordered(&[1, 2, 3], &[3, 1], &mut |_, _| None);
+        assert_eq!(shorter.steps, [Step::Primary(1)]);
+    }
+
+    #[test]
+    fn equal_keys_belong_together_wherever_they_stand() {
+        let found = align_by_key(&[7, 8, 9], &[9, 5, 7]);
+        assert!(found.is_reordered);
+        let steps = [
+            Step::Both(0, 2),
+            Step::Both(2, 0),
+            Step::Primary(1),
+            Step::Candidate(1),
+        ];
+        assert_eq!(found.steps, steps);
     }
 
     #[test]

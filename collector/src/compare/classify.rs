@@ -5,7 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::call::is_uuid;
+use super::leaf::Leaf;
+use super::rules::Class;
+use twintap_decode::grpc::decode_binary;
 
 /// What a difference looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +36,20 @@ pub enum LooksLike {
     WhiteSpace,
     /// One is the beginning of the other.
     Truncated,
-    /// Both are UUIDs.
+    /// Both are UUIDs, hashes of one length, or tokens of one length.
     RegeneratedId,
+    /// Times less than a minute apart: each side asked its own clock.
+    Clock,
+    /// One is the other in base64 or hexadecimal.
+    Encoding,
+    /// Two fields of one message have each other's values.
+    SwappedFields,
+    /// Messages at the end of a stream that one side did not send.
+    StreamTail,
+    /// The primary answered, the candidate failed.
+    ErrorInsteadOfAnswer,
+    /// The primary failed, the candidate answered.
+    AnswerInsteadOfError,
     /// A number for which the enum has no name.
     UnknownEnumNumber,
     /// The entries of a map in another order (without a descriptor a map is a list of messages).
@@ -59,6 +73,12 @@ impl LooksLike {
             Self::WhiteSpace => "white_space",
             Self::Truncated => "truncated",
             Self::RegeneratedId => "regenerated_id",
+            Self::Clock => "clock",
+            Self::Encoding => "encoding",
+            Self::SwappedFields => "swapped_fields",
+            Self::StreamTail => "stream_tail",
+            Self::ErrorInsteadOfAnswer => "error_instead_of_answer",
+            Self::AnswerInsteadOfError => "answer_instead_of_error",
             Self::UnknownEnumNumber => "unknown_enum_number",
             Self::MapOrder => "map_order",
         }
@@ -80,6 +100,12 @@ impl LooksLike {
             Self::WhiteSpace => "white space",
             Self::Truncated => "truncation",
             Self::RegeneratedId => "an id made anew",
+            Self::Clock => "two clocks",
+            Self::Encoding => "base64 or hexadecimal of the other",
+            Self::SwappedFields => "two fields swapped",
+            Self::StreamTail => "a stream that ended early",
+            Self::ErrorInsteadOfAnswer => "an error instead of an answer",
+            Self::AnswerInsteadOfError => "an answer instead of an error",
             Self::UnknownEnumNumber => "an enum number without a name",
             Self::MapOrder => "a map written in another order",
         }
@@ -156,9 +182,6 @@ pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
     if a == -b {
         return Some(LooksLike::Sign);
     }
-    if a.abs_diff(b) == 1 {
-        return Some(LooksLike::OffByOne);
-    }
     // Seconds, milliseconds, microseconds or nanoseconds since the epoch, after 2001.
     let is_epoch = |unit: i128| {
         let range = 1_000_000_000 * unit..10_000_000_000 * unit;
@@ -167,15 +190,27 @@ pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
     let units = [1, 1_000, 1_000_000, 1_000_000_000];
     if units
         .iter()
-        .any(|unit| is_epoch(*unit) && is_zone_shift((b - a) * 1_000_000_000 / unit))
+        .any(|unit| is_epoch(*unit) && is_zone_shift((b - a) * SECOND_NS / unit))
     {
         return Some(LooksLike::TimeZone);
+    }
+    let is_clock = |unit: i128| is_epoch(unit) && (b - a).abs() * (SECOND_NS / unit) < CLOCK_NS;
+    if units.iter().any(|unit| is_clock(*unit)) {
+        return Some(LooksLike::Clock);
+    }
+    if a.abs_diff(b) == 1 {
+        return Some(LooksLike::OffByOne);
     }
     let scaled = [100, 1_000, 1_000_000, 1_000_000_000]
         .iter()
         .any(|factor| a != 0 && b != 0 && (a * factor == b || b * factor == a));
     scaled.then_some(LooksLike::Scale)
 }
+
+const SECOND_NS: i128 = 1_000_000_000;
+
+/// Two answers to one request are made within this.
+const CLOCK_NS: i128 = 60 * SECOND_NS;
 
 /// Two instants in nanoseconds that are not equal.
 pub(super) fn instants(a_ns: i128, b_ns: i128) -> Option<LooksLike> {
@@ -187,7 +222,10 @@ pub(super) fn instants(a_ns: i128, b_ns: i128) -> Option<LooksLike> {
             .iter()
             .any(|unit| coarse % unit == 0 && exact % unit != 0 && (exact - coarse).abs() < *unit)
     };
-    (is_cut(a_ns, b_ns) || is_cut(b_ns, a_ns)).then_some(LooksLike::TimePrecision)
+    if is_cut(a_ns, b_ns) || is_cut(b_ns, a_ns) {
+        return Some(LooksLike::TimePrecision);
+    }
+    ((a_ns - b_ns).abs() < CLOCK_NS).then_some(LooksLike::Clock)
 }
 
 /// Offsets of time zones: whole half hours, up to 14 hours.
@@ -222,8 +260,12 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
             floats(a, b)
         };
     }
-    if is_uuid(a.as_bytes()) && is_uuid(b.as_bytes()) {
+    let are = |class: Class| class.holds(&Leaf::Text(a)) && class.holds(&Leaf::Text(b));
+    if are(Class::Uuid) || a.len() == b.len() && (are(Class::Hash) || are(Class::Token)) {
         return Some(LooksLike::RegeneratedId);
+    }
+    if is_encoded(a.as_bytes(), b.as_bytes()) {
+        return Some(LooksLike::Encoding);
     }
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
     let start = short.trim_end_matches("...").trim_end_matches('…');
@@ -232,8 +274,42 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
 
 /// Two byte strings that are not equal.
 pub(super) fn bytes(a: &[u8], b: &[u8]) -> Option<LooksLike> {
+    if is_encoded(a, b) {
+        return Some(LooksLike::Encoding);
+    }
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
     (!short.is_empty() && long.starts_with(short)).then_some(LooksLike::Truncated)
+}
+
+/// Bytes in an encoded value at least: shorter ones are equal by chance.
+const ENCODED_BYTES_MIN: usize = 3;
+
+/// Is one the other in hexadecimal, or in base64 of either alphabet, padded or not?
+fn is_encoded(a: &[u8], b: &[u8]) -> bool {
+    let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
+    if short.len() < ENCODED_BYTES_MIN || !long.is_ascii() {
+        return false;
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let is_hexadecimal = || {
+        let bytes = long.chunks_exact(2).map(|pair| match pair {
+            [high, low] => Some(digit(high)? * 16 + digit(low)?),
+            _ => None,
+        });
+        long.len() == short.len() * 2 && bytes.eq(short.iter().map(|byte| Some(u32::from(*byte))))
+    };
+    let is_base64 = || {
+        let standard: Vec<u8> = long
+            .iter()
+            .map(|byte| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => *other,
+            })
+            .collect();
+        decode_binary(&standard).is_some_and(|decoded| *decoded == *short)
+    };
+    is_hexadecimal() || is_base64()
 }
 
 #[cfg(test)]
@@ -285,6 +361,31 @@ mod tests {
         );
         assert_eq!(texts("1.50", "1.5"), Some(LooksLike::Notation));
         assert_eq!(texts("red", "blue"), None);
+    }
+
+    #[test]
+    fn ids_clocks_and_encodings_are_explained() {
+        let hashes = [
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "0cc175b9c0f1b6a831c399e269772661",
+        ];
+        let regenerated = Some(LooksLike::RegeneratedId);
+        assert_eq!(texts(hashes[0], hashes[1]), regenerated);
+        assert_eq!(
+            texts("cursor_8f3kQ9zL2mPq", "cursor_1a7bX4wR5nTs"),
+            regenerated
+        );
+        let encoding = Some(LooksLike::Encoding);
+        assert_eq!(texts("teapot", "dGVhcG90"), encoding);
+        assert_eq!(texts("746561706f74", "teapot"), encoding);
+        assert_eq!(bytes(b"\xff\xfe\xfd\xfc", b"__79_A=="), encoding);
+        let clock = Some(LooksLike::Clock);
+        assert_eq!(
+            texts("2026-08-01T10:00:00.5Z", "2026-08-01T10:00:02.25Z"),
+            clock
+        );
+        assert_eq!(integers(1_785_578_400, 1_785_578_403), clock);
+        assert_eq!(instants(5, 31_000_000_007), clock);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One thing that differs: where, how, and both values as bounded text.
 
 use super::classify::LooksLike;
+use super::rules::Severity;
 
 /// One difference between the two sides of a pair.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,9 @@ pub struct Difference {
     pub primary: Option<String>,
     /// The candidate's, likewise.
     pub candidate: Option<String>,
-    /// The rule that rules it out; `None` if it counts.
+    /// What it counts as.
+    pub severity: Severity,
+    /// The rule that says it does not count; `None` if it counts.
     pub ignored_by: Option<String>,
 }
 
@@ -47,6 +50,31 @@ pub enum Place {
 }
 
 impl Place {
+    /// Every part.
+    pub const ALL: [Self; 8] = [
+        Self::Status,
+        Self::StatusMessage,
+        Self::StatusDetails,
+        Self::ResponseMessage,
+        Self::ResponseMetadata,
+        Self::Trailers,
+        Self::RequestMessage,
+        Self::RequestMetadata,
+    ];
+
+    /// Does it hold names and values, whose paths are the names?
+    pub(super) fn is_metadata(self) -> bool {
+        matches!(
+            self,
+            Self::ResponseMetadata | Self::Trailers | Self::RequestMetadata
+        )
+    }
+
+    /// Are there paths in it at all?
+    pub(super) fn has_path(self) -> bool {
+        !matches!(self, Self::Status | Self::StatusMessage)
+    }
+
     /// Stable name, as in the `differences` dataset.
     pub fn name(self) -> &'static str {
         match self {
@@ -97,6 +125,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Value,
+        Self::Type,
+        Self::Missing,
+        Self::Extra,
+        Self::DefaultVsAbsent,
+        Self::OneofArm,
+        Self::ListOrder,
+        Self::MessageMissing,
+        Self::MessageExtra,
+        Self::BeyondCapture,
+        Self::Undecodable,
+        Self::TooLarge,
+    ];
+
     /// Stable name, as in the `differences` dataset.
     pub fn name(self) -> &'static str {
         match self {

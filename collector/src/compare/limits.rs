@@ -1,6 +1,6 @@
 //! Bounds of the work that one pair may cost. Counts, not time, so that answers are repeatable.
 
-/// Differences kept per pair; more are only counted.
+/// Differences that count kept per pair, and as many that do not; more are only counted.
 pub const DIFFERENCES_MAX: usize = 200;
 
 /// Characters kept of a value as text.
@@ -30,3 +30,6 @@ pub const PROBE_DIFFERENCES_MAX: usize = 16;
 
 /// Fields visited by one trial comparison.
 pub const PROBE_WORK_MAX: u64 = 2_000;
+
+/// Differences of one message among which swapped fields are looked for.
+pub const SWAPS_MAX: usize = 64;

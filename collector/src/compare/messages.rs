@@ -9,6 +9,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::align::{self, Step};
+use super::classify::LooksLike;
 use super::difference::Kind;
 use super::limits::MESSAGE_BYTES_MAX;
 use super::sink::Sink;
@@ -110,7 +111,10 @@ impl Walk {
             };
             align::align(&digests(a), &digests(b), &mut distance)
         };
-        for step in steps {
+        let is_both = |step: &Step| matches!(step, Step::Both(..));
+        let tail = steps.iter().rposition(is_both).map_or(0, |last| last + 1);
+        for (index, step) in steps.into_iter().enumerate() {
+            let looks_like = (index >= tail).then_some(LooksLike::StreamTail);
             match step {
                 Step::Both(i, j) => {
                     if let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
@@ -120,12 +124,12 @@ impl Walk {
                 Step::Primary(i) if whole => {
                     sink.message(Some(i));
                     let text = a.get(i).map(|message| self.text(&message.bytes));
-                    sink.report(Kind::MessageMissing, text, None, None);
+                    sink.report(Kind::MessageMissing, text, None, looks_like);
                 }
                 Step::Candidate(j) if whole => {
                     sink.message(Some(j));
                     let text = b.get(j).map(|message| self.text(&message.bytes));
-                    sink.report(Kind::MessageExtra, None, text, None);
+                    sink.report(Kind::MessageExtra, None, text, looks_like);
                 }
                 Step::Primary(_) | Step::Candidate(_) => {}
             }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::difference::{Kind, Place};
 use super::hop_headers::{self, Side};
+use super::leaf::Leaf;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
@@ -130,7 +131,7 @@ impl Walk<'_> {
         of_table.or(is_address.then_some(AUTHORITY))
     }
 
-    fn report(&mut self, name: &[u8], a: &[&Header], b: &[&Header], sink: &mut Sink) {
+    fn report<'h>(&mut self, name: &[u8], a: &[&'h Header], b: &[&'h Header], sink: &mut Sink<'_>) {
         if self.settings.default_ignores
             && let Some(pattern) = self.hop_header(name)
         {
@@ -139,13 +140,7 @@ impl Walk<'_> {
             }
             return;
         }
-        let rules = &self.settings.ignore_metadata;
-        let rule = rules.iter().find(|rule| hop_headers::matches(rule, name));
         let is_half_redacted = !a.is_empty() && !b.is_empty() && is_redacted(a) != is_redacted(b);
-        let ignored_by = match rule {
-            Some(rule) => Some(format!("ignore_metadata {rule}")),
-            None => is_half_redacted.then(|| "redacted on one side".to_owned()),
-        };
         let text = |headers: &[&Header]| (!headers.is_empty()).then(|| text_of(name, headers));
         let (kind, looks_like) = match (a, b) {
             (_, []) => (Kind::Missing, None),
@@ -154,8 +149,21 @@ impl Walk<'_> {
             _ => (Kind::Value, None),
         };
         let mark = sink.enter_field(String::from_utf8_lossy(name));
-        sink.report_ruled(kind, text(a), text(b), looks_like, ignored_by);
+        if is_half_redacted {
+            sink.report_ignored(kind, (text(a), text(b)), "redacted on one side");
+        } else {
+            let side = |headers: &[&'h Header]| Some((text(headers)?, leaf_of(headers)));
+            sink.report_values(kind, side(a), side(b), looks_like);
+        }
         sink.leave(mark);
+    }
+}
+
+/// One value as rules see it; of several none is looked into.
+fn leaf_of<'h>(headers: &[&'h Header]) -> Leaf<'h> {
+    match headers {
+        [header] => Leaf::of_bytes(&header.value),
+        _ => Leaf::Other,
     }
 }
 

@@ -13,17 +13,20 @@
 //!   count (the table in `hop_headers.rs`).
 //!
 //! No I/O, no clock. Limits are in [`limits`]; what exceeds them is reported as `too_large`, never
-//! dropped. Not supported yet: rules per path, different descriptors for old and new, JSON bodies.
+//! dropped. What else does not count, [`rules`] say. Not supported yet: different descriptors for old
+//! and new, JSON bodies.
 
 mod align;
 mod classify;
 mod difference;
 mod hop_headers;
+mod leaf;
 pub mod limits;
 mod messages;
 mod metadata;
 mod proto;
 mod render;
+pub mod rules;
 mod schema;
 mod settings;
 mod sink;
@@ -35,8 +38,11 @@ mod tests;
 
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
+pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;
+
+use std::sync::Arc;
 
 use crate::call::{Call, End};
 use sink::Sink;
@@ -46,13 +52,15 @@ use sink::Sink;
 pub struct Verdict {
     /// The answer.
     pub outcome: Outcome,
-    /// What differs, in the order in which it was found, at most
-    /// [`limits::DIFFERENCES_MAX`].
+    /// What differs, in the order in which it was found, as far as [`limits::DIFFERENCES_MAX`] lets
+    /// it be kept.
     pub differences: Vec<Difference>,
     /// Differences found beyond that number.
     pub differences_omitted: u64,
     /// Those of them that no rule ignores.
     pub counted_omitted: u64,
+    /// How many differences each rule took for equal or graded, omitted ones included.
+    pub ruled: Vec<(Arc<str>, u64)>,
     /// Patterns of the default ignore list that hid a value that differs.
     pub hop_headers: Vec<&'static str>,
     /// Metadata names whose values were redacted without a hash: only their number was compared.
@@ -64,7 +72,7 @@ impl Verdict {
     pub fn counted(&self) -> impl Iterator<Item = &Difference> {
         self.differences
             .iter()
-            .filter(|difference| difference.ignored_by.is_none())
+            .filter(|difference| difference.severity == Severity::Error)
     }
 }
 
@@ -130,7 +138,7 @@ pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict
             ..Verdict::default()
         };
     }
-    let mut sink = Sink::new();
+    let mut sink = Sink::new(&settings.rules, &primary.rpc_method);
     let same_status = status::compare(primary, candidate, settings, &mut sink);
     let schema = settings.schema.as_ref();
     let mut unjudged = Vec::new();
@@ -166,16 +174,16 @@ fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
 /// A difference that was found stands, whatever else could not be judged; only without one does
 /// the doubt decide. Of a call that was not seen whole, nothing found and nothing missed stands.
 fn conclude(
-    sink: Sink,
+    sink: Sink<'_>,
     metadata: metadata::Unjudged,
     unjudged: Vec<Incomparable>,
     incomplete: bool,
 ) -> Verdict {
-    let (differences, omitted) = sink.finish();
+    let (differences, omitted, ruled) = sink.finish();
     let counts = omitted.counted > 0
         || differences
             .iter()
-            .any(|difference| difference.ignored_by.is_none());
+            .any(|difference| difference.severity == Severity::Error);
     let outcome = match (counts, unjudged.first()) {
         _ if incomplete => Outcome::Incomparable(Incomparable::Incomplete),
         (true, _) => Outcome::Mismatched,
@@ -188,6 +196,7 @@ fn conclude(
         differences,
         differences_omitted: omitted.all,
         counted_omitted: omitted.counted,
+        ruled,
         hop_headers: metadata.hop_headers,
         secrets_not_judged: metadata.secrets,
     }

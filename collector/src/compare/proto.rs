@@ -63,7 +63,9 @@ fn messages(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, si
     if time::compare(primary, candidate, sink) || fields::any(primary, candidate, depth, sink) {
         return;
     }
+    let from = sink.next();
     fields::compare(primary, candidate, depth, sink);
+    sink.mark_swapped(from);
     unknown_fields(primary, candidate, sink);
 }
 

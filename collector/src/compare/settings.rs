@@ -1,5 +1,6 @@
 //! What code sets for a comparison.
 
+use super::rules::Rules;
 use super::schema::Schema;
 
 /// Settings of one comparison run.
@@ -10,8 +11,8 @@ pub struct Settings {
     pub schema: Option<Schema>,
     /// Is metadata that proxies and transport libraries set left out?
     pub default_ignores: bool,
-    /// Names of metadata whose differences are ignored; a trailing `*` matches any rest.
-    pub ignore_metadata: Vec<String>,
+    /// What else does not count.
+    pub rules: Rules,
 }
 
 impl Default for Settings {
@@ -19,7 +20,7 @@ impl Default for Settings {
         Self {
             schema: None,
             default_ignores: true,
-            ignore_metadata: Vec::new(),
+            rules: Rules::default(),
         }
     }
 }

@@ -1,16 +1,35 @@
-//! Where walkers report what differs: knows the place, the path and how much work is left.
+//! Where walkers report what differs: knows the place, the path, the rules and how much work is
+//! left.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::classify::LooksLike;
 use super::difference::{Difference, Kind, Place};
+use super::leaf::Leaf;
 use super::limits;
+use super::rules::{Applicable, ListOrder, Rules, Severity, Step};
 
 /// Collects the differences of one pair.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(super) struct Sink<'r> {
+    rules: &'r Rules,
+    rpc_method: &'r str,
+    /// The rules for the method, once one is asked for.
+    applicable: OnceCell<Applicable<'r>>,
     place: Place,
     message_index: Option<u32>,
     path: String,
+    /// Where in `path` its steps are.
+    steps: Vec<StepAt>,
+    hidden: Hidden,
     differences: Vec<Difference>,
+    /// Those of them that count.
+    counted: usize,
+    /// The others.
+    ignored: usize,
+    /// Most of either that are kept.
     differences_max: usize,
     omitted: Omitted,
     work_left: u64,
@@ -27,17 +46,42 @@ pub(super) struct Omitted {
     pub(super) counted: u64,
 }
 
-/// A path length to return to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(usize);
+/// How many differences each rule took.
+pub(super) type Hidden = Vec<(Arc<str>, u64)>;
 
-impl Sink {
-    pub(super) fn new() -> Self {
+/// A path to return to: its length and its number of steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(usize, usize);
+
+/// Would two fields hardly have this value by chance?
+fn is_telling(text: &str) -> bool {
+    text.len() > 1 && !matches!(text, "true" | "false" | "0.0" | "1.0" | "\"\"")
+}
+
+/// A step's text in the path, without dots and brackets.
+#[derive(Clone, Debug)]
+struct StepAt {
+    is_element: bool,
+    text: Range<usize>,
+}
+
+/// One side of a difference: as text, and as rules see it.
+pub(super) type Side<'l> = Option<(String, Leaf<'l>)>;
+
+impl<'r> Sink<'r> {
+    pub(super) fn new(rules: &'r Rules, rpc_method: &'r str) -> Self {
         Self {
+            rules,
+            rpc_method,
+            applicable: OnceCell::new(),
             place: Place::Status,
             message_index: None,
             path: String::new(),
+            steps: Vec::new(),
+            hidden: Hidden::new(),
             differences: Vec::new(),
+            counted: 0,
+            ignored: 0,
             differences_max: limits::DIFFERENCES_MAX,
             omitted: Omitted::default(),
             work_left: limits::WORK_MAX,
@@ -51,6 +95,7 @@ impl Sink {
         self.place = place;
         self.message_index = None;
         self.path.clear();
+        self.steps.clear();
     }
 
     /// Turns to another message of the stream.
@@ -60,26 +105,59 @@ impl Sink {
 
     /// Appends a field name.
     pub(super) fn enter_field(&mut self, name: impl std::fmt::Display) -> Mark {
-        let mark = Mark(self.path.len());
+        let mark = Mark(self.path.len(), self.steps.len());
         if !self.path.is_empty() {
             self.path.push('.');
         }
-        self.push(name);
+        self.step(false, name);
         mark
     }
 
     /// Appends `[index]`.
     pub(super) fn enter_element(&mut self, index: impl std::fmt::Display) -> Mark {
-        let mark = Mark(self.path.len());
+        let mark = Mark(self.path.len(), self.steps.len());
         self.path.push('[');
-        self.push(index);
+        self.step(true, index);
         self.path.push(']');
         mark
+    }
+
+    fn step(&mut self, is_element: bool, text: impl std::fmt::Display) {
+        use std::fmt::Write as _;
+        let start = self.path.len();
+        // Writing to a String does not fail.
+        let _infallible = write!(self.path, "{text}");
+        self.steps.push(StepAt {
+            is_element,
+            text: start..self.path.len(),
+        });
     }
 
     /// Goes back to where `mark` was made.
     pub(super) fn leave(&mut self, mark: Mark) {
         self.path.truncate(mark.0);
+        self.steps.truncate(mark.1);
+    }
+
+    fn path_steps(&self) -> impl Iterator<Item = Step<'_>> + Clone {
+        self.steps.iter().map(|step| {
+            let text = self.path.get(step.text.clone()).unwrap_or_default();
+            if step.is_element {
+                Step::Element(text)
+            } else {
+                Step::Field(text)
+            }
+        })
+    }
+
+    fn applicable(&self) -> &Applicable<'r> {
+        self.applicable
+            .get_or_init(|| self.rules.of_method(self.rpc_method))
+    }
+
+    /// How the elements of the list at the current path find each other, if their order is nothing.
+    pub(super) fn list_order(&self) -> Option<&'r ListOrder> {
+        self.applicable().list_order(self.place, self.path_steps())
     }
 
     /// Takes the cost of one step; `false` when the walk has to stop.
@@ -99,9 +177,10 @@ impl Sink {
         self.exhausted = true;
     }
 
-    /// Is nothing but counting left to do?
+    /// Are there as many differences that count as are kept? What is ignored never ends a walk: it
+    /// could hide what counts.
     pub(super) fn is_full(&self) -> bool {
-        self.differences.len() >= self.differences_max
+        self.counted >= self.differences_max
     }
 
     /// Reports a difference at the current path.
@@ -112,23 +191,73 @@ impl Sink {
         candidate: Option<String>,
         looks_like: Option<LooksLike>,
     ) {
-        self.report_ruled(kind, primary, candidate, looks_like, None);
+        let ruling = self.ruling(kind, (None, None));
+        self.keep(kind, (primary, candidate), looks_like, ruling);
     }
 
-    /// Reports a difference that `ignored_by`, if given, rules out.
-    pub(super) fn report_ruled(
+    /// Reports a difference of which rules may want to know the values.
+    pub(super) fn report_values(
         &mut self,
         kind: Kind,
-        primary: Option<String>,
-        candidate: Option<String>,
+        primary: Side<'_>,
+        candidate: Side<'_>,
         looks_like: Option<LooksLike>,
-        ignored_by: Option<String>,
     ) {
-        if self.is_full() {
+        let (primary, a) = primary.unzip();
+        let (candidate, b) = candidate.unzip();
+        let ruling = self.ruling(kind, (a.as_ref(), b.as_ref()));
+        self.keep(kind, (primary, candidate), looks_like, ruling);
+    }
+
+    /// Reports a difference that does not count, for a reason that is no rule of the user's.
+    pub(super) fn report_ignored(
+        &mut self,
+        kind: Kind,
+        (primary, candidate): (Option<String>, Option<String>),
+        reason: &'static str,
+    ) {
+        let ruling = Some((Arc::from(reason), Severity::Ignored));
+        self.keep(kind, (primary, candidate), None, ruling);
+    }
+
+    /// What the rules say, counted.
+    fn ruling(
+        &mut self,
+        kind: Kind,
+        sides: (Option<&Leaf<'_>>, Option<&Leaf<'_>>),
+    ) -> Option<(Arc<str>, Severity)> {
+        let judged = self
+            .applicable()
+            .judge(self.place, self.path_steps(), kind, sides);
+        let (rule, severity) = judged?;
+        match self.hidden.iter_mut().find(|(name, _)| name == rule) {
+            Some((_, count)) => *count += 1,
+            None => self.hidden.push((Arc::clone(rule), 1)),
+        }
+        Some((Arc::clone(rule), severity))
+    }
+
+    fn keep(
+        &mut self,
+        kind: Kind,
+        (primary, candidate): (Option<String>, Option<String>),
+        looks_like: Option<LooksLike>,
+        ruling: Option<(Arc<str>, Severity)>,
+    ) {
+        let (rule, severity) = ruling.unzip();
+        let severity = severity.unwrap_or_default();
+        let counts = severity == Severity::Error;
+        let kept = if counts {
+            &mut self.counted
+        } else {
+            &mut self.ignored
+        };
+        if *kept >= self.differences_max {
             self.omitted.all += 1;
-            self.omitted.counted += u64::from(ignored_by.is_none());
+            self.omitted.counted += u64::from(counts);
             return;
         }
+        *kept += 1;
         self.differences.push(Difference {
             place: self.place,
             path: self.path.clone(),
@@ -137,8 +266,43 @@ impl Sink {
             looks_like,
             primary,
             candidate,
-            ignored_by,
+            severity,
+            ignored_by: rule.filter(|_| !counts).map(|name| name.to_string()),
         });
+    }
+
+    /// Marks pairs of values, among the differences from index `from` on, that two fields of the
+    /// message at the current path have swapped.
+    pub(super) fn mark_swapped(&mut self, from: usize) {
+        let parent = self.path.len();
+        let is_field = |found: &Difference| {
+            let below = found.path.get(parent..).unwrap_or_default();
+            found.kind == Kind::Value && !below.trim_start_matches('.').contains(['.', '['])
+        };
+        let Some(found) = self.differences.get_mut(from..) else {
+            return;
+        };
+        for index in 0..found.len().min(limits::SWAPS_MAX) {
+            let (left, right) = found.split_at_mut(index);
+            let Some(b) = right.first_mut().filter(|b| is_field(b)) else {
+                continue;
+            };
+            let is_partner = |a: &&mut Difference| {
+                is_field(a)
+                    && a.primary == b.candidate
+                    && a.candidate == b.primary
+                    && a.primary.as_ref().is_some_and(|text| is_telling(text))
+            };
+            if let Some(a) = left.iter_mut().find(is_partner) {
+                a.looks_like = Some(LooksLike::SwappedFields);
+                b.looks_like = Some(LooksLike::SwappedFields);
+            }
+        }
+    }
+
+    /// Index of the next difference that is kept.
+    pub(super) fn next(&self) -> usize {
+        self.differences.len()
     }
 
     /// Number of differences so far.
@@ -146,21 +310,33 @@ impl Sink {
         self.omitted.all + u64::try_from(self.differences.len()).unwrap_or(u64::MAX)
     }
 
-    /// How far apart two things are, tried on a sink of its own; `None` when no trial is left.
+    /// How far apart two things are, tried on a sink of its own; `None` when no trial is left. What
+    /// rules take for equal hardly counts.
     pub(super) fn probe(&mut self, walk: impl FnOnce(&mut Self)) -> Option<u32> {
         self.probes_left = self.probes_left.checked_sub(1)?;
         let mut trial = Self {
+            applicable: self.applicable.clone(),
+            place: self.place,
+            path: self.path.clone(),
+            steps: self.steps.clone(),
             differences_max: limits::PROBE_DIFFERENCES_MAX,
             work_left: limits::PROBE_WORK_MAX.min(self.work_left),
             probes_left: 0,
-            ..Self::new()
+            ..Self::new(self.rules, self.rpc_method)
         };
         let given = trial.work_left;
         walk(&mut trial);
         self.work_left = self
             .work_left
             .saturating_sub(given.saturating_sub(trial.work_left));
-        u32::try_from(trial.differences.len()).ok()
+        let counts = |difference: &Difference| difference.severity == Severity::Error;
+        let all = trial.differences.len();
+        let counted = trial
+            .differences
+            .iter()
+            .filter(|found| counts(found))
+            .count();
+        u32::try_from(counted * limits::PROBE_DIFFERENCES_MAX + all).ok()
     }
 
     /// Was work left undone since this was last asked?
@@ -168,14 +344,8 @@ impl Sink {
         std::mem::take(&mut self.exhausted)
     }
 
-    /// The differences, and how many more there were.
-    pub(super) fn finish(self) -> (Vec<Difference>, Omitted) {
-        (self.differences, self.omitted)
-    }
-
-    fn push(&mut self, part: impl std::fmt::Display) {
-        use std::fmt::Write as _;
-        // Writing to a String does not fail.
-        let _infallible = write!(self.path, "{part}");
+    /// The differences, how many more there were, and what rules took.
+    pub(super) fn finish(self) -> (Vec<Difference>, Omitted, Hidden) {
+        (self.differences, self.omitted, self.hidden)
     }
 }

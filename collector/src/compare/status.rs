@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::classify::LooksLike;
 use super::difference::{Kind, Place};
+use super::leaf::Leaf;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{align, classify, proto, render, wire};
-use crate::call::Call;
+use crate::call::{Call, Status};
 
 /// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -46,7 +48,7 @@ pub(super) fn compare(
             Kind::Value,
             Some(status_text(primary)),
             Some(status_text(candidate)),
-            None,
+            looks_like(primary, candidate),
         );
         return false;
     }
@@ -66,6 +68,15 @@ pub(super) fn compare(
         );
     }
     true
+}
+
+fn looks_like(primary: &Call, candidate: &Call) -> Option<LooksLike> {
+    let is_answer = |call: &Call| call.status == Some(Status::OK);
+    match (is_answer(primary), is_answer(candidate)) {
+        (true, false) => Some(LooksLike::ErrorInsteadOfAnswer),
+        (false, true) => Some(LooksLike::AnswerInsteadOfError),
+        _ => None,
+    }
 }
 
 /// `NOT_FOUND: no such item`, or what there is instead.
@@ -180,18 +191,11 @@ fn type_name(any: &AnyValue) -> &str {
 }
 
 /// Reports two unequal texts, of which an empty one counts as absent.
-fn texts(a: &str, b: &str, sink: &mut Sink) {
+fn texts<'t>(a: &'t str, b: &'t str, sink: &mut Sink<'_>) {
+    let side = |text: &'t str| Some((render::text(text), Leaf::Text(text)));
     match (a.is_empty(), b.is_empty()) {
-        (false, true) => sink.report(Kind::Missing, Some(render::text(a)), None, None),
-        (true, false) => sink.report(Kind::Extra, None, Some(render::text(b)), None),
-        _ => {
-            let looks_like = classify::texts(a, b);
-            sink.report(
-                Kind::Value,
-                Some(render::text(a)),
-                Some(render::text(b)),
-                looks_like,
-            );
-        }
+        (false, true) => sink.report_values(Kind::Missing, side(a), None, None),
+        (true, false) => sink.report_values(Kind::Extra, None, side(b), None),
+        _ => sink.report_values(Kind::Value, side(a), side(b), classify::texts(a, b)),
     }
 }

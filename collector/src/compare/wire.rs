@@ -17,9 +17,11 @@ use bytes::Bytes;
 use super::align::{self, Step};
 use super::classify;
 use super::difference::Kind;
+use super::leaf::Leaf;
 use super::limits::GUESS_DEPTH_MAX;
 use super::render;
-use super::sink::Sink;
+use super::rules::ListOrder;
+use super::sink::{Side, Sink};
 use parse::{WireValue, parse};
 
 /// Compares two encoded messages.
@@ -55,6 +57,7 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
     for (number, value) in candidate {
         numbers.entry(number).or_default().1.push(value);
     }
+    let from = sink.next();
     for (number, (a, b)) in numbers {
         if sink.is_full() || !sink.spend(a.len() + b.len()) {
             return;
@@ -62,12 +65,13 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
         let mark = sink.enter_field(number);
         match (a.as_slice(), b.as_slice()) {
             ([a], [b]) => values(a, b, depth, sink),
-            ([a], []) => sink.report(or_default(Kind::Missing, a), Some(text(a)), None, None),
-            ([], [b]) => sink.report(or_default(Kind::Extra, b), None, Some(text(b)), None),
+            ([a], []) => sink.report_values(or_default(Kind::Missing, a), side(a), None, None),
+            ([], [b]) => sink.report_values(or_default(Kind::Extra, b), None, side(b), None),
             (a, b) => lists(a, b, depth, sink),
         }
         sink.leave(mark);
     }
+    sink.mark_swapped(from);
 }
 
 /// Zero or empty on one side only: the same, or not, depending on the presence of the field, which
@@ -88,12 +92,19 @@ fn or_default(kind: Kind, value: &WireValue) -> Kind {
 fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut Sink) {
     let numbers = |list: &[WireValue]| -> Vec<u64> { list.iter().map(fingerprint).collect() };
     let (a, b) = (numbers(primary), numbers(candidate));
+    let order = sink.list_order();
     let alignment = {
         let mut distance = |i: usize, j: usize| {
             let (x, y) = (primary.get(i)?, candidate.get(j)?);
             sink.probe(|trial| values(x, y, depth, trial))
         };
-        align::align_with_moves(&a, &b, &mut distance)
+        match order {
+            None => align::align_with_moves(&a, &b, &mut distance),
+            Some(ListOrder::Set) => align::align_unordered(&a, &b, &mut distance),
+            Some(ListOrder::Keyed(field)) => {
+                align::align_by_key(&keys(primary, field), &keys(candidate, field))
+            }
+        }
     };
     if alignment.is_reordered {
         let text = |list: &[WireValue]| {
@@ -119,8 +130,8 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
             j.and_then(|j| candidate.get(j)),
         ) {
             (Some(a), Some(b)) => values(a, b, depth, sink),
-            (Some(a), None) => sink.report(Kind::Missing, Some(text(a)), None, None),
-            (None, Some(b)) => sink.report(Kind::Extra, None, Some(text(b)), None),
+            (Some(a), None) => sink.report_values(Kind::Missing, side(a), None, None),
+            (None, Some(b)) => sink.report_values(Kind::Extra, None, side(b), None),
             (None, None) => {}
         }
         sink.leave(mark);
@@ -148,23 +159,19 @@ fn values(a: &WireValue, b: &WireValue, depth: u32, sink: &mut Sink) {
         (WireValue::Bytes(a), WireValue::Bytes(b)) => return delimited(a, b, depth, sink),
         _ => (Kind::Type, None),
     };
-    sink.report(kind, Some(text(a)), Some(text(b)), looks_like);
+    sink.report_values(kind, side(a), side(b), looks_like);
 }
 
 /// Length-delimited values: what they are is guessed, for both alike.
 fn delimited(a: &Bytes, b: &Bytes, depth: u32, sink: &mut Sink) {
     if let (Some(a), Some(b)) = (printable(a), printable(b)) {
-        sink.report(
-            Kind::Value,
-            Some(render::text(a)),
-            Some(render::text(b)),
-            classify::texts(a, b),
-        );
+        let side = |text| Some((render::text(text), Leaf::Text(text)));
+        sink.report_values(Kind::Value, side(a), side(b), classify::texts(a, b));
     } else if depth < GUESS_DEPTH_MAX && is_message(a) && is_message(b) {
         compare_at(a, b, depth + 1, sink);
     } else {
-        let text = |bytes: &Bytes| Some(render::bytes(bytes));
-        sink.report(Kind::Value, text(a), text(b), classify::bytes(a, b));
+        let side = |bytes| Some((render::bytes(bytes), Leaf::Bytes(bytes)));
+        sink.report_values(Kind::Value, side(a), side(b), classify::bytes(a, b));
     }
 }
 
@@ -205,6 +212,41 @@ fn text(value: &WireValue) -> String {
         WireValue::Bytes(value) => render::bytes(value),
         WireValue::Group(value) => format!("group {}", render::bytes(value)),
     }
+}
+
+fn side(value: &WireValue) -> Side<'_> {
+    let leaf = match value {
+        WireValue::Varint(value) => Leaf::Integer(i128::from(*value)),
+        WireValue::Fixed64(value) => Leaf::Float(f64::from_bits(*value)),
+        WireValue::Fixed32(value) => Leaf::Float(f64::from(f32::from_bits(*value))),
+        WireValue::Bytes(value) => match printable(value) {
+            Some(text) => Leaf::Text(text),
+            None => Leaf::Bytes(value),
+        },
+        WireValue::Group(value) if value.is_empty() => Leaf::Hollow,
+        WireValue::Group(_) => Leaf::Other,
+    };
+    Some((text(value), leaf))
+}
+
+/// What tells the messages of `list` apart: the value of `field`, a path of field numbers.
+fn keys(list: &[WireValue], field: &str) -> Vec<u64> {
+    list.iter()
+        .map(|element| key_of(element, field).map_or(0, |key| fingerprint(&key)))
+        .collect()
+}
+
+fn key_of(element: &WireValue, field: &str) -> Option<WireValue> {
+    let mut value = element.clone();
+    for number in field.split('.') {
+        let number: u32 = number.parse().ok()?;
+        let (WireValue::Bytes(message) | WireValue::Group(message)) = &value else {
+            return None;
+        };
+        let mut fields = parse(message)?.into_iter();
+        value = fields.find(|(found, _)| *found == number)?.1;
+    }
+    Some(value)
 }
 
 fn fingerprint(value: &WireValue) -> u64 {

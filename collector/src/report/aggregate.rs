@@ -10,7 +10,7 @@ use super::rows::correlation_text;
 use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
 use crate::call::{Call, Role};
-use crate::compare::{Outcome, Verdict};
+use crate::compare::{LooksLike, Outcome, Verdict};
 use crate::pair::{Counts, Pair, Unpaired};
 
 /// Groups kept of all methods; differences beyond that are only counted.
@@ -108,7 +108,7 @@ fn add_bounded(counts: &mut BTreeMap<String, u64>, name: String, count: u64, max
 struct GroupSums {
     pairs: u64,
     occurrences: u64,
-    looks_like: BTreeMap<&'static str, u64>,
+    looks_like: BTreeMap<LooksLike, u64>,
     ignored_by: BTreeSet<String>,
     /// Start of the example's primary call, then the example: the smallest is kept.
     example: Option<(u64, Example)>,
@@ -250,7 +250,7 @@ impl Aggregate {
             sums.pairs += u64::from(in_this_pair.insert(key));
             sums.occurrences += 1;
             if let Some(looks_like) = difference.looks_like {
-                *sums.looks_like.entry(looks_like.name()).or_default() += 1;
+                *sums.looks_like.entry(looks_like).or_default() += 1;
             }
             sums.ignored_by.extend(difference.ignored_by.clone());
             if sums

@@ -52,8 +52,8 @@ pub(super) fn kind(kind: &str) -> String {
 pub(super) fn group(group: &Group) -> String {
     use std::fmt::Write as _;
     let mut text = kind(group.kind);
-    if let Some((name, times)) = group.looks_like.iter().max_by_key(|(_, times)| **times) {
-        let _infallible = write!(text, ", looks like {}", name.replace('_', " "));
+    if let Some((looks_like, times)) = group.looks_like.iter().max_by_key(|(_, times)| **times) {
+        let _infallible = write!(text, ", looks like {}", looks_like.describe());
         if *times < group.occurrences {
             let _infallible = write!(text, " ({times} of {})", group.occurrences);
         }

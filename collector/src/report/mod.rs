@@ -16,7 +16,6 @@ mod escape;
 mod figures;
 pub mod form;
 pub mod gate;
-pub mod glob;
 mod group;
 mod latency;
 mod loss;

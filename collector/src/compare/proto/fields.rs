@@ -8,6 +8,7 @@ use prost_reflect::{
 use super::{lists, messages};
 use crate::compare::classify::{self, LooksLike};
 use crate::compare::difference::Kind;
+use crate::compare::leaf::Leaf;
 use crate::compare::render;
 use crate::compare::sink::Sink;
 
@@ -82,16 +83,15 @@ fn compare_field(
 
 /// A field that both sides, one or none has.
 fn one_or_both(
-    kind: &FieldKind,
+    field_kind: &FieldKind,
     (has_primary, primary): (bool, &Value),
     (has_candidate, candidate): (bool, &Value),
     presence: bool,
     depth: u32,
     sink: &mut Sink,
 ) {
-    let text = |value: &Value| Some(render::value(value, kind));
     let (value, only) = match (has_primary, has_candidate) {
-        (true, true) => return values(kind, primary, candidate, depth, sink),
+        (true, true) => return values(field_kind, primary, candidate, depth, sink),
         (true, false) => (primary, Kind::Missing),
         (false, true) => (candidate, Kind::Extra),
         (false, false) => return,
@@ -103,11 +103,8 @@ fn one_or_both(
     } else {
         only
     };
-    let (a, b) = (
-        has_primary.then(|| text(value)),
-        has_candidate.then(|| text(value)),
-    );
-    sink.report(kind, a.flatten(), b.flatten(), None);
+    let side = |has: bool| has.then(|| (render::value(value, field_kind), Leaf::of_value(value)));
+    sink.report_values(kind, side(has_primary), side(has_candidate), None);
 }
 
 fn is_default(value: &Value, default: &Value) -> bool {
@@ -155,8 +152,8 @@ pub(super) fn values(kind: &FieldKind, a: &Value, b: &Value, depth: u32, sink: &
         }
         (a, b) => {
             if let Some(looks_like) = scalars(kind, a, b) {
-                let text = |value| Some(render::value(value, kind));
-                sink.report(Kind::Value, text(a), text(b), looks_like);
+                let side = |value| Some((render::value(value, kind), Leaf::of_value(value)));
+                sink.report_values(Kind::Value, side(a), side(b), looks_like);
             }
         }
     }

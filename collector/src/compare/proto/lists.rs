@@ -7,7 +7,9 @@ use prost_reflect::{Kind as FieldKind, MapKey, Value};
 use super::{fields, fingerprint};
 use crate::compare::align::{self, Step};
 use crate::compare::difference::Kind;
+use crate::compare::leaf::Leaf;
 use crate::compare::render;
+use crate::compare::rules::ListOrder;
 use crate::compare::sink::Sink;
 
 /// Compares two lists of elements of `kind`.
@@ -27,12 +29,21 @@ pub(super) fn lists(
     if a == b {
         return;
     }
+    let order = sink.list_order();
+    let (keys_a, keys_b) = match order {
+        Some(ListOrder::Keyed(field)) => (keys(primary, field, sink), keys(candidate, field, sink)),
+        _ => (Vec::new(), Vec::new()),
+    };
     let steps = {
         let mut distance = |i: usize, j: usize| {
             let (x, y) = (primary.get(i)?, candidate.get(j)?);
             sink.probe(|trial| fields::values(kind, x, y, depth, trial))
         };
-        align::align_with_moves(&a, &b, &mut distance)
+        match order {
+            None => align::align_with_moves(&a, &b, &mut distance),
+            Some(ListOrder::Set) => align::align_unordered(&a, &b, &mut distance),
+            Some(ListOrder::Keyed(_)) => align::align_by_key(&keys_a, &keys_b),
+        }
     };
     if steps.is_reordered {
         let text = |list: &[Value]| Some(render::value(&Value::List(list.to_vec()), kind));
@@ -60,6 +71,21 @@ pub(super) fn lists(
         );
         sink.leave(mark);
     }
+}
+
+/// What tells the elements of `list` apart: the value of `field`, a path of names in them.
+fn keys(list: &[Value], field: &str, sink: &mut Sink) -> Vec<u64> {
+    list.iter()
+        .map(|element| key_of(element, field).map_or(0, |key| fingerprint::of(&key, sink)))
+        .collect()
+}
+
+fn key_of(element: &Value, field: &str) -> Option<Value> {
+    let mut value = element.clone();
+    for name in field.split('.') {
+        value = value.as_message()?.get_field_by_name(name)?.into_owned();
+    }
+    Some(value)
 }
 
 /// Compares two maps with values of `kind`.
@@ -95,11 +121,11 @@ fn entry(
     depth: u32,
     sink: &mut Sink,
 ) {
-    let text = |value: &Value| Some(render::value(value, kind));
+    let side = |value| Some((render::value(value, kind), Leaf::of_value(value)));
     match (primary, candidate) {
         (Some(a), Some(b)) => fields::values(kind, a, b, depth, sink),
-        (Some(a), None) => sink.report(Kind::Missing, text(a), None, None),
-        (None, Some(b)) => sink.report(Kind::Extra, None, text(b), None),
+        (Some(a), None) => sink.report_values(Kind::Missing, side(a), None, None),
+        (None, Some(b)) => sink.report_values(Kind::Extra, None, side(b), None),
         (None, None) => {}
     }
 }

@@ -4,7 +4,10 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 
 use crate::compare::classify;
 use crate::compare::difference::Kind;
+use crate::compare::leaf::Leaf;
 use crate::compare::sink::Sink;
+
+const TIMESTAMP: &str = "google.protobuf.Timestamp";
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
@@ -20,10 +23,14 @@ pub(super) fn compare(
     if a != b {
         let text = |message, ns: i128| time_text(message).unwrap_or_else(|| format!("{ns} ns"));
         let looks_like = classify::instants(a, b);
-        sink.report(
+        let leaf = |message: &DynamicMessage, ns| match message.descriptor().full_name() {
+            TIMESTAMP => Leaf::Instant(ns),
+            _ => Leaf::Span(ns),
+        };
+        sink.report_values(
             Kind::Value,
-            Some(text(primary, a)),
-            Some(text(candidate, b)),
+            Some((text(primary, a), leaf(primary, a))),
+            Some((text(candidate, b), leaf(candidate, b))),
             looks_like,
         );
     }
@@ -34,7 +41,7 @@ pub(super) fn compare(
 /// out of range.
 pub(in crate::compare) fn time_text(message: &DynamicMessage) -> Option<String> {
     let ns = nanoseconds(message)?;
-    if message.descriptor().full_name() == "google.protobuf.Timestamp" {
+    if message.descriptor().full_name() == TIMESTAMP {
         return Some(jiff::Timestamp::from_nanosecond(ns).ok()?.to_string());
     }
     let (sign, ns) = (if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
@@ -50,7 +57,7 @@ pub(in crate::compare) fn time_text(message: &DynamicMessage) -> Option<String> 
 fn nanoseconds(message: &DynamicMessage) -> Option<i128> {
     if !matches!(
         message.descriptor().full_name(),
-        "google.protobuf.Timestamp" | "google.protobuf.Duration"
+        TIMESTAMP | "google.protobuf.Duration"
     ) {
         return None;
     }

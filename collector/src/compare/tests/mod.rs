@@ -4,6 +4,7 @@ mod calls;
 mod hostile;
 mod messages;
 mod metadata;
+mod rules;
 mod shop;
 mod status;
 mod wire;

@@ -32,8 +32,8 @@ use std::sync::Arc;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use twintap_decode::grpc::decompress;
 
-use super::glob;
 use crate::call::{Direction, Message};
+use crate::compare::rules::matches_glob;
 use crate::pair::Pair;
 use shape::Shape;
 
@@ -106,9 +106,7 @@ impl CoverageSums {
         for service in self.pool.services() {
             for method in service.methods() {
                 let name = format!("{}/{}", service.full_name(), method.name());
-                let is_wanted = wanted
-                    .as_ref()
-                    .is_none_or(|glob| glob::matches(glob, &name));
+                let is_wanted = wanted.as_ref().is_none_or(|glob| matches_glob(glob, &name));
                 if is_wanted {
                     self.methods.entry(name).or_default();
                 }

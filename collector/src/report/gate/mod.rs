@@ -23,7 +23,8 @@ pub use parse::ParseError;
 use serde::Serialize;
 
 use super::answer::Thresholds;
-use super::{Method, Report, glob};
+use super::{Method, Report};
+use crate::compare::rules::matches_glob;
 use metric::Subject;
 
 /// When a gate fails.
@@ -168,7 +169,7 @@ fn of(report: &Report, condition: &Condition, given_by: &'static str, failed: u8
     match &condition.methods {
         None => gate.add(condition, Subject::of_all(report), None),
         Some(pattern) => {
-            let is_meant = |method: &&Method| glob::matches(pattern, &method.rpc_method);
+            let is_meant = |method: &&Method| matches_glob(pattern, &method.rpc_method);
             for method in report.methods.iter().filter(is_meant) {
                 let subject = Subject::of_method(report, method);
                 gate.add(condition, subject, Some(&method.rpc_method));

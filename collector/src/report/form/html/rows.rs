@@ -1,5 +1,6 @@
 //! What the page's tables show, ready to print.
 
+use crate::compare::LooksLike;
 use crate::report::answer::{percent, rate};
 use crate::report::coverage::{MethodCoverage, NeverSeen};
 use crate::report::escape::escape;
@@ -213,8 +214,8 @@ impl GroupRow {
             Some(value) => format!("{sign} {}", escape(value)),
             None => format!("{sign} (absent)"),
         };
-        let times = |(name, times): (&&str, &u64)| {
-            format!("{}, {}", name.replace('_', " "), count(*times, "time"))
+        let times = |(looks_like, times): (&LooksLike, &u64)| {
+            format!("{}, {}", looks_like.describe(), count(*times, "time"))
         };
         Self {
             method: escape(&group.rpc_method),

@@ -1,7 +1,7 @@
-//! Patterns of method names: `*` matches any text, everything else itself.
+//! Names with `*`.
 
-/// Does `text` match `glob`? Linear in both.
-pub fn matches(glob: &str, text: &str) -> bool {
+/// `*` matches any text, everything else itself. Linear in pattern and text.
+pub fn matches_glob(glob: &str, text: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
         return false;
@@ -33,10 +33,17 @@ mod tests {
             "shop.*.Shop/Get*",
             "*Get*Item",
         ] {
-            assert!(matches(glob, method), "{glob}");
+            assert!(matches_glob(glob, method), "{glob}");
         }
-        for glob in ["", "shop", "*/Get", "*Item*Item", "shop.v1.Shop/GetItem/*"] {
-            assert!(!matches(glob, method), "{glob}");
+        for glob in [
+            "",
+            "shop.v1",
+            "*/Get",
+            "shop.v1.Shop/GetItem2",
+            "GetItem*",
+            "*Item*Item*Item",
+        ] {
+            assert!(!matches_glob(glob, method), "{glob}");
         }
     }
 }

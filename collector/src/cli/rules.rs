@@ -1,0 +1,125 @@
+//! `twintap rules`: checks rules files and shows the rules that come with the program.
+
+mod load;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use jiff::Zoned;
+use jiff::civil::Date;
+
+use super::EXIT_USAGE;
+use crate::compare::rules::{Preset, Rule, file};
+
+pub(super) use load::{Loaded, RulesArgs};
+
+/// Days before its end at which a rule is worth a word.
+const SOON_DAYS: i64 = 14;
+
+/// Checks rules files: which differences do not count, and why.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says what is wrong with rules files, with line and column
+    Check {
+        /// YAML files, as for `twintap compare --rules`
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Prints the rules of a preset, to start a file from
+    Preset {
+        /// The preset
+        #[arg(value_name = "NAME")]
+        name: Preset,
+    },
+}
+
+const AFTER_HELP: &str = "\
+A rule names methods, parts of a call and paths, one thing that it takes for equal there (ignore,
+unordered, tolerance, matches, class, empty_equals_absent or normalize), and why. docs/rules.md has
+every key.
+
+Exit codes: 0 all files are valid; 2 one is not; 3 one cannot be read.
+
+Examples:
+  twintap rules check rules.yaml
+  twintap rules preset loose > rules.yaml
+  twintap compare --rules rules.yaml";
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match args.command {
+        Command::Preset { name } => {
+            out.write_all(name.yaml().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { files } => {
+            let today = Zoned::now().date();
+            let mut is_valid = true;
+            for path in &files {
+                let text = read(path)?;
+                let name = path.display().to_string();
+                match file::parse(&text, &name) {
+                    Ok(rules) => {
+                        let plural = if rules.len() == 1 { "rule" } else { "rules" };
+                        writeln!(out, "{name}: {} {plural}, valid", rules.len())?;
+                        for remark in rules.iter().flat_map(|rule| remarks(rule, today)) {
+                            writeln!(out, "{remark}")?;
+                        }
+                    }
+                    Err(problems) => {
+                        is_valid = false;
+                        for problem in problems {
+                            writeln!(out, "{problem}")?;
+                        }
+                    }
+                }
+            }
+            Ok(ExitCode::from(if is_valid { 0 } else { EXIT_USAGE }))
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("failed to read rules {}", path.display()))
+}
+
+/// What a valid rule's author may have overlooked.
+fn remarks(rule: &Rule, today: Date) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let mut say = |what: String| {
+        remarks.push(format!(
+            "{}: warning: rule {:?} {what}",
+            rule.origin(),
+            &**rule.name()
+        ));
+    };
+    if rule.covers_everything() {
+        say("hides every difference of its parts of a call, of every method".to_owned());
+    }
+    if rule.reason().is_none() {
+        say("gives no reason".to_owned());
+    }
+    if let Some(last) = rule.expires() {
+        let left = today
+            .until(last)
+            .map_or(0, |span| i64::from(span.get_days()));
+        match left {
+            ..0 => say(format!("expired on {last} and is not applied")),
+            0..SOON_DAYS => say(format!("expires on {last}")),
+            _ => {}
+        }
+    }
+    remarks
+}

@@ -1,0 +1,78 @@
+//! The rules that the options of a command name.
+
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+
+use super::super::UsageError;
+use super::read;
+use crate::compare::Rules;
+use crate::compare::rules::file::{self, Problem};
+use crate::compare::rules::{Preset, Rule};
+
+/// Options that say which differences do not count.
+#[derive(Debug, Default, clap::Args)]
+pub(in crate::cli) struct RulesArgs {
+    /// Rules file: which differences do not count, see docs/rules.md; may be given several times,
+    /// the first rule that applies decides
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) rules: Vec<PathBuf>,
+
+    /// Rules that come with the program, after those of files
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) preset: Vec<Preset>,
+
+    /// Ignore differences of this metadata name; a trailing `*` matches any rest; may be given
+    /// several times
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) ignore_metadata: Vec<String>,
+}
+
+/// The rules of a run.
+#[derive(Debug)]
+pub(in crate::cli) struct Loaded {
+    /// Those that hold.
+    pub(in crate::cli) rules: Rules,
+    /// Those whose last day is over.
+    pub(in crate::cli) expired: Vec<Rule>,
+}
+
+impl RulesArgs {
+    /// Reads them all; `today` decides which have expired.
+    pub(in crate::cli) fn load(&self, today: Date) -> anyhow::Result<Loaded> {
+        let mut rules = Rules::default();
+        rules.extend(
+            self.ignore_metadata
+                .iter()
+                .map(|name| Rule::ignore_metadata(name)),
+        );
+        for path in &self.rules {
+            let text = read(path)?;
+            rules.extend(valid(file::parse(&text, &path.display().to_string()))?);
+        }
+        for preset in &self.preset {
+            rules.extend(valid(preset.rules())?);
+        }
+        if let Some(name) = repeated(&rules) {
+            let text = format!("two rules are called {name:?}: reports tell rules by their names");
+            return Err(UsageError(text).into());
+        }
+        let expired = rules.take_expired(today);
+        Ok(Loaded { rules, expired })
+    }
+}
+
+fn valid(parsed: Result<Vec<Rule>, Vec<Problem>>) -> anyhow::Result<Vec<Rule>> {
+    parsed.map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        UsageError(format!("rules are not valid:\n{}", lines.join("\n"))).into()
+    })
+}
+
+fn repeated(rules: &Rules) -> Option<String> {
+    let mut names = std::collections::HashSet::new();
+    rules
+        .iter()
+        .find(|rule| !names.insert(rule.name()))
+        .map(|rule| rule.name().to_string())
+}

@@ -1,0 +1,129 @@
+//! Kinds of values that differ by nature: ids, times, hashes, tokens.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::call::is_uuid;
+use crate::compare::leaf::Leaf;
+
+/// What a value has to look like on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::compare) enum Class {
+    /// 8-4-4-4-12 hexadecimal digits, in braces, after `urn:uuid:`, or without hyphens; 16 bytes.
+    Uuid,
+    /// A `Timestamp`, RFC 3339, or a whole number of seconds, milliseconds, microseconds or
+    /// nanoseconds since 2001, before 2286.
+    Timestamp,
+    /// 32, 40, 56, 64, 96 or 128 hexadecimal digits, with an optional `name:` or `name-` before
+    /// them, or as many bytes.
+    Hash,
+    /// At least 16 characters of `A-Z a-z 0-9 - . _ ~ + / =` without a space, digits and letters
+    /// mixed: bearer tokens, cursors, base64.
+    Token,
+    /// A number, also as text.
+    Number,
+}
+
+/// Digits of the hashes in use: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512.
+const HASH_DIGITS: [usize; 6] = [32, 40, 56, 64, 96, 128];
+
+/// Characters of a token at least.
+const TOKEN_CHARS_MIN: usize = 16;
+
+impl Class {
+    /// Is `value` one of these?
+    pub(in crate::compare) fn holds(self, value: &Leaf<'_>) -> bool {
+        match (self, value) {
+            (Self::Uuid, Leaf::Text(text)) => is_uuid_text(text),
+            (Self::Uuid, Leaf::Bytes(bytes)) => bytes.len() == 16,
+            (Self::Timestamp, Leaf::Instant(_)) => true,
+            (Self::Timestamp, Leaf::Text(text)) => {
+                text.parse::<Timestamp>().is_ok() || text.parse().is_ok_and(is_epoch)
+            }
+            (Self::Timestamp, Leaf::Integer(number)) => is_epoch(*number),
+            (Self::Hash, Leaf::Text(text)) => is_hash_text(text),
+            (Self::Hash, Leaf::Bytes(bytes)) => HASH_DIGITS.contains(&(bytes.len() * 2)),
+            (Self::Token, Leaf::Text(text)) => is_token(text),
+            (Self::Number, Leaf::Integer(_)) => true,
+            (Self::Number, Leaf::Float(number)) => number.is_finite(),
+            (Self::Number, Leaf::Text(text)) => text.parse::<f64>().is_ok_and(f64::is_finite),
+            _ => false,
+        }
+    }
+}
+
+fn is_uuid_text(text: &str) -> bool {
+    let bare = text.strip_prefix("urn:uuid:").unwrap_or(text);
+    let bare = bare
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or(bare);
+    is_uuid(bare.as_bytes()) || bare.len() == 32 && is_hexadecimal(bare)
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn is_hash_text(text: &str) -> bool {
+    let digits = text.rsplit([':', '-']).next().unwrap_or_default();
+    HASH_DIGITS.contains(&digits.len()) && is_hexadecimal(digits)
+}
+
+fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    text.len() >= TOKEN_CHARS_MIN
+        && text.bytes().all(allowed)
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// 2001-09-09 to 2286-11-20: ten digits of seconds.
+fn is_epoch(number: i128) -> bool {
+    [1, 1_000, 1_000_000, 1_000_000_000]
+        .iter()
+        .any(|unit| (1_000_000_000 * unit..10_000_000_000 * unit).contains(&number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_they_say() {
+        let uuid = "2f1d3a60-9d0c-4c9e-8f8e-0a7c2b6c1d11";
+        let sha256 = "a".repeat(64);
+        for (class, text) in [
+            (Class::Uuid, uuid),
+            (Class::Uuid, "{2f1d3a60-9d0c-4c9e-8f8e-0a7c2b6c1d11}"),
+            (Class::Uuid, "2f1d3a609d0c4c9e8f8e0a7c2b6c1d11"),
+            (Class::Timestamp, "2026-08-01T10:00:00.5+02:00"),
+            (Class::Timestamp, "1750000000123"),
+            (Class::Hash, "sha256:0123456789abcdef0123456789abcdef"),
+            (Class::Hash, &sha256),
+            (Class::Token, "eyJhbGciOiJIUzI1NiJ9.e30"),
+            (Class::Number, "-1.5e3"),
+        ] {
+            assert!(class.holds(&Leaf::Text(text)), "{class:?} {text}");
+        }
+    }
+
+    #[test]
+    fn ordinary_values_are_of_no_class() {
+        for text in [
+            "Berlin",
+            "",
+            "a blue ceramic mug",
+            "2026",
+            "deadbeef",
+            "NaN",
+        ] {
+            for class in [Class::Uuid, Class::Timestamp, Class::Hash, Class::Token] {
+                assert!(!class.holds(&Leaf::Text(text)), "{class:?} {text}");
+            }
+        }
+        assert!(!Class::Number.holds(&Leaf::Text("NaN")));
+        assert!(!Class::Timestamp.holds(&Leaf::Integer(42)));
+    }
+}

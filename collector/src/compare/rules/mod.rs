@@ -1,0 +1,206 @@
+//! Rules: which differences do not count, and why.
+//!
+//! A rule says for which methods, parts of the call and paths it is, and what it takes for equal
+//! there. The first rule that takes a difference for equal decides about it; the difference stays in
+//! the result, under the rule's name. Written as YAML, see `docs/rules.md` and [`file`]. Pure: what
+//! day it is, and what the file holds, the caller says.
+
+mod action;
+mod class;
+pub mod file;
+mod glob;
+mod path;
+mod preset;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::difference::{Kind, Place};
+use super::leaf::Leaf;
+use action::Action;
+use path::Pattern;
+
+pub(super) use action::ListOrder;
+pub(super) use class::Class;
+pub use glob::matches_glob;
+pub(super) use path::Step;
+pub use preset::Preset;
+
+/// The rules of a comparison, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    name: Arc<str>,
+    /// Globs of `package.Service/Method`.
+    methods: Vec<String>,
+    places: Vec<Place>,
+    patterns: Vec<Pattern>,
+    action: Action,
+    severity: Severity,
+    reason: Option<String>,
+    /// The last day on which it holds.
+    expires: Option<Date>,
+    /// Where it was written, for people.
+    origin: String,
+}
+
+/// What a difference counts as.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The pair is mismatched.
+    #[default]
+    Error,
+    /// Shown, and does not make the pair mismatched.
+    Warning,
+    /// The same, less loud.
+    Note,
+    /// Counted only.
+    Ignored,
+}
+
+impl Severity {
+    /// Stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+impl Rule {
+    /// Its name: unique, and what reports show.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Why it is there, if its author said.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The last day on which it holds.
+    pub fn expires(&self) -> Option<Date> {
+        self.expires
+    }
+
+    /// Where it was written: file and line, or option.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Does it take everything, of every method and path, for equal?
+    pub fn covers_everything(&self) -> bool {
+        matches!(self.action, Action::Ignore(None))
+            && self.methods.iter().any(|method| method == "*")
+            && self.patterns.iter().any(Pattern::is_everything)
+    }
+
+    /// Ignores one name of metadata, or all that begin alike (a trailing `*`), on either side of a
+    /// call.
+    pub fn ignore_metadata(name: &str) -> Self {
+        Self {
+            name: format!("ignore_metadata {name}").into(),
+            methods: vec!["*".to_owned()],
+            places: vec![
+                Place::RequestMetadata,
+                Place::ResponseMetadata,
+                Place::Trailers,
+            ],
+            patterns: vec![Pattern::of_name(name)],
+            action: Action::Ignore(None),
+            severity: Severity::Ignored,
+            reason: None,
+            expires: None,
+            origin: "--ignore-metadata".to_owned(),
+        }
+    }
+
+    fn is_for(&self, method: &str) -> bool {
+        self.methods.iter().any(|glob| matches_glob(glob, method))
+    }
+
+    fn covers<'p>(&self, place: Place, path: impl Iterator<Item = Step<'p>> + Clone) -> bool {
+        self.places.contains(&place)
+            && self
+                .patterns
+                .iter()
+                .any(|pattern| pattern.covers(path.clone(), self.action.reach()))
+    }
+}
+
+impl Rules {
+    /// Adds rules behind those that are there.
+    pub fn extend(&mut self, rules: impl IntoIterator<Item = Rule>) {
+        self.rules.extend(rules);
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// Takes out the rules whose last day is before `today`.
+    pub fn take_expired(&mut self, today: Date) -> Vec<Rule> {
+        let is_over = |rule: &mut Rule| rule.expires.is_some_and(|last| last < today);
+        self.rules.extract_if(.., is_over).collect()
+    }
+
+    /// Those for one method.
+    pub(super) fn of_method(&self, method: &str) -> Applicable<'_> {
+        Applicable(
+            self.rules
+                .iter()
+                .filter(|rule| rule.is_for(method))
+                .collect(),
+        )
+    }
+}
+
+/// The rules for one method.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Applicable<'r>(Vec<&'r Rule>);
+
+impl<'r> Applicable<'r> {
+    /// The first rule that takes a difference for equal, or grades it.
+    pub(super) fn judge<'p>(
+        &self,
+        place: Place,
+        path: impl Iterator<Item = Step<'p>> + Clone,
+        kind: Kind,
+        sides: (Option<&Leaf<'_>>, Option<&Leaf<'_>>),
+    ) -> Option<(&'r Arc<str>, Severity)> {
+        let mut rules = self.0.iter();
+        let rule = rules.find(|rule| {
+            rule.action.equates(kind, sides.0, sides.1) && rule.covers(place, path.clone())
+        })?;
+        Some((&rule.name, rule.severity))
+    }
+
+    /// How the elements of the list at `path` find each other, if a rule says that order is nothing.
+    pub(super) fn list_order<'p>(
+        &self,
+        place: Place,
+        path: impl Iterator<Item = Step<'p>> + Clone,
+    ) -> Option<&'r ListOrder> {
+        self.0.iter().find_map(|rule| match &rule.action {
+            Action::Unordered(order) if rule.covers(place, path.clone()) => Some(order),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! Rules files: what is refused, where, and with what advice.
+
+use super::*;
+
+fn problems(yaml: &str) -> Vec<String> {
+    match file::parse(yaml, "r.yaml") {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The only problem of a file with one rule.
+#[track_caller]
+fn problem(rule: &str) -> String {
+    let found = problems(&format!("version: 1\nrules:\n  - {rule}\n"));
+    assert_eq!(found.len(), 1, "{rule}: {found:#?}");
+    found.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn a_rule_may_use_every_key() {
+    let text = "
+version: 1
+rules:
+  - name: one
+    method: [shop.v1.Shop/*, other.v1.Other/Get]
+    place: [response_message, request_message]
+    path: ['items[*].price', '**.price']
+    tolerance: { absolute: 0.5, relative: 1%, time: 1m 30s }
+    severity: note
+    reason: because
+    expires: 2027-01-31
+  - { name: two, place: trailers, path: X-Cost, matches: '\\d+' }
+  - { name: three, place: all, ignore: true }
+  - { name: four, ignore: [missing, list_order] }
+  - { name: five, unordered: { key: id } }
+  - { name: six, class: token }
+  - { name: seven, normalize: [case] }
+  - { name: eight, place: status, ignore: true, severity: error }
+";
+    let rules = file::parse(text, "r.yaml").unwrap();
+    assert_eq!(rules.len(), 8);
+    assert_eq!(rules[0].origin(), "r.yaml:4");
+    assert_eq!(rules[0].reason(), Some("because"));
+    assert_eq!(rules[0].expires(), Some(jiff::civil::date(2027, 1, 31)));
+    assert!(rules[2].covers_everything());
+    assert!(!rules[3].covers_everything());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let mut unlike = Vec::new();
+    for (rule, place, text) in [
+        (
+            "{ name: a, path: 'x..y', ignore: true }",
+            "3:22",
+            "a field name is missing at character 3",
+        ),
+        (
+            "{ name: a, path: 4.2, ignore: true }",
+            "3:16",
+            "in quotes, if it looks like a number",
+        ),
+        ("{ name: a, path: x }", "3:5", "does nothing"),
+        (
+            "{ name: a, ignore: true, class: uuid }",
+            "3:5",
+            "more than one thing",
+        ),
+        ("{ name: a, ignore: false }", "3:24", "does nothing"),
+        (
+            "{ name: a, ignore: [gone] }",
+            "3:24",
+            "no kind of difference is called \"gone\"",
+        ),
+        ("{ name: a, ignore: [] }", "3:", "empty"),
+        ("{ name: '', ignore: true }", "3:13", "name is empty"),
+        ("{ ignore: true }", "3:", "missing field `name`"),
+        ("{ name: a, ignor: true }", "3:", "unknown field"),
+        (
+            "{ name: a, place: answer, ignore: true }",
+            "3:23",
+            "all, status, ",
+        ),
+        (
+            "{ name: a, place: [trailers, response_message], path: x, ignore: true }",
+            "3:59",
+            "two rules",
+        ),
+        (
+            "{ name: a, place: status, path: x, ignore: true }",
+            "3:37",
+            "no paths in status",
+        ),
+        (
+            "{ name: a, method: Get, ignore: true }",
+            "3:24",
+            "package.Service/Method",
+        ),
+        (
+            "{ name: a, matches: '(' }",
+            "3:25",
+            "not a regular expression: unclosed group",
+        ),
+        (
+            "{ name: a, matches: '\\w{1000}{1000}' }",
+            "3:25",
+            "size limit",
+        ),
+        ("{ name: a, class: guid }", "3:", "uuid"),
+        ("{ name: a, tolerance: {} }", "3:27", "tolerance is empty"),
+        (
+            "{ name: a, tolerance: { absolute: -1 } }",
+            "3:27",
+            "0 or more",
+        ),
+        (
+            "{ name: a, tolerance: { relative: 1/2 } }",
+            "3:",
+            "write 0.01 or 1%",
+        ),
+        ("{ name: a, tolerance: { time: 5 } }", "3:", "such as 5s"),
+        ("{ name: a, normalize: [] }", "3:27", "nothing to normalize"),
+        (
+            "{ name: a, ignore: true, expires: soon }",
+            "3:39",
+            "YYYY-MM-DD",
+        ),
+        ("{ name: a, ignore: true, severity: loud }", "3:", "warning"),
+    ] {
+        let found = problem(rule);
+        if !found.starts_with(&format!("r.yaml:{place}")) || !found.contains(text) {
+            unlike.push(format!("{rule}: {found}, not {place} {text}"));
+        }
+    }
+    assert_eq!(unlike, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_no_rules_file_is_refused() {
+    for (yaml, text) in [
+        ("", "unexpected end"),
+        ("version: 1", "rules"),
+        ("version: 2\nrules: []", "this program reads 1"),
+        ("- name: a", "expected"),
+        ("version: 1\nrules:\n\t- name: a", ""),
+        ("version: 1\nversion: 1\nrules: []", "duplicate"),
+        ("\u{0}", ""),
+    ] {
+        let found = problems(yaml);
+        assert_eq!(found.len(), 1, "{yaml:?}: {found:?}");
+        assert!(found[0].contains(text), "{yaml:?}: {}", found[0]);
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let yaml = "version: 1\nrules:\n  - { name: a }\n  - { name: a, ignore: true, path: '[' }\n";
+    let found = problems(yaml);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[1].contains("another rule is called \"a\""));
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let mut yaml = "version: 1\na0: &a0 [x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 12].join(", ");
+        yaml.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    yaml.push_str("rules: *a11\n");
+    assert_eq!(problems(&yaml).len(), 1);
+}
+
+#[test]
+fn a_rule_holds_through_its_last_day() {
+    let yaml = "version: 1\nrules:\n  - { name: a, ignore: true, expires: 2026-08-01 }\n";
+    let parse = || file::parse(yaml, "r.yaml").unwrap();
+    let expired = |day| {
+        let mut rules = Rules::default();
+        rules.extend(parse());
+        rules.take_expired(jiff::civil::date(2026, 8, day)).len()
+    };
+    assert_eq!((expired(1), expired(2)), (0, 1));
+}

@@ -16,6 +16,8 @@ const PROTO: &str = r#"
     enum Size { SMALL = 0; LARGE = 1; }
 "#;
 
+const FORMS: [&str; 6] = ["text", "json", "junit", "markdown", "html", "sarif"];
+
 fn descriptors(recording: &Recording) -> String {
     use prost::Message as _;
     let proto = recording.path().join("shop.proto");
@@ -89,8 +91,7 @@ fn several_forms_are_written_in_one_run() {
     let recording = recording();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let forms = ["text", "json", "junit", "markdown", "html", "sarif"];
-    let files: Vec<String> = forms
+    let files: Vec<String> = FORMS
         .iter()
         .map(|form| format!("{form}={}", path(form)))
         .collect();
@@ -98,11 +99,40 @@ fn several_forms_are_written_in_one_run() {
     arguments.extend(["--output", "json", "--no-write"]);
     let output = recording.compare(&arguments);
     assert_eq!(std::fs::read(path("json")).unwrap(), output.stdout);
-    for form in forms {
+    for form in FORMS {
         let text = std::fs::read_to_string(path(form)).unwrap();
         assert!(text.contains("shop.v1.Shop"), "{form}: {text}");
     }
-    assert_eq!(folder.path().read_dir().unwrap().count(), forms.len());
+    assert_eq!(folder.path().read_dir().unwrap().count(), FORMS.len());
+}
+
+#[test]
+fn every_form_is_equal_whatever_the_order_of_files_and_passes() {
+    let all = calls(0, 300, 7);
+    let mut reversed = all.clone();
+    reversed.reverse();
+    let (first, second) = reversed.split_at(211);
+    let two = Recording::new().part(first.to_vec()).part(second.to_vec());
+    let recordings = [(Recording::new().part(all), "512"), (two, "1")];
+    let reports = recordings.map(|(recording, memory_mib)| {
+        let folder = recording.path().to_str().unwrap().to_owned();
+        let descriptors = descriptors(&recording);
+        let file = |form: &str| format!("{form}={folder}/report.{form}");
+        let files = FORMS.map(file);
+        let mut arguments: Vec<&str> = files.iter().flat_map(|f| ["--write-report", f]).collect();
+        arguments.extend(["--run-id", "01990000-0000-7000-8000-000000000000"]);
+        arguments.extend(["--no-write", "--memory-mib", memory_mib]);
+        arguments.extend(["--descriptors", &descriptors]);
+        recording.compare(&arguments);
+        FORMS.map(|form| {
+            let text = std::fs::read_to_string(format!("{folder}/report.{form}")).unwrap();
+            text.replace(&folder, "")
+        })
+    });
+    let [one, two] = reports;
+    for (form, (one, two)) in FORMS.iter().zip(one.iter().zip(&two)) {
+        assert_eq!(one, two, "{form}");
+    }
 }
 
 #[test]

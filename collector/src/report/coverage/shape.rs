@@ -69,6 +69,11 @@ pub(super) struct Slot {
 
 impl Node {
     pub(super) fn field(&self, number: u32) -> Option<&Slot> {
+        // Most messages number their fields from 1 without a gap.
+        let dense = usize::try_from(number).ok()?.checked_sub(1)?;
+        if let Some(slot) = self.fields.get(dense).filter(|slot| slot.number == number) {
+            return Some(slot);
+        }
         let index = self
             .fields
             .binary_search_by_key(&number, |slot| slot.number);

@@ -86,17 +86,20 @@ impl Latencies {
             return;
         };
         if self.0.is_none() {
-            self.0 = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).ok();
+            // Grows with its largest value: most methods need a fraction of an hour's.
+            self.0 = Histogram::new(3).ok();
         }
         if let Some(histogram) = &mut self.0 {
-            histogram.saturating_record((duration_ns / 1_000).clamp(1, LATENCY_MAX_US));
+            let us = (duration_ns / 1_000).clamp(1, LATENCY_MAX_US);
+            // Refused only beyond what memory can address; saturating_record would not grow.
+            histogram.record(us).unwrap_or_default();
         }
     }
 
     /// Adds the values of `other`.
     pub(super) fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
-            // Equal bounds, so nothing is out of range.
+            // It grows, so nothing is out of range.
             (Some(ours), Some(theirs)) => ours.add(theirs).unwrap_or_default(),
             (ours @ None, Some(theirs)) => *ours = Some(theirs.clone()),
             (_, None) => {}
@@ -237,5 +240,11 @@ mod tests {
         merged.merge(&Latencies::default());
         merged.merge(&of(500..=1_000));
         assert_eq!(merged.summary(), of(1..=1_000).summary());
+        merged.merge(&of([u64::MAX / 1_000]));
+        let longest = merged.0.as_ref().unwrap().max();
+        assert!(
+            longest >= LATENCY_MAX_US && merged.count() == 1_001,
+            "{longest}"
+        );
     }
 }

@@ -15,6 +15,9 @@ WASM := --target wasm32-wasip1 --profile wasm
 # The modules that run in Envoy; everything else is native.
 WASM_PACKAGES := -p twintap-filter -p twintap-noop
 NATIVE := --workspace --exclude twintap-noop
+# Live capture links libpcap. Without it everything else is built and tested.
+LIBPCAP := $(filter /%,$(shell cc -print-file-name=libpcap.so 2>/dev/null))
+LIVE := $(if $(LIBPCAP),--features twintap-capture/live-capture)
 DENY_VERSION := 0.20.2
 DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
 
@@ -41,8 +44,13 @@ wasm: ## Builds the filter module: target/wasm32-wasip1/wasm/twintap_filter.wasm
 	cargo build --locked $(WASM) -p twintap-filter
 
 .PHONY: build
-build: wasm ## Builds the module, the collector and the demo's new service
-	cargo build --locked -p twintap -p twintap-demo-candidate
+build: wasm libpcap ## Builds the module, the collector, twintap-capture and the demo's new service
+	cargo build --locked -p twintap -p twintap-demo-candidate -p twintap-capture $(LIVE)
+
+.PHONY: libpcap
+libpcap:
+	@[ -n "$(LIBPCAP)" ] || echo "*** libpcap is missing: twintap-capture, which live capture needs, is not" \
+		"built and not tested. On Debian: apt-get install libpcap-dev" >&2
 
 .PHONY: demo
 demo: setup ## Mirrors a service through real Envoy and reports what differs (under a minute once built)
@@ -51,7 +59,7 @@ demo: setup ## Mirrors a service through real Envoy and reports what differs (un
 .PHONY: lint
 lint: ## Format and clippy, for the host and for wasm
 	cargo fmt --all --check
-	cargo clippy --locked $(NATIVE) --all-targets -- -D warnings
+	cargo clippy --locked $(NATIVE) $(LIVE) --all-targets -- -D warnings
 	cargo clippy --locked $(WASM) $(WASM_PACKAGES) -- -D warnings
 
 .PHONY: deny
@@ -62,8 +70,8 @@ $(DENY):
 	cargo install --locked --debug --root target/tools --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test
-test: setup lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
-	cargo test --locked $(NATIVE) --no-fail-fast
+test: setup libpcap lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
+	cargo test --locked $(NATIVE) $(LIVE) --no-fail-fast
 
 .PHONY: bench-filter
 bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap
@@ -75,6 +83,10 @@ bench-ingest: ## Records per second from POST to Parquet
 
 # Captures with known truth: a folder, or one with an expand.sh that makes one.
 CAPTURES ?= $(wildcard ../shared/captures)
+
+.PHONY: bench-compare
+bench-compare: ## Pairs compared per second, next to a hand-made script (CALLS=N for memory and growth)
+	cargo bench --locked -p twintap --bench compare
 
 .PHONY: bench-pcap
 bench-pcap: ## Captures to calls: speed, and completeness against known truth (CAPTURES=DIR)

@@ -8,10 +8,11 @@
 //! The end, in order: no new connections; requests in flight are answered; the journal seals; the
 //! publisher publishes what there is; done. Whatever is cut short by the deadline is durable.
 
+pub mod capture;
 pub mod ingest;
 mod signals;
 
-pub use signals::stop_on_signals;
+pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 //!
 //! `TWINTAP_CAPTURE=FILE cargo bench -p twintap-decode --bench calls` prints the best of several
 //! runs over a capture in memory. Without a capture there is nothing to measure, and it says so.
+//! `TWINTAP_RUNS` sets how many; 1 is for counting instructions:
+//! `TWINTAP_RUNS=1 valgrind --tool=callgrind target/release/deps/calls-*`.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -14,7 +16,7 @@ use twintap_decode::http2::Connection as Http2;
 use twintap_decode::link::{Dissection, Dissector, LinkConfig};
 use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker};
 
-const RUNS: usize = 15;
+const RUNS_DEFAULT: usize = 15;
 
 /// Counts calls and their messages, and drops them.
 #[derive(Clone, Copy, Default)]
@@ -72,13 +74,13 @@ fn decode(mut input: &[u8]) -> Totals {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn best(capture: &[u8]) -> (Duration, Totals) {
+fn best(capture: &[u8], runs: usize) -> (Duration, Totals) {
     let run = |_| {
         let begin = std::time::Instant::now();
         let totals = decode(black_box(capture));
         (begin.elapsed(), totals)
     };
-    (0..RUNS)
+    (0..runs)
         .map(run)
         .min_by_key(|(elapsed, _)| *elapsed)
         .unwrap_or_default()
@@ -97,7 +99,9 @@ fn main() {
             return;
         }
     };
-    let (elapsed, totals) = best(&capture);
+    let runs = std::env::var("TWINTAP_RUNS").ok();
+    let runs = runs.and_then(|runs| runs.parse().ok());
+    let (elapsed, totals) = best(&capture, runs.unwrap_or(RUNS_DEFAULT));
     let seconds = elapsed.as_secs_f64();
     let bytes = f64::from(u32::try_from(capture.len()).unwrap_or(u32::MAX));
     println!(

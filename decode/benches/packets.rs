@@ -26,6 +26,7 @@ impl ByteSink for Sink {
         self.0 += u64::try_from(black_box(bytes).len()).unwrap_or(0);
     }
     fn gap(&mut self, _: u64, _: Way, _: u64) {}
+    fn time(&mut self, _: u64) {}
     fn end(&mut self, _: u64, _: Way, _: Ending) {}
 }
 

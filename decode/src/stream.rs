@@ -50,6 +50,9 @@ pub trait ByteSink {
     fn bytes(&mut self, at_unix_ns: u64, way: Way, bytes: &[u8]);
     /// This many bytes were sent and not captured.
     fn gap(&mut self, at_unix_ns: u64, way: Way, len: u64);
+    /// Time has come to `at_unix_ns`, all that was sent before it and captured has been told, and nothing of
+    /// it waits: only on live lines, about once a second.
+    fn time(&mut self, at_unix_ns: u64);
     /// No more will come of this way.
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending);
 }

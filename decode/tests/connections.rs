@@ -306,6 +306,7 @@ fn an_unwanted_connection_is_counted_and_dropped() {
         fn start(&mut self, _: u64, _: Way, _: Start) {}
         fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
         fn gap(&mut self, _: u64, _: Way, _: u64) {}
+        fn time(&mut self, _: u64) {}
         fn end(&mut self, _: u64, _: Way, _: Ending) {}
     }
     impl Connections for Nothing {

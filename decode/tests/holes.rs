@@ -92,6 +92,24 @@ fn a_hole_in_a_connection_that_fell_quiet_is_given_up_by_time() {
 }
 
 #[test]
+fn time_is_told_where_nothing_waits() {
+    let mut tracker = Tracker::new(Limits::default(), Recorder::default());
+    let segments = [sent(C, b"abc").ack(S), sent(C + 6, b"ghi").ack(S)];
+    for segment in after_handshake(segments) {
+        tracker.segment(&segment);
+    }
+    tracker.advance(SECOND_NS);
+    tracker.segment(&answered(S, b"").ack(C + 9).at(SECOND_NS));
+    tracker.advance(2 * SECOND_NS);
+    let (recorder, _) = tracker.finish();
+    assert_eq!(
+        recorder.connections[0].1.times,
+        [2 * SECOND_NS],
+        "not before the hole"
+    );
+}
+
+#[test]
 fn a_zero_window_probe_with_the_next_byte_is_that_byte() {
     let (streams, _) = one(after_handshake([
         sent(C, b"abc").ack(S),

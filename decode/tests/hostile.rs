@@ -16,12 +16,12 @@ use std::collections::VecDeque;
 
 use peak_alloc::PeakAlloc;
 use support::frames::{
-    CONTINUATION, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS, client_opening, frame,
-    inserted, integer, request_block,
+    CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, client_opening,
+    frame, inserted, integer, request_block,
 };
 use support::packets::{IPV4, TCP, With, ethernet, handshake, ipv4_fragment, packet, sent};
 use twintap_decode::capture::LinkType;
-use twintap_decode::exchange::{ConnectionName, Exchange, Limits};
+use twintap_decode::exchange::{ConnectionName, Exchange, Limits, SharedBudget};
 use twintap_decode::grpc::{DecompressError, decompress};
 use twintap_decode::http2::Connection;
 use twintap_decode::ip::FRAGMENT_BYTES_MAX;
@@ -38,7 +38,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// Name, bytes that may be held at most, and the attack.
-const ATTACKS: [(&str, usize, fn()); 12] = [
+const ATTACKS: [(&str, usize, fn()); 17] = [
     ("continuation flood", 4 * MIB, continuation_flood),
     ("ping flood", 64 * KIB, || {
         control_flood(&frame(PING, 0, 0, &[0; 8]))
@@ -48,6 +48,11 @@ const ATTACKS: [(&str, usize, fn()); 12] = [
     }),
     ("rapid reset", 16 * MIB, rapid_reset),
     ("stream flood", 24 * MIB, stream_flood),
+    ("endless bodies", 140 * MIB, endless_bodies),
+    ("empty messages", 140 * MIB, empty_messages),
+    ("bodies of many connections", 80 * MIB, bodies_of_many),
+    ("header lists of many streams", 80 * MIB, large_header_lists),
+    ("goaway flood", 16 * MIB, go_away_flood),
     ("inflate bomb", 4 * MIB, inflate_bomb),
     ("huffman expansion", 4 * MIB, huffman_expansion),
     ("giant header list", 8 * MIB, giant_header_list),
@@ -130,6 +135,130 @@ fn stream_flood() {
     let tally = connection.tally();
     assert_eq!(tally.live, Limits::default().streams_max as u64);
     assert_eq!(tally.evicted_calls, 6_000 - tally.live);
+    assert!(tally.steps < 4 * 6_000, "{tally:?}");
+}
+
+/// Every stream sends more than a body may keep in the limit of one connection, in turns.
+fn endless_bodies() {
+    let mut connection = connection();
+    let streams = || (1..200_u32).step_by(2);
+    for id in streams() {
+        let block = request_block("/a.A/B");
+        connection.bytes(1, Way::Forward, &frame(HEADERS, END_HEADERS, id, &block));
+        let prefix = [0, 0, 32, 0, 0];
+        connection.bytes(1, Way::Forward, &frame(DATA, 0, id, &prefix));
+    }
+    let (part, empty) = ([7; 16 * KIB], xxhash_rust::xxh3::Xxh3::new());
+    let mut digest = empty;
+    digest.update(&[0, 0, 32, 0, 0]);
+    for _ in 0..128 {
+        digest.update(&part);
+        for id in streams() {
+            connection.bytes(1, Way::Forward, &frame(DATA, 0, id, &part));
+        }
+    }
+    connection.finish();
+    let tally = connection.tally();
+    assert_eq!((tally.calls, tally.evicted_calls), (100, 0), "{tally:?}");
+    assert!(
+        tally.spilled_streams > 60 && tally.spilled_streams < 100,
+        "{tally:?}"
+    );
+    let calls = connection.into_sink();
+    for (at, call) in calls.iter().enumerate() {
+        let body = &call.request.body;
+        assert_eq!(body.bytes_count(), 5 + 128 * 16 * KIB as u64);
+        // The oldest gave up theirs, and say so; what was counted is right.
+        let is_spilled = (at as u64) < tally.spilled_streams;
+        assert_eq!(
+            (body.is_truncated(), call.is_truncated()),
+            (is_spilled, is_spilled)
+        );
+        assert_eq!(body.kept().is_empty(), is_spilled);
+        assert_eq!(body.digest(), Some(digest.digest()));
+        assert_eq!(body.messages_count(), Some(1));
+    }
+}
+
+/// Five bytes of the wire each.
+fn empty_messages() {
+    let mut connection = connection();
+    for id in (1..80_u32).step_by(2) {
+        let block = request_block("/a.A/B");
+        connection.bytes(1, Way::Forward, &frame(HEADERS, END_HEADERS, id, &block));
+        for _ in 0..50 {
+            connection.bytes(1, Way::Forward, &frame(DATA, 0, id, &[0; 15_000]));
+        }
+    }
+    connection.finish();
+    assert!(connection.tally().spilled_streams > 0);
+    let calls = connection.into_sink();
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.request.body.messages_count() == Some(150_000))
+    );
+}
+
+/// None of them keeps more than it may, all together do not either, and each keeps something.
+fn bodies_of_many() {
+    let budget = SharedBudget::new(64 * MIB);
+    let mut connections: Vec<_> = (0..16).map(|_| connection()).collect();
+    for connection in &mut connections {
+        connection.share(&budget);
+        for id in (1..80_u32).step_by(2) {
+            let block = request_block("/a.A/B");
+            connection.bytes(1, Way::Forward, &frame(HEADERS, END_HEADERS, id, &block));
+            for _ in 0..16 {
+                connection.bytes(1, Way::Forward, &frame(DATA, 0, id, &[7; 16 * KIB]));
+            }
+        }
+        assert!(budget.kept_bytes() <= 64 * MIB);
+    }
+    let spilled: u64 = connections
+        .iter()
+        .map(|it| it.tally().spilled_streams)
+        .sum();
+    assert!(spilled > 0 && connections[0].tally().spilled_streams == 0);
+    for connection in connections {
+        let tally = connection.tally();
+        assert!(tally.adds_up() && tally.live > 0, "{tally:?}");
+        drop(connection);
+    }
+    assert_eq!(budget.kept_bytes(), 0);
+}
+
+/// As [`giant_header_list`], on streams that stay open.
+fn large_header_lists() {
+    let mut connection = connection();
+    let large = inserted("x-large", &"a".repeat(4000));
+    connection.bytes(1, Way::Forward, &frame(HEADERS, END_HEADERS, 1, &large));
+    for id in (3..4_000_u32).step_by(2) {
+        connection.bytes(
+            1,
+            Way::Forward,
+            &frame(HEADERS, END_HEADERS, id, &[0xbe; 60]),
+        );
+    }
+    let tally = connection.tally();
+    assert!(tally.adds_up() && tally.evicted_calls > 1_000, "{tally:?}");
+    // Work is counted in streams looked at, a few for each that was opened.
+    assert!(tally.steps < 20_000, "{tally:?}");
+}
+
+/// Every GOAWAY refuses one stream more than the one before.
+fn go_away_flood() {
+    let mut connection = connection();
+    let block = [0x83, 0x86, 0x84];
+    for id in (1..8_001_u32).step_by(2) {
+        connection.bytes(1, Way::Forward, &frame(HEADERS, END_HEADERS, id, &block));
+    }
+    for last_id in (0..8_000_u32).rev() {
+        let payload = [last_id.to_be_bytes(), [0; 4]].concat();
+        connection.bytes(1, Way::Reverse, &frame(GOAWAY, 0, 0, &payload));
+    }
+    let tally = connection.tally();
+    assert!(tally.steps < 40 * 4_096, "{tally:?}");
 }
 
 fn inflate_bomb() {
@@ -212,6 +341,7 @@ impl ByteSink for Discard {
     fn start(&mut self, _: u64, _: Way, _: Start) {}
     fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
     fn gap(&mut self, _: u64, _: Way, _: u64) {}
+    fn time(&mut self, _: u64) {}
     fn end(&mut self, _: u64, _: Way, _: Ending) {}
 }
 

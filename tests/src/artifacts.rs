@@ -2,7 +2,7 @@
 //! wasm modules and the `twintap` program from this workspace, built once per test process.
 //!
 //! Overrides: `TWINTAP_VENV` (a virtual environment made by `make setup`), `TWINTAP_FILTER_WASM`,
-//! `TWINTAP_BIN` (ready-made files, used as they are).
+//! `TWINTAP_BIN`, `TWINTAP_CAPTURE_BIN` (ready-made files, used as they are).
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,27 @@ pub fn twintap() -> PathBuf {
         .clone()
 }
 
+/// The `twintap-capture` program, beside `twintap`; `Err` says why it cannot be built here.
+pub fn twintap_capture() -> Result<PathBuf, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        if let Some(path) = env::var_os("TWINTAP_CAPTURE_BIN") {
+            return Ok(PathBuf::from(path));
+        }
+        let package = "twintap-capture";
+        let feature = ["--features", "live-capture"];
+        let arguments = ["build", "--package", package, "--bin", package];
+        match try_cargo(&[&arguments[..], &feature].concat()) {
+            Ok(()) => Ok(target().join("debug").join(package)),
+            Err(errors) if errors.contains("-lpcap") => {
+                Err("libpcap is missing: on Debian, apt-get install libpcap-dev".to_owned())
+            }
+            Err(errors) => panic!("{package} does not build:\n{errors}"),
+        }
+    };
+    BUILT.get_or_init(build).clone()
+}
+
 fn from_venv(program: &str) -> PathBuf {
     let venv = env::var_os("TWINTAP_VENV").map_or_else(|| workspace().join(".venv"), PathBuf::from);
     let path = venv.join("bin").join(program);
@@ -97,8 +118,14 @@ fn wasm(package: &str) -> PathBuf {
     target().join("wasm32-wasip1/wasm").join(file)
 }
 
-/// `cargo build` takes the build lock, so test processes that run side by side wait for each other.
 fn cargo(arguments: &[&str]) {
+    if let Err(errors) = try_cargo(arguments) {
+        panic!("cargo {} failed:\n{errors}", arguments.join(" "));
+    }
+}
+
+/// `cargo build` takes the build lock, so test processes that run side by side wait for each other.
+fn try_cargo(arguments: &[&str]) -> Result<(), String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(arguments)
@@ -106,10 +133,8 @@ fn cargo(arguments: &[&str]) {
         .current_dir(workspace())
         .output()
         .expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "cargo {} failed:\n{}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
 }

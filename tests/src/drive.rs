@@ -32,13 +32,25 @@ pub async fn at_full_speed(
     numbers: std::ops::Range<u64>,
     concurrency: usize,
 ) -> Driven {
+    let mut clients = Vec::new();
+    for _ in 0..concurrency {
+        clients.push(Client::connect(address).await);
+    }
+    at_full_speed_over(clients, mix, numbers).await
+}
+
+/// As [`at_full_speed`], over these connections, each making one call after the other.
+pub async fn at_full_speed_over(
+    clients: Vec<Client>,
+    mix: Mix,
+    numbers: std::ops::Range<u64>,
+) -> Driven {
     let start = Instant::now();
     let next = Arc::new(AtomicU64::new(numbers.start));
     let mut workers = JoinSet::new();
-    for _ in 0..concurrency {
+    for client in clients {
         let (next, end) = (next.clone(), numbers.end);
         workers.spawn(async move {
-            let client = Client::connect(address).await;
             let mut slowest = Duration::ZERO;
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +119,8 @@ pub async fn at_rate(
     driven
 }
 
-async fn checked(client: &Client, mix: Mix, number: u64) -> Outcome {
+/// Makes the call with this number, and checks its answer.
+pub async fn checked(client: &Client, mix: Mix, number: u64) -> Outcome {
     let plan = Plan::new(mix, number);
     let outcome = client.call(plan.call()).await;
     plan.assert_answered(&outcome);

@@ -67,6 +67,22 @@ impl Process {
         self.child.id()
     }
 
+    /// The process that it started and that has this name, if there is one.
+    pub fn child(&self, name: &str) -> Option<u32> {
+        let processes = fs::read_dir("/proc").expect("/proc is mounted");
+        let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let is_it = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let parent = format!("PPid:\t{}", self.pid());
+            // Linux keeps 15 characters of a name.
+            let name = format!("Name:\t{}", &name[..name.len().min(15)]);
+            let mut lines = status.lines();
+            lines.next() == Some(name.as_str()) && lines.any(|line| line == parent)
+        };
+        let mut pids = pids.filter(is_it);
+        pids.next()
+    }
+
     /// Everything it has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -75,6 +91,13 @@ impl Process {
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("child can be waited for")
+    }
+
+    /// Waits for its end; panics when it does not come in time.
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let (what, log) = (format!("{} ends", self.name), self.log.clone());
+        let log = || String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+        wait::until_or(&what, within, log, async || self.exited()).await
     }
 
     /// Sends a signal.

@@ -100,6 +100,7 @@ fn every_module_opens_with_its_purpose() {
 #[test]
 fn every_path_in_the_documents_exists() {
     let folders = [
+        "capture/",
         "collector/",
         "decode/",
         "demo/",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
-use twintap::sources::capture::{Chunk, Chunks, Heard, Input, Sorter, Watcher};
+use twintap::sources::capture::{Chunk, Chunks, Heard, Input, Sorter, Source, Watcher};
 use twintap_decode::capture::{Damage, Packet, Secrets};
 use twintap_decode::link::LinkConfig;
 
@@ -158,7 +158,12 @@ impl Heard for Inline {
 /// Reads and decodes a file to finished calls; messages are not decompressed.
 fn decode(path: &Path) -> Decoded {
     let started = Instant::now();
-    let mut input = Input::open(path, Arc::default(), Arc::default()).unwrap();
+    let mut input = Input::open(
+        Source::Path(path.to_owned()),
+        Arc::default(),
+        Arc::default(),
+    )
+    .unwrap();
     let mut inline = Inline {
         sorter: Sorter::new(LinkConfig::default(), Vec::new(), 1),
         watcher: Watcher::new(0, 1),

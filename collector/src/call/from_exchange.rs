@@ -209,6 +209,8 @@ fn is_status_absent(exchange: &Exchange) -> bool {
     );
     (exchange.response.end_at_unix_ns.is_some() || was_reset)
         && !exchange.has_gap()
+        // gRPC-Web has it at the end of the body.
+        && !exchange.is_truncated()
         && exchange.closing_block().is_none_or(is_whole)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use twintap_capture::Stats;
 use twintap_decode::link::{Reason, Tally};
 
 use crate::pipeline::ingest::Ingested;
@@ -14,6 +15,21 @@ pub(super) fn summary(ingested: &Ingested, seconds: f64) -> String {
         writeln!(text, "{name:<12} {value}").ok();
     }
     text
+}
+
+/// What became of the packets of a live capture; ends with a line feed.
+pub(super) fn captured(stats: &Stats) -> String {
+    format!(
+        "{:<12} {} packets past the filter = {} read + {} dropped by the kernel + {} dropped at the end + {} \
+         others (too late, or second copies on the loopback); {} dropped by the interface\n",
+        "captured",
+        stats.received,
+        stats.written,
+        stats.kernel_dropped,
+        stats.own_dropped,
+        stats.others(),
+        stats.interface_dropped,
+    )
 }
 
 fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {

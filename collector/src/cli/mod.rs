@@ -2,12 +2,15 @@
 //!
 //! One command a file, each with its `Args` and `run(args) -> Result<ExitCode>`.
 
+pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
 pub mod ingest;
+mod ingest_outcome;
 mod ingest_summary;
 pub mod logging;
+mod packet_options;
 pub mod rules;
 pub mod serve;
 
@@ -21,6 +24,8 @@ use crate::config::ConfigError;
 const EXIT_USAGE: u8 = 2;
 /// Input or I/O failed.
 const EXIT_IO: u8 = 3;
+/// Lost data makes the answer unsafe.
+const EXIT_INCOMPLETE: u8 = 4;
 
 /// Records a gRPC service and its rewrite side by side, and says what differs.
 #[derive(Debug, Parser)]
@@ -37,12 +42,14 @@ Exit codes: 0 fine, 1 differences over the threshold, 2 usage or configuration, 
 Start with:
   twintap serve              take records from the filter, write ./twintap-data
   twintap ingest a.pcap      rebuild calls from captured packets instead
+  twintap capture -i eth0    or from packets as they pass
   twintap compare            say what differs in ./twintap-data";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
     Ingest(ingest::Args),
+    Capture(capture::Args),
     Compare(compare::Args),
     Rules(rules::Args),
     CheckConfig(check_config::Args),
@@ -53,6 +60,12 @@ enum Command {
 #[error("{0}")]
 struct UsageError(String);
 
+impl UsageError {
+    fn error(message: impl Into<String>) -> anyhow::Error {
+        Self(message.into()).into()
+    }
+}
+
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
     // Prints help, version and usage errors itself, with exit codes 0 and 2.
@@ -60,6 +73,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Ingest(args) => ingest::run(args),
+        Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Rules(args) => rules::run(args),
         Command::CheckConfig(args) => check_config::run(args),

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -12,10 +11,7 @@ use super::config_args::ConfigArgs;
 use super::logging;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::pipeline::{self, Settings};
-
-/// Exit code after a second signal.
-const EXIT_INTERRUPTED: i32 = 130;
+use crate::pipeline::{self, Settings, StopSignals};
 
 /// Takes records from the filter, acknowledges them when they are durable, writes Parquet.
 #[derive(Debug, clap::Args)]
@@ -56,25 +52,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).context("listen for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for signals")?;
+    let signals = StopSignals::catch().context("listen for signals")?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen on {}", config.listen))?;
     let settings = Settings::from(config);
-    let run = pipeline::run(listener, settings, SystemClock::shared(), shutdown.clone());
-    tokio::pin!(run);
-    let mut signals = 0;
-    loop {
-        tokio::select! {
-            result = &mut run => return Ok(result?),
-            _ = terminate.recv() => signals += 1,
-            _ = interrupt.recv() => signals += 1,
-        }
-        if signals > 1 {
-            std::process::exit(EXIT_INTERRUPTED);
-        }
+    let ask = || {
         info!("shutting down");
         shutdown.cancel();
+    };
+    tokio::select! {
+        result = pipeline::run(listener, settings, SystemClock::shared(), shutdown.clone()) => {
+            Ok(result?)
+        }
+        never = signals.heed(ask) => match never {},
     }
 }

@@ -142,6 +142,9 @@ pub(super) fn floats(a: f64, b: f64) -> Option<LooksLike> {
             return Some(LooksLike::CutDecimals);
         }
     }
+    if is_single_of(long, short) {
+        return Some(LooksLike::SinglePrecision);
+    }
     is_scaled(a, b).then_some(LooksLike::Scale)
 }
 
@@ -323,6 +326,10 @@ mod tests {
         assert_eq!(floats(12.349, 12.34), Some(LooksLike::CutDecimals));
         assert_eq!(
             floats(0.1, f64::from(0.1f32)),
+            Some(LooksLike::SinglePrecision)
+        );
+        assert_eq!(
+            floats(80_384.467_997, 80_384.468_75),
             Some(LooksLike::SinglePrecision)
         );
         assert_eq!(floats(12.5, 1250.0), Some(LooksLike::Scale));

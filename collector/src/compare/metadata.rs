@@ -99,6 +99,10 @@ type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
 
 impl Walk<'_> {
     fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
+        let mut all = primary.iter().chain(candidate).copied().flatten();
+        if primary == candidate && !all.any(is_dropped) {
+            return;
+        }
         let mut names = ByName::new();
         for header in primary.iter().copied().flatten() {
             names.entry(&header.name).or_default().0.push(header);

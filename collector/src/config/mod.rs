@@ -8,7 +8,7 @@
 mod file;
 mod keys;
 mod layers;
-mod units;
+pub(crate) mod units;
 
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Origin};

@@ -28,7 +28,7 @@ const DURATION_UNITS: &[(&str, u64)] = &[
 ];
 
 /// A size of at least one byte.
-pub(super) fn size<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+pub(crate) fn size<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     match size_or_zero(text)? {
         0 => Err("must not be 0".to_owned()),
         bytes => bytes.try_into().map_err(|_| "too large".to_owned()),
@@ -41,7 +41,7 @@ pub(super) fn size_or_zero(text: &str) -> Result<u64, String> {
 }
 
 /// A duration of at least a millisecond.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match scaled(text, DURATION_UNITS) {
         Some(0) => Err("must not be 0".to_owned()),
         Some(ms) => Ok(Duration::from_millis(ms)),

@@ -8,10 +8,11 @@
 //! All of a connection goes to one worker. Whoever fails takes the others down: a queue whose other
 //! end is gone ends its user. What was written before stays.
 
+mod line_clock;
+mod progress;
 mod writer;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,12 +24,15 @@ use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::{LinkConfig, LinkCounters};
 use twintap_filter::methods::Methods;
 
+use line_clock::LineClock;
+use writer::bytes_count;
+
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::{
-    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Watched, Watcher,
+    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Source, Watched, Watcher,
 };
 use crate::store::parquet::WriteError;
 
@@ -41,23 +45,14 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Damaged records that are told one by one; the others are counted.
 const DAMAGES_TOLD_MAX: usize = 20;
 
-/// Hears how far it is.
-pub struct Progress(pub Box<dyn Fn(u64)>);
-
-impl std::fmt::Debug for Progress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Progress")
-    }
-}
-
-pub use writer::Output;
-use writer::bytes_count;
+pub use progress::{CallCounts, OnProgress, Progress};
+pub use writer::{Output, ParquetOutput, Rotation};
 
 /// What to ingest, and how.
 #[derive(Debug)]
 pub struct Settings {
-    /// Files, in the order of their packets; `-` is standard input.
-    pub inputs: Vec<PathBuf>,
+    /// Captures, in the order of their packets.
+    pub inputs: Vec<Source>,
     /// Threads that rebuild calls, at least 1.
     pub workers_count: usize,
     /// What is known of links.
@@ -68,8 +63,10 @@ pub struct Settings {
     pub methods: Methods,
     /// What the capture does not know.
     pub observer: Observer,
-    /// Told how many bytes of the inputs, as they are stored, were read so far.
-    pub progress: Progress,
+    /// How far it is, for others to look at.
+    pub progress: Arc<Progress>,
+    /// Told of progress: after each chunk, and while a live capture is quiet.
+    pub on_progress: OnProgress,
     /// Set to end early, as if the capture ended.
     pub stop: Arc<AtomicBool>,
     /// Tells how long calls have waited.
@@ -103,28 +100,6 @@ pub struct Ingested {
     pub is_stopped: bool,
 }
 
-/// What became of calls. `written + excluded` is the number of calls rebuilt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallCounts {
-    /// Written.
-    pub written: u64,
-    /// Of methods that are not wanted.
-    pub excluded: u64,
-    /// Written, and flagged: something of them was not seen.
-    pub incomplete: u64,
-    /// Written, and bytes of them were lost.
-    pub with_gap: u64,
-}
-
-impl CallCounts {
-    fn add(&mut self, other: &Self) {
-        self.written += other.written;
-        self.excluded += other.excluded;
-        self.incomplete += other.incomplete;
-        self.with_gap += other.with_gap;
-    }
-}
-
 /// Why nothing more could be written.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -149,11 +124,12 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         observer: settings.observer,
         methods: settings.methods,
         form: match output {
-            Output::Parquet { .. } => Form::Calls,
+            Output::Parquet(_) => Form::Calls,
             Output::Lines(_) => Form::Lines,
             Output::Nowhere => Form::Nothing,
         },
         numbers: AtomicU64::new(1),
+        progress: Arc::clone(&settings.progress),
     });
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
     let clock = settings.clock;
@@ -179,14 +155,19 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         ingested: Ingested::default(),
         is_over: false,
         stop: settings.stop,
-        bytes_read: Arc::default(),
         progress: settings.progress,
+        on_progress: settings.on_progress,
+        ends_at_stop: true,
+        line: None,
     };
     let mut chunks = Chunks::default();
-    for path in &settings.inputs {
-        let bytes_read = Arc::clone(&reading.bytes_read);
-        let input = Input::open(path, bytes_read, Arc::clone(&reading.stop));
+    for source in settings.inputs {
+        // What its writer still has counts, so that is the end of a pipe.
+        reading.ends_at_stop = !matches!(source, Source::Pipe { .. });
+        let bytes_read = Arc::clone(&reading.progress.bytes_read);
+        let input = Input::open(source, bytes_read, Arc::clone(&reading.stop));
         let read = input.and_then(|mut input| {
+            reading.line = input.is_live().then(LineClock::default);
             let (counters, read) = chunks.read(&mut input, &mut reading);
             reading.ingested.reader.merge(&counters);
             read
@@ -215,6 +196,7 @@ struct Plan {
     form: Form,
     /// The next record number.
     numbers: AtomicU64,
+    progress: Arc<Progress>,
 }
 
 /// What workers make.
@@ -229,6 +211,8 @@ enum Form {
 struct Work {
     chunk: Chunk,
     parcels: Vec<Parcel>,
+    /// What time it is behind them, on a live line.
+    now_unix_ns: Option<u64>,
 }
 
 /// What workers hand to the writer.
@@ -246,8 +230,12 @@ struct Reading {
     /// Is nobody left to work?
     is_over: bool,
     stop: Arc<AtomicBool>,
-    bytes_read: Arc<AtomicU64>,
-    progress: Progress,
+    /// Does `stop` end reading, or only the writer of what is read?
+    ends_at_stop: bool,
+    /// Of a live capture.
+    line: Option<LineClock>,
+    progress: Arc<Progress>,
+    on_progress: OnProgress,
 }
 
 impl Reading {
@@ -261,6 +249,9 @@ impl Reading {
 
 impl Heard for Reading {
     fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>) {
+        if let Some(line) = &mut self.line {
+            line.packet(packet.unix_ns);
+        }
         self.sorter.packet(chunk, packet);
     }
 
@@ -280,20 +271,35 @@ impl Heard for Reading {
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
-        (self.progress.0)(self.bytes_read.load(Ordering::Relaxed));
+        let packets = self.sorter.counters().packets;
+        self.progress.packets.store(packets, Ordering::Relaxed);
+        (self.on_progress.0)(&self.progress);
+        let now_unix_ns = self.line.as_mut().and_then(LineClock::due);
         for (index, queue) in self.queues.iter().enumerate() {
             let parcels = self.sorter.take(index);
-            if parcels.is_empty() {
+            if parcels.is_empty() && now_unix_ns.is_none() {
                 continue;
             }
             let chunk = Arc::clone(chunk);
-            self.is_over |= queue.send(Work { chunk, parcels }).is_err();
+            let work = Work {
+                chunk,
+                parcels,
+                now_unix_ns,
+            };
+            self.is_over |= queue.send(work).is_err();
         }
+    }
+
+    fn quiet(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.quiet();
+        }
+        self.chunk(&Chunk::default());
     }
 
     fn is_over(&mut self) -> bool {
         self.ingested.is_stopped = self.stop.load(Ordering::Relaxed);
-        self.is_over || self.ingested.is_stopped
+        self.is_over || self.ingested.is_stopped && self.ends_at_stop
     }
 }
 
@@ -305,11 +311,14 @@ fn rebuild(
     products: &SyncSender<Product>,
 ) -> (Watched, CallCounts) {
     let mut counts = CallCounts::default();
-    while let Ok(Work { chunk, parcels }) = work.recv() {
-        for parcel in &parcels {
-            watcher.segment(&parcel.segment(&chunk));
+    while let Ok(work) = work.recv() {
+        for parcel in &work.parcels {
+            watcher.segment(&parcel.segment(&work.chunk));
         }
-        drop(chunk);
+        if let Some(now_unix_ns) = work.now_unix_ns {
+            watcher.advance(now_unix_ns);
+        }
+        drop(work);
         if !hand_on(watcher.take(), plan, products, &mut counts) {
             break;
         }
@@ -321,6 +330,22 @@ fn rebuild(
 
 /// Makes calls and sends them to the writer; `false` if it is gone.
 fn hand_on(
+    exchanges: VecDeque<Box<Exchange>>,
+    plan: &Plan,
+    products: &SyncSender<Product>,
+    counts: &mut CallCounts,
+) -> bool {
+    if exchanges.is_empty() {
+        return true;
+    }
+    let mut new = CallCounts::default();
+    let goes_on = make_calls(exchanges, plan, products, &mut new);
+    counts.add(&new);
+    plan.progress.add(&new);
+    goes_on
+}
+
+fn make_calls(
     exchanges: VecDeque<Box<Exchange>>,
     plan: &Plan,
     products: &SyncSender<Product>,

@@ -1,39 +1,62 @@
-//! Ending on request: the first signal asks, the second does not wait.
+//! Ending on request: the first SIGINT or SIGTERM asks, the second does not wait.
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::RunError;
 use super::spawn;
 
-/// Sets `stop` at SIGINT or SIGTERM; a second one ends the process with code 130.
+/// Exit code of a command that a signal cut short.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// The signals that ask to end.
+#[derive(Debug)]
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Catches them from now on. Only within a runtime.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Calls `ask` at the first; the second ends the process with [`EXIT_INTERRUPTED`].
+    pub async fn heed(mut self, ask: impl FnOnce()) -> Infallible {
+        self.next().await;
+        ask();
+        self.next().await;
+        std::process::exit(EXIT_INTERRUPTED.into())
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Sets `stop` at the first signal, for whoever has no runtime.
 pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), RunError> {
-    const EXIT_INTERRUPTED: i32 = 130;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Thread)?;
-    let (mut interrupt, mut terminate) = {
+    let signals = {
         let _entered = runtime.enter();
-        (
-            signal(SignalKind::interrupt()).map_err(RunError::Thread)?,
-            signal(SignalKind::terminate()).map_err(RunError::Thread)?,
-        )
-    };
-    let wait = async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if stop.swap(true, Ordering::Relaxed) {
-                std::process::exit(EXIT_INTERRUPTED);
-            }
-        }
+        StopSignals::catch().map_err(RunError::Thread)?
     };
     // Ends with the process.
+    let wait = async move { signals.heed(|| stop.store(true, Ordering::Relaxed)).await };
     spawn("signals", move || runtime.block_on(wait))
         .map(drop)
         .map_err(RunError::Thread)

@@ -1,9 +1,11 @@
-//! Where input enters: records from the filter over HTTP, and captures of packets.
+//! Where input enters: records from the filter over HTTP, and packets, captured before or
+//! just now.
 //!
 //! A source knows nothing of what keeps its batches: it is given an [`Intake`].
 
 pub mod capture;
 pub mod http;
+pub mod live;
 
 use std::future::Future;
 use std::time::Duration;

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Each ingested capture has a file of the same form beside it, `accounting-<producer id>.json`; there,
-//! `observed` are the streams that were seen, and `dropped` those of which too little was captured.
+//! `observed` are the streams that were seen, and `dropped` those of which too little was captured. That of a
+//! live capture is replaced with each part of the dataset, says that it is open, and counts packets.
 //!
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
@@ -26,6 +27,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use twintap_record::{Counters, Reason, ReasonCount};
 
+use super::data_dir;
 use super::hex::hex;
 use super::journal::disk::FILE_MODE;
 use super::journal::ledger::{Entry, Ledger, ProducerState};
@@ -55,6 +57,28 @@ pub struct Accounting {
     pub damaged_stretches: u64,
     /// Those that are remembered, by id.
     pub producers: Vec<ProducerFigures>,
+    /// Packets of a live capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<PacketFigures>,
+    /// Is this of a capture that was not over when it was written? Where nobody holds the data directory
+    /// any more, it was cut short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_open: bool,
+}
+
+/// What became of the packets of a live capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketFigures {
+    /// Let through by the kernel's filter, the others of these included; on the loopback, each twice.
+    pub received: u64,
+    /// Read, and made into calls where they were of any.
+    pub written: u64,
+    /// Dropped because the kernel's buffer was full.
+    pub kernel_dropped: u64,
+    /// Dropped by the interface, before the filter.
+    pub interface_dropped: u64,
+    /// Dropped by `twintap-capture` because they were not taken in time at the end.
+    pub own_dropped: u64,
 }
 
 /// Figures of one producer.
@@ -139,6 +163,7 @@ impl Accounting {
             forgotten_count,
             damaged_stretches: ledger.damaged_stretches(),
             producers,
+            ..Self::default()
         }
     }
 
@@ -165,19 +190,39 @@ impl Accounting {
         }
     }
 
-    /// Reads all of `data_dir`: the collector's and those of captures.
+    /// Reads all of `data_dir`: the collector's and those of captures. Without the lock held by anyone,
+    /// a capture that was not over was cut short.
     pub fn load_all(data_dir: &Path) -> io::Result<Vec<Self>> {
         let mut all = Vec::new();
-        for entry in fs::read_dir(data_dir)? {
-            let name = entry?.file_name();
-            let name = name.to_string_lossy();
-            let is_one = name == FILE_NAME
-                || (name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX));
-            if is_one {
-                all.push(Self::load_file(data_dir, &name)?);
-            }
+        for name in names(data_dir)? {
+            all.push(Self::load_file(data_dir, &name)?);
+        }
+        if all.iter().any(|accounting| accounting.is_open) && !data_dir::is_in_use(data_dir)? {
+            all.iter_mut().for_each(Self::cut_short);
         }
         Ok(all)
+    }
+
+    /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
+    pub(super) fn cut_short_all(data_dir: &Path) -> io::Result<()> {
+        for name in names(data_dir)?
+            .into_iter()
+            .filter(|name| name != FILE_NAME)
+        {
+            // One that this version cannot read is for those who want to read it to complain about.
+            if let Ok(mut accounting) = Self::load_file(data_dir, &name)
+                && accounting.is_open
+            {
+                accounting.cut_short();
+                accounting.save_capture(data_dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody knows what was captured since it was written.
+    fn cut_short(&mut self) {
+        self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
     }
 
     /// Reads the collector's file of `data_dir`.
@@ -222,6 +267,19 @@ impl Accounting {
         file.write_all(&json)?;
         fs::rename(&temporary, data_dir.join(name))
     }
+}
+
+/// Names of all accounting files of `data_dir`.
+fn names(data_dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(data_dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
+        if name == FILE_NAME || is_capture {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 impl Figures {
@@ -302,4 +360,66 @@ fn by_reason(counts: &[ReasonCount]) -> BTreeMap<String, u64> {
         *sum = sum.saturating_add(count.count);
     }
     named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::data_dir::DataDir;
+
+    fn of_running_capture() -> Accounting {
+        Accounting {
+            is_open: true,
+            ..Accounting::of_capture(&[7; 16], Figures::default(), 2, 1)
+        }
+    }
+
+    fn damaged_stretches(data_dir: &Path) -> u64 {
+        let all = Accounting::load_all(data_dir).unwrap();
+        all.iter()
+            .map(|accounting| accounting.damaged_stretches)
+            .sum()
+    }
+
+    #[test]
+    fn a_capture_that_runs_lacks_nothing_that_it_does_not_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let _running = DataDir::open(dir.path()).unwrap();
+        of_running_capture().save_capture(dir.path()).unwrap();
+        assert_eq!(damaged_stretches(dir.path()), 2);
+    }
+
+    #[test]
+    fn a_capture_that_was_killed_lacks_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataDir::open(dir.path()).unwrap());
+        of_running_capture().save_capture(dir.path()).unwrap();
+        assert_eq!(damaged_stretches(dir.path()), 3, "as nobody runs");
+        for _ in 0..2 {
+            let _other = DataDir::open(dir.path()).unwrap();
+            assert_eq!(
+                damaged_stretches(dir.path()),
+                3,
+                "nor does another make it run"
+            );
+        }
+    }
+
+    #[test]
+    fn a_collector_is_not_a_capture() {
+        let dir = tempfile::tempdir().unwrap();
+        let _collector = DataDir::open(dir.path()).unwrap();
+        Accounting {
+            version: VERSION,
+            ..Accounting::default()
+        }
+        .save(dir.path())
+        .unwrap();
+        let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        assert!(
+            !text.contains("is_open") && !text.contains("packets"),
+            "{text}"
+        );
+        assert_eq!(damaged_stretches(dir.path()), 0);
+    }
 }

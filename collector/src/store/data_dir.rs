@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::accounting::Accounting;
 use super::journal;
 use super::journal::disk::FILE_MODE;
 
@@ -79,6 +80,7 @@ impl DataDir {
             error => io_error("lock", &marker)(error.into()),
         })?;
         check_or_write_marker(&mut lock, path, &marker)?;
+        Accounting::cut_short_all(path).map_err(io_error("update the accounting of", path))?;
         create_dir(&journal::directory(path))?;
         File::open(path)
             .and_then(|dir| dir.sync_all())
@@ -92,6 +94,21 @@ impl DataDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Does anybody hold the directory at `path`?
+pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
+    let marker = match File::open(path.join(MARKER)) {
+        Ok(marker) => marker,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    // Shared, and given up at once: readers do not lock each other out.
+    match flock(&marker, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -14,8 +14,8 @@ fn python() -> PathBuf {
     python
 }
 
-/// Runs `tests/python/<script>` and fails with its output if it does.
-pub(crate) fn run(script: &str, arguments: &[&Path]) {
+/// Runs `tests/python/<script>` and returns what it printed; fails with it if the script does.
+pub(crate) fn run(script: &str, arguments: &[&Path]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/python")
         .join(script);
@@ -33,4 +33,5 @@ pub(crate) fn run(script: &str, arguments: &[&Path]) {
         "{} failed\n{stdout}\n{stderr}",
         script.display()
     );
+    stdout.into_owned()
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::certainty::{Certainty, Rule};
 use super::half::HalfStream;
-use super::ways::opposite;
+use super::ways::{Ways, opposite};
 use crate::grpc::parse_status;
 use crate::hpack::{EntryId, Field, HeaderBlock, KnownName, Name, Value};
 use crate::stream::{Ending, Way};
@@ -99,6 +99,10 @@ pub(super) struct Life {
     pub(super) is_closing: bool,
     /// Did it begin as an HTTP/1.1 request?
     pub(super) is_upgraded: bool,
+    /// Losses on either way of the connection that it has learnt of.
+    pub(super) losses: Ways<u64>,
+    /// Bytes of memory that its bodies and header blocks hold, as counted for the limit.
+    pub(super) kept_bytes: usize,
 }
 
 impl Exchange {
@@ -130,6 +134,8 @@ impl Exchange {
                 is_refused: false,
                 is_closing: false,
                 is_upgraded: false,
+                losses: Ways::default(),
+                kept_bytes: 0,
             },
         })
     }
@@ -154,6 +160,41 @@ impl Exchange {
         }
     }
 
+    /// There were so many losses on the connection. What was lost since it learnt of any may have been
+    /// of this exchange.
+    #[inline]
+    pub(super) fn learn_of(&mut self, losses: &Ways<u64>) {
+        if self.life.losses != *losses {
+            let before = std::mem::replace(&mut self.life.losses, *losses);
+            for way in [Way::Forward, Way::Reverse] {
+                if before.of(way) != losses.of(way) {
+                    self.suspect(way);
+                }
+            }
+        }
+    }
+
+    fn suspect(&mut self, way: Way) {
+        if self.half_mut(way).suspect() {
+            self.may_lack_frames = true;
+        } else {
+            self.half_mut(opposite(way)).may_lack_updates = true;
+        }
+    }
+
+    /// A part that kept `before` bytes keeps `now`.
+    #[inline]
+    pub(super) fn keeps(&mut self, before: usize, now: usize) {
+        let kept_bytes = self.life.kept_bytes.saturating_add(now);
+        self.life.kept_bytes = kept_bytes.saturating_sub(before);
+    }
+
+    /// What it was taken to keep, and what it keeps now.
+    pub(super) fn settle(&mut self) -> (usize, usize) {
+        let now = self.request.kept_bytes() + self.response.kept_bytes();
+        (std::mem::replace(&mut self.life.kept_bytes, now), now)
+    }
+
     /// Were headers or data captured of it?
     pub(super) fn is_seen(&self) -> bool {
         self.request.is_seen || self.response.is_seen
@@ -170,6 +211,8 @@ impl Exchange {
         for half in [&mut self.request, &mut self.response] {
             // What came before the first that was captured of it is not known.
             half.may_lack_bytes |= half.is_seen && half.headers.is_none();
+            half.may_lack_bytes |= half.may_lack_beginning;
+            self.may_lack_frames |= half.may_lack_updates && half.is_updated();
         }
         self.end = self.end(why);
         self.method = method_of(&self.request);
@@ -342,9 +385,11 @@ pub(super) fn method_class_of(connection: u64, request: &HalfStream) -> Option<M
 pub(super) fn status_of(response: &HalfStream) -> Certainty<u32> {
     let blocks = [&response.trailers, &response.headers];
     for block in blocks.into_iter().flatten() {
-        if block.find(KnownName::GRPC_STATUS).is_some() {
-            let value = value_of(block, KnownName::GRPC_STATUS);
-            return value.and_then(|value| parse_status(&value));
+        if let Some(field) = block.find(KnownName::GRPC_STATUS) {
+            return match (field.value, block.value(field).and_then(parse_status)) {
+                (Value::Seen(_), Some(status)) => Certainty::Seen(status),
+                _ => field_value(block, field).and_then(|value| parse_status(&value)),
+            };
         }
     }
     web_status(response).map_or(Certainty::Unknown, Certainty::Seen)

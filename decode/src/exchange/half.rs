@@ -6,6 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use crate::grpc::{Body, BodyLimits};
 use crate::hpack::{HeaderBlock, KnownName};
 
+/// A receiver allows the sender of a body to go on (WINDOW_UPDATE) for each message of a stream of
+/// them, or for so many bytes: a quarter of the window that a sender begins with.
+const UPDATED_BYTES_MIN: u64 = 16 * 1024;
+
 /// One direction of an exchange: the request, or the response.
 #[derive(Debug, Default)]
 pub struct HalfStream {
@@ -23,6 +27,12 @@ pub struct HalfStream {
     pub interim_count: u32,
     /// Were bytes of the connection lost while this half was open, so that it may lack some?
     pub may_lack_bytes: bool,
+    /// Were bytes of the connection lost before anything was captured of this half? Then its
+    /// beginning may be among them, unless it is captured later.
+    pub(super) may_lack_beginning: bool,
+    /// Were bytes of the opposite way lost, so that WINDOW_UPDATE or RST_STREAM for this half may be
+    /// among them, though nothing of the other half is?
+    pub(super) may_lack_updates: bool,
     /// Was anything captured of it?
     pub(super) is_seen: bool,
     /// gRPC-Web text: characters that do not fill a group of four yet.
@@ -38,6 +48,8 @@ impl HalfStream {
         if content_type.starts_with(b"application/grpc-web-text") {
             self.text = Some(Vec::new());
         }
+        // Nothing of a half comes before the block that opens it.
+        self.may_lack_beginning &= !block.is_opening();
         self.headers = Some(block);
     }
 
@@ -68,10 +80,36 @@ impl HalfStream {
         self.body.gap(at, len, limits);
     }
 
-    pub(super) fn suspect(&mut self) {
-        if self.end_at_unix_ns.is_none() {
+    /// Is it likely that the receiver sent frames about it, beside those of its own half?
+    pub(super) fn is_updated(&self) -> bool {
+        let is_one = self.body.messages_count().is_some_and(|count| count < 2);
+        !is_one || self.body.bytes_count() >= UPDATED_BYTES_MIN || self.end_at_unix_ns.is_none()
+    }
+
+    /// May its end have been lost?
+    pub(super) fn may_lack_end(&self) -> bool {
+        self.end_at_unix_ns.is_none() && (self.may_lack_bytes || self.may_lack_beginning)
+    }
+
+    /// Bytes of memory that bodies and header blocks hold.
+    #[inline]
+    pub(super) fn kept_bytes(&self) -> usize {
+        let of = |block: &Option<HeaderBlock>| block.as_ref().map_or(0, HeaderBlock::kept_bytes);
+        self.body.kept_bytes() + of(&self.headers) + of(&self.trailers)
+    }
+
+    /// Bytes of this way were lost, perhaps of any stream; says whether some of this half may be
+    /// among them. After its end there were none, and before its beginning it will tell.
+    pub(super) fn suspect(&mut self) -> bool {
+        if self.end_at_unix_ns.is_some() {
+            return false;
+        }
+        if self.is_seen {
             self.may_lack_bytes = true;
             self.body.suspect();
+        } else {
+            self.may_lack_beginning = true;
         }
+        self.is_seen
     }
 }

@@ -1,8 +1,12 @@
 //! Joins what the two ways of a connection say about its streams.
 
+mod room;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::ages::Ages;
+use super::budget::{Share, SharedBudget};
 use super::finished::Finished;
 use super::half::HalfStream;
 use super::kind::{is_grpc, is_interim, is_trailers_like};
@@ -15,6 +19,9 @@ use crate::stream::{Ending, Way};
 /// How often silent streams are looked for, in time of the capture.
 const SILENCE_CHECK_NS: u64 = 1_000_000_000;
 
+/// GOAWAY frames that refuse more streams than those before. An endpoint sends one or two.
+const GO_AWAYS_MAX: u32 = 16;
+
 /// The open streams of one connection.
 #[derive(Debug)]
 pub(crate) struct Joiner<S> {
@@ -22,7 +29,11 @@ pub(crate) struct Joiner<S> {
     limits: Limits,
     client: Option<Way>,
     live: HashMap<u32, Box<Exchange>, BuildHasherDefault<IdHasher>>,
+    ages: Ages,
+    share: Share,
     finished: Finished,
+    /// The highest stream that GOAWAY did not refuse, and how often it was lowered.
+    served: (u32, u32),
     /// Streams of which one half is over, and since when, oldest first.
     closing: VecDeque<(u64, u32)>,
     /// Streams of which both halves are over, and since when, oldest first, on a connection where
@@ -33,8 +44,12 @@ pub(crate) struct Joiner<S> {
     silence_check_at: u64,
     /// Were bytes lost that may have been of any stream?
     is_lossy: bool,
+    /// How often that was, of each way.
+    losses: Ways<u64>,
     tally: Tally,
     undecided: Undecided,
+    /// When the first exchange came to `undecided`.
+    undecided_since: u64,
     sink: S,
 }
 
@@ -68,16 +83,26 @@ impl<S: CallSink> Joiner<S> {
             limits,
             client: None,
             live: HashMap::default(),
+            ages: Ages::default(),
+            share: Share::default(),
             finished: Finished::default(),
+            served: (u32::MAX, 0),
             closing: VecDeque::new(),
             complete: VecDeque::new(),
             clocks: Ways::new(Some(0), Some(0)),
             silence_check_at: 0,
             is_lossy: false,
+            losses: Ways::default(),
             tally: Tally::default(),
             undecided: Undecided::default(),
+            undecided_since: 0,
             sink,
         }
+    }
+
+    /// What is kept counts towards `budget`. To be said before anything is kept.
+    pub(crate) fn share(&mut self, budget: SharedBudget) {
+        self.share = Share::of(budget);
     }
 
     pub(crate) fn client(&self) -> Option<Way> {
@@ -93,6 +118,7 @@ impl<S: CallSink> Joiner<S> {
         Tally {
             live,
             streams: self.tally.streams + live,
+            steps: self.tally.steps + self.ages.steps(),
             ..self.tally
         }
     }
@@ -152,13 +178,19 @@ impl<S: CallSink> Joiner<S> {
             *half = HalfStream::default();
         }
         half.is_seen = true;
-        if half.headers.is_none() && is_interim(&block) {
+        let now = block.kept_bytes();
+        let before = if half.headers.is_none() && is_interim(&block) {
             half.interim_count += 1;
+            now
         } else if half.headers.is_none() && !is_trailers_like {
             half.take_headers(at, block);
+            0
         } else {
-            half.trailers = Some(block);
-        }
+            let replaced = half.trailers.replace(block);
+            replaced.map_or(0, |block| block.kept_bytes())
+        };
+        stream.keeps(before, now);
+        self.settle(at, before, now);
         if end_stream {
             self.end_stream(at, way, stream_id);
         }
@@ -186,7 +218,11 @@ impl<S: CallSink> Joiner<S> {
             half.may_lack_bytes = true;
             half.body.suspect();
         }
+        let before = half.body.kept_bytes();
         half.data(at, bytes, &limits);
+        let now = half.body.kept_bytes();
+        stream.keeps(before, now);
+        self.settle(at, before, now);
     }
 
     pub(crate) fn data_gap(&mut self, at: u64, way: Way, stream_id: u32, len: u64) {
@@ -205,6 +241,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.live.get_mut(&stream_id) else {
             return;
         };
+        stream.learn_of(&self.losses);
         let half = stream.half_mut(way);
         if half.end_at_unix_ns.is_some() {
             return;
@@ -238,9 +275,12 @@ impl<S: CallSink> Joiner<S> {
 
     /// GOAWAY of `way`: streams above `last_id` will not be served.
     pub(crate) fn go_away(&mut self, at: u64, way: Way, last_id: u32) {
-        if self.client == Some(way) {
+        let (served, lowered_count) = self.served;
+        if self.client == Some(way) || last_id >= served || lowered_count >= GO_AWAYS_MAX {
             return;
         }
+        self.served = (last_id, lowered_count + 1);
+        self.tally.steps += self.live.len() as u64;
         let mut refused: Vec<_> = self
             .live
             .keys()
@@ -256,25 +296,42 @@ impl<S: CallSink> Joiner<S> {
         }
     }
 
-    /// Bytes of `way` were lost, perhaps of any open stream.
+    /// Bytes of `way` were lost, perhaps of any open stream. Each learns of it when it is touched
+    /// next: nothing of it changes before.
     pub(crate) fn suspect(&mut self, way: Way) {
         self.is_lossy = true;
-        for stream in self.live.values_mut() {
-            stream.may_lack_frames = true;
-            stream.half_mut(way).suspect();
-        }
+        *self.losses.of_mut(way) += 1;
     }
 
     /// `way` has reached this time.
     #[inline]
     pub(crate) fn advance(&mut self, at: u64, way: Way) {
         *self.clocks.of_mut(way) = Some(at);
-        if !self.closing.is_empty() || !self.complete.is_empty() {
+        let newest = at.max(self.clocks.of(opposite(way)).unwrap_or(0));
+        let lingers =
+            |(since, _): &(u64, u32)| newest <= since.saturating_add(self.limits.linger_ns);
+        if !self.complete.is_empty() || !self.closing.front().is_none_or(lingers) {
             self.finish_lingering();
         }
         if at >= self.silence_check_at {
             self.silence_check_at = at.saturating_add(SILENCE_CHECK_NS);
             self.finish_silent(at);
+        }
+    }
+
+    /// Both ways have reached this time, although nothing came: on a live line. What has waited too long for
+    /// more evidence is handed on, too, as it is.
+    pub(crate) fn time(&mut self, at: u64) {
+        for way in [Way::Forward, Way::Reverse] {
+            if let Some(clock) = self.clocks.of_mut(way) {
+                *clock = at.max(*clock);
+            }
+        }
+        self.finish_lingering();
+        self.finish_silent(at);
+        let waited_ns = at.saturating_sub(self.undecided_since);
+        if waited_ns > self.limits.silence_ns {
+            self.release(|undecided, ready| undecided.drain(ready));
         }
     }
 
@@ -299,9 +356,7 @@ impl<S: CallSink> Joiner<S> {
                 .map_or(0, |stream| stream.life.touched_unix_ns);
             self.finish(at, id, end);
         }
-        let mut ready = VecDeque::new();
-        self.undecided.drain(&mut ready);
-        self.hand_on(ready);
+        self.release(Undecided::drain);
     }
 
     /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
@@ -311,11 +366,15 @@ impl<S: CallSink> Joiner<S> {
         if self.live.len() >= self.limits.streams_max && !self.live.contains_key(&stream_id) {
             self.evict(at);
         }
+        if self.ages.is_long(self.live.len()) {
+            self.ages.forget_gone(|id| self.live.contains_key(&id));
+        }
         match self.live.entry(stream_id) {
             Entry::Occupied(entry) => {
                 let stream = entry.into_mut();
                 stream.life.touched_unix_ns = stream.life.touched_unix_ns.max(at);
                 stream.started_unix_ns = stream.started_unix_ns.min(at);
+                stream.learn_of(&self.losses);
                 Some(stream)
             }
             Entry::Vacant(entry) => {
@@ -324,7 +383,10 @@ impl<S: CallSink> Joiner<S> {
                     return None;
                 }
                 let client = self.client.unwrap_or(Way::Forward);
-                Some(entry.insert(Exchange::open(self.name, client, stream_id, at)))
+                self.ages.opened(stream_id);
+                let mut stream = Exchange::open(self.name, client, stream_id, at);
+                stream.life.losses = self.losses;
+                Some(entry.insert(stream))
             }
         }
     }
@@ -336,17 +398,6 @@ impl<S: CallSink> Joiner<S> {
             stream.life.is_closing = true;
             self.closing.push_back((at, stream_id));
             self.forget_gone();
-        }
-    }
-
-    /// Keeps the queues as bounded as the streams, whatever the clock does: what is in them and no
-    /// longer live goes.
-    fn forget_gone(&mut self) {
-        let queued_max = self.limits.streams_max.saturating_mul(2).saturating_add(64);
-        for queue in [&mut self.closing, &mut self.complete] {
-            if queue.len() > queued_max {
-                queue.retain(|(_, id)| self.live.contains_key(id));
-            }
         }
     }
 
@@ -379,22 +430,18 @@ impl<S: CallSink> Joiner<S> {
         let is_silent = |stream: &Exchange| {
             let halves = [stream.half(Way::Forward), stream.half(Way::Reverse)];
             at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
-                && halves
-                    .iter()
-                    .any(|half| half.may_lack_bytes && half.end_at_unix_ns.is_none())
+                && halves.iter().any(|half| half.may_lack_end())
         };
-        let silent = self.live.iter().filter(|(_, stream)| is_silent(stream));
-        let mut ids: Vec<_> = silent.map(|(id, _)| *id).collect();
+        let mut ids = Vec::new();
+        for (id, stream) in &mut self.live {
+            stream.learn_of(&self.losses);
+            if is_silent(stream) {
+                ids.push(*id);
+            }
+        }
         ids.sort_unstable();
         for id in ids {
             self.finish(at, id, ExchangeEnd::Silent);
-        }
-    }
-
-    fn evict(&mut self, at: u64) {
-        if let Some(id) = self.live.keys().copied().min() {
-            self.tally.evicted_calls += 1;
-            self.finish(at, id, ExchangeEnd::Evicted);
         }
     }
 
@@ -402,7 +449,9 @@ impl<S: CallSink> Joiner<S> {
         let Some(mut stream) = self.live.remove(&stream_id) else {
             return;
         };
+        stream.learn_of(&self.losses);
         self.finished.insert(stream_id);
+        self.share.settle(stream.life.kept_bytes, 0);
         if !stream.is_seen() {
             return;
         }
@@ -432,12 +481,17 @@ impl<S: CallSink> Joiner<S> {
             self.sink.call(exchange);
             return;
         }
-        let mut ready = VecDeque::new();
-        self.undecided.push(exchange, &mut ready);
-        self.hand_on(ready);
+        if self.undecided.is_empty() {
+            self.undecided_since = at;
+        }
+        self.release(|undecided, ready| undecided.push(exchange, ready));
     }
 
-    fn hand_on(&mut self, ready: VecDeque<Box<Exchange>>) {
+    /// Hands on the exchanges that `choose` puts into the list.
+    fn release(&mut self, choose: impl FnOnce(&mut Undecided, &mut VecDeque<Box<Exchange>>)) {
+        let (before, mut ready) = (self.undecided.held_bytes(), VecDeque::new());
+        choose(&mut self.undecided, &mut ready);
+        self.share.settle(before, self.undecided.held_bytes());
         for exchange in ready {
             self.sink.call(exchange);
         }
@@ -455,8 +509,6 @@ impl<S: CallSink> Joiner<S> {
 
     /// Exchanges that waited for blocks to be read again need not wait longer.
     pub(crate) fn release_proved(&mut self) {
-        let mut ready = VecDeque::new();
-        self.undecided.release(&mut ready, false);
-        self.hand_on(ready);
+        self.release(|undecided, ready| undecided.release(ready, false));
     }
 }

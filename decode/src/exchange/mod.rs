@@ -7,6 +7,8 @@
 //! the connection still shows may tell more about it (`undecided`), and is then
 //! remembered by its identifier only, so that late frames make no call.
 
+mod ages;
+mod budget;
 mod certainty;
 #[allow(
     clippy::module_inception,
@@ -21,6 +23,7 @@ mod tally;
 mod undecided;
 mod ways;
 
+pub use budget::SharedBudget;
 pub use certainty::{Certainty, Rule};
 pub use exchange::{ConnectionName, Exchange, ExchangeEnd, MethodClass};
 pub use half::HalfStream;
@@ -56,6 +59,11 @@ pub struct Limits {
     pub body: BodyLimits,
     /// Streams open at once; the oldest goes when there are more. Default 4096.
     pub streams_max: usize,
+    /// Bytes of bodies, of their lists of messages and of header blocks that are kept of exchanges
+    /// not handed on yet; and no more than [`SharedBudget`] leaves. Beyond that the oldest open
+    /// streams keep no bodies any more (their lengths and digests stay right), and if that is not
+    /// enough are given up. Default 64 MiB.
+    pub kept_bytes_max: usize,
     /// How long after the end of one half the other is waited for, in time of the capture.
     /// Default 200 ms.
     pub linger_ns: u64,
@@ -68,6 +76,7 @@ impl Default for Limits {
         Self {
             body: BodyLimits::default(),
             streams_max: 4096,
+            kept_bytes_max: 64 * 1024 * 1024,
             linger_ns: 200_000_000,
             silence_ns: 60_000_000_000,
         }

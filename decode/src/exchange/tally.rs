@@ -14,12 +14,17 @@ pub struct Tally {
     pub given_up: u64,
     /// Calls that lack something, or may.
     pub damaged_calls: u64,
-    /// Calls handed on because more than the limit were open.
+    /// Calls handed on because more than the limit were open, or kept more bytes than the limit.
     pub evicted_calls: u64,
+    /// Streams whose bodies were given up to stay within the limit on bytes. They are truncated.
+    pub spilled_streams: u64,
     /// Frames of streams that were over.
     pub late_frames: u64,
     /// Streams that are not over.
     pub live: u64,
+    /// Streams looked at in walks over many: what finding the oldest, or those that GOAWAY refuses,
+    /// has cost.
+    pub steps: u64,
 }
 
 impl Tally {
@@ -31,8 +36,10 @@ impl Tally {
         self.given_up += other.given_up;
         self.damaged_calls += other.damaged_calls;
         self.evicted_calls += other.evicted_calls;
+        self.spilled_streams += other.spilled_streams;
         self.late_frames += other.late_frames;
         self.live += other.live;
+        self.steps += other.steps;
     }
 
     /// Does every stream have its place?

@@ -15,7 +15,7 @@ use crate::stream::Way;
 /// Exchanges that wait.
 const HELD_MAX: usize = 1024;
 
-/// Bytes of their bodies.
+/// Bytes of their bodies and header blocks.
 const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Trailers that must have been seen before the usual ones are believed to say OK.
@@ -55,6 +55,11 @@ impl Undecided {
         self.held.is_empty()
     }
 
+    /// What those that wait keep.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Takes a finished exchange; gives those back that wait no longer.
     pub(super) fn push(
         &mut self,
@@ -70,7 +75,7 @@ impl Undecided {
         if !waits_for_status && !waits_for_proof(&exchange) {
             ready.push_back(exchange);
         } else {
-            self.held_bytes += body_bytes(&exchange);
+            self.held_bytes += exchange.life.kept_bytes;
             self.held.push_back(exchange);
         }
         if entries.is_some() && self.trailers.usual().is_some() {
@@ -118,7 +123,7 @@ impl Undecided {
                 && self.trailers.usual().is_none();
             let waits_for_proof = has_proofs_to_come && waits_for_proof(&exchange);
             if waits_for_status || waits_for_proof {
-                self.held_bytes += body_bytes(&exchange);
+                self.held_bytes += exchange.life.kept_bytes;
                 self.held.push_back(exchange);
             } else {
                 ready.push_back(exchange);
@@ -138,7 +143,7 @@ impl Undecided {
 
     fn pop(&mut self) -> Option<Box<Exchange>> {
         let exchange = self.held.pop_front()?;
-        self.held_bytes -= body_bytes(&exchange);
+        self.held_bytes -= exchange.life.kept_bytes;
         Some(exchange)
     }
 }
@@ -221,8 +226,4 @@ fn has_message(exchange: &Exchange) -> bool {
         Some(block.value(field).is_none_or(|message| !message.is_empty()))
     });
     message == Some(true)
-}
-
-fn body_bytes(exchange: &Exchange) -> usize {
-    exchange.request.body.kept().len() + exchange.response.body.kept().len()
 }

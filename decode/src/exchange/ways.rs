@@ -3,7 +3,7 @@
 use crate::stream::Way;
 
 /// Something of each way.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ways<T> {
     forward: T,
     reverse: T,

@@ -41,15 +41,26 @@ pub struct BodyMessage {
 #[derive(Debug, Default)]
 pub struct Body {
     kept: Vec<u8>,
-    messages: Vec<BodyMessage>,
+    messages: Messages,
     messages_count: u64,
     bytes_count: u64,
     state: State,
     /// Of all bytes, once not all are kept.
     hasher: Option<Box<Hasher>>,
     has_gap: bool,
+    /// Are no bytes kept, nor messages listed, whatever the limits?
+    is_spilled: bool,
     /// Messages before this one were over when bytes may have been lost.
     suspect_from: Option<usize>,
+}
+
+/// The messages of a body. Most bodies have one, which costs no allocation.
+#[derive(Debug, Default)]
+enum Messages {
+    #[default]
+    None,
+    One(BodyMessage),
+    Many(Vec<BodyMessage>),
 }
 
 /// Goes on while bytes come. Its state is nothing to look at.
@@ -106,8 +117,29 @@ impl Body {
         self.keep(chunk, limits);
         self.bytes_count += chunk.len() as u64;
         let kept = self.kept.len();
+        let place = |used: usize| (before + used).min(kept);
         let mut used = 0;
         while let Some(rest) = chunk.get(used..).filter(|rest| !rest.is_empty()) {
+            if self.is_at_boundary()
+                && let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX_LEN>()
+                && let [flag, declared @ ..] = *prefix
+                && let declared_bytes = u32::from_be_bytes(declared)
+                && rest.len() >= declared_bytes as usize
+            {
+                // Nearly all: as a whole in the chunk.
+                let start = used + PREFIX_LEN;
+                used = start + declared_bytes as usize;
+                let message = BodyMessage {
+                    at_unix_ns,
+                    flag,
+                    declared_bytes,
+                    damage: Damage::None,
+                    start: place(start),
+                    end: place(used),
+                };
+                self.list(message, limits);
+                continue;
+            }
             match &mut self.state {
                 State::Prefix { bytes, len } => {
                     let room = bytes.iter_mut().skip(*len);
@@ -117,7 +149,7 @@ impl Body {
                     if *len == PREFIX_LEN {
                         let [flag, declared @ ..] = *bytes;
                         let declared_bytes = u32::from_be_bytes(declared);
-                        let start = (before + used).min(kept);
+                        let start = place(used);
                         let damage = Damage::None;
                         let message = BodyMessage {
                             at_unix_ns,
@@ -138,7 +170,7 @@ impl Body {
                     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= taken as u64;
                     used += taken;
-                    self.end_message_if_whole(at_unix_ns, (before + used).min(kept), limits);
+                    self.end_message_if_whole(at_unix_ns, place(used), limits);
                 }
                 State::Lost => used = chunk.len(),
             }
@@ -176,10 +208,33 @@ impl Body {
 
     /// Bytes of the connection were lost, and perhaps some of this body.
     pub fn suspect(&mut self) {
-        self.suspect_from.get_or_insert(self.messages.len());
+        let listed = self.messages().len();
+        self.suspect_from.get_or_insert(listed);
         if let State::Message { message, .. } = &mut self.state {
             message.damage = message.damage.max(Damage::Possible);
         }
+    }
+
+    /// Keeps no bytes any more and lists no messages. Lengths, counts and the digest stay right.
+    pub fn spill(&mut self) {
+        self.begin_digest();
+        self.is_spilled = true;
+        self.kept = Vec::new();
+        self.messages = Messages::None;
+        self.suspect_from = self.suspect_from.map(|_| 0);
+        if let State::Message { message, .. } = &mut self.state {
+            (message.start, message.end) = (0, 0);
+        }
+    }
+
+    /// Bytes of memory that it holds, without what is set aside for more.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        let listed_bytes = match &self.messages {
+            Messages::None | Messages::One(_) => 0,
+            Messages::Many(messages) => messages.len() * size_of::<BodyMessage>(),
+        };
+        self.kept.len() + listed_bytes
     }
 
     /// No more will come. `is_end` says that the sender finished: what is cut then shows that
@@ -206,7 +261,7 @@ impl Body {
             } else {
                 Damage::Certain
             };
-            for message in self.messages.iter_mut().skip(from) {
+            for message in self.messages.as_mut_slice().iter_mut().skip(from) {
                 message.damage = message.damage.max(damage);
             }
         }
@@ -219,7 +274,11 @@ impl Body {
 
     /// The messages, the last one possibly cut.
     pub fn messages(&self) -> &[BodyMessage] {
-        &self.messages
+        match &self.messages {
+            Messages::None => &[],
+            Messages::One(message) => std::slice::from_ref(message),
+            Messages::Many(messages) => messages,
+        }
     }
 
     /// Messages that began, listed or not; `None` if a gap hid some.
@@ -254,7 +313,7 @@ impl Body {
 
     /// Is a part of the body not kept, or lost?
     pub fn is_truncated(&self) -> bool {
-        self.has_gap || self.hasher.is_some()
+        self.has_gap || self.hasher.is_some() && self.bytes_count > 0
     }
 
     /// Is a part of the body known to be lost?
@@ -278,27 +337,60 @@ impl Body {
 
     fn list(&mut self, message: BodyMessage, limits: &BodyLimits) {
         self.messages_count += 1;
-        if self.messages.len() < limits.messages_max {
+        if self.messages().len() < limits.messages_max && !self.is_spilled {
             self.messages.push(message);
         }
     }
 
     fn keep(&mut self, chunk: &[u8], limits: &BodyLimits) {
-        let room = limits.kept_bytes_max.saturating_sub(self.kept.len());
+        let bytes_max = if self.is_spilled {
+            0
+        } else {
+            limits.kept_bytes_max
+        };
+        let room = bytes_max.saturating_sub(self.kept.len());
         if chunk.len() <= room && self.hasher.is_none() {
-            self.kept.extend_from_slice(chunk);
+            if self.kept.is_empty() {
+                // Most bodies come at once, and need no room to grow.
+                self.kept = chunk.to_vec();
+            } else {
+                self.kept.extend_from_slice(chunk);
+            }
             return;
         }
-        if self.hasher.is_none() && !self.has_gap {
-            let mut hasher = Box::new(Hasher(Xxh3::new()));
-            hasher.0.update(&self.kept);
-            self.hasher = Some(hasher);
-        }
+        self.begin_digest();
         if let Some(hasher) = &mut self.hasher {
             hasher.0.update(chunk);
         }
         self.kept
             .extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+    }
+
+    /// From now on not all bytes are kept, so the digest is made as they come.
+    fn begin_digest(&mut self) {
+        if self.hasher.is_none() && !self.has_gap {
+            let mut hasher = Box::new(Hasher(Xxh3::new()));
+            hasher.0.update(&self.kept);
+            self.hasher = Some(hasher);
+        }
+    }
+}
+
+impl Messages {
+    fn push(&mut self, message: BodyMessage) {
+        match self {
+            Self::None => *self = Self::One(message),
+            Self::One(first) => *self = Self::Many(vec![*first, message]),
+            Self::Many(messages) => messages.push(message),
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [BodyMessage] {
+        match self {
+            Self::None => &mut [],
+            Self::One(message) => std::slice::from_mut(message),
+            Self::Many(messages) => messages,
+        }
     }
 }
 

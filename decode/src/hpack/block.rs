@@ -1,11 +1,17 @@
 //! A decoded header block: fields in wire order, each saying how sure it is.
 //!
-//! One buffer holds the text of all fields, so that a block costs two allocations however many
-//! fields it has.
+//! One buffer holds the text of all fields, and blocks that follow each other share it: a block
+//! costs one allocation, however many fields it has.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 
 use super::{HpackError, KnownName};
+
+/// Bytes of the buffer that the text of blocks is put into, unless one needs more. So long as any
+/// of them is kept the whole buffer is, which is why it is small.
+const TEXT_BUFFER_BYTES: usize = 4 * 1024;
 
 /// A place in the buffer of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,9 +75,17 @@ pub struct Field {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderBlock {
     pub(super) text: Bytes,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Arc<[Field]>,
+    /// What only blocks near a loss have.
+    doubts: Option<Box<Doubts>>,
+}
+
+/// What is wrong with a block, or not known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Doubts {
+    /// Values that a field may have, by the number that [`Value::Ambiguous`] has.
     pub(super) alternatives: Vec<Vec<Span>>,
-    pub(super) defect: Option<Defect>,
+    defect: Option<Defect>,
     /// Set if another reading may follow ([`super::Decoder::take_revised`]).
     pub(super) ticket: Option<Ticket>,
 }
@@ -120,7 +134,13 @@ impl HeaderBlock {
 
     /// Names the block if another reading of it may follow.
     pub fn ticket(&self) -> Option<Ticket> {
-        self.ticket
+        self.doubts.as_ref()?.ticket
+    }
+
+    /// Bytes of memory that its fields hold.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.fields)
     }
 
     /// The fields, in wire order.
@@ -130,7 +150,7 @@ impl HeaderBlock {
 
     /// Why it is not complete; `None` if it is.
     pub fn defect(&self) -> Option<&Defect> {
-        self.defect.as_ref()
+        self.doubts.as_ref()?.defect.as_ref()
     }
 
     /// Is any field missing, or without a name or value that is sure?
@@ -139,7 +159,17 @@ impl HeaderBlock {
             matches!(field.name, Name::Unknown(_) | Name::Lost)
                 || !matches!(field.value, Value::Seen(_))
         };
-        self.defect.is_some() || self.fields.iter().any(unsure)
+        self.defect().is_some() || self.fields.iter().any(unsure)
+    }
+
+    /// Does it begin with a pseudo-header field that was seen, as only blocks do that open a request
+    /// or a response?
+    pub fn is_opening(&self) -> bool {
+        let is_seen_pseudo = |field: &Field| {
+            matches!(field.name, Name::Known(name) if name.is_pseudo())
+                && matches!(field.value, Value::Seen(_))
+        };
+        self.fields.first().is_some_and(is_seen_pseudo)
     }
 
     /// How `field` of this block is called; `None` if that is not known.
@@ -181,9 +211,8 @@ impl HeaderBlock {
         let Value::Ambiguous(index) = field.value else {
             return Vec::new();
         };
-        let list = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.alternatives.get(index));
+        let doubts = self.doubts.as_ref();
+        let list = doubts.and_then(|doubts| doubts.alternatives.get(index as usize));
         list.into_iter()
             .flatten()
             .filter_map(|span| self.bytes(*span))
@@ -203,6 +232,12 @@ impl HeaderBlock {
         self.value(self.find(name)?)
     }
 
+    /// Says what is not known of it.
+    pub(super) fn doubts_mut(&mut self) -> &mut Doubts {
+        self.doubts.get_or_insert_default()
+    }
+
+    #[inline]
     pub(super) fn text_of(&self, span: Span) -> Option<&[u8]> {
         self.text.get(span.start as usize..span.end as usize)
     }
@@ -218,13 +253,16 @@ impl HeaderBlock {
     }
 
     fn bytes(&self, span: Span) -> Option<Bytes> {
-        self.text_of(span).map(|text| self.text.slice_ref(text))
+        let range = span.start as usize..span.end as usize;
+        self.text_of(span).map(|_| self.text.slice(range))
     }
 }
 
 /// A block in the making. Kept from block to block, so that its buffers are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
+    /// Holds the text of blocks that are finished, and has room for more.
+    finished_text: BytesMut,
     pub(super) text: Vec<u8>,
     pub(super) fields: Vec<Field>,
     /// Did a field not fit the limit?
@@ -281,13 +319,37 @@ impl Draft {
         }
     }
 
-    pub(super) fn finish(&self, defect: Option<Defect>) -> HeaderBlock {
+    /// Puts the fields of `block`, all of which fit the limit, into an empty draft.
+    pub(super) fn resume(&mut self, block: &HeaderBlock) {
+        self.text.extend_from_slice(&block.text);
+        self.fields.extend_from_slice(&block.fields);
+        self.list_bytes = self.text.len() + self.fields.len() * super::table::ENTRY_OVERHEAD_BYTES;
+    }
+
+    /// The draft as a block of its own, which is to be kept for long: it shares no buffer.
+    pub(super) fn keep(&self) -> HeaderBlock {
         HeaderBlock {
             text: Bytes::copy_from_slice(&self.text),
-            fields: self.fields.clone(),
-            alternatives: Vec::new(),
-            ticket: None,
-            defect: defect.or(self.is_too_large.then_some(Defect::TooLarge)),
+            fields: self.fields.as_slice().into(),
+            doubts: None,
+        }
+    }
+
+    pub(super) fn finish(&mut self, defect: Option<Defect>) -> HeaderBlock {
+        let defect = defect.or(self.is_too_large.then_some(Defect::TooLarge));
+        if self.finished_text.capacity() == 0 {
+            self.finished_text.reserve(TEXT_BUFFER_BYTES);
+        }
+        self.finished_text.extend_from_slice(&self.text);
+        HeaderBlock {
+            text: self.finished_text.split().freeze(),
+            fields: self.fields.as_slice().into(),
+            doubts: defect.map(|defect| {
+                Box::new(Doubts {
+                    defect: Some(defect),
+                    ..Doubts::default()
+                })
+            }),
         }
     }
 }

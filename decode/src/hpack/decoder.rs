@@ -4,6 +4,7 @@ use super::block::{Defect, Draft, Field, HeaderBlock, Name, Value};
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
 use super::names::{STATIC_COUNT, static_entry};
 use super::revisit::Revisits;
+use super::runs::{Run, Runs};
 use super::shift::Search;
 use super::table::{EntryRef, Lookup, NameRef, Table};
 use super::{Expected, HpackError, KnownName};
@@ -18,7 +19,7 @@ const TABLE_BYTES_MAX: usize = 64 * 1024;
 const TABLE_BYTES_LIMIT: usize = 1024 * 1024;
 
 /// Bytes of one header list that are kept, counted as RFC 7541 counts entries.
-const LIST_BYTES_MAX: usize = 1024 * 1024;
+const LIST_BYTES_MAX: usize = 256 * 1024;
 
 /// Follows the header blocks of one way of a connection.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ pub struct Decoder {
     /// While an old block is read again: insertions since it was at this place.
     pub(super) insertions_since: Option<u64>,
     draft: Draft,
+    runs: Runs,
 }
 
 impl Decoder {
@@ -48,6 +50,7 @@ impl Decoder {
             revisits: Revisits::default(),
             insertions_since: None,
             draft: Draft::default(),
+            runs: Runs::default(),
         }
     }
 
@@ -76,14 +79,22 @@ impl Decoder {
         if let Some(search) = self.search.take() {
             return search.decode(self, block, missing_bytes, expected);
         }
+        if missing_bytes == 0
+            && let Some(run) = Run::first_of(block).filter(|run| run.len() == block.len())
+            && let Some(block) = self.runs.recall(run, self.table.revision())
+        {
+            return block.clone();
+        }
         let outcome = self.read(block);
         self.finish(outcome, missing_bytes)
     }
 
     /// Reads `block` into the draft; says why and how many bytes before its end it cannot.
     pub(super) fn read(&mut self, block: &[u8]) -> Result<(), (HpackError, usize)> {
-        let mut instructions = Instructions::new(block);
         self.draft.clear();
+        let run = Run::first_of(block).filter(|_| self.insertions_since.is_none());
+        let recalled = run.map_or(0, |run| self.read_run(run, block));
+        let mut instructions = Instructions::new(block.get(recalled..).unwrap_or_default());
         loop {
             let left = instructions.bytes_left();
             let Some(instruction) = instructions.next() else {
@@ -93,6 +104,24 @@ impl Decoder {
                 .and_then(|instruction| self.obey(instruction))
                 .map_err(|error| (error, left))?;
         }
+    }
+
+    /// Puts the fields of `run`, with which `block` begins, into the draft; says how many bytes that
+    /// were, which is none if one of them cannot be read.
+    fn read_run(&mut self, run: Run, block: &[u8]) -> usize {
+        let revision = self.table.revision();
+        if let Some(block) = self.runs.recall(run, revision) {
+            self.draft.resume(block);
+            return run.len();
+        }
+        for byte in block.iter().take(run.len()) {
+            if self.indexed(u64::from(byte & 0x7f)).is_err() || self.draft.is_too_large {
+                self.draft.clear();
+                return 0;
+            }
+        }
+        self.runs.keep(run, revision, &self.draft);
+        run.len()
     }
 
     /// The draft as a block; after an error the rest of the block is lost.
@@ -219,6 +248,9 @@ impl Decoder {
         let index = match name {
             LiteralName::Index(index) => index,
             LiteralName::Text(text) => {
+                if let Some(known) = text.plain().and_then(KnownName::find) {
+                    return Ok((Name::Known(known), false));
+                }
                 let start = self.draft.mark();
                 text.decode_into(&mut self.draft.text)?;
                 let span = self.draft.span_since(start);

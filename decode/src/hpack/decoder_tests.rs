@@ -41,6 +41,29 @@ fn requests_of_rfc_7541_appendix_c4_decode() {
 }
 
 #[test]
+fn a_run_of_indices_means_what_the_table_says_now() {
+    let mut decoder = Decoder::new(false);
+    let run = [0x82, 0x86, 0xbe];
+    for (insertion, entry) in [(b"\x40\x01a\x01b", "a: b"), (b"\x40\x01c\x01d", "c: d")] {
+        decode(&mut decoder, insertion);
+        for _ in 0..3 {
+            // Alone, and with more behind it.
+            let block = decode(&mut decoder, &run);
+            assert_eq!(text(&block), [":method: GET", ":scheme: http", entry]);
+            let longer = decode(&mut decoder, &[&run[..], b"\x00\x01x\x01y"].concat());
+            assert_eq!(text(&longer)[..3], text(&block));
+            assert_eq!(text(&longer)[3..], ["x: y"]);
+        }
+    }
+    // The table is emptied.
+    decode(&mut decoder, &[0x20]);
+    assert_eq!(
+        decode(&mut decoder, &run).defect(),
+        Some(&Defect::Malformed(HpackError::IndexBeyondTable(62)))
+    );
+}
+
+#[test]
 fn an_entry_from_before_the_capture_has_one_id_for_ever() {
     let mut decoder = Decoder::new(true);
     let id = |block: &HeaderBlock| match block.fields()[0].name {

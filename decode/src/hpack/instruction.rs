@@ -58,7 +58,14 @@ pub(super) enum Instruction<'a> {
 }
 
 impl Literal<'_> {
+    /// The string, where it is not Huffman-coded.
+    #[inline]
+    pub(super) fn plain(&self) -> Option<&[u8]> {
+        (!self.huffman).then_some(self.bytes)
+    }
+
     /// Appends the string.
+    #[inline]
     pub(super) fn decode_into(&self, out: &mut Vec<u8>) -> Result<(), HpackError> {
         if self.huffman {
             return huffman::decode(self.bytes, out);

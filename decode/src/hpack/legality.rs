@@ -153,6 +153,11 @@ impl Legality {
     }
 }
 
+/// Has a gRPC block at most one field called `name`?
+pub(super) fn is_once(name: KnownName) -> bool {
+    name.bit() & ONCE != 0
+}
+
 /// Can `name` have this value?
 fn is_possible(name: KnownName, value: &[u8]) -> bool {
     let digits = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);

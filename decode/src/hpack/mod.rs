@@ -17,6 +17,7 @@ mod instruction;
 mod legality;
 mod names;
 mod revisit;
+mod runs;
 mod shift;
 mod snapshot;
 mod table;

@@ -85,27 +85,17 @@ impl KnownName {
     pub const PROTOCOL: Self = Self(OTHERS_BASE + 16);
 
     /// The name of `bytes`, if it is known.
+    #[inline]
     pub fn find(bytes: &[u8]) -> Option<Self> {
-        let bounds = BY_LENGTH.starts.get(bytes.len()..)?.first_chunk::<2>()?;
-        let [start, end] = bounds.map(usize::from);
-        let candidates = BY_LENGTH.numbers.get(start..end)?;
-        candidates.iter().map(|number| Self(*number)).find(|name| {
-            let spelt = name.as_str().as_bytes();
-            // Names of one length mostly differ in their last byte.
-            spelt.last() == bytes.last() && spelt == bytes
-        })
+        let slot = slot_of(bytes)?;
+        let name = Self(PLACES.get(slot)?.checked_sub(1)?);
+        (name.as_str().as_bytes() == bytes).then_some(name)
     }
 
     /// How it is spelt.
+    #[inline]
     pub fn as_str(self) -> &'static str {
-        let number = usize::from(self.0);
-        match STATIC.get(number) {
-            Some((name, _)) => name,
-            None => OTHERS
-                .get(number - STATIC.len())
-                .copied()
-                .unwrap_or_default(),
-        }
+        SPELT.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     /// Is it a pseudo-header field of a request or a response?
@@ -119,53 +109,76 @@ impl KnownName {
     }
 }
 
-/// Bytes of the longest known name.
-const LENGTH_MAX: usize = 27;
-
 /// Names that are known.
 const NAMES: usize = STATIC.len() + OTHERS.len();
 
-/// Numbers of the names, by length.
-struct ByLength {
-    numbers: [u8; NAMES],
-    /// By length: where its names begin; those of the next length begin where they end.
-    starts: [u8; LENGTH_MAX + 2],
+/// By number: how the name is spelt.
+static SPELT: [&str; NAMES] = spelt();
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, where an index out of range is an error"
+)]
+const fn spelt() -> [&'static str; NAMES] {
+    let mut names = [""; NAMES];
+    let mut number = 0;
+    while number < NAMES {
+        names[number] = if number < STATIC.len() {
+            STATIC[number].0
+        } else {
+            OTHERS[number - STATIC.len()]
+        };
+        number += 1;
+    }
+    names
 }
 
-static BY_LENGTH: ByLength = by_length();
+/// Places for names, many more than there are names so that each has its own.
+const PLACES_COUNT: usize = 512;
+
+/// By place: the number of the name that may be there, plus one; 0 if there is none.
+static PLACES: [u8; PLACES_COUNT] = places();
+
+/// Where a name is looked for: told by its length and three of its bytes.
+#[inline]
+const fn slot_of(name: &[u8]) -> Option<usize> {
+    let ([first, ..], [.., last]) = (name, name) else {
+        return None;
+    };
+    let (_, [middle, ..]) = name.split_at(name.len() / 2) else {
+        return None;
+    };
+    let sum = name.len() * 18 + *last as usize * 124 + *middle as usize * 17 + *first as usize * 88;
+    Some(sum % PLACES_COUNT)
+}
 
 #[allow(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::panic,
     reason = "evaluated by the compiler, where an index out of range is an error; names are below 256"
 )]
-const fn by_length() -> ByLength {
-    let mut table = ByLength {
-        numbers: [0; NAMES],
-        starts: [0; LENGTH_MAX + 2],
-    };
-    let (mut count, mut length) = (0, 0);
-    while length <= LENGTH_MAX {
-        table.starts[length] = count as u8;
-        let mut number = 0;
-        while number < NAMES {
-            let name = if number < STATIC.len() {
-                STATIC[number].0
-            } else {
-                OTHERS[number - STATIC.len()]
-            };
-            // Of entries with the same name, the first counts.
-            let is_first = !matches!(number, 2 | 4 | 6 | 8..=13);
-            if name.len() == length && is_first {
-                table.numbers[count] = number as u8;
-                count += 1;
-            }
-            number += 1;
+const fn places() -> [u8; PLACES_COUNT] {
+    let mut places = [0; PLACES_COUNT];
+    let mut number = 0;
+    while number < NAMES {
+        let name = if number < STATIC.len() {
+            STATIC[number].0
+        } else {
+            OTHERS[number - STATIC.len()]
+        };
+        // Of entries with the same name, the first counts.
+        let is_first = !matches!(number, 2 | 4 | 6 | 8..=13);
+        if is_first && let Some(slot) = slot_of(name.as_bytes()) {
+            assert!(
+                places[slot] == 0,
+                "two names in one place: choose other factors"
+            );
+            places[slot] = number as u8 + 1;
         }
-        length += 1;
+        number += 1;
     }
-    table.starts[LENGTH_MAX + 1] = count as u8;
-    table
+    places
 }
 
 impl std::fmt::Debug for KnownName {

@@ -57,7 +57,11 @@ impl Revisits {
 
 impl Decoder {
     /// Blocks that have been read again, each under its ticket.
+    #[inline]
     pub fn take_revised(&mut self) -> Vec<(Ticket, HeaderBlock)> {
+        if self.revisits.revised.is_empty() {
+            return Vec::new();
+        }
         std::mem::take(&mut self.revisits.revised)
     }
 

@@ -4,19 +4,25 @@
 //! the number of insertions that were missed: the *shift*. Each later block is read under every
 //! shift that the lost bytes have room for. A shift is ruled out for good when a block cannot be
 //! under it; it is proved when references of gRPC blocks to [`PROOF_REFERENCES`] different older
-//! entries made sense under it, and many more than under any other. Until then, what the readings agree on is inferred,
-//! what they do not agree on ambiguous.
+//! entries made sense under it, and many more than under any other, and [`PROOF_TELLING`] of them
+//! tell: gRPC says where fields of that name may be, and no other entry has it. (A table with many
+//! `grpc-status` makes sense under as many shifts, while under the right one they may all be in
+//! the hole.) Until then, what the readings agree on is inferred, what they do not agree on
+//! ambiguous.
 
 use super::Expected;
 use super::block::{Field, HeaderBlock, Name, Value};
 use super::decoder::Decoder;
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
-use super::legality::{Legality, Verdict};
+use super::legality::{Legality, Verdict, is_once};
 use super::names::{STATIC_COUNT, static_entry};
 use super::table::{ENTRY_OVERHEAD_BYTES, Lookup, NameRef, SHIFT_UNKNOWN, Table};
 
 /// Different older entries that must make sense under a shift, and under no other.
 const PROOF_REFERENCES: usize = 3;
+
+/// Of those, entries whose name gRPC knows and no other entry has.
+const PROOF_TELLING: usize = 2;
 
 /// References that do not outweigh one that makes sense under another shift, by chance: where most
 /// references of a block go into the hole, the one that does not can hit a legal field.
@@ -45,6 +51,8 @@ struct Candidate {
     shift: u32,
     /// Ordinals of different older entries that made sense, up to [`EVIDENCE_MAX`].
     evidence: Vec<i32>,
+    /// How many of them are telling.
+    telling: usize,
     /// What the block at hand is under this shift.
     verdict: Verdict,
     /// Did it refer to an older entry, and make sense?
@@ -122,6 +130,7 @@ impl Search {
         let count = best.evidence.len();
         let is_proved = best.verdict == Verdict::Grpc
             && count >= PROOF_REFERENCES
+            && best.telling >= PROOF_TELLING
             && count > PROOF_FACTOR * second;
         is_proved.then_some(best.shift)
     }
@@ -165,8 +174,11 @@ impl Search {
         for (other, _) in &others {
             merged.merge(other);
         }
-        if missing_bytes == 0 && merged.is_incomplete() {
-            merged.ticket = decoder.revisits.add(block, before);
+        if missing_bytes == 0
+            && merged.is_incomplete()
+            && let Some(ticket) = decoder.revisits.add(block, before)
+        {
+            merged.doubts_mut().ticket = Some(ticket);
         }
         merged
     }
@@ -177,6 +189,7 @@ impl Candidate {
         Self {
             shift,
             evidence: Vec::new(),
+            telling: 0,
             verdict: Verdict::Odd,
             is_informed: false,
         }
@@ -233,9 +246,14 @@ impl Candidate {
         self.verdict = legality.verdict(expected, is_cut);
         self.is_informed = self.verdict > Verdict::Odd && !references.is_empty();
         if self.verdict == Verdict::Grpc {
-            for ordinal in references {
+            for Reference {
+                ordinal,
+                is_telling,
+            } in references
+            {
                 if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&ordinal) {
                     self.evidence.push(ordinal);
+                    self.telling += usize::from(is_telling);
                 }
             }
         }
@@ -243,10 +261,17 @@ impl Candidate {
     }
 }
 
+/// A reference to an older entry.
+#[derive(Clone, Copy, Debug)]
+struct Reference {
+    ordinal: i32,
+    is_telling: bool,
+}
+
 /// Judges the reference to `index`; `literal` is the value in place of the entry's. False if
 /// there can be no such entry.
 fn refer_to(
-    references: &mut Vec<i32>,
+    references: &mut Vec<Reference>,
     table: &Table,
     legality: &mut Legality,
     index: u64,
@@ -268,7 +293,14 @@ fn refer_to(
         Lookup::Entry(entry) => {
             legality.field(entry.name, literal.unwrap_or(entry.value));
             if entry.is_past_hole && entry.name != NameRef::Unknown {
-                references.push(entry.id.ordinal);
+                let is_telling = matches!(
+                    entry.name,
+                    NameRef::Known(name) if is_once(name) && table.count_older(name) == 1
+                );
+                references.push(Reference {
+                    ordinal: entry.id.ordinal,
+                    is_telling,
+                });
             }
             true
         }
@@ -312,14 +344,14 @@ fn refers_past_hole(table: &Table, block: &[u8]) -> bool {
 impl HeaderBlock {
     /// Takes back what `other`, another reading of the same block, does not agree with.
     fn merge(&mut self, other: &Self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        for (field, foreign) in fields.iter_mut().zip(&other.fields) {
+        let mut fields = self.fields.to_vec();
+        for (field, foreign) in fields.iter_mut().zip(other.fields()) {
             if self.name(field) != other.name(foreign) {
                 field.name = Name::Lost;
             }
             self.merge_value(field, other, foreign);
         }
-        self.fields = fields;
+        self.fields = fields.into();
     }
 
     fn merge_value(&mut self, field: &mut Field, other: &Self, foreign: &Field) {
@@ -333,8 +365,9 @@ impl HeaderBlock {
         let span = match field.value {
             Value::Inferred(own) if self.text_of(own) == Some(theirs) => return,
             Value::Inferred(own) => {
-                let index = u32::try_from(self.alternatives.len()).unwrap_or(u32::MAX);
-                self.alternatives.push(vec![own]);
+                let alternatives = &mut self.doubts_mut().alternatives;
+                let index = u32::try_from(alternatives.len()).unwrap_or(u32::MAX);
+                alternatives.push(vec![own]);
                 field.value = Value::Ambiguous(index);
                 self.append(theirs)
             }
@@ -351,7 +384,7 @@ impl HeaderBlock {
             Value::Seen(_) | Value::Unknown(_) | Value::Lost => return,
         };
         if let Value::Ambiguous(index) = field.value
-            && let Some(list) = self.alternatives.get_mut(index as usize)
+            && let Some(list) = self.doubts_mut().alternatives.get_mut(index as usize)
         {
             list.push(span);
         }

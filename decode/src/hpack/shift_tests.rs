@@ -109,6 +109,29 @@ fn a_reference_with_two_meanings_is_ambiguous_and_then_revised() {
 }
 
 #[test]
+fn many_statuses_make_sense_under_a_wrong_shift_and_prove_nothing() {
+    let mut decoder = Decoder::new(false);
+    let setup = [
+        insert("x-note", "a"),
+        insert("grpc-status", "12"),
+        insert("grpc-message", "unimplemented"),
+        insert("grpc-status", "13"),
+        insert("grpc-message", "internal"),
+    ];
+    decoder.decode(&setup.concat(), 0, Expected::Any);
+    // Lost: grpc-status 0 and a message, which the next trailers refer to.
+    decoder.lose(20);
+    let of_lost = [refer(1), refer(0)].concat();
+    decoder.decode(&of_lost, 0, Expected::Trailers);
+    // grpc-status 7 without indexing, and "unimplemented"; or, without a shift, x-note.
+    let not_indexed = [&[0, 11][..], b"grpc-status", &[1], b"7"].concat();
+    let other = [not_indexed, refer(4)].concat();
+    decoder.decode(&other, 0, Expected::Trailers);
+    let trailers = decoder.decode(&of_lost, 0, Expected::Trailers);
+    assert!(decoder.is_uncertain() && trailers.is_incomplete());
+}
+
+#[test]
 fn entries_newer_than_the_loss_are_sure() {
     let (mut decoder, _) = client();
     decoder.lose(500);

@@ -88,6 +88,8 @@ pub(super) struct Table {
     newer: Option<usize>,
     /// How many insertions the hole is believed to stand for.
     shift: u32,
+    /// Grows whenever an index may mean something else than before.
+    revision: u64,
 }
 
 impl Table {
@@ -103,7 +105,14 @@ impl Table {
             is_midway,
             newer: None,
             shift: 0,
+            revision: 0,
         }
+    }
+
+    /// As long as this stays the same, each index means the same.
+    #[inline]
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     pub(super) fn size_max(&self) -> usize {
@@ -127,6 +136,15 @@ impl Table {
     #[inline]
     pub(super) fn lookup(&self, depth: u64) -> Lookup<'_> {
         let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+        let found = self.entries.len().checked_sub(depth + 1);
+        match found.and_then(|index| self.entries.get(index)) {
+            Some(entry) if self.newer.is_none() => Lookup::Entry(self.entry(entry, depth, false)),
+            _ => self.lookup_unusual(depth),
+        }
+    }
+
+    /// As [`Self::lookup`], where there is a hole or no such entry.
+    fn lookup_unusual(&self, depth: usize) -> Lookup<'_> {
         let (mut from_newest, mut is_past_hole) = (depth, false);
         if let Some(newer) = self.newer
             && depth >= newer
@@ -181,6 +199,7 @@ impl Table {
 
     /// Inserts an entry and evicts what no longer fits.
     pub(super) fn insert(&mut self, name: NameRef<'_>, value: Option<&[u8]>) {
+        self.revision += 1;
         let at = self.text_at + self.text.len() as u64;
         let (name, name_bytes) = match name {
             NameRef::Known(known) => (EntryName::Known(known), 0),
@@ -212,6 +231,7 @@ impl Table {
 
     /// "Dynamic Table Size Update".
     pub(super) fn resize(&mut self, size_max: usize) {
+        self.revision += 1;
         self.size_max = size_max;
         self.evict();
     }
@@ -245,6 +265,7 @@ impl Table {
     /// Opens a hole after the newest entry, forgetting the `newer` entries of an open one, and
     /// says how many those were.
     pub(super) fn open_hole(&mut self) -> usize {
+        self.revision += 1;
         let forgotten = self.newer.unwrap_or(0);
         for _ in 0..forgotten {
             if let Some(entry) = self.entries.pop_back() {
@@ -264,13 +285,24 @@ impl Table {
         self.newer.is_some_and(|newer| depth >= newer as u64)
     }
 
+    /// How many entries past the hole are called `name`.
+    pub(super) fn count_older(&self, name: KnownName) -> usize {
+        let older = self.entries.len() - self.newer.unwrap_or(0);
+        let older = self.entries.iter().take(older);
+        older
+            .filter(|entry| entry.name == EntryName::Known(name))
+            .count()
+    }
+
     /// Lookups are made under the belief that the hole stands for `shift` insertions.
     pub(super) fn believe(&mut self, shift: u32) {
+        self.revision += 1;
         self.shift = shift;
     }
 
     /// The hole stands for `shift` insertions, which become entries without name and value.
     pub(super) fn close_hole(&mut self, shift: u32) {
+        self.revision += 1;
         let Some(newer) = self.newer.take() else {
             return;
         };
@@ -296,6 +328,7 @@ impl Table {
     /// Forgets what is older than the hole; without a hole, everything. What was forgotten is as if
     /// the capture had begun after it.
     pub(super) fn forget_older(&mut self) {
+        self.revision += 1;
         let newer = self.newer.take().unwrap_or(0);
         while self.entries.len() > newer {
             let Some(entry) = self.entries.pop_front() else {
@@ -313,6 +346,7 @@ impl Table {
     /// Marks the names of those of the `count` newest entries as unknown that are not called alike
     /// in `other`, which has had the same insertions.
     pub(super) fn keep_common_names(&mut self, other: &Self, count: usize) {
+        self.revision += 1;
         for from_newest in 0..count {
             let found = |table: &Self| {
                 let index = table.entries.len().checked_sub(from_newest + 1)?;

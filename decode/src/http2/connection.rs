@@ -6,7 +6,7 @@ use super::lane::{Lane, State};
 use super::opening::{Opening, recognise};
 use super::upgrade::UpgradeRequest;
 use crate::exchange::{
-    CallSink, ConnectionName, ExchangeEnd, Joiner, Limits, Tally, Ways, opposite,
+    CallSink, ConnectionName, ExchangeEnd, Joiner, Limits, SharedBudget, Tally, Ways, opposite,
 };
 use crate::stream::{ByteSink, Ending, Start, Way};
 
@@ -71,6 +71,12 @@ impl<S: CallSink> Connection<S> {
             was_uncertain: false,
             counters: Counters::default(),
         }
+    }
+
+    /// What its exchanges keep counts towards `budget`, with what those of other connections do. To
+    /// be said before it takes bytes.
+    pub fn share(&mut self, budget: &SharedBudget) {
+        self.joiner.share(budget.clone());
     }
 
     /// What it turned out to be so far.
@@ -214,6 +220,10 @@ impl<S: CallSink> ByteSink for Connection<S> {
         if len > 0 {
             self.lose(at_unix_ns, way, len);
         }
+    }
+
+    fn time(&mut self, at_unix_ns: u64) {
+        self.joiner.time(at_unix_ns);
     }
 
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending) {

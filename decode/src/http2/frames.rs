@@ -21,10 +21,10 @@ impl<S: CallSink> Connection<S> {
                 return rest;
             };
             self.counters.frames += 1;
-            if header.kind == FrameType::Data {
-                self.whole_data(at, way, header, payload);
-            } else {
-                self.payload(at, way, header, payload, 0);
+            match header.kind {
+                FrameType::Data => self.whole_data(at, way, header, payload),
+                FrameType::WindowUpdate | FrameType::Ping => {}
+                _ => self.payload(at, way, header, payload, 0),
             }
             bytes = rest;
         }

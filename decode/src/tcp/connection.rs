@@ -217,6 +217,16 @@ impl<S: ByteSink> Conversation<S> {
         self.advance(now, shared);
     }
 
+    /// Tells the sink what time it is, unless something waits: then it is earlier there.
+    pub(super) fn tell_time(&mut self, unix_ns: u64) {
+        if self.is_waiting() {
+            return;
+        }
+        if let SinkState::Open { sink, .. } = &mut self.sink {
+            sink.time(unix_ns);
+        }
+    }
+
     /// Does something wait that time may free?
     pub(super) fn is_waiting(&self) -> bool {
         self.low.is_waiting() || self.high.is_waiting()

@@ -215,10 +215,10 @@ impl Half {
         if self.state == State::Settling {
             return;
         }
-        self.drain(out);
+        let mut since = self.drain(out.unix_ns, out);
         while let Some((reason, until)) = self.hole_to_give_up(now, out) {
             self.give_up(reason, until, out);
-            self.drain(out);
+            since = self.drain(since, out);
         }
         self.check_end(out);
     }
@@ -231,10 +231,10 @@ impl Half {
         if matches!(self.state, State::Silent | State::Ended) {
             return;
         }
-        self.drain(out);
+        let mut since = self.drain(out.unix_ns, out);
         while let Some((first, _)) = self.pieces.first() {
             self.give_up(GapReason::End, first, out);
-            self.drain(out);
+            since = self.drain(since, out);
         }
         let (until, ending) = match self.end {
             Some((position, ending, _)) => (position, ending),
@@ -314,13 +314,19 @@ impl Half {
         self.state = State::Ready(Start::Midway);
     }
 
-    /// Hands on the pieces that are next.
-    fn drain<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
+    /// Hands on the pieces that are next, each as of when it came, but not before `since`: what
+    /// waited for a byte came to the receiver with it, what waited in vain did not wait. Says as of
+    /// when the last was; 0 if none was.
+    fn drain<S: ByteSink>(&mut self, since: u64, out: &mut Output<'_, S>) -> u64 {
         if self.pieces.is_empty() {
-            return;
+            return 0;
         }
+        let now = out.unix_ns;
+        let mut last = 0;
         self.account(out, |half, out| {
-            while let Some(content) = half.pieces.pop_at(half.next) {
+            while let Some((content, unix_ns)) = half.pieces.pop_at(half.next) {
+                last = unix_ns.max(since).max(last);
+                out.unix_ns = last;
                 half.announce(out);
                 match content {
                     Content::Bytes(bytes) => {
@@ -331,6 +337,8 @@ impl Half {
                 }
             }
         });
+        out.unix_ns = now;
+        last
     }
 
     #[inline]

@@ -67,17 +67,17 @@ impl Pieces {
         Some((*at, piece))
     }
 
-    /// Takes the first piece if it is at `position`.
-    pub(super) fn pop_at(&mut self, position: u64) -> Option<Content> {
+    /// Takes the first piece if it is at `position`, with the time when it came.
+    pub(super) fn pop_at(&mut self, position: u64) -> Option<(Content, u64)> {
         let entry = self.pieces.first_entry()?;
         if *entry.key() != position {
             return None;
         }
-        let content = entry.remove().content;
-        if let Content::Bytes(bytes) = &content {
+        let piece = entry.remove();
+        if let Content::Bytes(bytes) = &piece.content {
             self.bytes_len -= bytes.len();
         }
-        Some(content)
+        Some((piece.content, piece.unix_ns))
     }
 
     /// Drops the first piece if it came as a single byte, at `position`.

@@ -48,6 +48,11 @@ impl<T> Slots<T> {
         self.slot_mut(index)?.value.as_mut()
     }
 
+    /// All values, in no order.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
+    }
+
     /// The slot that was not used for longest.
     pub(super) fn oldest(&self) -> Option<Index> {
         (self.oldest != NONE).then_some(self.oldest)

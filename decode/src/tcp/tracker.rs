@@ -15,6 +15,9 @@ use crate::stream::Ending;
 /// The order of last use is kept to this precision, so that most segments do not touch it.
 const TOUCH_NS: u64 = 1_000_000_000;
 
+/// Entries of a queue that are of connections that are gone, beside as many as there are others.
+const GONE_MAX: usize = 64;
+
 /// Follows connections, and hands their bytes to the sinks that `C` makes.
 #[derive(Debug)]
 pub struct Tracker<C: Connections> {
@@ -26,9 +29,9 @@ pub struct Tracker<C: Connections> {
     seed: u64,
     waiting_total: usize,
     /// Connections in which something waits, by the time to look at them again. Each is in it
-    /// once at most, so it is as bounded as the table.
+    /// once at most; those that are gone are taken out before they are many.
     waiting: VecDeque<Due>,
-    /// Connections that are over, by the time to forget them.
+    /// Connections that are over, by the time to forget them. The same is true of it.
     lingering: VecDeque<Due>,
     entries_count: u64,
     clock: Clock,
@@ -120,12 +123,15 @@ impl<C: Connections> Tracker<C> {
     }
 
     /// Capture time has come to `unix_ns`, with or without segments: gives up what has been waited
-    /// for long enough, and ends idle connections. Live captures call this when nothing comes;
-    /// segments do it by themselves.
+    /// for long enough, ends idle connections, and tells the others the time. Live captures call this
+    /// about once a second; segments do the first two by themselves.
     pub fn advance(&mut self, unix_ns: u64) {
         // Twice: a time that is seen once is not believed.
         self.observe(unix_ns);
         self.observe(unix_ns);
+        for entry in self.slots.values_mut() {
+            entry.conversation.tell_time(self.clock.now_unix_ns);
+        }
     }
 
     /// The capture has ended: everything that waits is handed on, and all connections end.
@@ -268,6 +274,7 @@ impl<C: Connections> Tracker<C> {
                 self.end(oldest, Ending::Evicted);
             }
         }
+        self.forget_gone();
         self.entries_count += 1;
         let index = self.slots.insert(Entry {
             flow: segment.flow,
@@ -283,6 +290,21 @@ impl<C: Connections> Tracker<C> {
         let hash_of = |index: &Index| slots.get(*index).map_or(0, |entry| entry.hash);
         self.table.insert_unique(hash, index, hash_of);
         Some(index)
+    }
+
+    /// Keeps the queues as bounded as the table, whatever the clock does.
+    fn forget_gone(&mut self) {
+        let queued_max = self.slots.len().saturating_mul(2).saturating_add(GONE_MAX);
+        for queue in [&mut self.waiting, &mut self.lingering] {
+            if queue.len() > queued_max {
+                let slots = &self.slots;
+                queue.retain(|due| {
+                    slots
+                        .get(due.index)
+                        .is_some_and(|entry| entry.number == due.entry)
+                });
+            }
+        }
     }
 
     /// Ends the connection of a flow, because `segment` begins another one.
@@ -369,6 +391,59 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Endpoint;
+    use crate::stream::{ByteSink, Start, Way};
+
+    /// Keeps nothing.
+    struct Discard;
+
+    impl Connections for Discard {
+        type Sink = Self;
+        fn open(&mut self, _: &super::super::Connection) -> Option<Self> {
+            Some(Self)
+        }
+        fn close(&mut self, _: &super::super::Connection, _: Self) {}
+    }
+
+    impl ByteSink for Discard {
+        fn start(&mut self, _: u64, _: Way, _: Start) {}
+        fn bytes(&mut self, _: u64, _: Way, _: &[u8]) {}
+        fn gap(&mut self, _: u64, _: Way, _: u64) {}
+        fn end(&mut self, _: u64, _: Way, _: Ending) {}
+        fn time(&mut self, _: u64) {}
+    }
+
+    #[test]
+    fn queues_forget_connections_that_are_gone() {
+        let mut tracker = Tracker::new(Limits::default(), Discard);
+        let (flow, sender) = FlowKey::new(
+            Endpoint::v4([10, 0, 0, 1], 40_000),
+            Endpoint::v4([10, 0, 0, 2], 50_051),
+            0,
+        );
+        let segment = |sender, flags, seq, ack, payload| Segment {
+            unix_ns: 1,
+            flow,
+            sender,
+            seq,
+            ack,
+            flags,
+            window: 1,
+            payload,
+            missing_tail: 0,
+        };
+        // The same ports again and again, while the clock stands still.
+        for first in (1..1_000_u32).map(|round| round.wrapping_mul(0x1000_0000)) {
+            let (there, back) = (sender, sender.other());
+            tracker.segment(&segment(there, flags::SYN, first, 0, b""));
+            tracker.segment(&segment(back, flags::SYN | flags::ACK, 7, first + 1, b""));
+            tracker.segment(&segment(there, flags::ACK, first + 5, 8, b"ab"));
+            tracker.segment(&segment(there, flags::RST | flags::ACK, first + 1, 8, b""));
+        }
+        assert!(tracker.entries_count > 900);
+        assert!(tracker.waiting.len() <= 2 + GONE_MAX);
+        assert!(tracker.lingering.len() <= 2 + GONE_MAX);
+    }
 
     #[test]
     fn an_idle_connection_costs_less_than_a_kibibyte() {

@@ -13,6 +13,9 @@
     reason = "tests, with the helpers that only they use"
 )]
 
+mod fields;
+mod interop;
+mod packets;
 mod replay;
 mod truth;
 
@@ -36,7 +39,7 @@ fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
     let score = compare(&replay.calls, truths);
     println!(
         "{capture:28} {:6.3} % perfect of {:5}, methods {:7.3} %, messages {:7.3} %, phantom {}, \
-         duplicate {}, missing {}, wrong certain {}, wrong inferred {}, touched {} unflagged {}, \
+         duplicate {}, missing {}, wrong certain {}, wrong inferred {}, touched {} unflagged {}, flagged for nothing {}, \
          status known {}, impure {}, {:?}",
         score.perfect_pct(),
         score.untouched,
@@ -49,6 +52,7 @@ fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
         score.wrong_inferred,
         score.touched,
         score.touched_unflagged,
+        score.untouched_flagged,
         score.status_known,
         score.impure,
         replay.tally,
@@ -144,6 +148,39 @@ fn a_capture_that_begins_anywhere_has_no_wrong_value() {
     }
 }
 
+#[test]
+fn captures_that_lose_packets_at_random_have_no_wrong_value() {
+    let Some(folder) = folder() else { return };
+    for (capture, truth) in [
+        ("unary.pcap", "unary.wire.jsonl"),
+        ("mixed.pcap", "mixed.wire.jsonl"),
+    ] {
+        let (bytes, truths) = (
+            std::fs::read(folder.join(capture)).unwrap(),
+            truths(&folder, truth),
+        );
+        let places = records(&bytes);
+        // One packet of so many is lost, with so many after it.
+        for (seed, one_of, burst) in [(1_u64, 500, 1), (2, 100, 1), (3, 30, 1), (4, 2_000, 20)] {
+            let (mut state, mut losing) = (seed, 0);
+            let mut lossy = bytes[..places[0]].to_vec();
+            for record in places.windows(2) {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                if (state >> 33).is_multiple_of(one_of) {
+                    losing = burst;
+                }
+                if losing == 0 {
+                    lossy.extend_from_slice(&bytes[record[0]..record[1]]);
+                }
+                losing = losing.max(1) - 1;
+            }
+            assert_nothing_is_wrong(&lossy, &truths, &format!("{capture}, seed {seed}"));
+        }
+    }
+}
+
 fn truths(folder: &Path, name: &str) -> Vec<Truth> {
     read(&std::fs::read_to_string(folder.join(name)).unwrap())
 }
@@ -178,6 +215,11 @@ fn untouched_calls_of_lossy_captures_survive() {
     ] {
         let score = score(&folder, capture, &truths(&folder, truth));
         assert_eq!(score.touched_unflagged, 0, "{capture}: {:#?}", score.notes);
+        assert!(
+            score.untouched_flagged * 10 <= score.untouched,
+            "{capture}: {} calls are flagged for nothing",
+            score.untouched_flagged
+        );
         assert!(
             score.perfect_pct() >= perfect_pct,
             "{capture}: {:#?}",

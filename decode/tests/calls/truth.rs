@@ -32,6 +32,8 @@ pub(crate) struct Score {
     pub(crate) messages_right: usize,
     pub(crate) touched: usize,
     pub(crate) touched_unflagged: usize,
+    /// Calls that lost nothing, and say that they may have.
+    pub(crate) untouched_flagged: usize,
     pub(crate) phantom: usize,
     pub(crate) duplicate: usize,
     pub(crate) missing: usize,
@@ -157,7 +159,7 @@ fn digest(
     })
 }
 
-fn client_port(call: &Exchange) -> u16 {
+pub(crate) fn client_port(call: &Exchange) -> u16 {
     call.client_address()
         .unwrap_or(call.connection.forward)
         .port()
@@ -253,6 +255,7 @@ fn judge(score: &mut Score, call: &Exchange, truth: &Truth, is_untouched: bool) 
         score.wrong_inferred += 1;
         score.note("wrong inferred", call, truth);
     }
+    score.untouched_flagged += usize::from(is_untouched && is_flagged);
     if is_untouched {
         score.methods_right += usize::from(method_right);
         score.messages_right += usize::from(messages_right);

@@ -10,6 +10,7 @@
 )]
 
 mod frames;
+mod live;
 mod property;
 
 use frames::{
@@ -280,6 +281,46 @@ fn grpc_web_text_is_base64_with_its_trailers_in_the_body() {
     assert_eq!(messages(&call.request), [b"ping"]);
     assert_eq!(messages(&call.response)[0], b"pong");
     assert_eq!(call.status, Certainty::Seen(7));
+}
+
+#[test]
+fn a_loss_touches_only_calls_that_have_begun_and_not_ended() {
+    let (mut watched, mut client, mut server) = begun();
+    for stream_id in [1, 3, 5] {
+        watched.client(&unary_request(&mut client, stream_id, PATH, b"ping"));
+    }
+    watched.server(&unary_response(&mut server, 1, "0", b"pong"));
+    let opening = headers(3, 0, &server.block(&RESPONSE));
+    watched.server(&opening);
+    // What was lost may have been of stream 3, and of others that are not known. The opening of the
+    // response on stream 5 comes after it.
+    watched.gap(Way::Reverse, 40);
+    let closing = headers(3, END_STREAM, &server.block(&[("grpc-status", "0")]));
+    watched.server(&closing);
+    watched.server(&unary_response(&mut server, 5, "0", b"pong"));
+    let calls = watched.end();
+    let flagged: Vec<_> = calls.iter().filter(|call| call.has_gap()).collect();
+    assert_eq!(
+        (calls.len(), flagged.len(), flagged[0].stream_id),
+        (3, 1, 3)
+    );
+}
+
+#[test]
+fn a_response_that_never_begins_after_a_loss_may_have_been_lost() {
+    let (mut watched, mut client, mut server) = begun();
+    for stream_id in [1, 3] {
+        watched.client(&unary_request(&mut client, stream_id, PATH, b"ping"));
+    }
+    watched.gap(Way::Reverse, 40);
+    watched.server(&unary_response(&mut server, 3, "0", b"pong"));
+    watched.client(&frame(3, 0, 1, &[0, 0, 0, 8]));
+    let calls = watched.end();
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.has_gap() == (call.stream_id == 1))
+    );
 }
 
 #[test]

@@ -64,6 +64,8 @@ impl Stream {
 pub(crate) struct Streams {
     pub(crate) forward: Stream,
     pub(crate) reverse: Stream,
+    /// When it was told the time.
+    pub(crate) times: Vec<u64>,
 }
 
 impl Streams {
@@ -93,6 +95,10 @@ impl ByteSink for Streams {
         let stream = self.way(way);
         assert!(stream.start.is_some() && stream.ending.is_none());
         stream.skip(len);
+    }
+
+    fn time(&mut self, at_unix_ns: u64) {
+        self.times.push(at_unix_ns);
     }
 
     fn end(&mut self, _: u64, way: Way, ending: Ending) {

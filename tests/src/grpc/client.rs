@@ -155,6 +155,12 @@ impl Client {
         let stream = TcpStream::connect(address)
             .await
             .expect("the listener accepts");
+        Self::over(stream).await
+    }
+
+    /// Begins HTTP/2 on a connection.
+    pub async fn over(stream: TcpStream) -> Self {
+        let address = stream.peer_addr().expect("connected");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         let mut builder = h2::client::Builder::new();
         builder

@@ -45,6 +45,15 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a free port");
+        Self::on(listener, plan, observer)
+    }
+
+    /// As [`Server::observed`], on this listener.
+    pub fn on(
+        listener: TcpListener,
+        plan: impl Fn(&RequestHead) -> Answer + Send + Sync + 'static,
+        observer: impl Fn(&RequestHead, &[u8]) + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("bound");
         let accepting =
             tokio::spawn(accept(listener, Arc::new(plan), Arc::new(observer))).abort_handle();

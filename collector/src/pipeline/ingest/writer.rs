@@ -1,10 +1,10 @@
 //! The writing end: calls into parts of the dataset, or lines as they come.
 //!
-//! A part is written when it is full or its oldest call has waited for [`PART_AGE_MAX`], so that a
-//! live capture does not keep calls in memory.
+//! A part is written when [`Rotation`] says so, which bounds the memory that calls take and the time until
+//! they can be seen.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -16,33 +16,62 @@ use crate::call::{Call, Header};
 use crate::clock::Clock;
 use crate::store::parquet::{WriteError, WriteSettings, write_part};
 
-/// A part is written when its calls weigh this much.
-const PART_BYTES_MAX: usize = 24 << 20;
-/// Or when its oldest call has waited for so long.
-const PART_AGE_MAX: Duration = Duration::from_secs(5);
+/// When a part is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// When its calls weigh so many bytes in memory. Default 24 MiB.
+    pub bytes_max: usize,
+    /// Or when its oldest call has waited for so long. Default 5 s.
+    pub age_max: Duration,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            bytes_max: 24 << 20,
+            age_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Into the dataset of a data directory.
+pub struct ParquetOutput {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// How Parquet is written.
+    pub settings: WriteSettings,
+    /// When.
+    pub rotation: Rotation,
+    /// Told how many calls are in the dataset, after each part.
+    pub on_published: Box<dyn FnMut(u64) + Send>,
+}
 
 /// Where calls go.
 pub enum Output {
-    /// Into the dataset of a data directory.
-    Parquet {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// How Parquet is written.
-        settings: WriteSettings,
-    },
+    /// Into the dataset.
+    Parquet(ParquetOutput),
     /// One line of JSON each.
     Lines(Box<dyn Write + Send>),
     /// Nowhere: they are only counted.
     Nowhere,
 }
 
+impl std::fmt::Debug for ParquetOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParquetOutput")
+            .field("data_dir", &self.data_dir)
+            .field("rotation", &self.rotation)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Parquet { .. } => "Parquet",
-            Self::Lines(_) => "Lines",
-            Self::Nowhere => "Nowhere",
-        })
+        match self {
+            Self::Parquet(output) => output.fmt(f),
+            Self::Lines(_) => f.write_str("Lines"),
+            Self::Nowhere => f.write_str("Nowhere"),
+        }
     }
 }
 
@@ -64,27 +93,26 @@ impl Output {
                     }
                 }
             }
-            Self::Parquet { data_dir, settings } => {
-                write_parts(&data_dir, &settings, products, clock)?;
-            }
+            Self::Parquet(output) => write_parts(output, products, clock)?,
         }
         Ok(())
     }
 }
 
 fn write_parts(
-    data_dir: &Path,
-    settings: &WriteSettings,
+    mut output: ParquetOutput,
     products: &Receiver<Product>,
     clock: &Arc<dyn Clock>,
 ) -> Result<(), WriteError> {
+    let Rotation { bytes_max, age_max } = output.rotation;
     let (mut open, mut bytes, mut due) = (Vec::new(), 0, Duration::MAX);
+    let mut published = 0;
     loop {
         let now = clock.monotonic();
-        let is_over = match products.recv_timeout(due.saturating_sub(now).min(PART_AGE_MAX)) {
+        let is_over = match products.recv_timeout(due.saturating_sub(now).min(age_max)) {
             Ok(Product::Calls(calls, weight)) => {
                 if open.is_empty() {
-                    due = clock.monotonic() + PART_AGE_MAX;
+                    due = clock.monotonic().saturating_add(age_max);
                 }
                 bytes += weight;
                 open.extend(calls);
@@ -93,15 +121,17 @@ fn write_parts(
             Ok(Product::Lines(_)) | Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
-        let is_due = is_over || bytes >= PART_BYTES_MAX || clock.monotonic() >= due;
+        let is_due = is_over || bytes >= bytes_max || clock.monotonic() >= due;
         if is_due && !open.is_empty() {
             (bytes, due) = (0, Duration::MAX);
+            published += open.len() as u64;
             write_part(
                 std::mem::take(&mut open),
-                data_dir,
+                &output.data_dir,
                 Uuid::now_v7(),
-                settings,
+                &output.settings,
             )?;
+            (output.on_published)(published);
         }
         if is_over {
             return Ok(());

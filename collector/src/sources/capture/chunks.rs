@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use twintap_decode::capture::{Damage, Packet, Reader, ReaderCounters, Secrets, Step};
 
-use super::{Input, InputError};
+use super::{Arrival, Input, InputError};
 
 /// Bytes of a chunk, few enough to stay in the cache of a core; a record that spans chunks makes one
 /// larger by itself.
@@ -28,6 +28,8 @@ pub trait Heard {
     fn secrets(&mut self, secrets: Secrets<'_>);
     /// All packets of `chunk` were told.
     fn chunk(&mut self, chunk: &Chunk);
+    /// Nothing has come for [`super::LOOK_PAUSE`]; only of live captures.
+    fn quiet(&mut self) {}
     /// Is nothing more to be told?
     fn is_over(&mut self) -> bool;
 }
@@ -58,7 +60,14 @@ impl Chunks {
             let mut filled = carried;
             while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
                 let len = match input.read(room) {
-                    Ok(len) => len,
+                    Ok(Arrival::Bytes(len)) => len,
+                    Ok(Arrival::Quiet) => {
+                        heard.quiet();
+                        if heard.is_over() {
+                            break;
+                        }
+                        continue;
+                    }
                     Err(error) => {
                         // What was read before the error counts.
                         buffer.truncate(filled);

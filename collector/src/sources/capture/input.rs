@@ -1,14 +1,15 @@
-//! Opens a capture: a file or standard input, as it is or compressed with gzip or zstd.
+//! Opens a capture: a file, standard input or another pipe, as it is or compressed with gzip or zstd.
 //!
 //! Compression is recognised by its magic number, not by the name. Files compressed one after the
 //! other and appended are read as one.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,11 +19,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Largest window of zstd that is accepted: 128 MiB, what `--long=27` makes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-/// How long standard input is waited for before looking whether to end: 100 ms.
-const LOOK_PAUSE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+/// How long a pipe is waited for before looking whether to end, and telling that it is quiet.
+pub const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a capture could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +45,55 @@ pub enum InputError {
     },
 }
 
+/// What reading gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// So many bytes; 0 at the end.
+    Bytes(usize),
+    /// Nothing for [`LOOK_PAUSE`], of a live capture; more may come.
+    Quiet,
+}
+
+/// What a pipe does when it is asked to end.
+pub enum AtStop {
+    /// It ends at once.
+    End,
+    /// Its writer is asked to end, once; what it still has counts.
+    Ask(Box<dyn Fn() + Send>),
+}
+
+impl std::fmt::Debug for AtStop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::End => "End",
+            Self::Ask(_) => "Ask",
+        })
+    }
+}
+
 /// One capture that is being read.
 pub struct Input {
     name: String,
     reader: Box<dyn Read + Send>,
     offset: u64,
     is_live: bool,
+    is_compressed: bool,
+}
+
+/// The captures there are.
+#[derive(Debug)]
+pub enum Source {
+    /// A file, or `-` for standard input.
+    Path(PathBuf),
+    /// A pipe, of pcap that is not compressed.
+    Pipe {
+        /// What it is called in messages.
+        name: String,
+        /// Its reading end.
+        pipe: OwnedFd,
+        /// How it ends early.
+        at_stop: AtStop,
+    },
 }
 
 impl std::fmt::Debug for Input {
@@ -64,31 +105,59 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    /// Opens `path`, or standard input for `-`, which ends once `stop` is set. Bytes read, as they are
-    /// stored, are added to `progress`.
+    /// Opens `source`. A pipe looks at `stop` to end early. Bytes read, as they are stored, are added to
+    /// `progress`.
     pub fn open(
-        path: &Path,
+        source: Source,
         progress: Arc<AtomicU64>,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, InputError> {
-        if path == Path::new("-") {
-            let name = "standard input".to_owned();
-            // Without the buffer of `Stdin`, which polling would not know of.
-            let stdin = match io::stdin().as_fd().try_clone_to_owned() {
-                Ok(stdin) => File::from(stdin),
-                Err(source) => return Err(InputError::Open { name, source }),
-            };
-            let input = Self::from_reader(name, Live { stdin, stop }, progress);
-            return input.map(|input| Self {
-                is_live: true,
-                ..input
-            });
+        match source {
+            Source::Path(path) if path == Path::new("-") => {
+                let name = "standard input".to_owned();
+                // Without the buffer of `Stdin`, which polling would not know of.
+                match io::stdin().as_fd().try_clone_to_owned() {
+                    Ok(pipe) => Self::live(name, pipe, AtStop::End, progress, stop),
+                    Err(source) => Err(InputError::Open { name, source }),
+                }
+            }
+            Source::Path(path) => {
+                let name = path.display().to_string();
+                match File::open(path) {
+                    Ok(file) => Self::from_reader(name, file, progress),
+                    Err(source) => Err(InputError::Open { name, source }),
+                }
+            }
+            Source::Pipe {
+                name,
+                pipe,
+                at_stop,
+            } => Self::live(name, pipe, at_stop, progress, stop),
         }
-        let name = path.display().to_string();
-        match File::open(path) {
-            Ok(file) => Self::from_reader(name, file, progress),
-            Err(source) => Err(InputError::Open { name, source }),
-        }
+    }
+
+    fn live(
+        name: String,
+        pipe: OwnedFd,
+        at_stop: AtStop,
+        progress: Arc<AtomicU64>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, InputError> {
+        let tells_quiet = Arc::<AtomicBool>::default();
+        let live = Live {
+            pipe: File::from(pipe),
+            stop,
+            at_stop: Some(at_stop),
+            tells_quiet: Arc::clone(&tells_quiet),
+        };
+        let input = Self::from_reader(name, live, progress)?;
+        // Not before: what recognises compression waits for bytes. Nor does any that decompresses know of
+        // quiet.
+        tells_quiet.store(!input.is_compressed, Ordering::Relaxed);
+        Ok(Self {
+            is_live: true,
+            ..input
+        })
     }
 
     /// Reads what `reader` gives.
@@ -100,11 +169,12 @@ impl Input {
         let mut counted = Counted { reader, progress };
         let reader = start(&mut counted).and_then(|start| decompressed(start, counted));
         match reader {
-            Ok(reader) => Ok(Self {
+            Ok((reader, is_compressed)) => Ok(Self {
                 name,
                 reader,
                 offset: 0,
                 is_live: false,
+                is_compressed,
             }),
             Err(source) => Err(InputError::Read {
                 name,
@@ -124,13 +194,16 @@ impl Input {
         self.is_live
     }
 
-    /// Reads into `buffer`; 0 at the end.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, InputError> {
+    /// Reads into `buffer`.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Arrival, InputError> {
         loop {
             match self.reader.read(buffer) {
                 Ok(len) => {
                     self.offset += len as u64;
-                    return Ok(len);
+                    return Ok(Arrival::Bytes(len));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_live => {
+                    return Ok(Arrival::Quiet);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
@@ -162,40 +235,56 @@ fn start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
+/// What `start` and `rest` say, and whether they were compressed.
 fn decompressed(
     start: Vec<u8>,
     rest: impl Read + Send + 'static,
-) -> io::Result<Box<dyn Read + Send>> {
+) -> io::Result<(Box<dyn Read + Send>, bool)> {
     let (is_gzip, is_zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));
     let whole = io::Cursor::new(start).chain(rest);
     if is_gzip {
-        return Ok(Box::new(MultiGzDecoder::new(whole)));
+        return Ok((Box::new(MultiGzDecoder::new(whole)), true));
     }
     if is_zstd {
         let mut decoder = zstd::Decoder::new(whole)?;
         decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-        return Ok(Box::new(decoder));
+        return Ok((Box::new(decoder), true));
     }
-    Ok(Box::new(whole))
+    Ok((Box::new(whole), false))
 }
 
-/// Standard input that does not keep anybody waiting who wants to end.
+/// A pipe that does not keep anybody waiting who wants to end, or to know the time.
 struct Live {
-    stdin: File,
+    pipe: File,
     stop: Arc<AtomicBool>,
+    /// Until it was followed.
+    at_stop: Option<AtStop>,
+    /// Is a pause told, as [`io::ErrorKind::WouldBlock`]?
+    tells_quiet: Arc<AtomicBool>,
 }
 
 impl Read for Live {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let pause = Timespec::try_from(LOOK_PAUSE).unwrap_or_default();
         loop {
             if self.stop.load(Ordering::Relaxed) {
-                return Ok(0);
+                match &self.at_stop {
+                    Some(AtStop::End) => return Ok(0),
+                    Some(AtStop::Ask(ask)) => {
+                        ask();
+                        self.at_stop = None;
+                    }
+                    None => {}
+                }
             }
-            let mut wait = [PollFd::new(&self.stdin, PollFlags::IN)];
-            match poll(&mut wait, Some(&LOOK_PAUSE)) {
+            let mut wait = [PollFd::new(&self.pipe, PollFlags::IN)];
+            match poll(&mut wait, Some(&pause)) {
+                Ok(0) if self.tells_quiet.load(Ordering::Relaxed) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 Ok(0) | Err(Errno::INTR) => {}
                 // Bytes, the end, or an error: the read tells which.
-                Ok(_) => return self.stdin.read(buffer),
+                Ok(_) => return self.pipe.read(buffer),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -230,8 +319,9 @@ mod tests {
         let (mut all, mut buffer) = (Vec::new(), [0; 3]);
         loop {
             match input.read(&mut buffer)? {
-                0 => break,
-                len => all.extend_from_slice(&buffer[..len]),
+                Arrival::Bytes(0) => break,
+                Arrival::Bytes(len) => all.extend_from_slice(&buffer[..len]),
+                Arrival::Quiet => panic!("a file is never quiet"),
             }
         }
         assert_eq!(progress.load(Ordering::Relaxed), stored_len);
@@ -274,8 +364,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error =
-            Input::open(Path::new("/nowhere/x.pcap"), Arc::default(), Arc::default()).unwrap_err();
+        let source = Source::Path(PathBuf::from("/nowhere/x.pcap"));
+        let error = Input::open(source, Arc::default(), Arc::default()).unwrap_err();
         assert!(
             error
                 .to_string()

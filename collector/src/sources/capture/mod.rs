@@ -15,6 +15,6 @@ mod sorter;
 mod watcher;
 
 pub use chunks::{Chunk, Chunks, Heard};
-pub use input::{Input, InputError, total_bytes};
+pub use input::{Arrival, AtStop, Input, InputError, LOOK_PAUSE, Source, total_bytes};
 pub use sorter::{Parcel, Sorter};
 pub use watcher::{Watched, Watcher};

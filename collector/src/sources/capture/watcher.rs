@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use twintap_decode::exchange::{ConnectionName, Exchange, Limits, Tally};
+use twintap_decode::exchange::{ConnectionName, Exchange, Limits, SharedBudget, Tally};
 use twintap_decode::http2::{self, Protocol};
 use twintap_decode::link::Segment;
 use twintap_decode::tcp::{self, Connection, Connections, TcpCounters, Tracker};
+
+/// Bytes that open exchanges of all connections keep, over all watchers.
+const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What became of everything that one watcher saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +70,7 @@ impl Watcher {
             calls: Rc::clone(&calls),
             index: index as u64,
             count: count as u64,
+            budget: SharedBudget::new(KEPT_BYTES_MAX / count.max(1)),
             watched: Watched::default(),
         };
         Self {
@@ -78,6 +82,11 @@ impl Watcher {
     /// Takes the next segment.
     pub fn segment(&mut self, segment: &Segment<'_>) {
         self.tracker.segment(segment);
+    }
+
+    /// Time has come to `unix_ns`, with or without segments: what can no longer come is given up.
+    pub fn advance(&mut self, unix_ns: u64) {
+        self.tracker.advance(unix_ns);
     }
 
     /// Takes the exchanges that finished.
@@ -99,6 +108,7 @@ struct Hub {
     calls: Calls,
     index: u64,
     count: u64,
+    budget: SharedBudget,
     watched: Watched,
 }
 
@@ -113,7 +123,9 @@ impl Connections for Hub {
             reverse: connection.responder.socket_address(),
         };
         let calls = Rc::clone(&self.calls);
-        Some(http2::Connection::new(name, Limits::default(), calls))
+        let mut sink = http2::Connection::new(name, Limits::default(), calls);
+        sink.share(&self.budget);
+        Some(sink)
     }
 
     fn close(&mut self, _: &Connection, mut sink: Self::Sink) {

@@ -1,0 +1,200 @@
+//! How many pairs a second are compared, in memory and from the dataset, next to a hand-made script.
+//!
+//! `make bench-compare [CALLS=10000000]`. In memory: pairs of equal bytes, and pairs of 1 KiB messages
+//! that differ in one field, by descriptor. From the dataset: the real `twintap compare` on Parquet,
+//! next to `script.py`, which does on JSON lines what teams write by hand: pair by trace id, sort
+//! keys, drop empty values, ignore the order of lists, count. All figures are of CPU time. Then
+//! `CALLS` calls are compared, and a tenth of them: memory, and how time grows. Prints a table beside
+//! the goals and writes `target/bench/compare.json`.
+
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a benchmark prints, takes time, and stops at the first surprise"
+)]
+
+mod calls;
+mod programs;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use calls::{Change, Orders};
+use rustix::time::{ClockId, clock_gettime};
+use twintap::compare::{Outcome, Settings, compare};
+
+/// Pairs in memory: more than fit into a processor's cache.
+const PAIRS_IN_MEMORY: u64 = 4_000;
+/// Measured this long at least, several times; the best counts.
+const ROUND: Duration = Duration::from_millis(700);
+const ROUNDS: u32 = 3;
+/// Pairs that the program and the script both compare.
+const PAIRS_OF_SCRIPT: u64 = 20_000;
+
+struct Row {
+    metric: &'static str,
+    value: f64,
+    goal: &'static str,
+}
+
+fn main() {
+    let calls: u64 = std::env::var("CALLS").map_or(10_000_000, |text| text.parse().unwrap());
+    let orders = Orders::new();
+    let equal = in_memory(&orders, Change::Nothing);
+    let differing = in_memory(&orders, Change::EveryPair);
+    let mut rows = vec![
+        Row {
+            metric: "pairs_per_s_equal",
+            value: equal,
+            goal: ">= 1000000",
+        },
+        Row {
+            metric: "pairs_per_s_differing_1kib",
+            value: differing,
+            goal: ">= 100000",
+        },
+    ];
+    rows.extend(beside_script(&orders));
+    if calls > 0 {
+        rows.extend(at_scale(&orders, calls));
+    }
+    println!("\n{:30} {:>14}  goal", "metric", "value");
+    for row in &rows {
+        println!("{:30} {:14.1}  {}", row.metric, row.value, row.goal);
+    }
+    let metrics: serde_json::Map<String, serde_json::Value> = rows
+        .iter()
+        .map(|row| (row.metric.to_owned(), row.value.into()))
+        .collect();
+    let folder = target().join("bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    let json = serde_json::json!({ "metrics": metrics });
+    std::fs::write(folder.join("compare.json"), format!("{json:#}\n")).unwrap();
+}
+
+/// Pairs a second of one core.
+fn in_memory(orders: &Orders, change: Change) -> f64 {
+    let pairs: Vec<_> = (0..PAIRS_IN_MEMORY)
+        .map(|number| orders.pair(number, change))
+        .collect();
+    let settings = Settings {
+        schema: Some(orders.schema()),
+        ..Settings::default()
+    };
+    let expected = match change {
+        Change::EveryPair => Outcome::Mismatched,
+        _ => Outcome::Matched,
+    };
+    let mut best = 0.0_f64;
+    for _ in 0..ROUNDS {
+        let (began, mut judged) = (cpu(), 0_u64);
+        while cpu() - began < ROUND {
+            for (primary, candidate) in &pairs {
+                let verdict = compare(primary, candidate, &settings);
+                assert_eq!(verdict.outcome, expected);
+            }
+            judged += PAIRS_IN_MEMORY;
+        }
+        best = best.max(judged as f64 / (cpu() - began).as_secs_f64());
+    }
+    best
+}
+
+fn beside_script(orders: &Orders) -> Vec<Row> {
+    let folder = folder("bench-compare-");
+    let data = folder.path().join("data");
+    programs::write_dataset(orders, &data, PAIRS_OF_SCRIPT, Change::SomePairs);
+    let logs = programs::write_logs(orders, folder.path(), PAIRS_OF_SCRIPT);
+    // Interleaved, so that a slow moment of the machine falls on both.
+    let (mut program, mut script) = (f64::MAX, f64::MAX);
+    let mut mismatched = (0, 0);
+    for _ in 0..ROUNDS {
+        let run = programs::compare(orders, &data);
+        program = program.min(run.cpu_s);
+        mismatched.0 = run.mismatched;
+        let run = programs::script(&logs);
+        script = script.min(run.cpu_s);
+        mismatched.1 = run.mismatched;
+    }
+    assert_eq!(
+        mismatched.0, mismatched.1,
+        "program and script find as many pairs that differ"
+    );
+    let per_s = |cpu_s: f64| PAIRS_OF_SCRIPT as f64 / cpu_s;
+    println!(
+        "from the dataset: {:.0} pairs/s; script: {:.0} pairs/s; {} of {PAIRS_OF_SCRIPT} differ",
+        per_s(program),
+        per_s(script),
+        mismatched.0
+    );
+    vec![
+        Row {
+            metric: "pairs_per_s_dataset",
+            value: per_s(program),
+            goal: "-",
+        },
+        Row {
+            metric: "pairs_per_s_script",
+            value: per_s(script),
+            goal: "-",
+        },
+        Row {
+            metric: "speedup_over_script",
+            value: script / program,
+            goal: ">= 100",
+        },
+    ]
+}
+
+fn at_scale(orders: &Orders, calls: u64) -> Vec<Row> {
+    let mut runs = Vec::new();
+    for calls in [calls / 10, calls] {
+        let folder = folder("bench-compare-");
+        programs::write_dataset(orders, folder.path(), calls / 2, Change::SomePairs);
+        let run = programs::compare(orders, folder.path());
+        println!(
+            "{calls} calls: {:.1} s CPU, {:.0} MiB, {} pairs differ",
+            run.cpu_s, run.rss_mib, run.mismatched
+        );
+        runs.push(run);
+    }
+    vec![
+        Row {
+            metric: "rss_mib_10m_calls",
+            value: runs[1].rss_mib,
+            goal: "<= 1024",
+        },
+        Row {
+            metric: "seconds_ratio_10m_over_1m",
+            value: runs[1].cpu_s / runs[0].cpu_s,
+            goal: "about 10",
+        },
+    ]
+}
+
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+fn folder(prefix: &str) -> tempfile::TempDir {
+    let parent = target().join("tmp");
+    std::fs::create_dir_all(&parent).unwrap();
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir_in(parent)
+        .unwrap()
+}
+
+/// The build's target folder: on a disk, not in memory.
+fn target() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_twintap"));
+    program.parent().unwrap().parent().unwrap().to_owned()
+}

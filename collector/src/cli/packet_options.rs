@@ -1,0 +1,233 @@
+//! What `ingest` and `capture` have in common: which calls, whose they are, where they go.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::ValueEnum;
+use twintap_decode::link::LinkConfig;
+use twintap_filter::hmac::Hmac;
+use twintap_filter::methods::{Methods, Names, is_pattern};
+
+use super::UsageError;
+use crate::call::{Observer, Role, ServerPattern, Workload};
+use crate::clock::SystemClock;
+use crate::pipeline::ingest::{OnProgress, Settings};
+use crate::sources::capture::Source;
+
+/// Not asked for: health checks and reflection.
+const EXCLUDED_BY_DEFAULT: [&str; 2] = ["grpc.health.v1.Health/*", "grpc.reflection.*"];
+
+/// Options of commands that rebuild calls from packets.
+#[derive(Debug, clap::Args)]
+pub(super) struct PacketOptions {
+    /// Data directory to write to
+    #[arg(long, value_name = "DIR", default_value = "./twintap-data")]
+    pub(super) data_dir: PathBuf,
+
+    /// Where calls go
+    #[arg(long, value_name = "FORMAT", default_value = "parquet")]
+    pub(super) format: Format,
+
+    /// Only connections with this port at either end; may be given several times. Without it, all
+    /// that turn out to speak HTTP/2
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Vec<u16>,
+
+    /// Address of the old service: IP, IP:PORT or :PORT; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
+    pub(super) primary: Vec<ServerPattern>,
+
+    /// Address of the new service
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
+    pub(super) candidate: Vec<ServerPattern>,
+
+    /// Address of a second instance of the old service
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
+    pub(super) secondary: Vec<ServerPattern>,
+
+    /// Name of the service, as a column
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(super) service: String,
+
+    /// Only these methods: `pkg.Service/Method`, `pkg.Service/*` or `pkg.*`; may be given several
+    /// times
+    #[arg(long, value_name = "METHOD")]
+    pub(super) include_method: Vec<String>,
+
+    /// Not these methods; wins over --include-method
+    /// [default: grpc.health.v1.Health/* and grpc.reflection.*]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) exclude_method: Vec<String>,
+
+    /// Also treat this metadata name as a secret; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(super) redact_header: Vec<String>,
+
+    /// File with the key of the hash that replaces secrets; without one, they are dropped
+    #[arg(long, value_name = "FILE")]
+    pub(super) redaction_key_file: Option<PathBuf>,
+
+    /// One more UDP port of VXLAN besides 4789 and 8472; may be given several times
+    #[arg(long, value_name = "PORT")]
+    pub(super) vxlan_port: Vec<u16>,
+
+    /// Threads that rebuild calls [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+
+    /// Exit with 4 if a record was damaged, bytes of an HTTP/2 connection were lost, or a call was not
+    /// seen whole
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    /// No summary
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// Where calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Into the calls dataset, docs/dataset.md
+    Parquet,
+    /// To standard output, one JSON object a line
+    Ndjson,
+    /// Nowhere: says what is in the captures, and with --strict whether it is whole
+    None,
+}
+
+impl PacketOptions {
+    /// How to rebuild calls from `inputs`.
+    pub(super) fn settings(
+        &self,
+        inputs: Vec<Source>,
+        producer_id: [u8; 16],
+        on_progress: OnProgress,
+        stop: Arc<AtomicBool>,
+    ) -> anyhow::Result<Settings> {
+        self.check_roles()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut link = LinkConfig::default();
+        link.vxlan_ports.extend(&self.vxlan_port);
+        let role = |role| move |pattern: &ServerPattern| (*pattern, role);
+        let roles = self.primary.iter().map(role(Role::Primary));
+        let roles = roles.chain(self.candidate.iter().map(role(Role::Candidate)));
+        let roles = roles.chain(self.secondary.iter().map(role(Role::Secondary)));
+        Ok(Settings {
+            inputs,
+            workers_count: self.threads.map_or(cores, usize::from),
+            link,
+            ports: self.port.clone(),
+            methods: self.methods()?,
+            observer: Observer {
+                producer_id,
+                workload: Arc::new(Workload {
+                    service: self.service.clone(),
+                    recorder_version: env!("CARGO_PKG_VERSION").to_owned(),
+                    ..Workload::default()
+                }),
+                roles: roles.collect(),
+                redact_headers: names(&self.redact_header, "--redact-header")?,
+                redaction_key: self
+                    .redaction_key_file
+                    .as_deref()
+                    .map(read_key)
+                    .transpose()?,
+            },
+            clock: SystemClock::shared(),
+            progress: Arc::default(),
+            on_progress,
+            stop,
+        })
+    }
+
+    /// One address has one role.
+    fn check_roles(&self) -> anyhow::Result<()> {
+        let all = [&self.primary, &self.candidate, &self.secondary];
+        let all: Vec<_> = all.into_iter().flatten().collect();
+        for (index, pattern) in all.iter().enumerate() {
+            if all.iter().skip(index + 1).any(|other| other == pattern) {
+                return Err(UsageError::error(
+                    "--primary, --candidate and --secondary name the same address",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn methods(&self) -> anyhow::Result<Methods> {
+        let all = self.include_method.iter().chain(&self.exclude_method);
+        if let Some(bad) = all.clone().find(|pattern| !is_pattern(pattern.as_bytes())) {
+            return Err(UsageError::error(format!(
+                "{bad:?} is no method: give pkg.Service/Method, pkg.Service/* or pkg.*"
+            )));
+        }
+        let default = EXCLUDED_BY_DEFAULT.map(str::to_owned);
+        let exclude = if self.exclude_method.is_empty() {
+            &default[..]
+        } else {
+            &self.exclude_method
+        };
+        Ok(Methods {
+            include: names(&self.include_method, "--include-method")?,
+            exclude: names(exclude, "--exclude-method")?,
+        })
+    }
+}
+
+fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
+    let mut names = Names::EMPTY;
+    for name in list {
+        if names.push(name.as_bytes()).is_none() {
+            return Err(UsageError::error(format!(
+                "{option} is given too often: at most 64 times, 4096 bytes"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Hmac> {
+    let key = std::fs::read(path).map_err(|error| {
+        UsageError::error(format!(
+            "failed to read the key {}: {error}",
+            path.display()
+        ))
+    })?;
+    let key = key.trim_ascii();
+    if key.is_empty() {
+        return Err(UsageError::error(format!(
+            "the key {} is empty",
+            path.display()
+        )));
+    }
+    Ok(Hmac::new(key))
+}
+
+/// `IP`, `IP:PORT`, `[IPv6]:PORT` or `:PORT`.
+fn parse_server(text: &str) -> Result<ServerPattern, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(ServerPattern {
+            address: Some(address.ip()),
+            port: Some(address.port()),
+        });
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(ServerPattern {
+            address: Some(address),
+            port: None,
+        });
+    }
+    let port = text
+        .strip_prefix(':')
+        .and_then(|port| port.parse::<u16>().ok());
+    match port {
+        Some(port) => Ok(ServerPattern {
+            address: None,
+            port: Some(port),
+        }),
+        None => Err("give IP, IP:PORT or :PORT".to_owned()),
+    }
+}

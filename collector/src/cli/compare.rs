@@ -4,15 +4,17 @@
 //! (at most [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups). The number of passes
 //! follows from the size of the dataset; one bucket of 256 is the least that is held.
 
+mod output;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{Timestamp, Zoned};
+use prost_reflect::DescriptorPool;
 use uuid::Uuid;
 
 use super::rules::{Loaded, RulesArgs};
@@ -20,7 +22,8 @@ use crate::call::Call;
 use crate::compare::rules::matches_glob;
 use crate::compare::{self, Schema};
 use crate::pair::{self, pair_calls};
-use crate::report::{Aggregate, Loss, Report, Scope, Thresholds, rows, text};
+use crate::report::gate::Condition;
+use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
 
 /// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
@@ -56,21 +59,23 @@ pub struct Args {
     #[arg(long, value_name = "GLOB")]
     method: Option<String>,
 
-    /// Share of judged pairs that may differ (0 to 1) before the exit code is 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = parse_rate)]
-    fail_over: f64,
+    /// Exit code 1 if this is true, such as `mismatch_rate > 0.1%` or
+    /// `latency_p99_shift[shop.v1.*] > 20%`; 4 if it cannot be known. May be given several times
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Condition>,
 
-    /// Share of calls that may have no partner or no judgement before the exit code is 4
+    /// Share of judged pairs that may differ (0 to 1) before the exit code is 1: the same as
+    /// `--fail-if 'mismatch_rate > RATE'`. 0 unless --fail-if says something of that rate
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    fail_over: Option<f64>,
+
+    /// Share of calls that may have no partner or no judgement: the same as
+    /// `--fail-if 'incomplete_rate > RATE'`, but with exit code 4
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = parse_rate)]
     incomplete_over: f64,
 
-    /// Form of the report on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    output: Output,
-
-    /// Groups of differences shown in the text report
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    top: usize,
+    #[command(flatten)]
+    output: output::OutputArgs,
 
     /// Also count metadata that proxies and transport libraries set
     #[arg(long)]
@@ -97,33 +102,31 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 fine; 1 more pairs differ than --fail-over allows; 2 usage; 3 the data cannot be read;
-4 no more pairs differ, but the answer is unsafe: nothing could be judged, or calls were lost and
-could hide more differences than allowed, or nothing says whether calls were lost, or more than
---incomplete-over have no partner.
+Exit codes: 0 fine; 1 more pairs differ than --fail-over allows, or a --fail-if is true; 2 usage;
+3 the data cannot be read; 4 neither, but the answer is unsafe: nothing could be judged, or calls
+were lost and could hide more differences than allowed, or nothing says whether calls were lost, or
+more than --incomplete-over have no partner, or the value of a --fail-if cannot be known.
+
+--fail-if METRIC[METHODS] COMPARISON NUMBER: docs/report.md lists the metrics. Without [METHODS] of
+all methods together; with a pattern such as [shop.v1.*] of each method that matches.
 
 Examples:
   twintap compare
   twintap compare --descriptors shop.binpb --since 1h --method 'shop.v1.Shop/*'
-  twintap compare --fail-over 0.001 --output json | jq '.differences[0]'
+  twintap compare --output json | jq '.differences[0]'
+  twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
+  twintap compare --write-report html=report.html --write-report junit=report.xml
   duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs: one JSON object, described in docs/report.md
-    Json,
-}
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(&args)?;
+    args.output.check()?;
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
     let report = plan.compare(&args.data_dir)?;
-    print(&report, &args)?;
+    args.output.write(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
 }
 
@@ -133,6 +136,7 @@ struct Plan {
     pairing: pair::Settings,
     thresholds: Thresholds,
     range_ns: Range<u64>,
+    coverage: Option<CoverageSums>,
     method: Option<String>,
     scope: Scope,
     memory_bytes_max: u64,
@@ -143,6 +147,7 @@ struct Plan {
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args)?;
+        let (schema, pool) = load_schema(&args.descriptors)?;
         let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
         for rule in &expired {
             let (origin, name) = (rule.origin(), rule.name());
@@ -162,7 +167,7 @@ impl Plan {
                 ..Scope::default()
             },
             comparing: compare::Settings {
-                schema: load_schema(&args.descriptors)?,
+                schema,
                 default_ignores: !args.no_default_ignores,
                 rules,
             },
@@ -173,8 +178,10 @@ impl Plan {
             thresholds: Thresholds {
                 fail_over: args.fail_over,
                 incomplete_over: args.incomplete_over,
+                conditions: args.fail_if.clone(),
             },
             range_ns,
+            coverage: pool.map(|pool| CoverageSums::new(pool, args.method.clone())),
             method: args.method.clone(),
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
             run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
@@ -182,14 +189,17 @@ impl Plan {
         })
     }
 
-    fn compare(self, data_dir: &Path) -> anyhow::Result<Report> {
+    fn compare(mut self, data_dir: &Path) -> anyhow::Result<Report> {
         let widened = self.range_ns.start.saturating_sub(MARGIN_NS)
             ..self.range_ns.end.saturating_add(MARGIN_NS);
         // First: a call that is published in between is counted as missing, never as there.
         let loss = Loss::load(data_dir)
             .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
         let dataset = Dataset::open_within(data_dir, widened.clone())?;
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = match self.coverage.take() {
+            Some(coverage) => Aggregate::with_coverage(coverage),
+            None => Aggregate::default(),
+        };
         let mut results = Results::create(data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
         for buckets in dataset.bucket_ranges(self.memory_bytes_max) {
@@ -286,29 +296,6 @@ impl Results {
     }
 }
 
-fn print(report: &Report, args: &Args) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match args.output {
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut stdout, report).map_err(std::io::Error::from)?;
-            stdout.write_all(b"\n")?;
-        }
-        Output::Text => {
-            let terminal = console::Term::stdout();
-            let is_terminal = stdout.is_terminal();
-            let style = text::Style {
-                width: terminal
-                    .size_checked()
-                    .map_or(100, |(_, columns)| usize::from(columns)),
-                colours: is_terminal && console::colors_enabled(),
-                groups_max: args.top,
-            };
-            stdout.write_all(text::render(report, style).as_bytes())?;
-        }
-    }
-    Ok(stdout.flush()?)
-}
-
 fn progress(calls: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -321,8 +308,9 @@ fn progress(calls: u64) -> ProgressBar {
     }
 }
 
-fn load_schema(files: &[PathBuf]) -> anyhow::Result<Option<Schema>> {
-    let mut schema = Schema::default();
+/// What messages are compared by, and the same descriptors for coverage.
+fn load_schema(files: &[PathBuf]) -> anyhow::Result<(Option<Schema>, Option<DescriptorPool>)> {
+    let (mut schema, mut pool) = (Schema::default(), DescriptorPool::new());
     for file in files {
         let name = file.display();
         let encoded = std::fs::read(file)
@@ -330,8 +318,11 @@ fn load_schema(files: &[PathBuf]) -> anyhow::Result<Option<Schema>> {
         schema
             .add_descriptor_set(&encoded)
             .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
+        pool.decode_file_descriptor_set(encoded.as_slice())
+            .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
     }
-    Ok((!files.is_empty()).then_some(schema))
+    let are_given = !files.is_empty();
+    Ok((are_given.then_some(schema), are_given.then_some(pool)))
 }
 
 fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {

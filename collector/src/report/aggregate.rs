@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, Thresholds, rate};
+use super::coverage::CoverageSums;
 use super::group::{Example, Group, GroupKey};
 use super::latency::Latencies;
 use super::rows::correlation_text;
+use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
 use crate::call::{Call, Role};
-use crate::compare::{Outcome, Verdict};
+use crate::compare::{LooksLike, Outcome, Verdict};
 use crate::pair::{Counts, Pair, Unpaired};
 
 /// Groups kept of all methods; differences beyond that are only counted.
@@ -17,8 +19,20 @@ pub const GROUPS_MAX: usize = 20_000;
 /// Methods told apart; the names come from the wire, so they are bounded too.
 pub const METHODS_MAX: usize = 4_096;
 
+/// Statuses told apart of one method and side: gRPC has 17, but a peer may send any number.
+pub const STATUSES_MAX: usize = 64;
+
+/// Changes of status told apart of one method.
+pub const STATUS_SHIFTS_MAX: usize = 256;
+
+/// Where further statuses are counted.
+const OTHER_STATUSES: &str = "(other)";
+
 /// Where the calls of further methods are counted.
 const OTHER_METHODS: &str = "(other methods)";
+
+/// Name of the sum of all methods.
+const ALL_METHODS: &str = "*";
 
 /// Sums of one run.
 #[derive(Debug, Default)]
@@ -28,6 +42,7 @@ pub struct Aggregate {
     groups: BTreeMap<GroupKey, GroupSums>,
     differences_omitted: u64,
     hop_headers: BTreeMap<String, u64>,
+    coverage: Option<CoverageSums>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
 }
@@ -40,22 +55,74 @@ struct MethodSums {
 }
 
 impl MethodSums {
-    fn judged(&self) -> u64 {
-        self.method.matched + self.method.mismatched + self.method.ignored
+    fn merge(&mut self, other: &Self) {
+        let (ours, theirs) = (&mut self.method, &other.method);
+        ours.pairs += theirs.pairs;
+        ours.matched += theirs.matched;
+        ours.mismatched += theirs.mismatched;
+        ours.ignored += theirs.ignored;
+        ours.incomparable += theirs.incomparable;
+        ours.ambiguous += theirs.ambiguous;
+        ours.truncated += theirs.truncated;
+        for (reason, calls) in &theirs.unpaired {
+            *ours.unpaired.entry(reason).or_default() += calls;
+        }
+        for (ours, theirs, max) in [
+            (
+                &mut ours.status_shifts,
+                &theirs.status_shifts,
+                STATUS_SHIFTS_MAX,
+            ),
+            (
+                &mut ours.primary_status,
+                &theirs.primary_status,
+                STATUSES_MAX,
+            ),
+            (
+                &mut ours.candidate_status,
+                &theirs.candidate_status,
+                STATUSES_MAX,
+            ),
+        ] {
+            for (name, pairs) in theirs {
+                add_bounded(ours, name.clone(), *pairs, max);
+            }
+        }
+        self.primary.merge(&other.primary);
+        self.candidate.merge(&other.candidate);
     }
+}
+
+/// Adds to `name`, or to [`OTHER_STATUSES`] if there are `max` already.
+fn add_bounded(counts: &mut BTreeMap<String, u64>, name: String, count: u64, max: usize) {
+    let is_known = counts.contains_key(&name) || counts.len() < max;
+    let name = if is_known {
+        name
+    } else {
+        OTHER_STATUSES.to_owned()
+    };
+    *counts.entry(name).or_default() += count;
 }
 
 #[derive(Debug, Default)]
 struct GroupSums {
     pairs: u64,
     occurrences: u64,
-    looks_like: BTreeMap<&'static str, u64>,
+    looks_like: BTreeMap<LooksLike, u64>,
     ignored_by: BTreeSet<String>,
     /// Start of the example's primary call, then the example: the smallest is kept.
     example: Option<(u64, Example)>,
 }
 
 impl Aggregate {
+    /// One that also notes what the traffic shows of the descriptors.
+    pub fn with_coverage(coverage: CoverageSums) -> Self {
+        Self {
+            coverage: Some(coverage),
+            ..Self::default()
+        }
+    }
+
     /// Adds a pair and what comparing it came to.
     pub fn add_pair(&mut self, pair: &Pair, verdict: &Verdict) {
         self.see(&pair.primary);
@@ -69,7 +136,8 @@ impl Aggregate {
             .or_default() += 1;
         completeness.pairs_ambiguous += u64::from(pair.is_ambiguous);
         completeness.retried += u64::from(pair.attempts_count > 1);
-        completeness.truncated += u64::from(is_cut(&pair.primary) || is_cut(&pair.candidate));
+        let is_cut = is_cut(&pair.primary) || is_cut(&pair.candidate);
+        completeness.truncated += u64::from(is_cut);
         completeness.secrets_not_judged += u64::from(verdict.secrets_not_judged > 0);
         if let Outcome::Incomparable(reason) = verdict.outcome {
             *completeness.incomparable.entry(reason.name()).or_default() += 1;
@@ -79,6 +147,8 @@ impl Aggregate {
         }
         let sums = self.method(&pair.primary.rpc_method);
         sums.method.pairs += 1;
+        sums.method.ambiguous += u64::from(pair.is_ambiguous);
+        sums.method.truncated += u64::from(is_cut);
         match verdict.outcome {
             Outcome::Matched => sums.method.matched += 1,
             Outcome::Mismatched => sums.method.mismatched += 1,
@@ -91,12 +161,15 @@ impl Aggregate {
         sums.primary.record(answered_ns(&pair.primary));
         sums.candidate.record(answered_ns(&pair.candidate));
         let (old, new) = (status_name(&pair.primary), status_name(&pair.candidate));
+        let method = &mut sums.method;
         if old != new {
-            *sums
-                .method
-                .status_shifts
-                .entry(format!("{old} → {new}"))
-                .or_default() += 1;
+            let shift = format!("{old} → {new}");
+            add_bounded(&mut method.status_shifts, shift, 1, STATUS_SHIFTS_MAX);
+        }
+        add_bounded(&mut method.primary_status, old, 1, STATUSES_MAX);
+        add_bounded(&mut method.candidate_status, new, 1, STATUSES_MAX);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.add(pair);
         }
         self.add_differences(pair, verdict);
     }
@@ -139,23 +212,27 @@ impl Aggregate {
             .filter(|method| scope.has_descriptors && !knows(method))
             .cloned()
             .collect();
-        let judged: u64 = self.methods.values().map(MethodSums::judged).sum();
-        let mismatched = self
-            .methods
-            .values()
-            .map(|sums| sums.method.mismatched)
-            .sum();
-        Report {
+        let mut total = MethodSums::default();
+        ALL_METHODS.clone_into(&mut total.method.rpc_method);
+        self.methods.values().for_each(|sums| total.merge(sums));
+        let total = summary(total);
+        let mut report = Report {
             version: REPORT_VERSION,
             run_id,
             scope,
-            answer: Answer::of(&self.completeness, judged, mismatched, thresholds),
+            answer: Answer::of(&self.completeness, &total, &thresholds),
+            gates: Vec::new(),
+            total,
             differences: groups(self.groups, &self.methods),
             differences_omitted: self.differences_omitted,
             hop_headers: self.hop_headers,
             completeness: self.completeness,
             methods: self.methods.into_values().map(summary).collect(),
-        }
+            coverage: self.coverage.map(CoverageSums::into_coverage),
+        };
+        report.gates = super::gate::judge(&report, &thresholds);
+        report.answer.conclude(&report.gates);
+        report
     }
 
     fn add_differences(&mut self, pair: &Pair, verdict: &Verdict) {
@@ -173,7 +250,7 @@ impl Aggregate {
             sums.pairs += u64::from(in_this_pair.insert(key));
             sums.occurrences += 1;
             if let Some(looks_like) = difference.looks_like {
-                *sums.looks_like.entry(looks_like.name()).or_default() += 1;
+                *sums.looks_like.entry(looks_like).or_default() += 1;
             }
             sums.ignored_by.extend(difference.ignored_by.clone());
             if sums
@@ -236,7 +313,9 @@ fn groups(
         .map(|(key, sums)| Group {
             rate: rate(
                 sums.pairs,
-                methods.get(&key.rpc_method).map_or(0, MethodSums::judged),
+                methods
+                    .get(&key.rpc_method)
+                    .map_or(0, |sums| sums.method.judged()),
             ),
             rpc_method: key.rpc_method,
             place: key.place.name(),
@@ -255,9 +334,13 @@ fn groups(
 }
 
 fn summary(sums: MethodSums) -> Method {
+    let (mismatched, judged) = (sums.method.mismatched, sums.method.judged());
     Method {
+        mismatch_rate: (judged > 0).then(|| rate(mismatched, judged)),
+        mismatch_rate_interval: wilson(mismatched, judged),
         primary_latency: sums.primary.summary(),
         candidate_latency: sums.candidate.summary(),
+        latency_shift: sums.primary.shift_to(&sums.candidate),
         ..sums.method
     }
 }

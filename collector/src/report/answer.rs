@@ -1,8 +1,8 @@
 //! The verdict on the whole: do the services differ, and is the comparison valid?
 //!
 //! - **Different** (exit code 1): the share of judged pairs that are mismatched is over
-//!   `fail_over`. Loss cannot make that untrue, so it comes first.
-//! - **Incomplete** (exit code 4), if they are not different and any of:
+//!   `fail_over`, or another gate failed. Loss cannot make that untrue, so it comes first.
+//! - **Incomplete** (exit code 4), if no gate failed and any of: the value of a gate is unknown;
 //!   nothing could be judged; calls were lost, and had each of them been mismatched, the share
 //!   would be over `fail_over` (with the default of 0: any call lost); nothing says whether calls
 //!   were lost; the share of calls without a partner or without a judgement is over
@@ -11,23 +11,55 @@
 
 use serde::Serialize;
 
-use super::Completeness;
+use super::gate::{Comparison, Condition, Gate};
+use super::statistics::{Interval, float, wilson};
+use super::{Completeness, Method};
 
 /// From which shares on the answer changes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Thresholds {
-    /// Share of judged pairs that may be mismatched.
-    pub fail_over: f64,
+    /// Share of judged pairs that may be mismatched; if absent, what the conditions say of it, and
+    /// 0 if they say nothing.
+    pub fail_over: Option<f64>,
     /// Share of logical calls that may stay unpaired or unjudged.
     pub incomplete_over: f64,
+    /// Further gates.
+    pub conditions: Vec<Condition>,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            fail_over: 0.0,
+            fail_over: None,
             incomplete_over: 0.05,
+            conditions: Vec::new(),
         }
+    }
+}
+
+impl Thresholds {
+    /// Share of judged pairs that may be mismatched: as given, else the lowest that a condition on
+    /// the mismatch rate of all methods says, else 0.
+    pub fn tolerated(&self) -> f64 {
+        let given = self.fail_over.or_else(|| self.lowest_condition());
+        given.unwrap_or_default()
+    }
+
+    /// Is `fail_over` a gate of its own, given or by default?
+    pub(super) fn has_own_fail_over(&self) -> bool {
+        self.fail_over.is_some() || self.lowest_condition().is_none()
+    }
+
+    fn lowest_condition(&self) -> Option<f64> {
+        let is_meant = |condition: &&Condition| {
+            condition.metric.name == "mismatch_rate"
+                && condition.methods.is_none()
+                && matches!(condition.comparison, Comparison::Over | Comparison::AtLeast)
+        };
+        let thresholds = self.conditions.iter().filter(is_meant);
+        thresholds
+            .map(|condition| condition.threshold)
+            .min_by(f64::total_cmp)
     }
 }
 
@@ -48,6 +80,8 @@ pub struct Answer {
     pub mismatched: u64,
     /// `mismatched / judged`; 0 if nothing was judged.
     pub mismatch_rate: f64,
+    /// Wilson's 95 % interval of the rate; absent if nothing was judged.
+    pub mismatch_rate_interval: Option<Interval<f64>>,
     /// The threshold it is held against.
     pub fail_over: f64,
     /// Share of logical calls that stayed unpaired or unjudged.
@@ -58,26 +92,12 @@ pub struct Answer {
 
 impl Answer {
     /// Judges a run.
-    pub(super) fn of(
-        completeness: &Completeness,
-        judged: u64,
-        mismatched: u64,
-        thresholds: Thresholds,
-    ) -> Self {
-        let Thresholds {
-            fail_over,
-            incomplete_over,
-        } = thresholds;
-        let unjudged: u64 = completeness.incomparable.values().sum();
-        // A second run of the old service has no partner by nature.
-        let unpaired: u64 = completeness
-            .unpaired
-            .iter()
-            .filter(|(reason, _)| **reason != "secondary")
-            .map(|(_, count)| count)
-            .sum();
+    pub(super) fn of(completeness: &Completeness, total: &Method, thresholds: &Thresholds) -> Self {
+        let (fail_over, incomplete_over) = (thresholds.tolerated(), thresholds.incomplete_over);
+        let (judged, mismatched) = (total.judged(), total.mismatched);
         let lost = completeness.loss.as_ref().map_or(0, super::Loss::calls);
-        let incomplete_rate = rate(unjudged + unpaired, judged + unjudged + unpaired);
+        let incomplete = total.incomparable + total.without_partner();
+        let incomplete_rate = rate(incomplete, total.logical_calls());
         let mismatch_rate = rate(mismatched, judged);
         let mut doubts = Vec::new();
         if judged == 0 {
@@ -100,36 +120,41 @@ impl Answer {
             ));
         }
         let (is_different, is_valid) = (mismatch_rate > fail_over, doubts.is_empty());
-        let exit_code = match (is_different, is_valid) {
-            (true, _) => 1,
-            (false, false) => 4,
-            (false, true) => 0,
-        };
         Self {
-            exit_code,
+            exit_code: 0,
             is_different,
             is_valid,
             doubts,
             judged,
             mismatched,
             mismatch_rate,
+            mismatch_rate_interval: wilson(mismatched, judged),
             fail_over,
             incomplete_rate,
             incomplete_over,
         }
     }
+
+    /// Draws the conclusion for the exit code: a gate that failed, then a doubt or a gate that is
+    /// unknown.
+    pub(super) fn conclude(&mut self, gates: &[Gate]) {
+        let says = |exit_code| gates.iter().any(|gate| gate.exit_code == exit_code);
+        self.exit_code = if self.is_different || says(1) {
+            1
+        } else if !self.is_valid || says(4) {
+            4
+        } else {
+            0
+        };
+    }
 }
 
 /// `part` of `whole`; 0 of nothing.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share is shown with few digits"
-)]
 pub(super) fn rate(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {
-        part as f64 / whole as f64
+        float(part) / float(whole)
     }
 }
 

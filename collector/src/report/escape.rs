@@ -19,7 +19,7 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c,
             // Zero-width characters, marks, separators, bidirectional overrides, invisible operators.
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{061c}' | '\u{00ad}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{061c}' | '\u{00ad}'
             | '\u{e0000}'..='\u{e007f}')
 }
 

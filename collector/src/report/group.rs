@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::compare::{Difference, Kind, Place};
+use crate::compare::{Difference, Kind, LooksLike, Place};
 
 /// What a group has in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,9 +48,21 @@ pub struct Group {
     /// How often it was found, several times in a pair included.
     pub occurrences: u64,
     /// How many of them look like what (see [`crate::compare::LooksLike`]).
-    pub looks_like: BTreeMap<&'static str, u64>,
+    #[serde(serialize_with = "by_name")]
+    pub looks_like: BTreeMap<LooksLike, u64>,
     /// The earliest.
     pub example: Example,
+}
+
+/// In order of the stable names.
+fn by_name<S: Serializer>(
+    looks_like: &BTreeMap<LooksLike, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let named = looks_like
+        .iter()
+        .map(|(known, times)| (known.name(), times));
+    serializer.collect_map(named.collect::<BTreeMap<_, _>>())
 }
 
 /// One difference in full.

@@ -8,12 +8,19 @@
 
 pub mod aggregate;
 pub mod answer;
+mod balance;
 pub mod call_line;
+pub mod coverage;
+mod describe;
 mod escape;
+mod figures;
+pub mod form;
+pub mod gate;
 mod group;
 mod latency;
 mod loss;
 pub mod rows;
+mod statistics;
 pub mod text;
 
 #[cfg(test)]
@@ -21,9 +28,12 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
+pub use coverage::{Coverage, CoverageSums};
+pub use gate::Gate;
 pub use group::{Example, Group};
-pub use latency::Latency;
+pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
+pub use statistics::Interval;
 
 use std::collections::BTreeMap;
 
@@ -45,8 +55,14 @@ pub struct Report {
     pub answer: Answer,
     /// What became of every call.
     pub completeness: Completeness,
+    /// Conditions under which the comparison fails, and what became of them.
+    pub gates: Vec<Gate>,
+    /// All methods together; `rpc_method` is `*`.
+    pub total: Method,
     /// By method, in order of name.
     pub methods: Vec<Method>,
+    /// What the traffic never showed; absent without descriptors.
+    pub coverage: Option<Coverage>,
     /// By method, place, path and kind; the most frequent first.
     pub differences: Vec<Group>,
     /// Differences beyond the limits of one pair and of groups, not listed.
@@ -128,12 +144,46 @@ pub struct Method {
     pub ignored: u64,
     /// Pairs that cannot be judged.
     pub incomparable: u64,
+    /// `mismatched / judged`; absent if nothing was judged.
+    pub mismatch_rate: Option<f64>,
+    /// Wilson's 95 % interval of the rate.
+    pub mismatch_rate_interval: Option<Interval<f64>>,
+    /// Pairs that may be wrong: matched by occurrence among equal calls.
+    pub ambiguous: u64,
+    /// Pairs of which at least one body was cut.
+    pub truncated: u64,
     /// Calls without a partner, by reason.
     pub unpaired: BTreeMap<&'static str, u64>,
     /// Pairs by `primary → candidate` status, where they differ.
     pub status_shifts: BTreeMap<String, u64>,
+    /// Judged pairs by the primary's status.
+    pub primary_status: BTreeMap<String, u64>,
+    /// Judged pairs by the candidate's status.
+    pub candidate_status: BTreeMap<String, u64>,
     /// Time to the end of the primary's answer.
     pub primary_latency: Latency,
     /// Time to the end of the candidate's answer.
     pub candidate_latency: Latency,
+    /// How the candidate's differs.
+    pub latency_shift: LatencyShift,
+}
+
+impl Method {
+    /// Pairs judged.
+    pub fn judged(&self) -> u64 {
+        self.matched + self.mismatched + self.ignored
+    }
+
+    /// Calls that should have a partner and have none. A second run of the old service has none by
+    /// nature.
+    pub fn without_partner(&self) -> u64 {
+        let unpaired = self.unpaired.iter();
+        let should = unpaired.filter(|(reason, _)| **reason != "secondary");
+        should.map(|(_, count)| count).sum()
+    }
+
+    /// Pairs, and calls that should be in one.
+    pub fn logical_calls(&self) -> u64 {
+        self.pairs + self.without_partner()
+    }
 }

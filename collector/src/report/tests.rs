@@ -1,8 +1,10 @@
 //! The report as a whole: a golden text, a golden JSON, and that order does not matter.
 
 use bytes::Bytes;
+use clap::ValueEnum as _;
 use proptest::prelude::*;
 
+use super::form::Form;
 use super::*;
 use crate::call::{Call, CallId, Direction, End, Header, Message, Role, Status, Timing};
 use crate::compare::{Outcome, Settings, Verdict, compare};
@@ -153,7 +155,7 @@ fn report_of(pairings: Vec<Pairing>, loss: Option<Loss>) -> Report {
     )
 }
 
-fn report() -> Report {
+pub(super) fn report() -> Report {
     let pairing = pair_calls(recording(), &crate::pair::Settings::default());
     report_of(vec![pairing], Some(Loss::default()))
 }
@@ -193,6 +195,20 @@ fn the_json_report_is_as_agreed() {
 }
 
 #[test]
+fn the_other_forms_are_as_agreed() {
+    for (name, form) in [
+        ("report.md", Form::Markdown),
+        ("report.xml", Form::Junit),
+        ("report.sarif", Form::Sarif),
+    ] {
+        assert_golden(
+            name,
+            &form.render(&report(), text::Style::default()).unwrap(),
+        );
+    }
+}
+
+#[test]
 fn nothing_from_the_wire_steers_the_terminal() {
     let shown = text::render(&report(), text::Style::default());
     let is_plain = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
@@ -215,6 +231,31 @@ fn every_line_fits_the_terminal() {
             // A method's name is never cut where it is the heading of a difference.
             assert!(line.chars().count() <= width + 12, "{width}: {line}");
         }
+    }
+}
+
+#[test]
+fn nothing_that_matters_is_cut_at_eighty_columns() {
+    let mut report = report();
+    report.methods[0].rpc_method =
+        "shop.v1.Shop/WatchEverythingThatEverHappensInTheShop".to_owned();
+    report.methods[0].pairs = 123_456;
+    report.methods[0].latency_shift.p50.count = 123_456;
+    let style = text::Style {
+        width: 80,
+        ..text::Style::default()
+    };
+    let shown = text::render(&report, style);
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for part in [
+        "WatchEverythi",
+        "pensInTheShop",
+        "123 456",
+        "13.8 % to 39.3 %",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }
 
@@ -291,7 +332,10 @@ proptest! {
             calls.into_iter().partition(|call| call.started_unix_ns % 50_000_000_000 < cut * 1_000_000_000);
         let settings = crate::pair::Settings::default();
         let pairings = vec![pair_calls(second, &settings), pair_calls(first, &settings)];
-        let found = serde_json::to_string(&report_of(pairings, Some(Loss::default()))).unwrap();
-        prop_assert_eq!(found, serde_json::to_string(&report()).unwrap());
+        let (found, expected) = (report_of(pairings, Some(Loss::default())), report());
+        for form in Form::value_variants() {
+            let bytes = |report| form.render(report, text::Style::default()).unwrap();
+            prop_assert_eq!(bytes(&found), bytes(&expected));
+        }
     }
 }

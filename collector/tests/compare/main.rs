@@ -3,6 +3,10 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "tests document themselves")]
 
+mod browser;
 mod exit_codes;
 mod recording;
 mod reports;
+#[path = "../dataset/venv.rs"]
+mod venv;
+mod verdict;

@@ -1,0 +1,152 @@
+//! Where the report goes: one form on standard output, others into files.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+
+use crate::cli::UsageError;
+use crate::report::form::Form;
+use crate::report::{Report, text};
+
+/// Columns of a report that is not for a terminal.
+const PLAIN_COLUMNS: usize = 100;
+
+/// Arguments of the report's forms.
+#[derive(Debug, clap::Args)]
+pub(super) struct OutputArgs {
+    /// Form of the report on standard output
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Form,
+
+    /// Also write the report into a file, such as `html=report.html`; may be given several times.
+    /// The file has its name when it is whole
+    #[arg(long, value_name = "FORM=FILE")]
+    write_report: Vec<ReportFile>,
+
+    /// Groups of differences shown in the text report and the Markdown summary
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+}
+
+/// A form and the file that gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ReportFile {
+    form: Form,
+    file: PathBuf,
+}
+
+impl FromStr for ReportFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (form, file) = text
+            .split_once('=')
+            .filter(|(_, file)| !file.is_empty())
+            .ok_or("not FORM=FILE")?;
+        Ok(Self {
+            form: <Form as clap::ValueEnum>::from_str(form, false)?,
+            file: file.into(),
+        })
+    }
+}
+
+impl OutputArgs {
+    /// Finds what cannot be followed before any work is done.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for (index, report) in self.write_report.iter().enumerate() {
+            let name = report.file.display();
+            let mut before = self.write_report.iter().take(index);
+            if before.any(|earlier| earlier.file == report.file) {
+                return Err(UsageError(format!("--write-report names {name} twice")).into());
+            }
+            if !folder(&report.file).is_dir() || report.file.is_dir() {
+                let what = format!("--write-report cannot write {name}: no such folder");
+                return Err(UsageError(what).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the files, then prints.
+    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
+        for ReportFile { form, file } in &self.write_report {
+            let text = form.render(report, self.style(PLAIN_COLUMNS, false))?;
+            write_whole(file, text.as_bytes())
+                .with_context(|| format!("failed to write report {}", file.display()))?;
+        }
+        let terminal = console::Term::stdout();
+        let mut stdout = std::io::stdout().lock();
+        let is_terminal = stdout.is_terminal();
+        let columns = terminal
+            .size_checked()
+            .map_or(PLAIN_COLUMNS, |(_, columns)| usize::from(columns));
+        let style = self.style(columns, is_terminal && console::colors_enabled());
+        stdout.write_all(self.output.render(report, style)?.as_bytes())?;
+        Ok(stdout.flush()?)
+    }
+
+    fn style(&self, width: usize, colours: bool) -> text::Style {
+        text::Style {
+            width,
+            colours,
+            groups_max: self.top,
+        }
+    }
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A reader sees the old file or the whole new one, never a part, also after a crash. A pipe or a
+/// device is written to, not replaced.
+fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return std::fs::OpenOptions::new()
+            .write(true)
+            .open(file)?
+            .write_all(bytes);
+    }
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = file.with_file_name(name);
+    let written = std::fs::File::create(&temporary)
+        .and_then(|mut to| to.write_all(bytes).and_then(|()| to.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, file));
+    if written.is_err() {
+        // What is left of it helps nobody; the first error is the one to tell.
+        std::fs::remove_file(&temporary).ok();
+    }
+    written?;
+    std::fs::File::open(folder(file))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_and_a_file_are_needed() {
+        let html: ReportFile = "html=a=b.html".parse().unwrap();
+        assert_eq!((html.form, html.file), (Form::Html, "a=b.html".into()));
+        for wrong in ["html", "html=", "=a", "pdf=a.pdf", ""] {
+            assert!(wrong.parse::<ReportFile>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_report_replaces_an_older_one_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.json");
+        write_whole(&file, b"old and longer").unwrap();
+        write_whole(&file, b"new").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        assert!(write_whole(&folder.path().join("no/such"), b"x").is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! What became of every call, as rows, and notes on how it was compared.
+
+use super::escape::{escape, shorten};
+use super::figures::{count, thousands};
+use super::{Completeness, Report};
+
+/// Characters shown of a list of names.
+const NAMES_CHARS_MAX: usize = 160;
+
+/// Calls that share a fate.
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) calls: u64,
+    pub(super) note: String,
+}
+
+/// Every call, by what became of it.
+pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |what: &'static str, calls: u64, note: &str| {
+        let note = note.to_owned();
+        rows.push(Row { what, calls, note });
+    };
+    row("recorded", completeness.calls, "read from the dataset");
+    row("in pairs", 2 * completeness.pairs, &found_by(completeness));
+    for (reason, calls) in &completeness.unpaired {
+        row("unpaired", *calls, &reason.replace('_', " "));
+    }
+    for (reason, pairs) in &completeness.incomparable {
+        row("not judged", 2 * pairs, &reason.replace('_', " "));
+    }
+    let optional = [
+        (
+            "ambiguous",
+            2 * completeness.pairs_ambiguous,
+            "equal calls, matched by occurrence",
+        ),
+        (
+            "earlier attempts",
+            completeness.earlier_attempts,
+            "the last attempt was compared",
+        ),
+        (
+            "recorded twice",
+            completeness.duplicate_views,
+            "the same call at another place",
+        ),
+        (
+            "read twice",
+            completeness.duplicate_records,
+            "the same record",
+        ),
+        (
+            "cut",
+            2 * completeness.truncated,
+            "in pairs with a body longer than was kept",
+        ),
+    ];
+    for (what, calls, note) in optional {
+        if calls > 0 {
+            row(what, calls, note);
+        }
+    }
+    match &completeness.loss {
+        Some(loss) => {
+            let lost = [
+                (loss.dropped, "dropped in the filter"),
+                (loss.refused, "refused by the collector"),
+                (loss.undelivered, "never arrived"),
+                (loss.quarantined, "could not be decoded"),
+                (
+                    loss.damaged_stretches,
+                    "or more, in damaged stretches of the journal",
+                ),
+                (loss.not_yet_in_dataset, "not in the dataset yet"),
+                (loss.in_flight, "not ended when last heard of"),
+            ];
+            for (calls, note) in lost.into_iter().filter(|(calls, _)| *calls > 0) {
+                row("lost", calls, note);
+            }
+            if loss.calls() == 0 {
+                row("lost", 0, "by the collector's accounting");
+            }
+        }
+        None => row("lost", 0, "unknown: the data directory has no accounting"),
+    }
+    rows
+}
+
+/// What a reader should know of how it was compared.
+pub(super) fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let completeness = &report.completeness;
+    let rates = (
+        completeness.primary_sampled_ppm,
+        completeness.candidate_sampled_ppm,
+    );
+    if let (Some(old), Some(new)) = rates
+        && old != new
+    {
+        notes.push(format!(
+            "Sides were sampled at different rates ({old} and {new} per million): calls \
+                 without a partner are expected."
+        ));
+    }
+    if completeness.secrets_not_judged > 0 {
+        notes.push(format!(
+            "{} with metadata redacted without a key: only the number of values was compared.",
+            count(completeness.secrets_not_judged, "pair")
+        ));
+    }
+    let unknown = &report.scope.methods_without_descriptor;
+    if !report.scope.has_descriptors {
+        notes.push(
+            "Messages were compared by wire field: paths are field numbers. --descriptors FILE \
+                 gives names."
+                .to_owned(),
+        );
+    } else if !unknown.is_empty() {
+        let names = escape(&shorten(&unknown.join(", "), NAMES_CHARS_MAX));
+        notes.push(format!(
+            "Not in the descriptors, compared by wire field: {names}"
+        ));
+    }
+    if !report.hop_headers.is_empty() {
+        let names: Vec<&str> = report.hop_headers.keys().map(String::as_str).collect();
+        let names = shorten(&names.join(", "), NAMES_CHARS_MAX);
+        notes.push(format!("Hop headers that differ and do not count: {names}"));
+    }
+    notes
+}
+
+fn found_by(completeness: &Completeness) -> String {
+    let parts: Vec<String> = completeness
+        .pairs_found_by
+        .iter()
+        .map(|(name, pairs)| format!("{} pairs by {}", thousands(*pairs), name.replace('_', " ")))
+        .collect();
+    parts.join(", ")
+}

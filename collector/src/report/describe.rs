@@ -1,0 +1,154 @@
+//! What figures and groups mean, in words that every form for people shares.
+
+use super::answer::percent;
+use super::figures::{count, micros, signed_micros, signed_percent, thousands};
+use super::gate::{State, Unit};
+use super::{Completeness, Gate, Group, Method, Report};
+
+/// The service of `package.Service/Method`.
+pub(super) fn service(method: &Method) -> &str {
+    let parts = method.rpc_method.rsplit_once('/');
+    parts.map_or("", |(service, _)| service)
+}
+
+/// Its method.
+pub(super) fn method(method: &Method) -> &str {
+    method_of(&method.rpc_method)
+}
+
+/// The method of `package.Service/Method`.
+pub(super) fn method_of(rpc_method: &str) -> &str {
+    rpc_method.rsplit('/').next().unwrap_or_default()
+}
+
+/// How many calls each quantile needs.
+pub(super) fn latency_needs(method: &Method) -> String {
+    let shift = &method.latency_shift;
+    format!(
+        "p50 needs {}, p95 {}, p99 {} of each side",
+        shift.p50.count_needed, shift.p95.count_needed, shift.p99.count_needed
+    )
+}
+
+/// What a kind of difference means.
+pub(super) fn kind(kind: &str) -> String {
+    match kind {
+        "value" => "another value",
+        "type" => "another type",
+        "missing" => "only in the old answer",
+        "extra" => "only in the new answer",
+        "default_vs_absent" => "default on one side, absent on the other",
+        "oneof_arm" => "another field of the oneof",
+        "list_order" => "another order",
+        "message_missing" => "a message only in the old stream",
+        "message_extra" => "a message only in the new stream",
+        "beyond_capture" => "differs beyond what was captured",
+        other => return other.replace('_', " "),
+    }
+    .to_owned()
+}
+
+/// What a group of differences is, in a few words.
+pub(super) fn group(group: &Group) -> String {
+    use std::fmt::Write as _;
+    let mut text = kind(group.kind);
+    if let Some((looks_like, times)) = group.looks_like.iter().max_by_key(|(_, times)| **times) {
+        let _infallible = write!(text, ", looks like {}", looks_like.describe());
+        if *times < group.occurrences {
+            let _infallible = write!(text, " ({times} of {})", group.occurrences);
+        }
+    }
+    text
+}
+
+/// Why the answer can be trusted.
+pub(super) fn trust(completeness: &Completeness) -> String {
+    let unpaired: u64 = completeness.unpaired.values().sum();
+    let unjudged: u64 = completeness.incomparable.values().sum();
+    let lost = match &completeness.loss {
+        Some(loss) => format!("{} lost", thousands(loss.calls())),
+        None => "loss unknown (no accounting)".to_owned(),
+    };
+    format!(
+        "{} unpaired, {} not judged, {lost}",
+        count(unpaired, "call"),
+        count(unjudged, "pair")
+    )
+}
+
+/// The one word for the whole, and whether it is good news (`None`: neither).
+pub(super) fn headline(report: &Report) -> (&'static str, Option<bool>) {
+    let answer = &report.answer;
+    match (answer.is_different, answer.judged, answer.mismatched) {
+        (true, ..) => ("DIFFERENT", Some(false)),
+        _ if answer.exit_code == 1 => ("GATE FAILED", Some(false)),
+        (false, 0, _) => ("NOTHING TO JUDGE", None),
+        (false, _, 0) => ("NO DIFFERENCE FOUND", Some(true)),
+        (false, ..) => ("WITHIN THRESHOLD", Some(true)),
+    }
+}
+
+/// `21 of 52 judged pairs differ: 40.4 % (95 % interval 28.2 % to 53.9 %); allowed: 0 %`.
+pub(super) fn mismatches(report: &Report) -> String {
+    let answer = &report.answer;
+    let interval = answer
+        .mismatch_rate_interval
+        .map_or_else(String::new, |interval| {
+            format!(
+                " (95 % interval {})",
+                super::figures::share_interval(interval)
+            )
+        });
+    format!(
+        "{} of {} judged pairs differ: {}{interval}; allowed: {}",
+        thousands(answer.mismatched),
+        thousands(answer.judged),
+        percent(answer.mismatch_rate),
+        percent(answer.fail_over),
+    )
+}
+
+/// Why the comparison is valid, or why not.
+pub(super) fn validity(report: &Report) -> String {
+    if report.answer.is_valid {
+        trust(&report.completeness)
+    } else {
+        report.answer.doubts.join("; ")
+    }
+}
+
+/// What a gate came to: value, method, reason.
+pub(super) fn gate(gate: &Gate) -> String {
+    let is_shift = gate.metric.contains("_shift");
+    let figure = |value: f64| figure(value, gate.unit, is_shift && gate.unit != Unit::Count);
+    let mut parts = Vec::new();
+    if let Some(value) = gate.value {
+        let method = match &gate.rpc_method {
+            Some(method) => format!(" in {method}"),
+            None => String::new(),
+        };
+        parts.push(format!("is {}{method}", figure(value)));
+        if gate.methods_failed > 1 {
+            parts.push(format!("true of {}", count(gate.methods_failed, "method")));
+        }
+    }
+    if let (State::Unknown, Some(reason)) = (gate.state, &gate.reason) {
+        parts.push(format!("cannot be known: {reason}"));
+    }
+    parts.join("; ")
+}
+
+fn figure(value: f64, unit: Unit, is_signed: bool) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole numbers, shown to people"
+    )]
+    let whole = value as i64;
+    match (unit, is_signed) {
+        (Unit::Share, true) => signed_percent(value),
+        (Unit::Share, false) => percent(value),
+        (Unit::Count, _) => thousands(whole.unsigned_abs()),
+        (Unit::Us, true) => signed_micros(whole),
+        (Unit::Us, false) => micros(whole.unsigned_abs()),
+    }
+}

@@ -1,0 +1,26 @@
+//! What became of every call, and notes on how it was compared.
+
+use comfy_table::Cell;
+
+use super::page::{Colour, Page, number};
+use crate::report::{Report, balance};
+
+impl Page {
+    pub(super) fn completeness(&mut self, report: &Report) {
+        self.title("Completeness");
+        let mut table = self.table(&["", "calls", ""]);
+        for row in balance::rows(&report.completeness) {
+            table.add_row(vec![
+                Cell::new(row.what),
+                number(row.calls),
+                Cell::new(row.note),
+            ]);
+        }
+        self.push_table(&table);
+        for note in balance::notes(report) {
+            self.prose(&note);
+        }
+        let run = self.paint(&format!("run {}", report.run_id), Colour::Dim);
+        self.line(format_args!("\n{run}"));
+    }
+}

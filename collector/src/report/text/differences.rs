@@ -1,0 +1,132 @@
+//! Groups of differences, each with its earliest example.
+
+use std::fmt::Write as _;
+
+use super::page::{Colour, Page};
+use crate::report::answer::percent;
+use crate::report::describe;
+use crate::report::escape::{escape, shorten};
+use crate::report::figures::{count, size, thousands};
+use crate::report::{Group, Report};
+
+/// Characters shown before the first difference of two long values.
+const CONTEXT_CHARS: usize = 24;
+
+impl Page {
+    pub(super) fn differences(&mut self, report: &Report) {
+        let groups = &report.differences;
+        if groups.is_empty() {
+            return;
+        }
+        let kinds = count(size(groups.len()), "group");
+        self.title(&format!(
+            "Differences: {kinds} by method, place, path and kind"
+        ));
+        for (index, group) in groups.iter().take(self.style.groups_max).enumerate() {
+            self.group(index + 1, group);
+        }
+        let hidden = groups.len().saturating_sub(self.style.groups_max);
+        if hidden > 0 {
+            self.line(format_args!(
+                "  … {hidden} more (--top {} shows all)",
+                groups.len()
+            ));
+        }
+        if report.differences_omitted > 0 {
+            let omitted = thousands(report.differences_omitted);
+            self.line(format_args!(
+                "  {omitted} differences beyond the limits of a pair or of groups"
+            ));
+        }
+    }
+
+    fn group(&mut self, index: usize, group: &Group) {
+        let path = if group.path.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", group.path)
+        };
+        let head = format!("{}{}", group.place.replace('_', " "), escape(&path));
+        let head = self.paint(&head, Colour::Bold);
+        let ignored = if group.ignored_by.is_empty() {
+            ""
+        } else {
+            "  (ignored)"
+        };
+        self.line(format_args!("{index:>3}  {}", escape(&group.rpc_method)));
+        self.line(format_args!(
+            "     {head}  {}{ignored}",
+            describe::group(group)
+        ));
+        let times = if group.occurrences == group.pairs {
+            String::new()
+        } else {
+            format!(", {} times", thousands(group.occurrences))
+        };
+        let pairs = count(group.pairs, "pair");
+        self.line(format_args!(
+            "     {pairs} ({}){times}",
+            percent(group.rate)
+        ));
+        let example = &group.example;
+        let (old, new) = (example.primary.as_deref(), example.candidate.as_deref());
+        let (old, new) = both_shortened(old, new, self.style.width - 9);
+        for (sign, value, colour) in [('-', old, Colour::Red), ('+', new, Colour::Green)] {
+            let text = self.paint(&format!("{sign} {value}"), colour);
+            self.line(format_args!("       {text}"));
+        }
+        let mut at = format!("at {}", example.at);
+        if example.path != group.path {
+            let _infallible = write!(at, ", {}", escape(&example.path));
+        }
+        if let Some(message) = example.message_index.filter(|message| *message > 0) {
+            let _infallible = write!(at, ", message {message}");
+        }
+        if !example.correlation_key.is_empty() {
+            let _infallible = write!(at, ", pair {}", escape(&example.correlation_key));
+        }
+        let at = self.paint(&shorten(&at, self.style.width - 7), Colour::Dim);
+        self.line(format_args!("       {at}"));
+    }
+}
+
+/// Both values escaped and cut to `width`, so that the first difference between them is shown: what
+/// they begin with in common is left out where it would not be.
+fn both_shortened(old: Option<&str>, new: Option<&str>, width: usize) -> (String, String) {
+    let text = |value: Option<&str>| value.map_or_else(|| "(absent)".to_owned(), escape);
+    let (old, new) = (text(old), text(new));
+    let common = old
+        .chars()
+        .zip(new.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let is_within = common < width.saturating_sub(CONTEXT_CHARS);
+    if is_within || common == old.chars().count() && common == new.chars().count() {
+        return (shorten(&old, width), shorten(&new, width));
+    }
+    let from = common.saturating_sub(CONTEXT_CHARS);
+    let cut = |text: &str| {
+        let rest: String = std::iter::once('…')
+            .chain(text.chars().skip(from))
+            .collect();
+        shorten(&rest, width)
+    };
+    (cut(&old), cut(&new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_shown_however_late_it_comes() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(300));
+        let (old, new) = both_shortened(Some(&long("1 and more")), Some(&long("2")), 60);
+        assert_eq!(old, format!("…{}1 and more", "x".repeat(CONTEXT_CHARS)));
+        assert_eq!(new, format!("…{}2", "x".repeat(CONTEXT_CHARS)));
+        let cut = both_shortened(Some(&long("1")), None, 60);
+        assert_eq!((cut.0.chars().count(), cut.1.as_str()), (60, "(absent)"));
+        let (short, _) = both_shortened(Some("ab"), Some("ac"), 60);
+        assert_eq!(short, "ab");
+    }
+}

@@ -1,0 +1,144 @@
+//! Rates, latencies and statuses by method.
+
+use comfy_table::{Cell, Table};
+
+use super::page::{Page, number, right};
+use crate::report::answer::{percent, rate};
+use crate::report::describe::{latency_needs, method_of, service};
+use crate::report::escape::{escape, shorten};
+use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
+use crate::report::{Method, Shift};
+
+/// Characters shown of a method's name, over several lines if need be.
+const NAME_CHARS_MAX: usize = 120;
+
+impl Page {
+    pub(super) fn methods(&mut self, methods: &[Method]) {
+        for of_service in methods.chunk_by(|a, b| service(a) == service(b)) {
+            let name = of_service.first().map(service).unwrap_or_default();
+            self.title(&escape(name));
+            self.rates(of_service);
+        }
+        self.latencies(methods);
+        self.status_shifts(methods);
+    }
+
+    fn rates(&mut self, methods: &[Method]) {
+        let mut table = self.table(&[
+            "method",
+            "pairs",
+            "differ",
+            "rate",
+            "95 % interval",
+            "unjudged",
+            "unpaired",
+        ]);
+        for method in methods {
+            table.add_row(vec![
+                name_cell(method),
+                number(method.pairs),
+                number(method.mismatched),
+                right(method.mismatch_rate.map(percent).unwrap_or_default()),
+                right(
+                    method
+                        .mismatch_rate_interval
+                        .map(share_interval)
+                        .unwrap_or_default(),
+                ),
+                number(method.incomparable),
+                number(method.unpaired.values().sum()),
+            ]);
+        }
+        self.push_named(table);
+    }
+
+    fn latencies(&mut self, methods: &[Method]) {
+        if methods
+            .iter()
+            .all(|method| method.primary_latency.count == 0)
+        {
+            return;
+        }
+        self.title("Latency");
+        let mut table = self.table(&[
+            "method",
+            "",
+            "calls",
+            "old",
+            "new",
+            "shift",
+            "95 % interval",
+        ]);
+        let mut needs_more = false;
+        for method in methods {
+            let (old, new) = (&method.primary_latency, &method.candidate_latency);
+            let shift = &method.latency_shift;
+            let quantiles = [
+                ("p50", &shift.p50, old.p50_us, new.p50_us),
+                ("p95", &shift.p95, old.p95_us, new.p95_us),
+                ("p99", &shift.p99, old.p99_us, new.p99_us),
+            ];
+            for (index, (name, shift, old, new)) in quantiles.into_iter().enumerate() {
+                needs_more |= shift.shift.is_none();
+                // Of too few calls, the median is shown without a claim, and no more.
+                if (index == 0 && shift.count > 0) || shift.shift.is_some() {
+                    let method = if index == 0 {
+                        name_cell(method)
+                    } else {
+                        Cell::new("")
+                    };
+                    add_quantile(&mut table, method, name, (old, new), shift);
+                }
+            }
+        }
+        self.push_named(table);
+        if let Some(method) = methods.first().filter(|_| needs_more) {
+            let needs = latency_needs(method);
+            self.prose(&format!(
+                "Nothing is claimed of a quantile from fewer calls: {needs}."
+            ));
+        }
+    }
+
+    fn status_shifts(&mut self, methods: &[Method]) {
+        if methods.iter().all(|method| method.status_shifts.is_empty()) {
+            return;
+        }
+        self.title("Status changes");
+        let mut table = self.table(&["method", "old → new", "pairs", "rate"]);
+        for method in methods {
+            for (shift, pairs) in &method.status_shifts {
+                table.add_row(vec![
+                    name_cell(method),
+                    right(escape(shift)),
+                    number(*pairs),
+                    right(percent(rate(*pairs, method.judged()))),
+                ]);
+            }
+        }
+        self.push_named(table);
+    }
+}
+
+fn name_cell(method: &Method) -> Cell {
+    let name = method_of(&method.rpc_method);
+    Cell::new(shorten(&escape(name), NAME_CHARS_MAX))
+}
+
+fn add_quantile(
+    table: &mut Table,
+    method: Cell,
+    name: &str,
+    (old, new): (Option<u64>, Option<u64>),
+    shift: &Shift,
+) {
+    table.add_row(vec![
+        method,
+        Cell::new(name),
+        number(shift.count),
+        right(old.map(micros).unwrap_or_default()),
+        right(new.map(micros).unwrap_or_default()),
+        right(shift.shift.map(signed_percent).unwrap_or_default()),
+        right(shift.shift_interval.map(shift_interval).unwrap_or_default()),
+    ]);
+}

@@ -9,6 +9,7 @@
 //! - `NaN` equals `NaN` whatever its bits; `-0.0` and `0.0` are different values,
 //!   except in fields without presence, where the protobuf library reads both as the default.
 
+mod equal_fields;
 mod fields;
 mod fingerprint;
 mod lists;
@@ -32,6 +33,11 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) {
     let decode = |bytes: &Bytes| DynamicMessage::decode(descriptor.clone(), bytes.clone());
+    if let Some((a, b)) = equal_fields::without(descriptor, primary, candidate)
+        && let (Ok(a), Ok(b)) = (decode(&a), decode(&b))
+    {
+        return messages(&a, &b, 0, sink);
+    }
     match (decode(primary), decode(candidate)) {
         (Ok(primary), Ok(candidate)) => messages(&primary, &candidate, 0, sink),
         // Neither is what the descriptor says: the descriptor is likely the wrong one.

@@ -62,6 +62,9 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
         if sink.is_full() || !sink.spend(a.len() + b.len()) {
             return;
         }
+        if a == b {
+            continue;
+        }
         let mark = sink.enter_field(number);
         match (a.as_slice(), b.as_slice()) {
             ([a], [b]) => values(a, b, depth, sink),

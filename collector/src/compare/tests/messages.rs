@@ -325,6 +325,16 @@ fn without_presence_default_and_absent_are_equal() {
 }
 
 #[test]
+fn of_two_arms_written_the_last_one_counts() {
+    // parcel = 13, letter_g = 14.
+    let both = super::shop::answers([b"\x6a\x01x\x70\x05".to_vec()]);
+    let last = super::shop::answers([b"\x70\x05".to_vec()]);
+    assert_eq!(by_descriptor(&both, &last).outcome, Outcome::Matched);
+    let other = super::shop::answers([b"\x70\x05\x6a\x01x".to_vec()]);
+    assert_eq!(only(&by_descriptor(&other, &last)).2, "oneof_arm");
+}
+
+#[test]
 fn the_order_of_fields_and_packing_do_not_count() {
     let packed = super::shop::answers([b"\x0a\x01x\x9a\x01\x02\x0a\x14".to_vec()]);
     let unpacked = super::shop::answers([b"\x98\x01\x0a\x98\x01\x14\x0a\x01x".to_vec()]);

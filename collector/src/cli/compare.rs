@@ -199,7 +199,8 @@ impl Plan {
         let mut aggregate = match self.coverage.take() {
             Some(coverage) => Aggregate::with_coverage(coverage),
             None => Aggregate::default(),
-        };
+        }
+        .with_rules(&self.comparing.rules);
         let mut results = Results::create(data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
         for buckets in dataset.bucket_ranges(self.memory_bytes_max) {

@@ -7,10 +7,11 @@ use super::coverage::CoverageSums;
 use super::group::{Example, Group, GroupKey};
 use super::latency::Latencies;
 use super::rows::correlation_text;
+use super::rule_use::RuleSums;
 use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
 use crate::call::{Call, Role};
-use crate::compare::{LooksLike, Outcome, Verdict};
+use crate::compare::{LooksLike, Outcome, Rules, Verdict};
 use crate::pair::{Counts, Pair, Unpaired};
 
 /// Groups kept of all methods; differences beyond that are only counted.
@@ -42,6 +43,7 @@ pub struct Aggregate {
     groups: BTreeMap<GroupKey, GroupSums>,
     differences_omitted: u64,
     hop_headers: BTreeMap<String, u64>,
+    rules: RuleSums,
     coverage: Option<CoverageSums>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
@@ -123,6 +125,13 @@ impl Aggregate {
         }
     }
 
+    /// Tells of these rules what they hid, those that hid nothing included.
+    #[must_use]
+    pub fn with_rules(mut self, rules: &Rules) -> Self {
+        self.rules = RuleSums::of(rules);
+        self
+    }
+
     /// Adds a pair and what comparing it came to.
     pub fn add_pair(&mut self, pair: &Pair, verdict: &Verdict) {
         self.see(&pair.primary);
@@ -142,6 +151,7 @@ impl Aggregate {
         if let Outcome::Incomparable(reason) = verdict.outcome {
             *completeness.incomparable.entry(reason.name()).or_default() += 1;
         }
+        self.rules.add(verdict);
         for pattern in &verdict.hop_headers {
             *self.hop_headers.entry((*pattern).to_owned()).or_default() += 1;
         }
@@ -226,6 +236,7 @@ impl Aggregate {
             differences: groups(self.groups, &self.methods),
             differences_omitted: self.differences_omitted,
             hop_headers: self.hop_headers,
+            rules: self.rules.into_uses(),
             completeness: self.completeness,
             methods: self.methods.into_values().map(summary).collect(),
             coverage: self.coverage.map(CoverageSums::into_coverage),
@@ -321,6 +332,7 @@ fn groups(
             place: key.place.name(),
             path: key.path,
             kind: key.kind.name(),
+            severity: key.severity,
             ignored_by: sums.ignored_by.into_iter().collect(),
             pairs: sums.pairs,
             occurrences: sums.occurrences,
@@ -329,7 +341,7 @@ fn groups(
         })
         .collect();
     // Stable: equal counts stay in order of method, place, path and kind.
-    groups.sort_by_key(|group| (!group.ignored_by.is_empty(), std::cmp::Reverse(group.pairs)));
+    groups.sort_by_key(|group| (group.severity, std::cmp::Reverse(group.pairs)));
     groups
 }
 

@@ -2,7 +2,7 @@
 
 use super::escape::{escape, shorten};
 use super::figures::{count, thousands};
-use super::{Completeness, Report};
+use super::{Completeness, Report, RuleRemark, RuleUse};
 
 /// Characters shown of a list of names.
 const NAMES_CHARS_MAX: usize = 160;
@@ -122,12 +122,24 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "Not in the descriptors, compared by wire field: {names}"
         ));
     }
+    notes.extend(report.rules.iter().filter_map(rule_note));
     if !report.hop_headers.is_empty() {
         let names: Vec<&str> = report.hop_headers.keys().map(String::as_str).collect();
         let names = shorten(&names.join(", "), NAMES_CHARS_MAX);
         notes.push(format!("Hop headers that differ and do not count: {names}"));
     }
     notes
+}
+
+/// A rule that is worth a look.
+fn rule_note(rule: &RuleUse) -> Option<String> {
+    let (name, origin) = (escape(&rule.name), escape(&rule.origin));
+    Some(match rule.remark? {
+        RuleRemark::HidesNothing => format!("Rule {name} ({origin}) hid nothing: out of date?"),
+        RuleRemark::HidesEverything => {
+            format!("Rule {name} ({origin}) hid every difference that was found: too broad?")
+        }
+    })
 }
 
 fn found_by(completeness: &Completeness) -> String {

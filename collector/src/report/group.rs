@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::compare::{Difference, Kind, LooksLike, Place};
+use crate::compare::{Difference, Kind, LooksLike, Place, Severity};
 
 /// What a group has in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +13,7 @@ pub(super) struct GroupKey {
     pub(super) place: Place,
     pub(super) path: String,
     pub(super) kind: Kind,
-    pub(super) is_ignored: bool,
+    pub(super) severity: Severity,
 }
 
 impl GroupKey {
@@ -23,7 +23,7 @@ impl GroupKey {
             place: difference.place,
             path: collapse(&difference.path),
             kind: difference.kind,
-            is_ignored: difference.ignored_by.is_some(),
+            severity: difference.severity,
         }
     }
 }
@@ -39,7 +39,9 @@ pub struct Group {
     pub path: String,
     /// See [`Kind::name`].
     pub kind: &'static str,
-    /// Rules that rule it out; empty if it counts.
+    /// What it counts as.
+    pub severity: Severity,
+    /// Rules that say that it does not count; empty if it does.
     pub ignored_by: Vec<String>,
     /// Pairs in which it was found.
     pub pairs: u64,

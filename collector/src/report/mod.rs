@@ -20,6 +20,7 @@ mod group;
 mod latency;
 mod loss;
 pub mod rows;
+mod rule_use;
 mod statistics;
 pub mod text;
 
@@ -33,6 +34,7 @@ pub use gate::Gate;
 pub use group::{Example, Group};
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
+pub use rule_use::{RuleRemark, RuleUse};
 pub use statistics::Interval;
 
 use std::collections::BTreeMap;
@@ -69,6 +71,8 @@ pub struct Report {
     pub differences_omitted: u64,
     /// Pairs in which a default rule for hop headers hid a difference, by pattern.
     pub hop_headers: BTreeMap<String, u64>,
+    /// What each rule hid, in the order of the rules.
+    pub rules: Vec<RuleUse>,
 }
 
 /// What was compared.

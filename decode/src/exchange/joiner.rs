@@ -1,5 +1,6 @@
 //! Joins what the two ways of a connection say about its streams.
 
+mod release;
 mod room;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,7 +14,7 @@ use super::kind::{is_grpc, is_interim, is_trailers_like};
 use super::undecided::Undecided;
 use super::ways::{Ways, opposite};
 use super::{CallSink, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
-use crate::hpack::{Expected, HeaderBlock, KnownName, Ticket};
+use crate::hpack::{Expected, HeaderBlock, KnownName};
 use crate::stream::{Ending, Way};
 
 /// How often silent streams are looked for, in time of the capture.
@@ -485,30 +486,5 @@ impl<S: CallSink> Joiner<S> {
             self.undecided_since = at;
         }
         self.release(|undecided, ready| undecided.push(exchange, ready));
-    }
-
-    /// Hands on the exchanges that `choose` puts into the list.
-    fn release(&mut self, choose: impl FnOnce(&mut Undecided, &mut VecDeque<Box<Exchange>>)) {
-        let (before, mut ready) = (self.undecided.held_bytes(), VecDeque::new());
-        choose(&mut self.undecided, &mut ready);
-        self.share.settle(before, self.undecided.held_bytes());
-        for exchange in ready {
-            self.sink.call(exchange);
-        }
-    }
-
-    /// A block of `way` was read again.
-    pub(crate) fn revise(&mut self, way: Way, ticket: Ticket, revised: &HeaderBlock) {
-        for stream in self.live.values_mut() {
-            if stream.half_mut(way).revise(ticket, revised) {
-                return;
-            }
-        }
-        self.undecided.revise(way, ticket, revised);
-    }
-
-    /// Exchanges that waited for blocks to be read again need not wait longer.
-    pub(crate) fn release_proved(&mut self) {
-        self.release(|undecided, ready| undecided.release(ready, false));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::compare::Severity;
 use crate::report::answer::percent;
 use crate::report::describe;
 use crate::report::figures::count;
@@ -87,8 +88,11 @@ fn of_group(group: &Group) -> Value {
     let fingerprint = xxh3_64(format!("{name} {} {is_ignored}", group.kind).as_bytes());
     json!({
         "ruleId": group.kind,
-        "level": if is_ignored { "none" } else { "error" },
-        "kind": if is_ignored { "informational" } else { "fail" },
+        "level": match group.severity {
+            Severity::Ignored => "none",
+            severity => severity.name(),
+        },
+        "kind": if group.severity == Severity::Ignored { "informational" } else { "fail" },
         "message": { "text": text },
         "locations": [{ "logicalLocations": [{ "fullyQualifiedName": name, "kind": "member" }] }],
         "occurrenceCount": group.occurrences.max(1),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::page::{Colour, Page};
+use crate::compare::Severity;
 use crate::report::answer::percent;
 use crate::report::describe;
 use crate::report::escape::{escape, shorten};
@@ -48,10 +49,13 @@ impl Page {
         };
         let head = format!("{}{}", group.place.replace('_', " "), escape(&path));
         let head = self.paint(&head, Colour::Bold);
-        let ignored = if group.ignored_by.is_empty() {
-            ""
-        } else {
-            "  (ignored)"
+        let ignored = match group.severity {
+            Severity::Error => String::new(),
+            severity => format!(
+                "  ({}: {})",
+                severity.name(),
+                escape(&group.ignored_by.join(", "))
+            ),
         };
         self.line(format_args!("{index:>3}  {}", escape(&group.rpc_method)));
         self.line(format_args!(

@@ -63,10 +63,11 @@ struct Plain {
     is_opaque: bool,
 }
 
-/// Compares the messages of one direction; says why, if it cannot.
+/// Compares the messages of one direction; says why, if it cannot. `descriptor` is asked for their
+/// type only where they are not equal.
 pub(super) fn compare(
     sides: Sides<'_>,
-    descriptor: Option<MessageDescriptor>,
+    descriptor: impl FnOnce() -> Option<MessageDescriptor>,
     sink: &mut Sink,
 ) -> Option<Incomparable> {
     if sides.are_equal() {
@@ -75,7 +76,7 @@ pub(super) fn compare(
     let primary = plain_messages(sides.primary);
     let candidate = plain_messages(sides.candidate);
     let mut walk = Walk {
-        descriptor,
+        descriptor: descriptor(),
         is_undecodable: false,
     };
     if sides.are_cut() {

@@ -144,12 +144,12 @@ pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict
     let mut unjudged = Vec::new();
     if primary.request.end_stream && candidate.request.end_stream {
         sink.place(Place::RequestMessage);
-        let types = schema.and_then(|schema| schema.request_of(&primary.rpc_method));
+        let types = || schema?.request_of(&primary.rpc_method);
         let sides = messages::Sides::requests(primary, candidate);
         unjudged.extend(messages::compare(sides, types, &mut sink));
     }
     sink.place(Place::ResponseMessage);
-    let types = schema.and_then(|schema| schema.response_of(&primary.rpc_method));
+    let types = || schema?.response_of(&primary.rpc_method);
     let sides = messages::Sides::responses(primary, candidate, same_status);
     unjudged.extend(messages::compare(sides, types, &mut sink));
     let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);

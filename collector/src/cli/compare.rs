@@ -14,13 +14,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{Timestamp, Zoned};
-use prost_reflect::DescriptorPool;
 use uuid::Uuid;
 
 use super::rules::{Loaded, RulesArgs};
+use super::schema_args::SchemaArgs;
 use crate::call::Call;
+use crate::compare;
 use crate::compare::rules::matches_glob;
-use crate::compare::{self, Schema};
 use crate::pair::{self, pair_calls};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
@@ -42,10 +42,8 @@ pub struct Args {
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// FileDescriptorSet of the services, with imports; may be given several times. Without one,
-    /// messages are compared by wire field
-    #[arg(long, value_name = "FILE")]
-    descriptors: Vec<PathBuf>,
+    #[command(flatten)]
+    types: SchemaArgs,
 
     /// Only calls that started at or after this: RFC 3339, or how long ago (`2h`, `30m`)
     #[arg(long, value_name = "TIME")]
@@ -112,6 +110,7 @@ all methods together; with a pattern such as [shop.v1.*] of each method that mat
 
 Examples:
   twintap compare
+  twintap compare --proto ./protos --rules rules.yaml
   twintap compare --descriptors shop.binpb --since 1h --method 'shop.v1.Shop/*'
   twintap compare --output json | jq '.differences[0]'
   twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
@@ -147,7 +146,8 @@ struct Plan {
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args)?;
-        let (schema, pool) = load_schema(&args.descriptors)?;
+        let schema = args.types.load()?;
+        let pool = schema.as_ref().map(|schema| schema.pool().clone());
         let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
         for rule in &expired {
             let (origin, name) = (rule.origin(), rule.name());
@@ -163,7 +163,7 @@ impl Plan {
                 since: time_of(&args.since, range_ns.start),
                 until: time_of(&args.until, range_ns.end),
                 method: args.method.clone(),
-                has_descriptors: !args.descriptors.is_empty(),
+                has_descriptors: args.types.are_given(),
                 ..Scope::default()
             },
             comparing: compare::Settings {
@@ -307,23 +307,6 @@ fn progress(calls: u64) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-/// What messages are compared by, and the same descriptors for coverage.
-fn load_schema(files: &[PathBuf]) -> anyhow::Result<(Option<Schema>, Option<DescriptorPool>)> {
-    let (mut schema, mut pool) = (Schema::default(), DescriptorPool::new());
-    for file in files {
-        let name = file.display();
-        let encoded = std::fs::read(file)
-            .map_err(|error| usage(format!("failed to read descriptors {name}: {error}")))?;
-        schema
-            .add_descriptor_set(&encoded)
-            .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
-        pool.decode_file_descriptor_set(encoded.as_slice())
-            .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
-    }
-    let are_given = !files.is_empty();
-    Ok((are_given.then_some(schema), are_given.then_some(pool)))
 }
 
 fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {

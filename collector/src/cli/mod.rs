@@ -13,6 +13,7 @@ mod ingest_summary;
 pub mod logging;
 mod packet_options;
 pub mod rules;
+mod schema_args;
 pub mod serve;
 
 use std::process::ExitCode;

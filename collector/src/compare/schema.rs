@@ -31,6 +31,11 @@ impl Schema {
         Ok(())
     }
 
+    /// All types.
+    pub fn pool(&self) -> &DescriptorPool {
+        &self.pool
+    }
+
     /// Type of the request messages of `package.Service/Method`.
     pub(super) fn request_of(&self, rpc_method: &str) -> Option<MessageDescriptor> {
         Some(self.method(rpc_method)?.input())

@@ -81,12 +81,12 @@ bench-filter: setup ## CPU that the filter costs, against no filter, a no-op mod
 bench-ingest: ## Records per second from POST to Parquet
 	cargo bench --locked -p twintap --bench ingest
 
-# Captures with known truth: a folder, or one with an expand.sh that makes one.
-CAPTURES ?= $(wildcard ../shared/captures)
-
 .PHONY: bench-compare
 bench-compare: ## Pairs compared per second, next to a hand-made script (CALLS=N for memory and growth)
 	cargo bench --locked -p twintap --bench compare
+
+# Captures with known truth: a folder, or one with an expand.sh that makes one.
+CAPTURES ?= $(wildcard ../shared/captures)
 
 .PHONY: bench-pcap
 bench-pcap: ## Captures to calls: speed, and completeness against known truth (CAPTURES=DIR)

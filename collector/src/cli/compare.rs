@@ -32,7 +32,7 @@ const MARGIN_NS: u64 = 60_000_000_000;
 
 /// Says what differs between the recorded answers of two services.
 ///
-/// Reads the calls that `twintap serve` recorded, pairs primary and candidate, compares each pair
+/// Reads the calls that `twintap serve`, `ingest` or `capture` recorded, pairs primary and candidate, compares each pair
 /// and prints a report. Retried, aborted and one-sided calls are counted, never reported as
 /// differences.
 #[derive(Debug, clap::Args)]

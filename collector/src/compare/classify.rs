@@ -256,6 +256,13 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
             instants(a, b)
         };
     }
+    if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
+        return if a == b {
+            Some(LooksLike::Notation)
+        } else {
+            integers(a, b)
+        };
+    }
     if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
         return if a == b {
             Some(LooksLike::Notation)

@@ -80,11 +80,11 @@ pub(super) fn compare(
         is_undecodable: false,
     };
     if sides.are_cut() {
-        let before = sink.count();
+        let before = sink.counted();
         for (index, (a, b)) in primary.iter().zip(&candidate).enumerate() {
             walk.pair(index, a, b, sink);
         }
-        if sink.count() == before && !walk.is_undecodable && sides.whole {
+        if sink.counted() == before && !walk.is_undecodable && sides.whole {
             return beyond_capture(&sides, sink);
         }
     } else {
@@ -147,9 +147,9 @@ impl Walk {
             return;
         }
         sink.message(Some(index));
-        let before = sink.count();
+        let before = sink.counted();
         self.bytes(&a.bytes, &b.bytes, sink);
-        if sink.take_exhausted() && sink.count() == before {
+        if sink.take_exhausted() && sink.counted() == before {
             let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
             sink.report(Kind::TooLarge, size(a), size(b), None);
         }

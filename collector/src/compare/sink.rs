@@ -305,9 +305,9 @@ impl<'r> Sink<'r> {
         self.differences.len()
     }
 
-    /// Number of differences so far.
-    pub(super) fn count(&self) -> u64 {
-        self.omitted.all + u64::try_from(self.differences.len()).unwrap_or(u64::MAX)
+    /// Number of differences that count so far.
+    pub(super) fn counted(&self) -> u64 {
+        self.omitted.counted + u64::try_from(self.counted).unwrap_or(u64::MAX)
     }
 
     /// How far apart two things are, tried on a sink of its own; `None` when no trial is left. What

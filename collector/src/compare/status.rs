@@ -44,13 +44,15 @@ pub(super) fn compare(
     if primary.status != candidate.status
         || http_counts && primary.http_status != candidate.http_status
     {
-        sink.report(
+        let before = sink.counted();
+        sink.report_values(
             Kind::Value,
-            Some(status_text(primary)),
-            Some(status_text(candidate)),
+            Some((status_text(primary), status_leaf(primary))),
+            Some((status_text(candidate), status_leaf(candidate))),
             looks_like(primary, candidate),
         );
-        return false;
+        // A rule that takes the codes for equal says nothing about the rest of the answer.
+        return sink.counted() == before;
     }
     if primary.status_message != candidate.status_message {
         sink.place(Place::StatusMessage);
@@ -68,6 +70,12 @@ pub(super) fn compare(
         );
     }
     true
+}
+
+/// The name of the code, as rules see it.
+fn status_leaf(call: &Call) -> Leaf<'static> {
+    let name = call.status.and_then(Status::name);
+    name.map_or(Leaf::Other, Leaf::Text)
 }
 
 fn looks_like(primary: &Call, candidate: &Call) -> Option<LooksLike> {
@@ -169,13 +177,13 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
                 .schema
                 .as_ref()
                 .and_then(|schema| schema.message(type_name(a)));
-            let before = sink.count();
+            let before = sink.counted();
             match known {
                 _ if a.value == b.value => {}
                 Some(descriptor) => proto::compare(&descriptor, &a.value, &b.value, sink),
                 None => wire::compare(&a.value, &b.value, sink),
             }
-            if sink.take_exhausted() && sink.count() == before {
+            if sink.take_exhausted() && sink.counted() == before {
                 sink.report(Kind::TooLarge, text(a), text(b), None);
             }
             sink.leave(mark);

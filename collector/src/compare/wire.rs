@@ -217,11 +217,21 @@ fn text(value: &WireValue) -> String {
     }
 }
 
+/// Fixed bits as a number, if they can be one: whole numbers are no ordinary fraction.
+fn real(number: f64) -> Leaf<'static> {
+    if number == 0.0 || number.is_normal() && number.abs() > f64::from(f32::MIN_POSITIVE) {
+        Leaf::Float(number)
+    } else {
+        Leaf::Other
+    }
+}
+
 fn side(value: &WireValue) -> Side<'_> {
     let leaf = match value {
-        WireValue::Varint(value) => Leaf::Integer(i128::from(*value)),
-        WireValue::Fixed64(value) => Leaf::Float(f64::from_bits(*value)),
-        WireValue::Fixed32(value) => Leaf::Float(f64::from(f32::from_bits(*value))),
+        // Negative numbers are the largest varints: as signed ones they lie near each other.
+        WireValue::Varint(value) => Leaf::Integer(i128::from(value.cast_signed())),
+        WireValue::Fixed64(value) => real(f64::from_bits(*value)),
+        WireValue::Fixed32(value) => real(f64::from(f32::from_bits(*value))),
         WireValue::Bytes(value) => match printable(value) {
             Some(text) => Leaf::Text(text),
             None => Leaf::Bytes(value),

@@ -113,7 +113,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     if !report.scope.has_descriptors {
         notes.push(
             "Messages were compared by wire field: paths are field numbers. --descriptors FILE \
-                 gives names."
+                 or --proto DIR gives names."
                 .to_owned(),
         );
     } else if !unknown.is_empty() {

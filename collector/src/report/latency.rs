@@ -178,7 +178,7 @@ fn shift(primary: &Latencies, candidate: &Latencies, quantile: f64) -> Shift {
     };
     let relative = |new: i64, old: i64| {
         let float = |us: i64| float(us.unsigned_abs());
-        float(new) / float(old) - 1.0
+        (float(new) - float(old)) / float(old)
     };
     Shift {
         shift_us: Some(new.value - old.value),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::compare::{Rules, Verdict};
+use crate::compare::{Rules, Severity, Verdict};
 
 /// One rule, as in the JSON report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,6 +14,8 @@ pub struct RuleUse {
     pub name: String,
     /// Where it was written: file and line, or option.
     pub origin: String,
+    /// What a difference that it applies to counts as.
+    pub severity: Severity,
     /// Why it is there, if its author said.
     pub reason: Option<String>,
     /// The last day on which it holds.
@@ -53,6 +55,7 @@ impl RuleSums {
             let unused = RuleUse {
                 name: rule.name().to_string(),
                 origin: rule.origin().to_owned(),
+                severity: rule.severity(),
                 reason: rule.reason().map(str::to_owned),
                 expires: rule.expires().map(|last| last.to_string()),
                 differences: 0,
@@ -82,7 +85,10 @@ impl RuleSums {
             let (differences, pairs) = used.get(&name).copied().unwrap_or_default();
             let remark = if differences == 0 {
                 Some(RuleRemark::HidesNothing)
-            } else if differences == found && found >= EVERYTHING_MIN {
+            } else if rule.severity == Severity::Ignored
+                && differences == found
+                && found >= EVERYTHING_MIN
+            {
                 Some(RuleRemark::HidesEverything)
             } else {
                 None

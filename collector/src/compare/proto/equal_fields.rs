@@ -1,5 +1,10 @@
 //! Leaves out what is written alike: decoding costs more than comparing bytes, and most fields of two
 //! messages that differ are equal.
+//!
+//! What is left out has to be what the descriptor says: a message that cannot be decoded is judged as
+//! one, whether it differs or not.
+
+mod well_formed;
 
 use std::collections::BTreeMap;
 
@@ -24,10 +29,15 @@ pub(super) fn without(
     let (in_order_a, in_order_b) = (fields(primary)?, fields(candidate)?);
     let (a, b) = (by_number(&in_order_a), by_number(&in_order_b));
     let kept = rival_arms(descriptor, &a, &b);
+    let is_left_out = |number: &u32| !kept.contains(number) && a.get(number) == b.get(number);
+    let mut left_out = in_order_a.iter().filter(|(number, _)| is_left_out(number));
+    if !left_out.all(|(_, bytes)| well_formed::reads_as(descriptor, bytes)) {
+        return None;
+    }
     let rest = |in_order: &[(u32, &[u8])]| {
         let mut rest = BytesMut::new();
         for (number, bytes) in in_order {
-            if kept.contains(number) || a.get(number) != b.get(number) {
+            if !is_left_out(number) {
                 rest.put_slice(bytes);
             }
         }

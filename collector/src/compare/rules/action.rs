@@ -71,9 +71,7 @@ impl Action {
 
     /// Does it take the two sides of a difference of this kind for equal?
     pub(super) fn equates(&self, kind: Kind, a: Option<&Leaf<'_>>, b: Option<&Leaf<'_>>) -> bool {
-        let both = a
-            .zip(b)
-            .filter(|_| matches!(kind, Kind::Value | Kind::Type));
+        let both = a.zip(b).filter(|_| kind == Kind::Value);
         match self {
             Self::Ignore(kinds) => kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind)),
             Self::Unordered(_) => kind == Kind::ListOrder,
@@ -101,9 +99,7 @@ impl Tolerance {
             Some(apart <= self.time_ns?)
         };
         let close_in_value = || {
-            let (a, b) = (number(a)?, number(b)?);
-            let apart = (a - b).abs();
-            let magnitude = a.abs().max(b.abs());
+            let (apart, magnitude) = apart(number(a)?, number(b)?);
             let within = |most: Option<f64>| most.is_some_and(|most| apart <= most);
             Some(within(self.absolute) || within(self.relative.map(|share| share * magnitude)))
         };
@@ -119,18 +115,50 @@ fn time_ns(leaf: &Leaf<'_>) -> Option<i128> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a tolerance is coarser than the last bit of a double"
-)]
-fn number(leaf: &Leaf<'_>) -> Option<f64> {
+/// A number as it is written: whole ones stay exact, whatever their size.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Whole(i128),
+    Real(f64),
+}
+
+fn number(leaf: &Leaf<'_>) -> Option<Number> {
     match leaf {
-        Leaf::Integer(value) => Some(*value as f64),
-        Leaf::Float(value) => Some(*value),
-        Leaf::Text(text) => text.parse().ok(),
+        Leaf::Integer(value) => Some(Number::Whole(*value)),
+        Leaf::Float(value) => real(*value),
+        Leaf::Text(text) => match text.parse() {
+            Ok(value) => Some(Number::Whole(value)),
+            Err(_) => real(text.parse().ok()?),
+        },
         _ => None,
     }
-    .filter(|value: &f64| value.is_finite())
+}
+
+fn real(value: f64) -> Option<Number> {
+    value.is_finite().then_some(Number::Real(value))
+}
+
+/// How far apart two numbers are, and the magnitude of the greater.
+fn apart(a: Number, b: Number) -> (f64, f64) {
+    if let (Number::Whole(a), Number::Whole(b)) = (a, b) {
+        let magnitude = a.unsigned_abs().max(b.unsigned_abs());
+        return (rounded(a.abs_diff(b)), rounded(magnitude));
+    }
+    let real = |number| match number {
+        Number::Whole(value) if value < 0 => -rounded(value.unsigned_abs()),
+        Number::Whole(value) => rounded(value.unsigned_abs()),
+        Number::Real(value) => value,
+    };
+    let (a, b) = (real(a), real(b));
+    ((a - b).abs(), a.abs().max(b.abs()))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "of a distance, taken exactly before: a tolerance is coarser than its last bit"
+)]
+fn rounded(value: u128) -> f64 {
+    value as f64
 }
 
 fn as_text(leaf: &Leaf<'_>) -> Option<String> {
@@ -145,7 +173,7 @@ fn as_text(leaf: &Leaf<'_>) -> Option<String> {
 fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
     if forms.contains(&Form::NumberFormat)
         && let (Some(a), Some(b)) = (number(a), number(b))
-        && a == b
+        && apart(a, b).0 == 0.0
     {
         return true;
     }
@@ -206,6 +234,22 @@ mod tests {
         assert!(equates(&time, &Text(a), &Text(b)));
         // Without a unit a number is no time.
         assert!(!equates(&time, &Integer(1), &Integer(2)));
+    }
+
+    #[test]
+    fn whole_numbers_are_exact_whatever_their_size() {
+        let format = Action::Normalize(vec![Form::NumberFormat]);
+        let half = Action::Tolerance(Tolerance {
+            absolute: Some(0.5),
+            ..Tolerance::default()
+        });
+        let (a, b) = (9_007_199_254_740_992, 9_007_199_254_740_993);
+        for action in [&format, &half] {
+            assert!(!equates(action, &Integer(a), &Integer(b)));
+            let (a, b) = (a.to_string(), b.to_string());
+            assert!(!equates(action, &Text(&a), &Text(&b)));
+        }
+        assert!(equates(&format, &Text("007"), &Text("7")));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(in crate::compare) enum Class {
 /// Digits of the hashes in use: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512.
 const HASH_DIGITS: [usize; 6] = [32, 40, 56, 64, 96, 128];
 
+/// Characters of a hash's name, such as `sha256`.
+const HASH_NAME_CHARS_MAX: usize = 16;
+
 /// Characters of a token at least.
 const TOKEN_CHARS_MIN: usize = 16;
 
@@ -67,8 +70,10 @@ fn is_hexadecimal(text: &str) -> bool {
 }
 
 fn is_hash_text(text: &str) -> bool {
-    let digits = text.rsplit([':', '-']).next().unwrap_or_default();
-    HASH_DIGITS.contains(&digits.len()) && is_hexadecimal(digits)
+    let (name, digits) = text.rsplit_once([':', '-']).unwrap_or(("", text));
+    let is_name =
+        name.len() <= HASH_NAME_CHARS_MAX && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_name && HASH_DIGITS.contains(&digits.len()) && is_hexadecimal(digits)
 }
 
 fn is_token(text: &str) -> bool {
@@ -112,6 +117,7 @@ mod tests {
     #[test]
     fn ordinary_values_are_of_no_class() {
         for text in [
+            "bob@example.com:0cc175b9c0f1b6a831c399e269772661",
             "Berlin",
             "",
             "a blue ceramic mug",

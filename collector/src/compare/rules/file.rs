@@ -282,15 +282,23 @@ impl Reader<'_> {
         {
             self.problem(at, "a tolerance is a number of 0 or more");
         }
+        if tolerance.relative.is_some_and(|share| share >= 1.0) {
+            self.problem(
+                at,
+                "a relative tolerance of 100 % takes everything for equal: write 0.01 or 1%",
+            );
+        }
         Some(Action::Tolerance(tolerance))
     }
 
     fn matches(&mut self, pattern: &Spanned<String>) -> Option<Action> {
         let whole = format!("^(?:{})$", pattern.value);
-        let regex = RegexBuilder::new(&whole)
-            .size_limit(REGEX_BYTES_MAX)
-            .build();
-        match regex {
+        let compile = |text: &str| {
+            let mut builder = RegexBuilder::new(text);
+            builder.size_limit(REGEX_BYTES_MAX).build()
+        };
+        // By itself first: what is no expression by itself may be one in parentheses.
+        match compile(&pattern.value).and_then(|_| compile(&whole)) {
             Ok(regex) => Some(Action::Matches(regex)),
             Err(error) => {
                 // Without the drawing, which counts the characters around the user's pattern.

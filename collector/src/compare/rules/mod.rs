@@ -89,6 +89,11 @@ impl Rule {
         &self.name
     }
 
+    /// What a difference that it applies to counts as.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
     /// Why it is there, if its author said.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -122,7 +127,7 @@ impl Rule {
                 Place::ResponseMetadata,
                 Place::Trailers,
             ],
-            patterns: vec![Pattern::of_name(name)],
+            patterns: vec![Pattern::of_name(&name.to_ascii_lowercase())],
             action: Action::Ignore(None),
             severity: Severity::Ignored,
             reason: None,
@@ -186,8 +191,12 @@ impl<'r> Applicable<'r> {
         sides: (Option<&Leaf<'_>>, Option<&Leaf<'_>>),
     ) -> Option<(&'r Arc<str>, Severity)> {
         let mut rules = self.0.iter();
+        // An element or entry that one side lacks is no field that is absent.
+        let is_element = matches!(path.clone().last(), Some(Step::Element(_)));
         let rule = rules.find(|rule| {
-            rule.action.equates(kind, sides.0, sides.1) && rule.covers(place, path.clone())
+            rule.action.equates(kind, sides.0, sides.1)
+                && !(is_element && matches!(rule.action, Action::EmptyEqualsAbsent))
+                && rule.covers(place, path.clone())
         })?;
         Some((&rule.name, rule.severity))
     }

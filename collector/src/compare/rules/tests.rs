@@ -107,6 +107,12 @@ fn what_is_wrong_is_named_with_its_place() {
             "3:25",
             "size limit",
         ),
+        (
+            "{ name: a, tolerance: { relative: 1 } }",
+            "3:27",
+            "takes everything for equal",
+        ),
+        ("{ name: a, matches: 'a)|(b' }", "3:25", "unopened group"),
         ("{ name: a, class: guid }", "3:", "uuid"),
         ("{ name: a, tolerance: {} }", "3:27", "tolerance is empty"),
         (

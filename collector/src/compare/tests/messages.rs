@@ -325,6 +325,15 @@ fn without_presence_default_and_absent_are_equal() {
 }
 
 #[test]
+fn what_cannot_be_decoded_is_judged_so_though_it_is_equal_on_both_sides() {
+    // name = 1 is no UTF-8 on both sides; on_sale = 5 is a varint of 2 and of 1, both true.
+    let two = super::shop::answers([b"\x0a\x02\xff\xfe\x28\x02".to_vec()]);
+    let one = super::shop::answers([b"\x0a\x02\xff\xfe\x28\x01".to_vec()]);
+    let verdict = by_descriptor(&two, &one);
+    assert_eq!(only(&verdict), ("response_message", "5", "value"));
+}
+
+#[test]
 fn of_two_arms_written_the_last_one_counts() {
     // parcel = 13, letter_g = 14.
     let both = super::shop::answers([b"\x6a\x01x\x70\x05".to_vec()]);

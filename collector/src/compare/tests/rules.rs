@@ -355,3 +355,67 @@ fn a_message_missing_from_a_stream_can_be_ruled_out_by_kind() {
     let verdict = judge(&old, &new, "- { name: tail, ignore: [message_missing] }");
     assert_eq!(verdict.outcome, Outcome::Ignored);
 }
+
+#[test]
+fn what_is_ignored_does_not_judge_what_was_cut() {
+    let stream = |price: f64, count: u64| {
+        let mut call =
+            answers([with("shop.v1.Item", &[("price", Value::F64(price))]).encode_to_vec()]);
+        call.response.truncated = true;
+        call.response.messages_count = Some(count);
+        call
+    };
+    let rule = "- { name: price, path: price, ignore: true }";
+    let verdict = judge(&stream(1.0, 100), &stream(2.0, 90), rule);
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    let verdict = judge(&stream(1.0, 100), &stream(2.0, 100), rule);
+    assert!(
+        matches!(verdict.outcome, Outcome::Incomparable(_)),
+        "{verdict:#?}"
+    );
+}
+
+#[test]
+fn an_element_that_one_side_lacks_is_no_empty_field() {
+    let sizes = |list: &[i32]| {
+        let list = list.iter().map(|size| Value::I32(*size)).collect();
+        answer(&with("shop.v1.Item", &[("sizes", Value::List(list))]))
+    };
+    let rule = "- { name: empty, empty_equals_absent: true }";
+    let verdict = judge(&sizes(&[1, 2]), &sizes(&[1, 2, 0]), rule);
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+}
+
+#[test]
+fn a_rule_on_the_status_says_nothing_of_the_rest() {
+    let old = answer(&item());
+    let mut new = answers([]);
+    new.status = Some(crate::call::Status(2));
+    let rule = |codes: &str| format!("- {{ name: s, place: status, matches: '{codes}' }}");
+    let verdict = judge(&old, &new, &rule("OK|UNKNOWN"));
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    assert_eq!(verdict.ruled, [("s".into(), 1)]);
+    let mut same = old.clone();
+    same.status = Some(crate::call::Status(2));
+    assert_eq!(
+        judge(&old, &same, &rule("OK|UNKNOWN")).outcome,
+        Outcome::Ignored
+    );
+    assert_eq!(
+        judge(&old, &same, &rule("UNKNOWN")).outcome,
+        Outcome::Mismatched
+    );
+}
+
+#[test]
+fn without_a_descriptor_negative_numbers_do_not_lie_near_each_other() {
+    let settings = Settings {
+        rules: rules("- { name: t, tolerance: { absolute: 10 } }"),
+        ..Settings::default()
+    };
+    let weighs = |grams: i64| answer(&with("shop.v1.Item", &[("weight_g", Value::I64(grams))]));
+    let verdict = compare(&weighs(-5), &weighs(-900), &settings);
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    let verdict = compare(&weighs(-5), &weighs(-7), &settings);
+    assert_eq!(verdict.outcome, Outcome::Ignored);
+}

@@ -155,7 +155,8 @@ impl DirectionSums {
 
     /// Was an equal body walked? A hint that saves work: to forget one costs a walk, no more.
     fn was_walked(&mut self, direction: &Direction) -> bool {
-        let Some(digest) = direction.body_digest else {
+        // The digest is that of the whole body, of which not everything was walked.
+        let Some(digest) = direction.body_digest.filter(|_| !direction.truncated) else {
             return false;
         };
         if self.walked.is_empty() {

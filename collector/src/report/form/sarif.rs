@@ -84,8 +84,8 @@ fn of_group(group: &Group) -> Value {
         value(&group.example.primary),
         value(&group.example.candidate),
     );
-    let is_ignored = !group.ignored_by.is_empty();
-    let fingerprint = xxh3_64(format!("{name} {} {is_ignored}", group.kind).as_bytes());
+    let fingerprint =
+        xxh3_64(format!("{name} {} {}", group.kind, group.severity.name()).as_bytes());
     json!({
         "ruleId": group.kind,
         "level": match group.severity {

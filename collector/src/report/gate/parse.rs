@@ -160,7 +160,9 @@ impl<'a> Parser<'a> {
             "us" | "µs" | "μs" => Some(1.0),
             _ => None,
         };
-        let share = if unit == "%" { number / 100.0 } else { number };
+        // As a person reads it: 0.7 divided by 100 is not 0.007.
+        let hundredth = || format!("{number}e-2").parse().unwrap_or(number / 100.0);
+        let share = if unit == "%" { hundredth() } else { number };
         match (form, us) {
             (Form::Share, None) if (0.0..=1.0).contains(&share) => Ok((share, Unit::Share)),
             (Form::Count, None) if unit.is_empty() && number >= 0.0 && number.fract() == 0.0 => {

@@ -158,10 +158,11 @@ impl<'de> Deserialize<'de> for Share {
             of_number: Some(Self),
             of_text: Some(|text| {
                 let percent = text.strip_suffix('%').map(str::trim).unwrap_or_default();
-                let number = percent.parse::<f64>();
+                // As a person reads it: 0.7 divided by 100 is not 0.007.
+                let number = format!("{percent}e-2").parse::<f64>();
                 let number =
                     number.map_err(|_| format!("{text:?} is no share: write 0.01 or 1%"))?;
-                Ok(Self(number / 100.0))
+                Ok(Self(number))
             }),
             ..Either::new("a share such as 0.01 or 1%")
         })

@@ -22,6 +22,7 @@ use crate::pipeline::{
     self,
     ingest::{self, Ingested, Output, Progress, Settings},
 };
+use crate::sources::capture::learn::Descriptors;
 use crate::sources::capture::total_bytes;
 use crate::store::accounting::{Accounting, Figures};
 use crate::store::data_dir::DataDir;
@@ -93,6 +94,11 @@ pub struct Args {
     /// One more UDP port of VXLAN besides 4789 and 8472; may be given several times
     #[arg(long, value_name = "PORT")]
     vxlan_port: Vec<u16>,
+
+    /// FileDescriptorSet of the services, with imports; may be given several times. Names calls of
+    /// connections whose beginning was not captured
+    #[arg(long, value_name = "FILE")]
+    descriptors: Vec<PathBuf>,
 
     /// Threads that rebuild calls [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -197,6 +203,7 @@ fn settings(
         link,
         ports: args.port.clone(),
         methods: methods(args)?,
+        descriptors: load_descriptors(&args.descriptors)?,
         observer: Observer {
             producer_id,
             workload: Arc::new(Workload {
@@ -261,6 +268,21 @@ fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
         }
     }
     Ok(names)
+}
+
+fn load_descriptors(files: &[PathBuf]) -> anyhow::Result<Option<Descriptors>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let read = |file: &PathBuf| {
+        let name = file.display();
+        std::fs::read(file)
+            .map_err(|error| usage(format!("failed to read descriptors {name}: {error}")))
+    };
+    let encoded: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let descriptors = Descriptors::new(encoded.iter().map(Vec::as_slice))
+        .map_err(|error| usage(format!("failed to use descriptors: {error}")))?;
+    Ok(Some(descriptors))
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {

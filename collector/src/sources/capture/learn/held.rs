@@ -19,6 +19,9 @@ pub const HELD_BYTES_MAX: usize = 32 << 20;
 /// How long a call of a live source is held.
 pub const LIVE_DELAY_MAX: Duration = Duration::from_secs(2);
 
+/// Before the end, a name holds for so many lessons, since to look for it again costs time.
+const AGE_MAX: u64 = 256;
+
 /// What an exchange takes besides its bodies and header blocks, and what these share.
 const EXCHANGE_BYTES: usize = 1024;
 
@@ -124,7 +127,7 @@ impl Held {
                 });
             }
             while self.held.len() > self.calls_max || self.bytes_count > self.bytes_max {
-                let named = self.release(&mut ready);
+                let named = self.release(&mut ready, AGE_MAX);
                 self.counts.given_up += u64::from(named.is_none());
             }
         }
@@ -139,7 +142,7 @@ impl Held {
             if now.saturating_sub(oldest.since) < delay {
                 break;
             }
-            self.release(ready);
+            self.release(ready, AGE_MAX);
         }
     }
 
@@ -152,16 +155,16 @@ impl Held {
     pub fn finish(mut self) -> (VecDeque<Box<Exchange>>, NameCounts) {
         let mut ready = VecDeque::with_capacity(self.held.len());
         while !self.held.is_empty() {
-            self.release(&mut ready);
+            self.release(&mut ready, 0);
         }
         (ready, self.counts)
     }
 
     /// Gives the oldest back, with a name if it has one by now.
-    fn release(&mut self, ready: &mut VecDeque<Box<Exchange>>) -> Option<Rule> {
+    fn release(&mut self, ready: &mut VecDeque<Box<Exchange>>, age_max: u64) -> Option<Rule> {
         let mut waiting = self.held.pop_front()?;
         self.bytes_count -= waiting.bytes_count;
-        let rule = self.learner.name(&mut waiting.exchange);
+        let rule = self.learner.name(&mut waiting.exchange, age_max);
         *match rule {
             Some(Rule::SisterConnection) => &mut self.counts.by_sister,
             Some(_) => &mut self.counts.by_descriptors,

@@ -75,15 +75,16 @@ impl Learner {
         known.unlearnt += u64::from(learnt.is_err());
     }
 
-    /// Names a call, if what is known by now leaves one method.
-    pub fn name(&self, exchange: &mut Exchange) -> Option<Rule> {
+    /// Names a call, if what is known by now leaves one method, or did so no more than `age_max` lessons
+    /// of its server ago.
+    pub fn name(&self, exchange: &mut Exchange, age_max: u64) -> Option<Rule> {
         if exchange.method != Certainty::Unknown {
             return None;
         }
         let (server, class) = (exchange.server_address()?, exchange.method_class.as_ref()?);
-        let known = self.known();
-        let server = known.servers.get(&server)?;
-        let (path, rule) = server.name(class, self.descriptors.as_ref())?;
+        let mut known = self.known();
+        let server = known.servers.get_mut(&server)?;
+        let (path, rule) = server.name(class, self.descriptors.as_ref(), age_max)?;
         drop(known);
         exchange.method = Certainty::Inferred(path, rule);
         Some(rule)

@@ -1,5 +1,6 @@
 //! What is known of one server: what calls of its methods look like, and classes without a name.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -15,8 +16,10 @@ use super::shape::{CallShape, Likeness, Profile};
 const METHOD_CALLS_MIN: u32 = 16;
 /// Calls of a class before it can get a name.
 const CLASS_CALLS_MIN: u32 = 8;
-/// Methods of a server, each once for every kind of client.
+/// Methods of a server.
 const METHODS_MAX: usize = 1024;
+/// Kinds of clients that call a method.
+const ENCODERS_MAX: usize = 8;
 /// Connections to a server of which the beginning was not captured.
 const CONNECTIONS_MAX: usize = 4096;
 /// Classes, or names seen, of such a connection.
@@ -25,15 +28,17 @@ const CONNECTION_METHODS_MAX: usize = 256;
 /// One server, by its address and port.
 #[derive(Debug, Default)]
 pub(super) struct Server {
-    methods: Vec<Method>,
+    /// By path: calls whose method was seen.
+    methods: HashMap<Bytes, Vec<Seen>>,
+    /// How often anything was learnt.
+    lessons: u64,
     /// Connections that were not seen from their beginning.
     late: HashMap<u64, Late>,
 }
 
-/// Calls whose method was seen.
+/// Calls of one method by one kind of client.
 #[derive(Debug)]
-struct Method {
-    path: Bytes,
+struct Seen {
     encoder: Encoder,
     profile: Profile,
 }
@@ -52,7 +57,12 @@ struct Class {
     encoder: Encoder,
     profile: Profile,
     candidates: Option<Candidates>,
+    /// The name that it had, and at which lesson.
+    named: Option<(u64, Name)>,
 }
+
+/// A name and where it is from, if there is one.
+type Name = Option<(Bytes, Rule)>;
 
 impl Class {
     /// Were the entries of both counted alike? Across a loss one method may have two classes.
@@ -74,27 +84,32 @@ impl Server {
         encoder: Encoder,
         shape: &CallShape,
     ) -> Result<(), Full> {
-        let mut known = self.methods.iter_mut();
-        if let Some(method) = known.find(|it| it.encoder == encoder && it.path == *path) {
-            method.profile.add(shape);
+        self.lessons += 1;
+        if !self.methods.contains_key(path) {
+            if self.methods.len() >= METHODS_MAX {
+                return Err(Full);
+            }
+            // What it is a part of is not kept.
+            self.methods
+                .insert(Bytes::copy_from_slice(path), Vec::new());
+        }
+        let kinds = self.methods.get_mut(path).ok_or(Full)?;
+        if let Some(seen) = kinds.iter_mut().find(|it| it.encoder == encoder) {
+            seen.profile.add(shape);
             return Ok(());
         }
-        if self.methods.len() >= METHODS_MAX {
+        if kinds.len() >= ENCODERS_MAX {
             return Err(Full);
         }
         let mut profile = Profile::default();
         profile.add(shape);
-        self.methods.push(Method {
-            // What it is a part of is not kept.
-            path: Bytes::copy_from_slice(path),
-            encoder,
-            profile,
-        });
+        kinds.push(Seen { encoder, profile });
         Ok(())
     }
 
     /// Learns that `path` was seen on a connection that has classes too, or may have.
     pub(super) fn learn_name(&mut self, connection: u64, path: &Bytes) -> Result<(), Full> {
+        self.lessons += 1;
         let late = self.late(connection)?;
         if late.seen.contains(path) {
             return Ok(());
@@ -115,6 +130,7 @@ impl Server {
         exchange: &Exchange,
         descriptors: Option<&Descriptors>,
     ) -> Result<(), Full> {
+        self.lessons += 1;
         let classes = &mut self.late(id.connection)?.classes;
         let place = classes.iter().position(|it| it.entries == id.entries);
         let place = match place {
@@ -126,6 +142,7 @@ impl Server {
                     encoder,
                     profile: Profile::default(),
                     candidates: descriptors.map(Candidates::new),
+                    named: None,
                 });
                 classes.len() - 1
             }
@@ -146,12 +163,33 @@ impl Server {
         Ok(self.late.entry(connection).or_default())
     }
 
-    /// The name of a class, if all that is known leaves one.
+    /// The name of a class, if all that is known leaves one, or did so no more than `age_max` lessons
+    /// ago.
     pub(super) fn name(
-        &self,
+        &mut self,
         id: &MethodClass,
         descriptors: Option<&Descriptors>,
-    ) -> Option<(Bytes, Rule)> {
+        age_max: u64,
+    ) -> Name {
+        let oldest = self.lessons.saturating_sub(age_max);
+        let class = self.class(id)?;
+        if let Some((lesson, name)) = &class.named
+            && *lesson >= oldest
+        {
+            return name.clone();
+        }
+        let name = self.decide(id, descriptors);
+        let lesson = self.lessons;
+        self.class(id)?.named = Some((lesson, name.clone()));
+        name
+    }
+
+    fn class(&mut self, id: &MethodClass) -> Option<&mut Class> {
+        let mut classes = self.late.get_mut(&id.connection)?.classes.iter_mut();
+        classes.find(|class| class.entries == id.entries)
+    }
+
+    fn decide(&self, id: &MethodClass, descriptors: Option<&Descriptors>) -> Name {
         let late = self.late.get(&id.connection)?;
         let class = late.classes.iter().find(|it| it.entries == id.entries)?;
         if class.profile.calls() < CLASS_CALLS_MIN {
@@ -196,32 +234,40 @@ impl Server {
             let candidates = class.candidates.as_ref().zip(index);
             candidates.is_some_and(|(candidates, index)| candidates.is_ruled_out(index))
         };
-        let mut found: Option<&Bytes> = None;
-        let mut may_be_other: Option<&Bytes> = None;
-        for method in &self.methods {
-            if !method.encoder.may_be(&class.encoder) || is_ruled_out(&method.path) {
+        let (mut found, mut is_any_unclear) = (None, false);
+        for (path, kinds) in &self.methods {
+            let Some(profile) = profile_for(kinds, class) else {
+                continue;
+            };
+            if is_ruled_out(path) {
                 continue;
             }
-            let is_known = method.profile.calls() >= METHOD_CALLS_MIN;
-            match class.profile.likeness(&method.profile) {
+            match class.profile.likeness(&profile) {
                 Likeness::Different => {}
-                Likeness::Same if is_known && found.is_none_or(|it| *it == method.path) => {
-                    found = Some(&method.path);
+                Likeness::Same if found.is_none() && profile.calls() >= METHOD_CALLS_MIN => {
+                    found = Some(path);
                 }
                 Likeness::Same => return None,
                 // Too few calls of the method to tell: its messages may.
-                Likeness::Unclear if !class.profile.may_be(&method.profile) => {}
-                Likeness::Unclear => may_be_other = may_be_other.or(Some(&method.path)),
+                Likeness::Unclear => is_any_unclear |= class.profile.may_be(&profile),
             }
         }
-        // The same method, called by another kind of client, does not contradict.
-        found.filter(|found| may_be_other.is_none_or(|other| other == *found))
+        found.filter(|_| !is_any_unclear)
     }
 
     fn may_be(&self, class: &Class, path: &Bytes) -> bool {
-        let mut methods = self.methods.iter().filter(|method| method.path == *path);
-        methods.any(|method| {
-            method.encoder.may_be(&class.encoder) && class.profile.may_be(&method.profile)
-        })
+        let kinds = self.methods.get(path);
+        let profile = kinds.and_then(|kinds| profile_for(kinds, class));
+        profile.is_some_and(|profile| class.profile.may_be(&profile))
     }
+}
+
+/// What calls of a method look like, of those kinds of clients that `class` may be of.
+fn profile_for<'a>(kinds: &'a [Seen], class: &Class) -> Option<Cow<'a, Profile>> {
+    let mut kinds = kinds.iter().filter(|it| it.encoder.may_be(&class.encoder));
+    let mut profile = Cow::Borrowed(&kinds.next()?.profile);
+    for kind in kinds {
+        profile.to_mut().merge(&kind.profile);
+    }
+    Some(profile)
 }

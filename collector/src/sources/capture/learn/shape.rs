@@ -5,10 +5,12 @@
 //! apart, [`Likeness::Different`] if something does that hardly varies, else
 //! [`Likeness::Unclear`], which names nothing and rules nothing out.
 
-use twintap_decode::exchange::{Exchange, HalfStream};
+use twintap_decode::exchange::{Certainty, Exchange, HalfStream};
 
 use super::wire::{Fields, WireType};
 
+/// Status UNIMPLEMENTED.
+const UNIMPLEMENTED: u32 = 12;
 /// Messages of each half of a call that are looked at.
 const MESSAGES_MAX: usize = 8;
 /// Fields of a profile that are told apart; what has more is taken to be no protobuf.
@@ -49,6 +51,8 @@ pub(super) enum Likeness {
 pub(super) struct CallShape {
     request: HalfShape,
     response: HalfShape,
+    /// Did the server say that it has no such method?
+    is_unimplemented: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -66,6 +70,8 @@ type Field = (u32, WireType);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Profile {
     calls: u32,
+    /// Of them, those that the server said it has no method for.
+    unimplemented: u32,
     request: HalfProfile,
     response: HalfProfile,
 }
@@ -94,6 +100,7 @@ impl CallShape {
         Self {
             request: HalfShape::of(&exchange.request),
             response: HalfShape::of(&exchange.response),
+            is_unimplemented: exchange.status == Certainty::Seen(UNIMPLEMENTED),
         }
     }
 }
@@ -137,8 +144,17 @@ impl Profile {
     /// Adds one call.
     pub(super) fn add(&mut self, call: &CallShape) {
         self.calls = self.calls.saturating_add(1);
+        self.unimplemented += u32::from(call.is_unimplemented);
         self.request.add(&call.request);
         self.response.add(&call.response);
+    }
+
+    /// Adds the calls of another profile.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.unimplemented = self.unimplemented.saturating_add(other.unimplemented);
+        self.request.merge(&other.request);
+        self.response.merge(&other.response);
     }
 
     /// Calls that were added.
@@ -157,6 +173,13 @@ impl Profile {
     /// How like another profile is. Halves without messages are like nothing: there is too little
     /// to tell.
     pub(super) fn likeness(&self, other: &Self) -> Likeness {
+        // A method that a server does not have never answers. Not all its statuses need be known.
+        let is_absent = |it: &Self| it.unimplemented > 0;
+        let answers = |it: &Self| it.response.messages > 0 && it.unimplemented == 0;
+        let never_answers = |it: &Self| is_absent(it) && it.response.messages == 0;
+        if never_answers(self) && answers(other) || never_answers(other) && answers(self) {
+            return Likeness::Different;
+        }
         let request = self.request.likeness(&other.request);
         let response = self.response.likeness(&other.response);
         match (request, response) {
@@ -181,30 +204,53 @@ impl HalfProfile {
             if let Some(count) = self.sizes.get_mut(size_class(*bytes_count)) {
                 *count += 1;
             }
-            for field in fields {
-                match self.fields.binary_search_by_key(field, |(field, _)| *field) {
-                    Ok(place) => {
-                        if let Some((_, count)) = self.fields.get_mut(place) {
-                            *count += 1;
-                        }
-                    }
-                    Err(_) if self.fields.len() >= FIELDS_MAX => self.is_opaque = true,
-                    Err(place) => self.fields.insert(place, (*field, 1)),
-                }
-            }
+            fields.iter().for_each(|field| self.add_field(*field, 1));
         }
     }
 
+    /// `times` messages have `field`.
+    fn add_field(&mut self, field: Field, times: u32) {
+        match self
+            .fields
+            .binary_search_by_key(&field, |(field, _)| *field)
+        {
+            Ok(place) => {
+                if let Some((_, count)) = self.fields.get_mut(place) {
+                    *count = count.saturating_add(times);
+                }
+            }
+            Err(_) if self.fields.len() >= FIELDS_MAX => self.is_opaque = true,
+            Err(place) => self.fields.insert(place, (field, times)),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (count, others) in [
+            (&mut self.counted, other.counted),
+            (&mut self.without, other.without),
+            (&mut self.with_several, other.with_several),
+            (&mut self.messages, other.messages),
+        ] {
+            *count = count.saturating_add(others);
+        }
+        for (field, times) in &other.fields {
+            self.add_field(*field, *times);
+        }
+        self.sizes.resize(SIZES_COUNT, 0);
+        for (count, others) in self.sizes.iter_mut().zip(&other.sizes) {
+            *count = count.saturating_add(*others);
+        }
+        self.is_opaque |= other.is_opaque;
+    }
+
     fn likeness(&self, other: &Self) -> Likeness {
+        if self.is_stream_unlike(other) || other.is_stream_unlike(self) {
+            return Likeness::Different;
+        }
         let counts = (self.counted, other.counted);
-        let shares = [
-            ((self.without, other.without), counts),
-            ((self.with_several, other.with_several), counts),
-        ];
-        let mut likeness = shares
-            .map(|(parts, wholes)| share(parts, wholes))
-            .into_iter()
-            .fold(Likeness::Same, worse);
+        let without = share((self.without, other.without), counts);
+        let several = share((self.with_several, other.with_several), counts);
+        let mut likeness = worse(without, several);
         if self.is_opaque || other.is_opaque {
             return worse(likeness, Likeness::Unclear);
         }
@@ -225,6 +271,13 @@ impl HalfProfile {
         let is_enough = other.messages >= MESSAGES_MIN && self.messages > 0;
         let mut always = other.fields.iter().filter(|it| it.1 == other.messages);
         !is_enough || always.all(|(field, _)| self.messages_with(*field) > 0)
+    }
+
+    /// Does it mostly have several messages, where `other` has one at most? A method is a stream or is
+    /// none, whoever calls it.
+    fn is_stream_unlike(&self, other: &Self) -> bool {
+        let is_enough = self.counted.min(other.counted) >= MESSAGES_MIN;
+        is_enough && other.with_several == 0 && self.with_several >= self.counted / 2
     }
 
     fn messages_with(&self, field: Field) -> u32 {

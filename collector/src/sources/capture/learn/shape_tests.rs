@@ -21,6 +21,7 @@ fn profile(count: usize, request: Half<'_>, response: Half<'_>) -> Profile {
         profile.add(&CallShape {
             request: half(request),
             response: half(response),
+            is_unimplemented: false,
         });
     }
     profile
@@ -61,6 +62,19 @@ fn streams_and_sizes_tell_calls_apart() {
 }
 
 #[test]
+fn a_method_that_the_server_does_not_have_is_none_that_answers() {
+    let mut absent = Profile::default();
+    absent.add(&CallShape {
+        request: half(&[ONE]),
+        response: half(&[]),
+        is_unimplemented: true,
+    });
+    let answered = profile(8, &[ONE], &[TWO]);
+    assert_eq!(answered.likeness(&absent), Likeness::Different);
+    assert_eq!(absent.likeness(&absent.clone()), Likeness::Unclear);
+}
+
+#[test]
 fn too_few_messages_tell_nothing() {
     let a = profile(100, &[ONE], &[TWO]);
     assert_eq!(a.likeness(&profile(7, &[ONE], &[TWO])), Likeness::Unclear);
@@ -76,7 +90,11 @@ fn a_field_that_comes_and_goes_neither_names_nor_rules_out() {
     let mut a = profile(50, &[ONE], &[TWO]);
     for _ in 0..50 {
         let (request, response) = (half(&[&optional]), half(&[TWO]));
-        a.add(&CallShape { request, response });
+        a.add(&CallShape {
+            request,
+            response,
+            is_unimplemented: false,
+        });
     }
     assert_eq!(a.likeness(&profile(50, &[ONE], &[TWO])), Likeness::Unclear);
 }

@@ -15,5 +15,6 @@
 mod captures;
 mod client;
 mod descriptors;
+mod random;
 mod run;
 mod sisters;

@@ -174,3 +174,7 @@ impl Held {
         rule
     }
 }
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

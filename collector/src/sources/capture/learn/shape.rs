@@ -22,6 +22,8 @@ const SIZES_COUNT: usize = 66;
 
 /// Readable messages that a half needs for its fields and sizes to tell anything.
 pub(super) const MESSAGES_MIN: u32 = 8;
+/// Calls without a message that are no accident.
+const SILENT_MIN: u32 = 3;
 /// Something that this share of one profile has, and [`RARE`] of the other, tells them apart.
 const USUAL: f64 = 0.95;
 /// See [`USUAL`].
@@ -257,14 +259,22 @@ impl HalfProfile {
         let messages = (self.messages, other.messages);
         for field in self.fields.iter().chain(&other.fields) {
             let parts = (self.messages_with(field.0), other.messages_with(field.0));
-            likeness = worse(likeness, share(parts, messages));
+            likeness = worse(likeness, field_share(parts, messages));
         }
         worse(likeness, self.sizes_likeness(other))
     }
 
     /// There is no field that one has always, in enough messages, and the other never.
     fn may_be(&self, other: &Self) -> bool {
-        self.misses_nothing_of(other) && other.misses_nothing_of(self)
+        let is_silent = self.is_silent_beside(other) || other.is_silent_beside(self);
+        !is_silent && self.misses_nothing_of(other) && other.misses_nothing_of(self)
+    }
+
+    /// Has it no message in a few calls, where `other` nearly always has one?
+    fn is_silent_beside(&self, other: &Self) -> bool {
+        let is_silent = self.counted >= SILENT_MIN && self.without == self.counted;
+        let has_none = f64::from(other.without) <= RARE * f64::from(other.counted);
+        is_silent && other.counted >= 2 * MESSAGES_MIN && has_none
     }
 
     fn misses_nothing_of(&self, other: &Self) -> bool {
@@ -336,6 +346,21 @@ fn share((part, other_part): (u32, u32), (whole, other_whole): (u32, u32)) -> Li
         Likeness::Same
     } else {
         Likeness::Unclear
+    }
+}
+
+/// As [`share`]; but how often a client sets a field that both set at times is its habit.
+fn field_share(parts: (u32, u32), wholes: (u32, u32)) -> Likeness {
+    let is_habit = |part: u32, whole: u32| f64::from(part) > RARE * f64::from(whole);
+    match share(parts, wholes) {
+        Likeness::Unclear
+            if wholes.0.min(wholes.1) >= MESSAGES_MIN
+                && is_habit(parts.0, wholes.0)
+                && is_habit(parts.1, wholes.1) =>
+        {
+            Likeness::Same
+        }
+        likeness => likeness,
     }
 }
 

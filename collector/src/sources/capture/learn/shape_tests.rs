@@ -81,11 +81,12 @@ fn too_few_messages_tell_nothing() {
     assert_eq!(a.likeness(&profile(7, &[TWO], &[TWO])), Likeness::Unclear);
     assert!(a.may_be(&profile(7, &[ONE], &[TWO])));
     assert!(!a.may_be(&profile(7, &[TWO], &[TWO])));
-    assert!(a.may_be(&profile(7, &[], &[])));
+    assert!(a.may_be(&profile(2, &[], &[])));
+    assert!(!a.may_be(&profile(3, &[], &[])), "it would have answered");
 }
 
 #[test]
-fn a_field_that_comes_and_goes_neither_names_nor_rules_out() {
+fn a_field_that_one_sets_at_times_and_the_other_never_leaves_it_unclear() {
     let optional = [ONE, TWO].concat();
     let mut a = profile(50, &[ONE], &[TWO]);
     for _ in 0..50 {
@@ -97,6 +98,8 @@ fn a_field_that_comes_and_goes_neither_names_nor_rules_out() {
         });
     }
     assert_eq!(a.likeness(&profile(50, &[ONE], &[TWO])), Likeness::Unclear);
+    let always = profile(50, &[&optional], &[TWO]);
+    assert_eq!(a.likeness(&always), Likeness::Same, "a habit");
 }
 
 #[test]

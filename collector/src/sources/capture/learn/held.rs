@@ -11,6 +11,7 @@ use std::time::Duration;
 use twintap_decode::exchange::{Certainty, Exchange, Rule};
 
 use super::learner::Learner;
+use super::quota::Quota;
 
 /// Calls held, over all workers.
 pub const HELD_CALLS_MAX: usize = 65_536;
@@ -57,6 +58,7 @@ impl NameCounts {
 #[derive(Debug)]
 pub struct Held {
     learner: Arc<Learner>,
+    quota: Quota,
     /// How long, at most; `None`: until the end.
     delay: Option<Duration>,
     calls_max: usize,
@@ -93,6 +95,7 @@ impl Held {
     ) -> Self {
         Self {
             learner,
+            quota: Quota::default(),
             delay,
             calls_max,
             bytes_max,
@@ -111,7 +114,9 @@ impl Held {
     ) -> VecDeque<Box<Exchange>> {
         let mut ready = VecDeque::with_capacity(exchanges.len());
         for exchange in exchanges {
-            self.learner.learn(&exchange);
+            if self.quota.admits(&exchange) {
+                self.learner.learn(&exchange);
+            }
             if exchange.method != Certainty::Unknown {
                 ready.push_back(exchange);
             } else if exchange.method_class.is_none() {

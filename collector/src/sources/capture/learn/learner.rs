@@ -36,7 +36,8 @@ impl Learner {
         }
     }
 
-    /// Learns from a call. To be told of every call of a connection, in order.
+    /// Learns from a call. To be told of the calls of a connection in order, of those without a name of
+    /// all.
     pub fn learn(&self, exchange: &Exchange) {
         let Some(server) = exchange.server_address() else {
             return;

@@ -33,6 +33,7 @@ mod encoder;
 mod health;
 mod held;
 mod learner;
+mod quota;
 mod server;
 mod shape;
 mod wire;

@@ -153,7 +153,9 @@ pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn read(message: &[u8]) -> Result<Vec<(u32, WireType, &[u8])>, Malformed> {
+    type Read<'a> = Result<Vec<(u32, WireType, &'a [u8])>, Malformed>;
+
+    fn read(message: &[u8]) -> Read<'_> {
         let fields = Fields::of(message);
         fields
             .map(|field| field.map(|it| (it.number, it.wire_type, it.payload)))

@@ -273,18 +273,19 @@ fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
 }
 
 fn load_descriptors(files: &[PathBuf]) -> anyhow::Result<Option<Descriptors>> {
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let read = |file: &PathBuf| {
+    let (mut encoded, mut descriptors) = (Vec::new(), None);
+    for file in files {
         let name = file.display();
-        std::fs::read(file)
-            .map_err(|error| usage(format!("failed to read descriptors {name}: {error}")))
-    };
-    let encoded: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
-    let descriptors = Descriptors::new(encoded.iter().map(Vec::as_slice))
-        .map_err(|error| usage(format!("failed to use descriptors: {error}")))?;
-    Ok(Some(descriptors))
+        let bytes = std::fs::read(file)
+            .map_err(|error| usage(format!("failed to read descriptors {name}: {error}")))?;
+        encoded.push(bytes);
+        // With those before it, so that the one that does not fit is named.
+        let all = encoded.iter().map(Vec::as_slice);
+        let known = Descriptors::new(all)
+            .map_err(|error| usage(format!("failed to use descriptors {name}: {error}")))?;
+        descriptors = Some(known);
+    }
+    Ok(descriptors)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {

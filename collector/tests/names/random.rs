@@ -16,7 +16,7 @@ use crate::client::{Client, number, pcap, text};
 use crate::run::{Run, run};
 
 /// Conversations tried.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 8;
 const CONNECTIONS: u16 = 4;
 const CALLS: usize = 400;
 

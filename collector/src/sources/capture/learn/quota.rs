@@ -6,7 +6,7 @@ use bytes::Bytes;
 use twintap_decode::exchange::{Certainty, Exchange};
 
 /// Calls of a method that was seen, on one connection.
-const CALLS_MAX: u32 = 256;
+const CALLS_MAX: u32 = 64;
 /// Methods on connections that are counted; calls of any others are all learnt from.
 const METHODS_MAX: usize = 65_536;
 

@@ -30,7 +30,9 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-What could not be seen is flagged, never guessed: see rpc_method_certainty, status_certainty, gap and
+A method name that was not captured is inferred where calls look like those of one method alone, on
+other connections to the same server or of --descriptors. What could not be seen is flagged, never
+passed off as seen: see rpc_method_certainty, status_certainty, gap and
 incomplete in docs/dataset.md. Ingesting a file twice stores its calls twice. A summary of packets, connections, streams and calls is written to
 standard error; its sums add up.
 

@@ -128,6 +128,27 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    let names = &it.names;
+    if names.total() > 0 {
+        lines.push((
+            "names",
+            format!(
+                "{} not captured = {} inferred from other connections + {} from descriptors + {} \
+                 unknown ({} of them given up early)",
+                names.total(),
+                names.by_sister,
+                names.by_descriptors,
+                names.unnamed,
+                names.given_up,
+            ),
+        ));
+    }
+    if it.unlearnt > 0 {
+        lines.push((
+            "names",
+            format!("{} calls not learnt from: too many methods", it.unlearnt),
+        ));
+    }
     lines.extend(tls_lines(it));
     lines
 }

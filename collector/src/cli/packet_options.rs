@@ -15,6 +15,7 @@ use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Settings};
 use crate::sources::capture::Source;
+use crate::sources::capture::learn::Descriptors;
 
 /// Not asked for: health checks and reflection.
 const EXCLUDED_BY_DEFAULT: [&str; 2] = ["grpc.health.v1.Health/*", "grpc.reflection.*"];
@@ -78,6 +79,11 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "PORT")]
     pub(super) vxlan_port: Vec<u16>,
 
+    /// FileDescriptorSet of the services, with imports; may be given several times. Names calls of
+    /// connections whose beginning was not captured
+    #[arg(long, value_name = "FILE")]
+    pub(super) descriptors: Vec<PathBuf>,
+
     /// Threads that rebuild calls [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
@@ -128,6 +134,7 @@ impl PacketOptions {
             ports: self.port.clone(),
             key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),
             methods: self.methods()?,
+            descriptors: load_descriptors(&self.descriptors)?,
             observer: Observer {
                 producer_id,
                 workload: Arc::new(Workload {
@@ -194,6 +201,24 @@ fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
         }
     }
     Ok(names)
+}
+
+fn load_descriptors(files: &[PathBuf]) -> anyhow::Result<Option<Descriptors>> {
+    let (mut encoded, mut descriptors) = (Vec::new(), None);
+    for file in files {
+        let name = file.display();
+        let bytes = std::fs::read(file).map_err(|error| {
+            UsageError::error(format!("failed to read descriptors {name}: {error}"))
+        })?;
+        encoded.push(bytes);
+        // With those before it, so that the one that does not fit is named.
+        let all = encoded.iter().map(Vec::as_slice);
+        let known = Descriptors::new(all).map_err(|error| {
+            UsageError::error(format!("failed to use descriptors {name}: {error}"))
+        })?;
+        descriptors = Some(known);
+    }
+    Ok(descriptors)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {

@@ -5,7 +5,10 @@
 //! packets to segments      (4 chunks)         calls       (8)       Parquet or lines
 //! ```
 //!
-//! All of a connection goes to one worker. Whoever fails takes the others down: a queue whose other
+//! All of a connection goes to one worker. Calls whose method was not captured are held, since what
+//! names them may be learnt later, by any worker: to the end, or for a while if the source is live.
+//!
+//! Whoever fails takes the others down: a queue whose other
 //! end is gone ends its user. What was written before stays.
 
 mod line_clock;
@@ -15,8 +18,9 @@ mod writer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
 use twintap_decode::exchange::Exchange;
@@ -32,6 +36,7 @@ use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
+use crate::sources::capture::learn::{Descriptors, Held, Learner, NameCounts};
 use crate::sources::capture::{
     Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Source, Wanted, Watched, Watcher,
 };
@@ -64,6 +69,8 @@ pub struct Settings {
     pub key_log: Arc<KeyLog>,
     /// Which methods are wanted.
     pub methods: Methods,
+    /// Services that calls may be of, to name those whose method was not captured.
+    pub descriptors: Option<Descriptors>,
     /// What the capture does not know.
     pub observer: Observer,
     /// How far it is, for others to look at.
@@ -97,6 +104,10 @@ pub struct Ingested {
     pub watched: Watched,
     /// Of calls.
     pub calls: CallCounts,
+    /// Of calls whose method was not captured.
+    pub names: NameCounts,
+    /// Calls that could not be learnt from, to name others.
+    pub unlearnt: u64,
     /// Blocks of TLS secrets that came with the packets.
     pub secrets: u64,
     /// Blocks of secrets of other protocols, which are of no use.
@@ -136,7 +147,10 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         },
         numbers: AtomicU64::new(1),
         progress: Arc::clone(&settings.progress),
+        clock: Arc::clone(&settings.clock),
     });
+    let learner = Arc::new(Learner::new(settings.descriptors));
+    let is_live = settings.inputs.iter().any(Source::may_be_live);
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
     let clock = settings.clock;
     let writer =
@@ -147,15 +161,15 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
         let (plan, products) = (Arc::clone(&plan), products.clone());
         let (key_log, wanted) = (Arc::clone(&settings.key_log), wanted.clone());
+        let held = Held::new(Arc::clone(&learner), is_live, workers_count);
         let worker = spawn("worker", move || {
             let watcher = Watcher::new(index, workers_count);
             let watcher = watcher.with_key_log(key_log).with_wanted(wanted);
-            rebuild(watcher, &work, &plan, &products)
+            rebuild(watcher, held, &work, &plan, &products)
         });
         workers.push(worker.map_err(IngestError::Thread)?);
         queues.push(queue);
     }
-    drop(products);
 
     let mut reading = Reading {
         sorter: Sorter::new(settings.link, settings.ports, workers_count),
@@ -188,11 +202,24 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let mut ingested = reading.finish();
     // All are waited for before any failure is told: what can be written is.
     let workers: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
-    writer.join().map_err(|_| IngestError::Ended("writer"))??;
+    let mut is_any_gone = false;
     for worker in workers {
-        let (watched, calls) = worker.map_err(|_| IngestError::Ended("worker"))?;
+        let Ok((watched, mut calls, held)) = worker else {
+            is_any_gone = true;
+            continue;
+        };
+        // Now all is learnt that there is to learn.
+        let (exchanges, names) = held.finish();
+        hand_on(exchanges, &plan, &products, &mut calls);
         ingested.watched.add(&watched);
         ingested.calls.add(&calls);
+        ingested.names.add(&names);
+    }
+    ingested.unlearnt = learner.unlearnt();
+    drop(products);
+    writer.join().map_err(|_| IngestError::Ended("writer"))??;
+    if is_any_gone {
+        return Err(IngestError::Ended("worker"));
     }
     Ok(ingested)
 }
@@ -215,6 +242,8 @@ struct Plan {
     /// The next record number.
     numbers: AtomicU64,
     progress: Arc<Progress>,
+    /// Tells how long calls were held.
+    clock: Arc<dyn Clock>,
 }
 
 /// What workers make.
@@ -336,40 +365,66 @@ impl Heard for Reading {
     }
 }
 
-/// Work of one worker until there is no more.
+/// Work of one worker until there is no more. Gives back what it still holds, since others may learn
+/// more.
 fn rebuild(
     mut watcher: Watcher,
+    mut held: Held,
     work: &Receiver<Work>,
     plan: &Plan,
     products: &SyncSender<Product>,
-) -> (Watched, CallCounts) {
+) -> (Watched, CallCounts, Held) {
     let mut counts = CallCounts::default();
-    while let Ok(work) = work.recv() {
-        let (chunk, parcels, now_unix_ns) = match work {
-            Work::Segments {
+    loop {
+        let ready = match next(work, held.due_at(), plan) {
+            Next::Work(Work::Segments {
                 chunk,
                 parcels,
                 now_unix_ns,
-            } => (chunk, parcels, now_unix_ns),
-            Work::Secrets(lines) => {
+            }) => {
+                for parcel in &parcels {
+                    watcher.segment(&parcel.segment(&chunk));
+                }
+                if let Some(now_unix_ns) = now_unix_ns {
+                    watcher.advance(now_unix_ns);
+                }
+                drop(chunk);
+                held.pass(watcher.take(), plan.clock.monotonic())
+            }
+            Next::Work(Work::Secrets(lines)) => {
                 watcher.secrets(&lines);
                 continue;
             }
+            Next::Due => held.pass(VecDeque::new(), plan.clock.monotonic()),
+            Next::End => break,
         };
-        for parcel in &parcels {
-            watcher.segment(&parcel.segment(&chunk));
-        }
-        if let Some(now_unix_ns) = now_unix_ns {
-            watcher.advance(now_unix_ns);
-        }
-        drop(chunk);
-        if !hand_on(watcher.take(), plan, products, &mut counts) {
+        if !hand_on(ready, plan, products, &mut counts) {
             break;
         }
     }
     let (exchanges, watched) = watcher.finish();
-    hand_on(exchanges, plan, products, &mut counts);
-    (watched, counts)
+    let ready = held.pass(exchanges, plan.clock.monotonic());
+    hand_on(ready, plan, products, &mut counts);
+    (watched, counts, held)
+}
+
+/// What a worker does next.
+enum Next {
+    Work(Work),
+    /// Calls were held for long enough.
+    Due,
+    End,
+}
+
+fn next(work: &Receiver<Work>, due_at: Option<Duration>, plan: &Plan) -> Next {
+    let Some(due_at) = due_at else {
+        return work.recv().map_or(Next::End, Next::Work);
+    };
+    match work.recv_timeout(due_at.saturating_sub(plan.clock.monotonic())) {
+        Ok(work) => Next::Work(work),
+        Err(RecvTimeoutError::Timeout) => Next::Due,
+        Err(RecvTimeoutError::Disconnected) => Next::End,
+    }
 }
 
 /// Makes calls and sends them to the writer; `false` if it is gone.

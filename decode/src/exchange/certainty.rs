@@ -23,6 +23,11 @@ pub enum Rule {
     /// The capture began midway; the trailers are the one unknown entry that nearly all calls of
     /// the connection end with, calls with response messages among them: OK.
     UsualTrailers,
+    /// The capture began midway; calls that look like those of one method alone, on a connection to the
+    /// same server whose methods were seen.
+    SisterConnection,
+    /// The capture began midway; of the methods of known services, one alone accepts the messages.
+    Descriptors,
 }
 
 impl<T> Certainty<T> {

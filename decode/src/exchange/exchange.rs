@@ -191,7 +191,7 @@ impl Exchange {
 
     /// What it was taken to keep, and what it keeps now.
     pub(super) fn settle(&mut self) -> (usize, usize) {
-        let now = self.request.kept_bytes() + self.response.kept_bytes();
+        let now = self.kept_bytes();
         (std::mem::replace(&mut self.life.kept_bytes, now), now)
     }
 
@@ -299,6 +299,11 @@ impl Exchange {
     pub fn has_gap(&self) -> bool {
         let lacks = |half: &HalfStream| half.may_lack_bytes || half.body.has_gap();
         self.may_lack_frames || lacks(&self.request) || lacks(&self.response)
+    }
+
+    /// Bytes of memory that its bodies and header blocks hold.
+    pub fn kept_bytes(&self) -> usize {
+        self.request.kept_bytes() + self.response.kept_bytes()
     }
 
     /// Is a message not kept as a whole?

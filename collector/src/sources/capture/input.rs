@@ -96,6 +96,16 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// May it be that more comes as time goes by?
+    pub fn may_be_live(&self) -> bool {
+        match self {
+            Self::Path(path) => path == Path::new("-"),
+            Self::Pipe { .. } => true,
+        }
+    }
+}
+
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input")

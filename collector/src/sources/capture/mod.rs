@@ -7,10 +7,12 @@
 //!
 //! [`Chunks`] reads ahead into large chunks, and packets are places in them: nothing is copied until
 //! a message is put together. [`Sorter`] takes packets apart and sorts their segments by flow, so
-//! that both ways of a connection come to the same [`Watcher`]. No threads here; `pipeline` has them.
+//! that both ways of a connection come to the same [`Watcher`]. [`learn`] names the calls of connections
+//! that were captured from the middle. No threads here; `pipeline` has them.
 
 mod chunks;
 mod input;
+pub mod learn;
 mod sorter;
 mod tls_watched;
 mod watcher;

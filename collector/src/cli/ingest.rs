@@ -1,11 +1,13 @@
 //! `twintap ingest`: calls from captured packets.
 
+use std::fs::File;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
@@ -51,6 +53,10 @@ Examples:
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
     let options = &args.options;
+    for file in args.files.iter().filter(|file| *file != Path::new("-")) {
+        // Before anything is written: a name mistyped is no capture that was lost.
+        File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
+    }
     let producer_id = *Uuid::now_v7().as_bytes();
     let stop = Arc::new(AtomicBool::new(false));
     let bar = progress_bar(&args);

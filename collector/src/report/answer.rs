@@ -109,7 +109,7 @@ impl Answer {
         let (worst, of) = (mismatched.saturating_add(lost), judged.saturating_add(lost));
         if lost > 0 && rate(worst, of) > fail_over {
             doubts.push(format!(
-                "{lost} calls are not in the dataset, enough to hide differences"
+                "{lost} or more calls may be missing from the dataset, enough to hide differences"
             ));
         }
         if incomplete_rate > incomplete_over {

@@ -70,7 +70,7 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
                 (loss.quarantined, "could not be decoded"),
                 (
                     loss.damaged_stretches,
-                    "or more, in damaged stretches of the journal",
+                    "or more, in damaged stretches of a journal or gaps of a capture",
                 ),
                 (loss.not_yet_in_dataset, "not in the dataset yet"),
                 (loss.in_flight, "not ended when last heard of"),
@@ -79,7 +79,7 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
                 row("lost", calls, note);
             }
             if loss.calls() == 0 {
-                row("lost", 0, "by the collector's accounting");
+                row("lost", 0, "by the accounting");
             }
         }
         None => row("lost", 0, "unknown: the data directory has no accounting"),
@@ -122,7 +122,8 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "Not in the descriptors, compared by wire field: {names}"
         ));
     }
-    notes.extend(report.rules.iter().filter_map(rule_note));
+    notes.extend(report.rules.iter().map(rule_note));
+    notes.extend(unpaired_hints(completeness));
     if !report.hop_headers.is_empty() {
         let names: Vec<&str> = report.hop_headers.keys().map(String::as_str).collect();
         let names = shorten(&names.join(", "), NAMES_CHARS_MAX);
@@ -131,15 +132,47 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-/// A rule that is worth a look.
-fn rule_note(rule: &RuleUse) -> Option<String> {
+/// What a rule did.
+fn rule_note(rule: &RuleUse) -> String {
     let (name, origin) = (escape(&rule.name), escape(&rule.origin));
-    Some(match rule.remark? {
-        RuleRemark::HidesNothing => format!("Rule {name} ({origin}) hid nothing: out of date?"),
-        RuleRemark::HidesEverything => {
-            format!("Rule {name} ({origin}) hid every difference that was found: too broad?")
+    let remark = match rule.remark {
+        Some(RuleRemark::HidesNothing) => {
+            return format!("Rule {name} ({origin}) applied to nothing: out of date?");
         }
-    })
+        Some(RuleRemark::HidesEverything) => ", all that were found: too broad?",
+        None => "",
+    };
+    format!(
+        "Rule {name} ({origin}) applied to {} in {}{remark}",
+        count(rule.differences, "difference"),
+        count(rule.pairs, "pair"),
+    )
+}
+
+/// What to do about calls that could not be paired at all.
+fn unpaired_hints(completeness: &Completeness) -> Vec<String> {
+    let are_some = |reason: &str| {
+        completeness
+            .unpaired
+            .get(reason)
+            .is_some_and(|calls| *calls > 0)
+    };
+    let mut hints = Vec::new();
+    if are_some("no_id") {
+        hints.push(
+            "Calls without pair id, request id and trace id are paired by --pair-by-digest: equal requests, \
+             in their order."
+                .to_owned(),
+        );
+    }
+    if are_some("role_unknown") {
+        hints.push(
+            "Of calls with an unknown role nothing says which service answered them: the recorder's role, or \
+             --primary and --candidate of ingest and capture."
+                .to_owned(),
+        );
+    }
+    hints
 }
 
 fn found_by(completeness: &Completeness) -> String {

@@ -83,6 +83,7 @@ pub(super) fn headline(report: &Report) -> (&'static str, Option<bool>) {
         (true, ..) => ("DIFFERENT", Some(false)),
         _ if answer.exit_code == 1 => ("GATE FAILED", Some(false)),
         (false, 0, _) => ("NOTHING TO JUDGE", None),
+        (false, _, 0) if report.total.ignored > 0 => ("ONLY IGNORED DIFFERENCES", Some(true)),
         (false, _, 0) => ("NO DIFFERENCE FOUND", Some(true)),
         (false, ..) => ("WITHIN THRESHOLD", Some(true)),
     }
@@ -99,8 +100,15 @@ pub(super) fn mismatches(report: &Report) -> String {
                 super::figures::share_interval(interval)
             )
         });
+    let ignored = match report.total.ignored {
+        0 => String::new(),
+        ignored => format!(
+            "; {} more only in what rules say does not count",
+            thousands(ignored)
+        ),
+    };
     format!(
-        "{} of {} judged pairs differ: {}{interval}; allowed: {}",
+        "{} of {} judged pairs differ: {}{interval}; allowed: {}{ignored}",
         thousands(answer.mismatched),
         thousands(answer.judged),
         percent(answer.mismatch_rate),

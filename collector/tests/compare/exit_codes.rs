@@ -27,6 +27,29 @@ fn differences_over_the_threshold_fail() {
 }
 
 #[test]
+fn what_rules_took_for_equal_is_told() {
+    let recording = Recording::new().part(calls(0, 100, 10)).dropped(0);
+    let rules = recording.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n  - { name: known, ignore: true, reason: because }\n  \
+                - { name: old, place: trailers, path: x-gone, ignore: true }\n";
+    std::fs::write(&rules, text).unwrap();
+    let output = recording.compare(&["--rules", rules.to_str().unwrap()]);
+    let report = stdout(&output);
+    assert_eq!(code(&output), 0, "{report}");
+    for told in [
+        "ONLY IGNORED DIFFERENCES",
+        "10 more only in what rules say does not count",
+        "Rule known",
+        "applied to 10 differences in 10 pairs",
+        "Rule old",
+        "applied to nothing",
+    ] {
+        let plain: String = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(plain.contains(told), "{told}: {report}");
+    }
+}
+
+#[test]
 fn usage_errors_come_before_anything_is_read() {
     let recording = Recording::new().part(calls(0, 1, 0));
     let not_descriptors = recording.files("calls").remove(0);

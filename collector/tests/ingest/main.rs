@@ -167,6 +167,19 @@ fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
 }
 
 #[test]
+fn a_name_mistyped_leaves_no_trace() {
+    let place = Place::new();
+    let data = place.0.path().join("data");
+    let good = place.file("good.pcap", &pcap(&[]));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command.arg("ingest").arg(good).arg("gone.pcap");
+    let output = command.arg("--data-dir").arg(&data).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("gone.pcap"), "{}", stderr(&output));
+    assert!(!data.exists());
+}
+
+#[test]
 fn captured_tls_traffic_has_what_the_client_saw() {
     let Some(folder) = std::env::var_os("TWINTAP_CAPTURES").map(PathBuf::from) else {
         println!("skipped: TWINTAP_CAPTURES names no folder of captures");

@@ -7,7 +7,7 @@ reasons! {
     UndecryptedReason {
         /// The key log has no secrets of it.
         NoSecrets = "no_secrets",
-        /// Its hellos were not captured, as where a capture begins midway.
+        /// A hello was not captured, as where a capture begins midway or has one direction only.
         HelloNotCaptured = "hello_not_captured",
         /// The version is before 1.2, or the cipher suite is none of AES-GCM and
         /// ChaCha20-Poly1305.
@@ -16,7 +16,7 @@ reasons! {
         Limit = "limit",
         /// No record opens with the secrets of the key log.
         WrongSecrets = "wrong_secrets",
-        /// It ended before both hellos were sent: nothing is in it.
+        /// Nobody answered the client's hello, and nothing but alerts is behind it: nothing is in it.
         Unfinished = "handshake_unfinished",
     }
 }

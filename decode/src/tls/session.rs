@@ -130,8 +130,7 @@ impl Session {
     pub(super) fn finish<S: ByteSink>(&mut self, sink: &mut S) {
         let is_reading = |way| matches!(self.lanes.of(way).phase, Phase::Reading(_));
         if !is_reading(Way::Forward) && !is_reading(Way::Reverse) {
-            let is_silent = |way| !self.lanes.of(way).is_begun;
-            let reason = if is_silent(Way::Forward) || is_silent(Way::Reverse) {
+            let reason = if self.is_unanswered(Way::Forward) || self.is_unanswered(Way::Reverse) {
                 UndecryptedReason::Unfinished
             } else {
                 UndecryptedReason::HelloNotCaptured
@@ -153,6 +152,16 @@ impl Session {
                 });
             }
         }
+    }
+
+    /// Is there nothing of `way`, nor of the other what only follows an answer? Otherwise `way` was not
+    /// captured.
+    fn is_unanswered(&self, way: Way) -> bool {
+        let has_content = match &self.lanes.of(opposite(way)).phase {
+            Phase::Waiting(_, pending) => pending.has_content(),
+            Phase::Hello(..) | Phase::Reading(_) | Phase::Opaque => false,
+        };
+        !self.lanes.of(way).is_begun && self.server.is_none() && !has_content
     }
 
     /// What the connection waits for, else `reason`.

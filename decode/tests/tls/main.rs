@@ -268,6 +268,42 @@ fn a_client_that_nobody_answers_hides_nothing() {
 }
 
 #[test]
+fn a_client_that_takes_its_hello_back_hides_nothing() {
+    let seen = connect(Options::tls13(), &exchange());
+    let alert = Step::Bytes(Forward, vec![21, 3, 3, 0, 2, 2, 90]);
+    let steps = steps(&seen).into_iter().take(1).chain([alert]);
+    let watched = watch(&seen.key_log, steps);
+    let expected = Outcome::Undecrypted(UndecryptedReason::Unfinished);
+    assert_eq!(watched.outcome, expected);
+}
+
+#[test]
+fn what_is_behind_the_hello_of_one_way_alone_is_not_nothing() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let seen = connect(options, &exchange());
+        for way in [Forward, Reverse] {
+            let mut steps = steps(&seen);
+            steps.retain(|step| matches!(step, Step::Bytes(its, _) if *its == way));
+            let watched = watch(&seen.key_log, steps);
+            let expected = Outcome::Undecrypted(UndecryptedReason::HelloNotCaptured);
+            assert_eq!(watched.outcome, expected, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn a_loss_behind_the_only_hello_is_not_nothing() {
+    let seen = connect(Options::tls13(), &exchange());
+    let lost = Step::Gap(Forward, 100);
+    let watched = watch(
+        &seen.key_log,
+        steps(&seen).into_iter().take(1).chain([lost]),
+    );
+    let expected = Outcome::Undecrypted(UndecryptedReason::HelloNotCaptured);
+    assert_eq!(watched.outcome, expected);
+}
+
+#[test]
 fn a_way_whose_beginning_is_lost_is_not_taken_for_clear() {
     let seen = connect(Options::tls13(), &exchange());
     let lost = Step::Gap(Forward, 5);

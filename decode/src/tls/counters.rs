@@ -16,6 +16,9 @@ reasons! {
         Limit = "limit",
         /// No record opens with the secrets of the key log.
         WrongSecrets = "wrong_secrets",
+        /// Bytes behind the hellos were lost and no record was opened: nothing tells whether the secrets
+        /// of the key log fit.
+        RecordsLost = "records_lost",
         /// Nobody answered the client's hello, and nothing but alerts is behind it: nothing is in it.
         Unfinished = "handshake_unfinished",
     }

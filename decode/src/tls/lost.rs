@@ -58,8 +58,7 @@ impl Lost {
     }
 
     /// The most application data that can be in it, whatever it is; `None` if nothing was lost.
-    pub(super) fn take_most(&mut self) -> Option<u64> {
-        let lost = std::mem::take(self);
-        (lost.bytes > 0).then_some(lost.bytes)
+    pub(super) fn most_of_all(&self) -> Option<u64> {
+        (self.bytes > 0).then_some(self.bytes)
     }
 }

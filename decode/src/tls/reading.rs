@@ -112,6 +112,11 @@ impl Reading {
         }
     }
 
+    /// Was anything lost that no record that opened came after?
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.is_any()
+    }
+
     /// `len` bytes were not captured.
     pub(super) fn gap<S: ByteSink>(&mut self, len: u64, out: &mut Output<'_, S>) {
         self.end_hunt(out);
@@ -159,7 +164,7 @@ impl Reading {
         };
         self.lost.bytes(bytes_at::count(held));
         self.early.drop_unanswered(out);
-        if let Some(len) = self.lost.take_most() {
+        if let Some(len) = self.lost.most_of_all() {
             out.sink.gap_up_to(out.at_unix_ns, out.way, len);
         }
     }

@@ -212,6 +212,26 @@ fn secrets_that_do_not_fit_open_nothing() {
 }
 
 #[test]
+fn where_all_behind_the_hellos_is_lost_nothing_is_decrypted() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let seen = connect(options, &exchange());
+        let (mut hellos, mut losses) = (Vec::new(), Vec::new());
+        for way in [Forward, Reverse] {
+            let bytes = seen.cipher(way);
+            let (hello, rest) =
+                bytes.split_at(5 + usize::from(bytes[3]) * 256 + usize::from(bytes[4]));
+            hellos.push(Step::Bytes(way, hello.to_vec()));
+            losses.push(Step::Gap(way, u64::try_from(rest.len()).unwrap()));
+        }
+        let watched = watch(&seen.key_log, [hellos, losses].concat());
+        let counters = watched.counters;
+        assert_eq!((counters.opened, counters.failed.total()), (0, 0));
+        let expected = Outcome::Undecrypted(UndecryptedReason::RecordsLost);
+        assert_eq!(watched.outcome, expected);
+    }
+}
+
+#[test]
 fn secrets_may_come_until_the_handshake_is_over() {
     for options in [Options::tls12(), Options::tls13()] {
         let seen = connect(options, &exchange());

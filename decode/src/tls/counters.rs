@@ -59,7 +59,9 @@ pub struct Counters {
     pub failed: Tally<FailReason>,
     /// Bytes of application data that were handed on.
     pub application_bytes: u64,
-    /// Records of which nothing was seen, as sequence numbers tell.
+    /// Records whose header was not seen, so that they are none of `records`. The sequence number of the
+    /// next one that opens tells; at least so many where keys changed between, and those behind the
+    /// last one that opened are not known.
     pub missing_records: u64,
     /// Times that the place in the records was lost and found again.
     pub resyncs: u64,

@@ -40,6 +40,11 @@ impl Lost {
         }
     }
 
+    /// Records whose header was seen.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
     pub(super) fn is_any(&self) -> bool {
         self.bytes > 0
     }

@@ -318,7 +318,7 @@ impl Reading {
 
     /// Tells what was lost before the record that was opened just now.
     fn tell_lost<S: ByteSink>(&mut self, read: Read, out: &mut Output<'_, S>) {
-        out.counters.missing_records += read.missing_records;
+        out.counters.missing_records += read.missing_records.saturating_sub(self.lost.records());
         if read.is_new_epoch {
             if let Epoch::Application(generation) = self.state.epoch() {
                 out.counters.key_updates += u64::from(generation.saturating_sub(self.generation));

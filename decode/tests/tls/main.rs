@@ -384,10 +384,44 @@ fn tls12_tells_exactly_how_much_a_lost_record_had() {
     let len = usize::try_from(*len).unwrap();
     assert_eq!(before.len() + len + after.len(), 5000);
     assert!(seen.forward.starts_with(before) && seen.forward.ends_with(after));
-    assert_eq!(watched.counters.missing_records, 1);
+    assert_eq!(watched.counters.missing_records, 0);
     assert_eq!(watched.counters.failed.of(FailReason::Cut), 1);
+    let whole = watch(&seen.key_log, steps(&seen)).counters;
+    assert_eq!(watched.counters.records, whole.records);
     // The header told where the next record begins.
     assert_eq!(watched.counters.resyncs, 0);
+}
+
+#[test]
+fn a_record_counts_as_failed_or_as_missing_never_as_both() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let acts: Vec<_> = (0..9)
+            .map(|_| Act::Send(Forward, vec![b'q'; 500]))
+            .collect();
+        let seen = connect(options, &acts);
+        let mut steps = steps(&seen);
+        let whole = watch(&seen.key_log, steps.clone()).counters;
+        // The end of one record, all of the next two, the beginning of the one behind them.
+        let first = steps.len() - 6;
+        let Step::Bytes(_, bytes) = &steps[first] else {
+            unreachable!();
+        };
+        let (len, kept) = (bytes.len(), bytes[..100].to_vec());
+        let Step::Bytes(_, bytes) = &steps[first + 3] else {
+            unreachable!();
+        };
+        let rest = bytes[10..].to_vec();
+        let lost = u64::try_from(3 * len - 100 + 10).unwrap();
+        let cut = [
+            Step::Bytes(Forward, kept),
+            Step::Gap(Forward, lost),
+            Step::Bytes(Forward, rest),
+        ];
+        steps.splice(first..first + 4, cut);
+        let counters = watch(&seen.key_log, steps).counters;
+        assert_eq!((counters.failed.total(), counters.missing_records), (1, 3));
+        assert_eq!(counters.records + counters.missing_records, whole.records);
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! `twintap-capture` is the only part of twintap that needs a privilege, CAP_NET_RAW. It opens an
 //! interface, drops every privilege, and only then looks at the filter and at packets, which it
-//! copies and never parses.
+//! copies and never parses. Started as root it goes on as `nobody`, or not at all; only in a user
+//! namespace without `nobody` does it stay that namespace's root, without capabilities.
 //!
 //! | stream | what |
 //! | --- | --- |

@@ -94,14 +94,21 @@ Examples:
   twintap capture -i lo --port 50051 --duration 30s --format ndjson | jq .method
   twintap compare --pair-by-digest";
 
+/// A key log is read once, and the secrets of a connection are not in it before its first packet.
+const NO_KEY_LOG: &str = "--tls-keylog is not for live captures, whose secrets come later: capture with \
+    tcpdump, then `twintap ingest --tls-keylog`";
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let program = find_program(args.capture_program.as_deref());
     let Some(interface) = &args.interface else {
         return list(&program);
     };
-    let clock = SystemClock::shared();
     let options = &args.options;
+    if !options.tls_keylog.is_empty() {
+        return Err(UsageError(NO_KEY_LOG.to_owned()).into());
+    }
+    let clock = SystemClock::shared();
     let producer_id = *Uuid::now_v7().as_bytes();
     let stop = Arc::new(AtomicBool::new(false));
     let watch = Arc::<Watch>::default();

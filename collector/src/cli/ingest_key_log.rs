@@ -1,6 +1,7 @@
 //! Reads key log files. What they have is never shown, only counted.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use twintap_decode::tls::{CONNECTIONS_MAX, KeyLog};
@@ -23,12 +24,10 @@ pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<KeyLog> {
 fn read_one(path: &Path, key_log: &mut KeyLog) -> anyhow::Result<()> {
     let name = path.display();
     let failed = |error| UsageError(format!("failed to read the key log {name}: {error}"));
-    let len = std::fs::metadata(path).map_err(failed)?.len();
-    if len > KEY_LOG_BYTES_MAX {
-        let message = format!("the key log {name} has {len} bytes, over {KEY_LOG_BYTES_MAX}");
+    let Some(text) = contents(path, KEY_LOG_BYTES_MAX).map_err(failed)? else {
+        let message = format!("the key log {name} has more than {KEY_LOG_BYTES_MAX} bytes");
         return Err(UsageError(message).into());
-    }
-    let text = Zeroizing::new(std::fs::read(path).map_err(failed)?);
+    };
     let added = key_log.add(&text);
     if let Some(line) = added.malformed_line {
         if added.secrets + added.unknown == 0 {
@@ -49,7 +48,39 @@ fn read_one(path: &Path, key_log: &mut KeyLog) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All of a file, which may be a pipe or a device; `None` if that is more than `bytes_max`.
+fn contents(path: &Path, bytes_max: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len().min(bytes_max).saturating_add(1);
+    // With room for all of a regular file, no copy of a secret is left where it grew.
+    let room = usize::try_from(len).unwrap_or_default();
+    let mut text = Zeroizing::new(Vec::with_capacity(room));
+    let limit = bytes_max.saturating_add(1);
+    let read = file.take(limit).read_to_end(&mut text)?;
+    Ok((u64::try_from(read).is_ok_and(|read| read <= bytes_max)).then_some(text))
+}
+
 fn warn(text: &str) {
     // With standard error closed there is nobody to warn.
     writeln!(std::io::stderr(), "twintap: {text}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_end_is_over_the_limit() {
+        assert!(contents(Path::new("/dev/zero"), 1000).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_may_have_as_many_bytes_as_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.log");
+        std::fs::write(&path, [b'#'; 10]).unwrap();
+        let text = contents(&path, 10).unwrap().unwrap();
+        assert_eq!(text.as_slice(), [b'#'; 10]);
+        assert!(contents(&path, 9).unwrap().is_none());
+    }
 }

@@ -71,7 +71,8 @@ pub(super) struct PacketOptions {
     pub(super) redaction_key_file: Option<PathBuf>,
 
     /// Key log with the secrets of TLS connections, as `SSLKEYLOGFILE` makes it; may be given several
-    /// times. Secrets in pcapng captures are used without being asked
+    /// times. Secrets in pcapng captures are used without being asked. Not with `twintap capture`: it
+    /// would be read before the secrets are there
     #[arg(long, alias = "tls-keylog-file", value_name = "FILE")]
     pub(super) tls_keylog: Vec<PathBuf>,
 

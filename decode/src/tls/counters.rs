@@ -7,7 +7,7 @@ reasons! {
     UndecryptedReason {
         /// The key log has no secrets of it.
         NoSecrets = "no_secrets",
-        /// Its hellos were not captured, as where a capture begins midway.
+        /// A hello was not captured, as where a capture begins midway or has one direction only.
         HelloNotCaptured = "hello_not_captured",
         /// The version is before 1.2, or the cipher suite is none of AES-GCM and
         /// ChaCha20-Poly1305.
@@ -16,7 +16,10 @@ reasons! {
         Limit = "limit",
         /// No record opens with the secrets of the key log.
         WrongSecrets = "wrong_secrets",
-        /// It ended before both hellos were sent: nothing is in it.
+        /// Bytes behind the hellos were lost and no record was opened: nothing tells whether the secrets
+        /// of the key log fit.
+        RecordsLost = "records_lost",
+        /// Nobody answered the client's hello, and nothing but alerts is behind it: nothing is in it.
         Unfinished = "handshake_unfinished",
     }
 }
@@ -56,7 +59,9 @@ pub struct Counters {
     pub failed: Tally<FailReason>,
     /// Bytes of application data that were handed on.
     pub application_bytes: u64,
-    /// Records of which nothing was seen, as sequence numbers tell.
+    /// Records whose header was not seen, so that they are none of `records`. The sequence number of the
+    /// next one that opens tells; at least so many where keys changed between, and those behind the
+    /// last one that opened are not known.
     pub missing_records: u64,
     /// Times that the place in the records was lost and found again.
     pub resyncs: u64,

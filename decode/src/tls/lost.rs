@@ -40,6 +40,11 @@ impl Lost {
         }
     }
 
+    /// Records whose header was seen.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
     pub(super) fn is_any(&self) -> bool {
         self.bytes > 0
     }
@@ -58,8 +63,7 @@ impl Lost {
     }
 
     /// The most application data that can be in it, whatever it is; `None` if nothing was lost.
-    pub(super) fn take_most(&mut self) -> Option<u64> {
-        let lost = std::mem::take(self);
-        (lost.bytes > 0).then_some(lost.bytes)
+    pub(super) fn most_of_all(&self) -> Option<u64> {
+        (self.bytes > 0).then_some(self.bytes)
     }
 }

@@ -1,5 +1,6 @@
 //! What of one way waits for the hello of the other, or for secrets.
 
+use super::record::{Framer, Next, content_type};
 use crate::stream::Ending;
 
 /// Bytes of one way that wait, with what keeping them costs. A server's flight, with which it
@@ -52,6 +53,30 @@ impl Pending {
         self.bytes += EVENT_BYTES;
         self.events.push((at_unix_ns, kept));
         self.bytes <= PENDING_BYTES_MAX
+    }
+
+    /// Is there more than alerts and ChangeCipherSpec? A client that nobody answered has no more to say.
+    pub(super) fn has_content(&self) -> bool {
+        let is_idle = |kind| matches!(kind, content_type::ALERT | content_type::CHANGE_CIPHER_SPEC);
+        let mut framer = Framer::default();
+        for (_, event) in &self.events {
+            let mut input = match event {
+                Kept::Bytes(bytes) => bytes.as_slice(),
+                Kept::Gap(_) => return true,
+                Kept::End(_) => continue,
+            };
+            loop {
+                match framer.next(&mut input) {
+                    Next::Record(header, _) if is_idle(header.content_type) => {}
+                    Next::Record(..) | Next::Malformed => return true,
+                    Next::NeedMore => break,
+                }
+            }
+        }
+        framer
+            .give_up()
+            .header
+            .is_some_and(|header| !is_idle(header.content_type))
     }
 
     /// Hands everything to `take`, in order.

@@ -80,7 +80,9 @@ impl Reading {
         }
     }
 
-    pub(super) fn bytes<S: ByteSink>(&mut self, mut input: &[u8], out: &mut Output<'_, S>) {
+    pub(super) fn bytes<S: ByteSink>(&mut self, input: &[u8], out: &mut Output<'_, S>) {
+        let mut joined: Vec<u8>;
+        let mut input = input;
         while !input.is_empty() {
             match &mut self.place {
                 Place::Record => self.records(&mut input, out),
@@ -93,9 +95,14 @@ impl Reading {
                     input = input.get(bytes_at::index(len)..).unwrap_or_default();
                 }
                 Place::Hunting(held) => {
-                    held.extend_from_slice(std::mem::take(&mut input));
-                    let held = std::mem::take(held);
-                    self.hunt(held, false, out);
+                    // Once or twice for all of the input: a hunt that ends without a record takes it
+                    // all, and a framer holds what came before it.
+                    if !held.is_empty() {
+                        held.extend_from_slice(input);
+                        joined = std::mem::take(held);
+                        input = &joined;
+                    }
+                    self.hunt(&mut input, false, out);
                 }
                 Place::GivenUp => {
                     self.lost.bytes(bytes_at::count(input.len()));
@@ -103,6 +110,11 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// Was anything lost that no record that opened came after?
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.is_any()
     }
 
     /// `len` bytes were not captured.
@@ -152,7 +164,7 @@ impl Reading {
         };
         self.lost.bytes(bytes_at::count(held));
         self.early.drop_unanswered(out);
-        if let Some(len) = self.lost.take_most() {
+        if let Some(len) = self.lost.most_of_all() {
             out.sink.gap_up_to(out.at_unix_ns, out.way, len);
         }
     }
@@ -218,23 +230,28 @@ impl Reading {
     fn end_hunt<S: ByteSink>(&mut self, out: &mut Output<'_, S>) {
         while let Place::Hunting(held) = &mut self.place {
             let held = std::mem::take(held);
-            if held.is_empty() || !self.hunt(held, true, out) {
+            let mut rest = held.as_slice();
+            if !self.hunt(&mut rest, true, out) {
                 return;
             }
+            self.bytes(rest, out);
         }
     }
 
-    /// Looks for the first record that opens; `true` if there is one. Waits for the end of what may be
-    /// one, unless what is held `is_all`.
+    /// Looks for the first record that opens; `true` if there is one, and `input` is what follows it.
+    /// Otherwise takes all of the input, and waits for the end of what may be a record, unless the
+    /// input `is_all`.
     fn hunt<S: ByteSink>(
         &mut self,
-        mut held: Vec<u8>,
+        input: &mut &[u8],
         is_all: bool,
         out: &mut Output<'_, S>,
     ) -> bool {
+        let bytes = std::mem::take(input);
         let mut at = 0;
-        while let Some(header) = RecordHeader::peek(held.get(at..).unwrap_or_default()) {
-            let record = held.get(at..at + header.record_bytes());
+        while let Some(header) = RecordHeader::peek(bytes.get(at..).unwrap_or_default()) {
+            let end = at + header.record_bytes();
+            let record = bytes.get(at..end);
             if self.may_be(header) && (record.is_some() || !is_all) {
                 let Some(record) = record else {
                     break;
@@ -245,14 +262,13 @@ impl Reading {
                     self.place = Place::Record;
                     out.counters.resyncs += 1;
                     self.opened(read, out);
-                    let rest = held.split_off(at + header.record_bytes());
-                    self.bytes(&rest, out);
+                    *input = bytes.get(end..).unwrap_or_default();
                     return true;
                 }
                 self.state.miss(1);
                 self.failed_in_row += 1;
                 if self.failed_in_row > FAILED_IN_ROW_MAX {
-                    self.lost.bytes(bytes_at::count(held.len()));
+                    self.lost.bytes(bytes_at::count(bytes.len()));
                     self.place = Place::GivenUp;
                     return false;
                 }
@@ -260,8 +276,7 @@ impl Reading {
             at += 1;
         }
         self.lost.bytes(bytes_at::count(at));
-        held.drain(..at);
-        self.place = Place::Hunting(held);
+        self.place = Place::Hunting(bytes.get(at..).unwrap_or_default().to_vec());
         false
     }
 
@@ -303,7 +318,7 @@ impl Reading {
 
     /// Tells what was lost before the record that was opened just now.
     fn tell_lost<S: ByteSink>(&mut self, read: Read, out: &mut Output<'_, S>) {
-        out.counters.missing_records += read.missing_records;
+        out.counters.missing_records += read.missing_records.saturating_sub(self.lost.records());
         if read.is_new_epoch {
             if let Epoch::Application(generation) = self.state.epoch() {
                 out.counters.key_updates += u64::from(generation.saturating_sub(self.generation));

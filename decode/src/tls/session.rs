@@ -1,7 +1,7 @@
 //! One TLS connection: both hellos, the secrets that they lead to, and both ways.
 
 use super::connection::Keys;
-use super::counters::{Counters, Outcome, UndecryptedReason};
+use super::counters::{Counters, FailReason, Outcome, UndecryptedReason};
 use super::hello::{ClientHello, Hello, HelloReader, ServerHello};
 use super::key_log::{ClientRandom, Label};
 use super::pending::{Event, Pending};
@@ -75,11 +75,26 @@ impl Session {
     pub(super) fn outcome(&self) -> Outcome {
         match self.failure {
             Some(reason) => Outcome::Undecrypted(reason),
-            None if self.counters.opened == 0 && self.counters.failed.total() > 0 => {
+            None if self.counters.opened > 0 => Outcome::Decrypted,
+            None if self.counters.failed.of(FailReason::Tag) > 0 => {
                 Outcome::Undecrypted(UndecryptedReason::WrongSecrets)
             }
+            None if self.counters.failed.total() > 0 || self.has_lost() => {
+                Outcome::Undecrypted(UndecryptedReason::RecordsLost)
+            }
+            // Nothing was sent that could have been opened.
             None => Outcome::Decrypted,
         }
+    }
+
+    /// Was anything lost since records began to be read, and not followed by one that opened?
+    fn has_lost(&self) -> bool {
+        [Way::Forward, Way::Reverse]
+            .into_iter()
+            .any(|way| match &self.lanes.of(way).phase {
+                Phase::Reading(reading) => reading.has_lost(),
+                Phase::Hello(..) | Phase::Waiting(..) | Phase::Opaque => false,
+            })
     }
 
     /// What TCP says next of `way`.
@@ -130,8 +145,7 @@ impl Session {
     pub(super) fn finish<S: ByteSink>(&mut self, sink: &mut S) {
         let is_reading = |way| matches!(self.lanes.of(way).phase, Phase::Reading(_));
         if !is_reading(Way::Forward) && !is_reading(Way::Reverse) {
-            let is_silent = |way| !self.lanes.of(way).is_begun;
-            let reason = if is_silent(Way::Forward) || is_silent(Way::Reverse) {
+            let reason = if self.is_unanswered(Way::Forward) || self.is_unanswered(Way::Reverse) {
                 UndecryptedReason::Unfinished
             } else {
                 UndecryptedReason::HelloNotCaptured
@@ -153,6 +167,16 @@ impl Session {
                 });
             }
         }
+    }
+
+    /// Is there nothing of `way`, nor of the other what only follows an answer? Otherwise `way` was not
+    /// captured.
+    fn is_unanswered(&self, way: Way) -> bool {
+        let has_content = match &self.lanes.of(opposite(way)).phase {
+            Phase::Waiting(_, pending) => pending.has_content(),
+            Phase::Hello(..) | Phase::Reading(_) | Phase::Opaque => false,
+        };
+        !self.lanes.of(way).is_begun && self.server.is_none() && !has_content
     }
 
     /// What the connection waits for, else `reason`.

@@ -122,6 +122,31 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![8_usize..100, 100_usize..20_000], 2..16)
 }
 
+/// One record for each of `count` bytes, a foreign byte before each, all in one piece.
+fn interspersed(count: usize) -> (Seen, Vec<Step>) {
+    let byte = |at| Act::Send(Forward, placed(at..at + 1));
+    let seen = connect(Options::tls13(), &(0..count).map(byte).collect::<Vec<_>>());
+    let (handshake, records) = seen.sent.split_at(seen.sent.len() - count);
+    let steps = handshake.iter();
+    let mut steps: Vec<_> = steps
+        .map(|(way, bytes)| Step::Bytes(*way, bytes.clone()))
+        .collect();
+    let pieces = records.iter().flat_map(|(_, record)| [&[0][..], record]);
+    steps.push(Step::Bytes(Forward, pieces.collect::<Vec<_>>().concat()));
+    (seen, steps)
+}
+
+#[test]
+fn however_often_the_place_is_lost_in_one_piece_the_stack_holds() {
+    let (seen, steps) = interspersed(4000);
+    let thread = std::thread::Builder::new().stack_size(256 << 10);
+    let key_log = seen.key_log.clone();
+    let watched = thread.spawn(move || watch(&key_log, steps)).unwrap();
+    let watched = watched.join().unwrap();
+    assert_eq!(watched.parts.whole(Forward), seen.plain(Forward));
+    assert_eq!(watched.counters.resyncs, 4000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -212,6 +212,26 @@ fn secrets_that_do_not_fit_open_nothing() {
 }
 
 #[test]
+fn where_all_behind_the_hellos_is_lost_nothing_is_decrypted() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let seen = connect(options, &exchange());
+        let (mut hellos, mut losses) = (Vec::new(), Vec::new());
+        for way in [Forward, Reverse] {
+            let bytes = seen.cipher(way);
+            let (hello, rest) =
+                bytes.split_at(5 + usize::from(bytes[3]) * 256 + usize::from(bytes[4]));
+            hellos.push(Step::Bytes(way, hello.to_vec()));
+            losses.push(Step::Gap(way, u64::try_from(rest.len()).unwrap()));
+        }
+        let watched = watch(&seen.key_log, [hellos, losses].concat());
+        let counters = watched.counters;
+        assert_eq!((counters.opened, counters.failed.total()), (0, 0));
+        let expected = Outcome::Undecrypted(UndecryptedReason::RecordsLost);
+        assert_eq!(watched.outcome, expected);
+    }
+}
+
+#[test]
 fn secrets_may_come_until_the_handshake_is_over() {
     for options in [Options::tls12(), Options::tls13()] {
         let seen = connect(options, &exchange());
@@ -264,6 +284,42 @@ fn a_client_that_nobody_answers_hides_nothing() {
     let seen = connect(Options::tls13(), &exchange());
     let watched = watch(&seen.key_log, steps(&seen).into_iter().take(1));
     let expected = Outcome::Undecrypted(UndecryptedReason::Unfinished);
+    assert_eq!(watched.outcome, expected);
+}
+
+#[test]
+fn a_client_that_takes_its_hello_back_hides_nothing() {
+    let seen = connect(Options::tls13(), &exchange());
+    let alert = Step::Bytes(Forward, vec![21, 3, 3, 0, 2, 2, 90]);
+    let steps = steps(&seen).into_iter().take(1).chain([alert]);
+    let watched = watch(&seen.key_log, steps);
+    let expected = Outcome::Undecrypted(UndecryptedReason::Unfinished);
+    assert_eq!(watched.outcome, expected);
+}
+
+#[test]
+fn what_is_behind_the_hello_of_one_way_alone_is_not_nothing() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let seen = connect(options, &exchange());
+        for way in [Forward, Reverse] {
+            let mut steps = steps(&seen);
+            steps.retain(|step| matches!(step, Step::Bytes(its, _) if *its == way));
+            let watched = watch(&seen.key_log, steps);
+            let expected = Outcome::Undecrypted(UndecryptedReason::HelloNotCaptured);
+            assert_eq!(watched.outcome, expected, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn a_loss_behind_the_only_hello_is_not_nothing() {
+    let seen = connect(Options::tls13(), &exchange());
+    let lost = Step::Gap(Forward, 100);
+    let watched = watch(
+        &seen.key_log,
+        steps(&seen).into_iter().take(1).chain([lost]),
+    );
+    let expected = Outcome::Undecrypted(UndecryptedReason::HelloNotCaptured);
     assert_eq!(watched.outcome, expected);
 }
 
@@ -328,10 +384,44 @@ fn tls12_tells_exactly_how_much_a_lost_record_had() {
     let len = usize::try_from(*len).unwrap();
     assert_eq!(before.len() + len + after.len(), 5000);
     assert!(seen.forward.starts_with(before) && seen.forward.ends_with(after));
-    assert_eq!(watched.counters.missing_records, 1);
+    assert_eq!(watched.counters.missing_records, 0);
     assert_eq!(watched.counters.failed.of(FailReason::Cut), 1);
+    let whole = watch(&seen.key_log, steps(&seen)).counters;
+    assert_eq!(watched.counters.records, whole.records);
     // The header told where the next record begins.
     assert_eq!(watched.counters.resyncs, 0);
+}
+
+#[test]
+fn a_record_counts_as_failed_or_as_missing_never_as_both() {
+    for options in [Options::tls12(), Options::tls13()] {
+        let acts: Vec<_> = (0..9)
+            .map(|_| Act::Send(Forward, vec![b'q'; 500]))
+            .collect();
+        let seen = connect(options, &acts);
+        let mut steps = steps(&seen);
+        let whole = watch(&seen.key_log, steps.clone()).counters;
+        // The end of one record, all of the next two, the beginning of the one behind them.
+        let first = steps.len() - 6;
+        let Step::Bytes(_, bytes) = &steps[first] else {
+            unreachable!();
+        };
+        let (len, kept) = (bytes.len(), bytes[..100].to_vec());
+        let Step::Bytes(_, bytes) = &steps[first + 3] else {
+            unreachable!();
+        };
+        let rest = bytes[10..].to_vec();
+        let lost = u64::try_from(3 * len - 100 + 10).unwrap();
+        let cut = [
+            Step::Bytes(Forward, kept),
+            Step::Gap(Forward, lost),
+            Step::Bytes(Forward, rest),
+        ];
+        steps.splice(first..first + 4, cut);
+        let counters = watch(&seen.key_log, steps).counters;
+        assert_eq!((counters.failed.total(), counters.missing_records), (1, 3));
+        assert_eq!(counters.records + counters.missing_records, whole.records);
+    }
 }
 
 #[test]

@@ -53,8 +53,12 @@ Examples:
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
     let options = &args.options;
-    for file in args.files.iter().filter(|file| *file != Path::new("-")) {
-        // Before anything is written: a name mistyped is no capture that was lost.
+    // Before anything is written: a name mistyped is no capture that was lost. Among others that can be
+    // read, it costs itself only.
+    let can_be_read = |file: &PathBuf| file == Path::new("-") || File::open(file).is_ok();
+    if let Some(file) = args.files.first()
+        && !args.files.iter().any(can_be_read)
+    {
         File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
     }
     let producer_id = *Uuid::now_v7().as_bytes();

@@ -111,7 +111,7 @@ fn beside_script(orders: &Orders) -> Vec<Row> {
     let folder = folder("bench-compare-");
     let data = folder.path().join("data");
     programs::write_dataset(orders, &data, PAIRS_OF_SCRIPT, Change::SomePairs);
-    let logs = programs::write_logs(orders, folder.path(), PAIRS_OF_SCRIPT);
+    let logs = programs::write_logs(folder.path(), PAIRS_OF_SCRIPT);
     // Interleaved, so that a slow moment of the machine falls on both.
     let (mut program, mut script) = (f64::MAX, f64::MAX);
     let mut mismatched = (0, 0);

@@ -35,7 +35,7 @@ pub fn write_dataset(orders: &Orders, data: &Path, pairs: u64, change: Change) {
 }
 
 /// The logs of the old and the new service.
-pub fn write_logs(_: &Orders, folder: &Path, pairs: u64) -> [PathBuf; 2] {
+pub fn write_logs(folder: &Path, pairs: u64) -> [PathBuf; 2] {
     [false, true].map(|is_new| {
         let path = folder.join(if is_new { "new.jsonl" } else { "old.jsonl" });
         let mut log = BufWriter::new(std::fs::File::create(&path).unwrap());
@@ -92,7 +92,7 @@ pub fn script(logs: &[PathBuf; 2]) -> Run {
     }
 }
 
-/// Runs `command` under `/usr/bin/env time`-like accounting of the kernel.
+/// Runs `command`; the kernel counts its CPU time and its peak of memory.
 fn measured(command: &mut Command) -> (Run, Vec<u8>) {
     let before = children();
     let mut child = command

@@ -64,8 +64,8 @@ pub(super) fn align_with_moves(
             steps: align(primary, candidate, distance),
         };
     }
-    let a = without(primary.len(), matched.iter().map(|(i, _)| *i).collect());
-    let b = without(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
+    let a = unmatched(primary.len(), matched.iter().map(|(i, _)| *i));
+    let b = unmatched(candidate.len(), matched.iter().map(|(_, j)| *j));
     let mut steps = Vec::new();
     let mut between = |i: usize, j: usize| distance(*a.get(i)?, *b.get(j)?);
     gap(0..a.len(), 0..b.len(), &mut between, &mut steps);
@@ -88,33 +88,34 @@ pub(super) fn align_unordered(
     candidate: &[u64],
     distance: &mut dyn FnMut(usize, usize) -> Option<u32>,
 ) -> Alignment {
-    let equal = occurrences(primary, candidate);
-    let mut a = without(primary.len(), equal.iter().map(|(i, _)| *i).collect());
-    let mut b = without(candidate.len(), equal.iter().map(|(_, j)| *j).collect());
+    let mut matched = occurrences(primary, candidate);
+    let a = unmatched(primary.len(), matched.iter().map(|(i, _)| *i));
+    let b = unmatched(candidate.len(), matched.iter().map(|(_, j)| *j));
     let near = nearest(&a, &b, distance);
-    let mut matched: Vec<(usize, usize)> = equal.into_iter().chain(near.iter().copied()).collect();
+    matched.extend(&near);
     matched.sort_unstable();
-    a.retain(|i| !near.iter().any(|(x, _)| x == i));
-    b.retain(|j| !near.iter().any(|(_, y)| y == j));
-    let near = near.into_iter().map(|(i, j)| Step::Both(i, j));
-    let lone = a.into_iter().map(Step::Primary);
-    Alignment {
-        is_reordered: !is_ascending(&matched),
-        steps: near
-            .chain(lone)
-            .chain(b.into_iter().map(Step::Candidate))
-            .collect(),
-    }
+    joined(primary.len(), candidate.len(), &matched, near)
 }
 
 /// Lines up two lists by keys: equal keys belong together, wherever they stand.
 pub(super) fn align_by_key(primary: &[u64], candidate: &[u64]) -> Alignment {
     let matched = occurrences(primary, candidate);
-    let a = without(primary.len(), matched.iter().map(|(i, _)| *i).collect());
-    let b = without(candidate.len(), matched.iter().map(|(_, j)| *j).collect());
-    let both = matched.iter().map(|(i, j)| Step::Both(*i, *j));
+    joined(primary.len(), candidate.len(), &matched, matched.clone())
+}
+
+/// The alignment of lists of these lengths in which the pairs of `matched`, in the order of their
+/// first, belong together. Those of `shown` are steps, and what has no partner.
+fn joined(
+    primary_len: usize,
+    candidate_len: usize,
+    matched: &[(usize, usize)],
+    shown: Vec<(usize, usize)>,
+) -> Alignment {
+    let a = unmatched(primary_len, matched.iter().map(|(i, _)| *i));
+    let b = unmatched(candidate_len, matched.iter().map(|(_, j)| *j));
+    let both = shown.into_iter().map(|(i, j)| Step::Both(i, j));
     Alignment {
-        is_reordered: !is_ascending(&matched),
+        is_reordered: !is_ascending(matched),
         steps: both
             .chain(a.into_iter().map(Step::Primary))
             .chain(b.into_iter().map(Step::Candidate))
@@ -122,9 +123,12 @@ pub(super) fn align_by_key(primary: &[u64], candidate: &[u64]) -> Alignment {
     }
 }
 
-/// The indices below `length` that are not `taken`.
-fn without(length: usize, taken: HashSet<usize>) -> Vec<usize> {
-    (0..length).filter(|index| !taken.contains(index)).collect()
+/// The indices below `length` that are not among `matched`.
+fn unmatched(length: usize, matched: impl Iterator<Item = usize>) -> Vec<usize> {
+    let matched: HashSet<usize> = matched.collect();
+    (0..length)
+        .filter(|index| !matched.contains(index))
+        .collect()
 }
 
 /// Are these pairs, sorted by their first, also sorted by their second?
@@ -383,6 +387,16 @@ mod tests {
         assert_eq!(found.steps, [Step::Both(1, 2), Step::Both(2, 0)]);
         let shorter = align_unordered(&[1, 2, 3], &[3, 1], &mut |_, _| None);
         assert_eq!(shorter.steps, [Step::Primary(1)]);
+    }
+
+    #[test]
+    fn without_order_lists_too_long_to_try_are_paired_by_index() {
+        let a: Vec<u64> = (0..100_000).collect();
+        let b: Vec<u64> = (200_000..300_001).collect();
+        let found = align_unordered(&a, &b, &mut |_, _| None);
+        assert!(!found.is_reordered);
+        assert_eq!(found.steps.len(), 100_001);
+        assert_eq!(found.steps.last(), Some(&Step::Candidate(100_000)));
     }
 
     #[test]

@@ -81,11 +81,12 @@ fn keys(list: &[Value], field: &str, sink: &mut Sink) -> Vec<u64> {
 }
 
 fn key_of(element: &Value, field: &str) -> Option<Value> {
-    let mut value = element.clone();
-    for name in field.split('.') {
-        value = value.as_message()?.get_field_by_name(name)?.into_owned();
+    let (name, below) = field.split_once('.').unwrap_or((field, ""));
+    let value = element.as_message()?.get_field_by_name(name)?;
+    if below.is_empty() {
+        return Some(value.into_owned());
     }
-    Some(value)
+    key_of(&value, below)
 }
 
 /// Compares two maps with values of `kind`.

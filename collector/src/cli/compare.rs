@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{Timestamp, Zoned};
 use uuid::Uuid;
 
+use super::UsageError;
 use super::rules::{Loaded, RulesArgs};
 use super::schema_args::SchemaArgs;
 use crate::call::Call;
@@ -316,7 +317,7 @@ fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {
     };
     let range = parse(&args.since, 0)?..parse(&args.until, u64::MAX)?;
     if range.is_empty() {
-        return Err(usage("--since is not before --until".to_owned()));
+        return Err(UsageError::error("--since is not before --until"));
     }
     Ok(range)
 }
@@ -330,11 +331,12 @@ fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
         now.checked_sub(ago.abs())
     });
     let time = time.map_err(|_| {
-        usage(format!(
+        UsageError::error(format!(
             "{text:?} is no time: give RFC 3339 (2026-08-01T10:00:00Z) or an age (2h)"
         ))
     })?;
-    u64::try_from(time.as_nanosecond()).map_err(|_| usage(format!("{text:?} is before 1970")))
+    u64::try_from(time.as_nanosecond())
+        .map_err(|_| UsageError::error(format!("{text:?} is before 1970")))
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
@@ -342,10 +344,6 @@ fn parse_rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
         _ => Err("not a share between 0 and 1".to_owned()),
     }
-}
-
-fn usage(message: String) -> anyhow::Error {
-    super::UsageError(message).into()
 }
 
 #[cfg(test)]

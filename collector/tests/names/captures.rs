@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::records::records;
 use crate::run::{Run, run};
 
 type Truth = BTreeMap<(u16, u32), String>;
@@ -54,22 +55,6 @@ fn check(what: &str, run: &Run, truth: &Truth) {
         "{what}: {named} of {unseen} names inferred, 0 wrong; of each method {shares:?}; {:?}",
         run.ingested.names
     );
-}
-
-/// Where the records of a classic little-endian capture begin, and its end.
-fn records(capture: &[u8]) -> Vec<usize> {
-    const FILE_HEADER: usize = 24;
-    const RECORD_HEADER: usize = 16;
-    let mut places = vec![FILE_HEADER];
-    while let Some(header) = capture
-        .get(places[places.len() - 1]..)
-        .filter(|rest| !rest.is_empty())
-    {
-        let length = u32::from_le_bytes(header[8..12].try_into().unwrap());
-        let length = usize::try_from(length).unwrap();
-        places.push(places[places.len() - 1] + RECORD_HEADER + length);
-    }
-    places
 }
 
 /// The port of the client: Ethernet, IPv4 without options, TCP.

@@ -16,5 +16,7 @@ mod captures;
 mod client;
 mod descriptors;
 mod random;
+#[path = "../../../decode/tests/support/records.rs"]
+mod records;
 mod run;
 mod sisters;

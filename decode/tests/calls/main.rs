@@ -16,11 +16,14 @@
 mod fields;
 mod interop;
 mod packets;
+#[path = "../support/records.rs"]
+mod records;
 mod replay;
 mod truth;
 
 use std::path::{Path, PathBuf};
 
+use records::records;
 use replay::replay;
 use truth::{Score, Truth, compare, read};
 
@@ -69,22 +72,6 @@ fn score(folder: &Path, capture: &str, truths: &[Truth]) -> Score {
     assert_eq!(score.duplicate, 0, "{capture}");
     assert_eq!(score.phantom, 0, "{capture}: {:#?}", score.notes);
     score
-}
-
-/// Where the records of a classic little-endian capture begin, and its end.
-fn records(capture: &[u8]) -> Vec<usize> {
-    const FILE_HEADER: usize = 24;
-    const RECORD_HEADER: usize = 16;
-    let mut places = vec![FILE_HEADER];
-    while let Some(header) = capture
-        .get(places[places.len() - 1]..)
-        .filter(|r| !r.is_empty())
-    {
-        let length = u32::from_le_bytes(header[8..12].try_into().unwrap());
-        let length = usize::try_from(length).unwrap();
-        places.push(places[places.len() - 1] + RECORD_HEADER + length);
-    }
-    places
 }
 
 /// The capture that is here.

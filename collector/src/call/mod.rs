@@ -170,6 +170,18 @@ pub enum Role {
     Secondary,
 }
 
+impl Role {
+    /// Stable name, as datasets and lines spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Primary => "primary",
+            Self::Candidate => "candidate",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
 /// Where the recorder sat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+pub mod fsck;
 pub mod ingest;
 mod ingest_key_log;
 mod ingest_outcome;
@@ -54,6 +55,7 @@ enum Command {
     Capture(capture::Args),
     Compare(compare::Args),
     Rules(rules::Args),
+    Fsck(fsck::Args),
     CheckConfig(check_config::Args),
 }
 
@@ -78,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Fsck(args) => fsck::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };
     result.unwrap_or_else(|error| fail(&error))

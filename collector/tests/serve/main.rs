@@ -17,4 +17,5 @@ mod drain;
 mod durability;
 mod exposure;
 mod flow;
+mod fsck;
 mod http2;

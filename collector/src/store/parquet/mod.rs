@@ -5,6 +5,7 @@
 //! its name whole or not at all.
 
 mod arrays;
+mod check;
 mod columns;
 mod concatenated;
 mod contain;
@@ -23,6 +24,7 @@ mod sweep;
 mod typed;
 mod writer;
 
+pub use check::{PartFiles, check_part, part_files};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
 pub use order::StartWindow;

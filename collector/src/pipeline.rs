@@ -10,6 +10,7 @@
 
 pub mod capture;
 pub mod ingest;
+pub mod passes;
 mod signals;
 
 pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals};

@@ -12,6 +12,7 @@ mod direction;
 mod fields;
 mod from_exchange;
 mod from_record;
+mod memory;
 mod status;
 mod trace_id;
 
@@ -131,19 +132,6 @@ impl Certainty {
             Self::Ambiguous => "ambiguous",
             Self::Unknown => "unknown",
         }
-    }
-}
-
-impl Call {
-    /// What a call with `bytes_count` bytes takes in memory, near enough: its bytes, itself, and its
-    /// lists.
-    pub fn weight(&self, bytes_count: usize) -> usize {
-        /// An entry of a list.
-        const ENTRY_BYTES: usize = 64;
-        let headers =
-            self.request_metadata.len() + self.response_metadata.len() + self.trailers.len();
-        let messages = self.request.messages.len() + self.response.messages.len();
-        size_of::<Self>() + bytes_count + ENTRY_BYTES * (headers + messages)
     }
 }
 

@@ -1,8 +1,7 @@
 //! `twintap compare`: reads the dataset bucket by bucket, pairs, compares, reports.
 //!
-//! Memory: the calls of one range of buckets at a time, about `--memory-mib` decoded, plus the sums
-//! (at most [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups). The number of passes
-//! follows from the size of the dataset; one bucket of 256 is the least that is held.
+//! Memory: the calls of two passes of [`passes`], about `--memory-mib`, plus the sums (at most
+//! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
 mod output;
 
@@ -22,7 +21,8 @@ use super::schema_args::SchemaArgs;
 use crate::call::Call;
 use crate::compare;
 use crate::compare::rules::matches_glob;
-use crate::pair::{self, pair_calls};
+use crate::pair::{self, Pairing};
+use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
@@ -87,11 +87,17 @@ pub struct Args {
     #[arg(long)]
     pair_by_digest: bool,
 
+    /// Pair with this one of several candidates that calls were mirrored to: its service, workload,
+    /// `version` label or Envoy cluster
+    #[arg(long, value_name = "NAME")]
+    candidate: Option<String>,
+
     /// Do not write the `pairs` and `differences` datasets
     #[arg(long)]
     no_write: bool,
 
-    /// Memory for the calls of one pass
+    /// Memory for calls, about: half for those being read, half for those being compared. More that
+    /// share one id than it holds are not paired, and say so
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: u64,
 
@@ -174,6 +180,7 @@ impl Plan {
             },
             pairing: pair::Settings {
                 by_digest: args.pair_by_digest,
+                candidate: args.candidate.clone(),
                 ..pair::Settings::default()
             },
             thresholds: Thresholds {
@@ -204,17 +211,20 @@ impl Plan {
         .with_rules(&self.comparing.rules);
         let mut results = Results::create(data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
-        for buckets in dataset.bucket_ranges(self.memory_bytes_max) {
-            let mut calls = Vec::new();
-            for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
-                let call = call?;
-                progress.inc(1);
-                if widened.contains(&call.started_unix_ns) && self.is_wanted(&call) {
-                    calls.push(call);
-                }
-            }
-            self.pass(calls, &mut aggregate, &mut results)?;
-        }
+        let reading = passes::Settings {
+            memory_bytes_max: self.memory_bytes_max,
+            projection: Projection::Everything,
+            pairing: self.pairing.clone(),
+        };
+        let is_wanted =
+            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
+        pair_dataset(
+            &dataset,
+            &reading,
+            is_wanted,
+            |rows| progress.inc(rows),
+            |pairing| self.pass(&pairing, &mut aggregate, &mut results),
+        )?;
         results.finish()?;
         progress.finish_and_clear();
         let schema = self.comparing.schema.unwrap_or_default();
@@ -223,14 +233,13 @@ impl Plan {
         Ok(aggregate.into_report(run_id, self.scope, loss, self.thresholds, knows))
     }
 
-    /// Pairs and compares the calls of whole buckets.
+    /// Compares the pairs of a pass.
     fn pass(
         &self,
-        calls: Vec<Call>,
+        pairing: &Pairing,
         aggregate: &mut Aggregate,
         results: &mut Results,
     ) -> anyhow::Result<()> {
-        let pairing = pair_calls(calls, &self.pairing);
         aggregate.add_counts(&pairing.counts);
         for pair in &pairing.pairs {
             if !self.range_ns.contains(&pair.primary.started_unix_ns) {

@@ -16,7 +16,9 @@ mod memory;
 mod status;
 mod trace_id;
 
-pub use correlation::{CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of};
+pub use correlation::{
+    CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of, request_id_variants,
+};
 pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;

@@ -21,6 +21,7 @@ mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
+pub mod side_by_side;
 mod statistics;
 pub mod text;
 

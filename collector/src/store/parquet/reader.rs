@@ -20,7 +20,7 @@ use crate::call::Call;
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// Which columns to read.

@@ -4,6 +4,7 @@
 //! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
 mod output;
+mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
@@ -76,6 +77,9 @@ pub struct Args {
     #[command(flatten)]
     output: output::OutputArgs,
 
+    #[command(flatten)]
+    watch: watch::WatchArgs,
+
     /// Also count metadata that proxies and transport libraries set
     #[arg(long)]
     no_default_ignores: bool,
@@ -122,16 +126,21 @@ Examples:
   twintap compare --output json | jq '.differences[0]'
   twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
   twintap compare --write-report html=report.html --write-report junit=report.xml
+  twintap compare --watch
   duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(&args)?;
     args.output.check()?;
+    args.watch.check(&args.output)?;
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
-    let report = plan.compare(&args.data_dir)?;
+    if let Some(interval) = args.watch.interval() {
+        return watch::run(&args, plan, interval);
+    }
+    let report = plan.compare(&plan.open()?, None)?;
     args.output.write(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
 }
@@ -142,19 +151,31 @@ struct Plan {
     pairing: pair::Settings,
     thresholds: Thresholds,
     range_ns: Range<u64>,
-    coverage: Option<CoverageSums>,
     method: Option<String>,
+    data_dir: PathBuf,
     scope: Scope,
     memory_bytes_max: u64,
     run_id: Uuid,
     writes: bool,
 }
 
+/// What is there at a moment.
+struct Snapshot {
+    dataset: Dataset,
+    loss: Option<Loss>,
+}
+
+impl Snapshot {
+    /// Is it the same as `other`? Parts never change: other ones come.
+    fn is_same(&self, other: &Self) -> bool {
+        self.loss == other.loss && self.dataset.paths().eq(other.dataset.paths())
+    }
+}
+
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args)?;
         let schema = args.types.load()?;
-        let pool = schema.as_ref().map(|schema| schema.pool().clone());
         let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
         for rule in &expired {
             let (origin, name) = (rule.origin(), rule.name());
@@ -165,6 +186,7 @@ impl Plan {
         }
         let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
+            data_dir: args.data_dir.clone(),
             scope: Scope {
                 data_dir: args.data_dir.display().to_string(),
                 since: time_of(&args.since, range_ns.start),
@@ -189,37 +211,56 @@ impl Plan {
                 conditions: args.fail_if.clone(),
             },
             range_ns,
-            coverage: pool.map(|pool| CoverageSums::new(pool, args.method.clone())),
             method: args.method.clone(),
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
             run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
-            writes: !args.no_write,
+            writes: !args.no_write && args.watch.interval().is_none(),
         })
     }
 
-    fn compare(mut self, data_dir: &Path) -> anyhow::Result<Report> {
-        let widened = self.range_ns.start.saturating_sub(MARGIN_NS)
-            ..self.range_ns.end.saturating_add(MARGIN_NS);
+    /// The calls that this is about, and those shortly before and after.
+    fn widened(&self) -> Range<u64> {
+        self.range_ns.start.saturating_sub(MARGIN_NS)..self.range_ns.end.saturating_add(MARGIN_NS)
+    }
+
+    fn open(&self) -> anyhow::Result<Snapshot> {
         // First: a call that is published in between is counted as missing, never as there.
+        let data_dir = &self.data_dir;
         let loss = Loss::load(data_dir)
             .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let dataset = Dataset::open_within(data_dir, widened.clone())?;
-        let mut aggregate = match self.coverage.take() {
-            Some(coverage) => Aggregate::with_coverage(coverage),
-            None => Aggregate::default(),
-        }
-        .with_rules(&self.comparing.rules);
-        let mut results = Results::create(data_dir, self.run_id, self.writes)?;
+        let dataset = Dataset::open_within(data_dir, self.widened())?;
+        Ok(Snapshot { dataset, loss })
+    }
+
+    /// Partners of calls that started at `awaiting_from_ns` or later may still come.
+    fn compare(
+        &self,
+        snapshot: &Snapshot,
+        awaiting_from_ns: Option<u64>,
+    ) -> anyhow::Result<Report> {
+        let Snapshot { dataset, loss } = snapshot;
+        let widened = self.widened();
+        let schema = self.comparing.schema.clone();
+        let coverage = schema
+            .as_ref()
+            .map(|schema| CoverageSums::new(schema.pool().clone(), self.method.clone()));
+        let mut aggregate = coverage
+            .map_or_else(Aggregate::default, Aggregate::with_coverage)
+            .with_rules(&self.comparing.rules);
+        let mut results = Results::create(&self.data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
         let reading = passes::Settings {
             memory_bytes_max: self.memory_bytes_max,
             projection: Projection::Everything,
-            pairing: self.pairing.clone(),
+            pairing: pair::Settings {
+                awaiting_from_ns,
+                ..self.pairing.clone()
+            },
         };
         let is_wanted =
             |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
         pair_dataset(
-            &dataset,
+            dataset,
             &reading,
             is_wanted,
             |rows| progress.inc(rows),
@@ -227,10 +268,11 @@ impl Plan {
         )?;
         results.finish()?;
         progress.finish_and_clear();
-        let schema = self.comparing.schema.unwrap_or_default();
+        let schema = schema.unwrap_or_default();
         let run_id = self.run_id.to_string();
         let knows = |method: &str| schema.knows(method);
-        Ok(aggregate.into_report(run_id, self.scope, loss, self.thresholds, knows))
+        let (scope, thresholds) = (self.scope.clone(), self.thresholds.clone());
+        Ok(aggregate.into_report(run_id, scope, loss.clone(), thresholds, knows))
     }
 
     /// Compares the pairs of a pass.

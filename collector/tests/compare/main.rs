@@ -11,3 +11,4 @@ mod show;
 #[path = "../dataset/venv.rs"]
 mod venv;
 mod verdict;
+mod watch;

@@ -196,6 +196,17 @@ pub struct Workload {
     pub recorder_version: String,
 }
 
+impl Workload {
+    /// What has one clock: the Envoy node, else the pod; empty if unknown.
+    pub fn host(&self) -> &str {
+        if self.node_id.is_empty() {
+            &self.pod_name
+        } else {
+            &self.node_id
+        }
+    }
+}
+
 /// Nanoseconds since [`Call::started_unix_ns`]; `None` where the event was not seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {

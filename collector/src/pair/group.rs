@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::attempts::{self, Logical};
 use super::views::View;
 use super::{FoundBy, GroupKey, Pair, Pairing, Reason, Settings, Unpaired, is_other_request};
-use super::{timely, variant};
+use super::{clocks, timely, variant};
 use crate::call::{Call, CorrelationKey, Role};
 
 /// What one place recorded of the group, by side.
@@ -30,6 +30,12 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
         let (several, others) = views.into_iter().partition(|(view, _)| view.rank() == rank);
         count_duplicates(&others, out);
         return several_calls(several, out);
+    }
+    if one_call {
+        let primaries = views.values().map(|seen| seen.primaries.as_slice());
+        let candidates = views.values().map(|seen| seen.candidates.as_slice());
+        out.sightings.extend(clocks::sighting(primaries));
+        out.sightings.extend(clocks::sighting(candidates));
     }
     let (primaries, candidates) = choose(views, out);
     let several_candidates = variant::are_several(&candidates);

@@ -25,6 +25,7 @@
 //! were seen: [`Leftovers`].
 
 mod attempts;
+mod clocks;
 mod group;
 mod leftovers;
 mod timely;
@@ -36,6 +37,7 @@ mod million_tests;
 #[cfg(test)]
 mod tests;
 
+pub use clocks::Sighting;
 pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +193,8 @@ pub struct Pairing {
     pub unpaired: Vec<Unpaired>,
     /// Calls that are neither.
     pub counts: Counts,
+    /// What calls that two places recorded say of their clocks.
+    pub sightings: Vec<Sighting>,
     /// Of `unpaired`, calls that may have lost an id and were not looked for by another, because there
     /// are more than [`LEFTOVERS_MAX`].
     pub not_sought: u64,

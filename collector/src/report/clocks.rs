@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::pair::{Pair, Sighting};
 
 /// Pairs of hosts told of: those first by name, whatever came first.
-pub const HOSTS_MAX: usize = 256;
+const HOSTS_MAX: usize = 256;
 
 /// Longest shift told apart, in microseconds: 366 days.
 const SHIFT_MAX_US: u64 = 366 * 86_400 * 1_000_000;

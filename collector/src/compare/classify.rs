@@ -157,7 +157,7 @@ fn is_single_of(exact: f64, single: f64) -> bool {
 }
 
 /// Decimals of the shortest text that reads back as `value`.
-fn decimals(value: f64) -> i32 {
+pub(super) fn decimals(value: f64) -> i32 {
     let text = format!("{value:?}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let fraction = mantissa
@@ -167,7 +167,15 @@ fn decimals(value: f64) -> i32 {
     digits.saturating_sub(exponent.parse().unwrap_or(0)).max(0)
 }
 
-fn close(a: f64, b: f64) -> bool {
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "of a distance, taken exactly before: what is asked of it is coarser than its last bit"
+)]
+pub(super) fn rounded(value: u128) -> f64 {
+    value as f64
+}
+
+pub(super) fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= f64::EPSILON * 8.0 * a.abs().max(b.abs()).max(1.0)
 }
 

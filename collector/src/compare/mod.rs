@@ -25,6 +25,7 @@ pub mod limits;
 mod messages;
 mod metadata;
 mod proto;
+mod relation;
 mod render;
 pub mod rules;
 mod schema;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
+pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;

@@ -85,7 +85,7 @@ pub struct Example {
 }
 
 /// `items[2].labels["a]b"]` to `items[*].labels[*]`; the type in the brackets of an `Any` stays.
-pub(super) fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('[') {

@@ -12,16 +12,16 @@ mod balance;
 pub mod call_line;
 pub mod coverage;
 mod describe;
-mod escape;
-mod figures;
+pub(crate) mod escape;
+pub(crate) mod figures;
 pub mod form;
 pub mod gate;
-mod group;
+pub(crate) mod group;
 mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
-mod statistics;
+pub(crate) mod statistics;
 pub mod text;
 
 #[cfg(test)]

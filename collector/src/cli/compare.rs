@@ -201,7 +201,8 @@ impl Plan {
             Some(coverage) => Aggregate::with_coverage(coverage),
             None => Aggregate::default(),
         }
-        .with_rules(&self.comparing.rules);
+        .with_rules(&self.comparing.rules)
+        .with_schema(self.comparing.schema.clone());
         let mut results = Results::create(data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
         for buckets in dataset.bucket_ranges(self.memory_bytes_max) {

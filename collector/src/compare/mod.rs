@@ -19,6 +19,7 @@
 mod align;
 mod classify;
 mod difference;
+mod digits;
 mod hop_headers;
 mod leaf;
 pub mod limits;
@@ -27,6 +28,7 @@ mod metadata;
 mod proto;
 mod relation;
 mod render;
+pub mod request_fields;
 pub mod rules;
 mod schema;
 mod settings;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
+pub use digits::Digits;
 pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};

@@ -7,7 +7,7 @@
 //!
 //! Paths are field numbers: `4.2[1]`.
 
-mod parse;
+pub(super) mod parse;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -192,6 +192,11 @@ fn is_map(list: &[WireValue]) -> bool {
     })
 }
 
+/// Are these bytes rather a message than a text?
+pub(super) fn is_nested(bytes: &Bytes) -> bool {
+    printable(bytes).is_none() && is_message(bytes)
+}
+
 fn is_message(bytes: &Bytes) -> bool {
     bytes.is_empty() || parse(bytes).is_some()
 }
@@ -203,7 +208,7 @@ fn printable(bytes: &[u8]) -> Option<&str> {
     (!text.starts_with('\n') && !text.chars().any(is_control)).then_some(text)
 }
 
-fn text(value: &WireValue) -> String {
+pub(super) fn text(value: &WireValue) -> String {
     match value {
         WireValue::Varint(value) => value.to_string(),
         WireValue::Fixed32(value) => {

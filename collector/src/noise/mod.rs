@@ -33,7 +33,7 @@ use crate::call::Call;
 use crate::compare::{Difference, Kind, Outcome, Place, Severity, Verdict};
 use crate::pair::Pair;
 use crate::report::group::collapse;
-use crate::report::rows::{correlation_text, time_text};
+use crate::report::rows::correlation_text;
 use fit::Fit;
 
 pub use action::Action;
@@ -95,8 +95,8 @@ struct Seen {
 /// A pair in which it was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Example {
-    /// Start of the first call, RFC 3339.
-    pub at: String,
+    /// Start of the first call, nanoseconds since the Unix epoch.
+    pub started_unix_ns: u64,
     /// Its pair id, request id or trace id.
     pub correlation_key: String,
     /// Its value.
@@ -200,7 +200,7 @@ fn is_news(found: &Difference, source: Source) -> bool {
 impl Seen {
     fn example(&mut self, first: &Call, difference: &Difference) {
         self.examples.insert(Example {
-            at: time_text(first.started_unix_ns),
+            started_unix_ns: first.started_unix_ns,
             correlation_key: correlation_text(first),
             first: difference.primary.clone(),
             second: difference.candidate.clone(),

@@ -8,6 +8,7 @@ use crate::compare::Place;
 use crate::report::answer::percent;
 use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, thousands};
+use crate::report::rows::time_text;
 use crate::report::statistics::float;
 
 /// Characters shown of a value or name in a comment.
@@ -33,7 +34,8 @@ impl Learned {
         } else {
             out.push_str("rules:\n");
         }
-        for suggestion in &self.suggestions {
+        for (index, suggestion) in self.suggestions.iter().enumerate() {
+            out.push_str(if index == 0 { "" } else { "\n" });
             rule(&mut out, suggestion);
         }
         self.write_left_out(&mut out);
@@ -57,7 +59,7 @@ impl Learned {
             (
                 self.true_differences,
                 "place",
-                "differ between primary and candidate and never between runs of the old service: true differences",
+                "where only the candidate differs, never the old service from itself: true differences",
             ),
             (
                 self.unjudged,
@@ -117,7 +119,6 @@ impl Learned {
 }
 
 fn rule(out: &mut String, suggestion: &Suggestion) {
-    out.push('\n');
     for evidence in &suggestion.evidence {
         comment(
             out,
@@ -139,7 +140,7 @@ fn rule(out: &mut String, suggestion: &Suggestion) {
                 "  ",
                 &format!(
                     "  {}{pair}: {} / {}",
-                    example.at,
+                    time_text(example.started_unix_ns),
                     value(&example.first),
                     value(&example.second)
                 ),

@@ -10,13 +10,16 @@ pub mod aggregate;
 pub mod answer;
 mod balance;
 pub mod call_line;
+mod correlate;
 pub mod coverage;
 mod describe;
 pub(crate) mod escape;
+mod explain;
 pub(crate) mod figures;
 pub mod form;
 pub mod gate;
 pub(crate) mod group;
+mod group_sums;
 mod latency;
 mod loss;
 pub mod rows;
@@ -25,13 +28,18 @@ pub(crate) mod statistics;
 pub mod text;
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
 
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
+pub use correlate::{Correlation, Relation};
 pub use coverage::{Coverage, CoverageSums};
+pub use explain::Explanation;
 pub use gate::Gate;
 pub use group::{Example, Group};
+pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
 pub use rule_use::{RuleRemark, RuleUse};

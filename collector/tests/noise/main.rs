@@ -73,7 +73,7 @@ fn noise_becomes_a_rule_and_the_true_difference_stays() {
         "    path: \"1\"",
         "    class: token",
         "  # value: primary and secondary differ in 60 of 60 pairs (100 %); primary and candidate in 60 of 60 pairs (100 %), all of which this rule takes",
-        "# 1 place differ between primary and candidate and never between runs of the old service: true differences",
+        "# 1 place where only the candidate differs, never the old service from itself: true differences",
     ] {
         assert!(yaml.lines().any(|found| found == line), "{line}\n{yaml}");
     }

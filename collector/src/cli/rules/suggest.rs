@@ -19,7 +19,7 @@ use crate::call::{Call, Role};
 use crate::compare::rules::matches_glob;
 use crate::compare::{self, Verdict};
 use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
-use crate::pair::{self, Pair, Pairing, Reason, pair_calls};
+use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
 use crate::store::parquet::{Dataset, Projection};
 
 /// Learns which differences are noise, and writes rules that take them for equal, each with its
@@ -175,33 +175,25 @@ impl Plan {
                     calls.push(call);
                 }
             }
-            self.pass(calls, &mut learning);
+            self.pass(&pair_calls(calls, &self.pairing), &mut learning);
         }
         progress.finish_and_clear();
         Ok(learning.learner.learn(&self.thresholds))
     }
 
-    /// Learns from the calls of whole buckets.
-    fn pass(&self, calls: Vec<Call>, learning: &mut Learning) {
-        let (secondaries, others): (Vec<Call>, Vec<Call>) = calls
-            .into_iter()
-            .partition(|call| call.role == Role::Secondary);
-        if !secondaries.is_empty() {
-            let old = old_runs(&others, secondaries);
-            for pair in self.within(&pair_calls(old, &self.pairing)) {
-                let verdict = self.verdict(&pair.primary, &pair.candidate);
-                learning.learner.add(Source::Secondary, pair, &verdict);
-            }
+    /// Learns from what became of the calls of whole buckets.
+    fn pass(&self, pairing: &Pairing, learning: &mut Learning) {
+        for pair in self.within(&pair_calls(old_runs(pairing), &self.pairing)) {
+            let verdict = self.verdict(&pair.primary, &pair.candidate);
+            learning.learner.add(Source::Secondary, pair, &verdict);
         }
-        let pairing = pair_calls(others, &self.pairing);
-        for pair in self.within(&pairing) {
+        for pair in self.within(pairing) {
             let verdict = self.verdict(&pair.primary, &pair.candidate);
             learning.learner.add(Source::Candidate, pair, &verdict);
             self.repeat(&pair.primary, learning);
         }
-        for unpaired in &pairing.unpaired {
-            let is_one = matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId);
-            if is_one && self.range_ns.contains(&unpaired.call.started_unix_ns) {
+        for unpaired in alone(pairing) {
+            if self.range_ns.contains(&unpaired.call.started_unix_ns) {
                 self.repeat(&unpaired.call, learning);
             }
         }
@@ -230,16 +222,29 @@ impl Plan {
     }
 }
 
-/// The calls of both runs of the old service, the second in the place of the candidate, so that they
-/// are paired as those are.
-fn old_runs(others: &[Call], secondaries: Vec<Call>) -> Vec<Call> {
-    let primaries = others.iter().filter(|call| call.role == Role::Primary);
-    let as_candidate = |call| Call {
-        role: Role::Candidate,
-        ..call
+/// Calls of the old service that have no candidate.
+fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
+    let is_alone = |unpaired: &&Unpaired| {
+        unpaired.call.role == Role::Primary
+            && matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId)
     };
-    primaries
-        .cloned()
-        .chain(secondaries.into_iter().map(as_candidate))
-        .collect()
+    pairing.unpaired.iter().filter(is_alone)
+}
+
+/// The calls of both runs of the old service, the second in the place of the candidate, so that they
+/// are paired as those are. Empty where there is no second.
+fn old_runs(pairing: &Pairing) -> Vec<Call> {
+    let secondaries = pairing.unpaired.iter();
+    let mut calls: Vec<Call> = secondaries
+        .filter(|unpaired| unpaired.reason == Reason::Secondary)
+        .map(|unpaired| Call {
+            role: Role::Candidate,
+            ..unpaired.call.clone()
+        })
+        .collect();
+    if !calls.is_empty() {
+        calls.extend(pairing.pairs.iter().map(|pair| pair.primary.clone()));
+        calls.extend(alone(pairing).map(|unpaired| unpaired.call.clone()));
+    }
+    calls
 }

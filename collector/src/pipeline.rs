@@ -10,9 +10,10 @@
 
 pub mod capture;
 pub mod ingest;
+pub mod passes;
 mod signals;
 
-pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals};
+pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals, stop_signal};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -12,10 +12,13 @@ mod direction;
 mod fields;
 mod from_exchange;
 mod from_record;
+mod memory;
 mod status;
 mod trace_id;
 
-pub use correlation::{CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of};
+pub use correlation::{
+    CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of, request_id_variants,
+};
 pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;
@@ -131,19 +134,6 @@ impl Certainty {
             Self::Ambiguous => "ambiguous",
             Self::Unknown => "unknown",
         }
-    }
-}
-
-impl Call {
-    /// What a call with `bytes_count` bytes takes in memory, near enough: its bytes, itself, and its
-    /// lists.
-    pub fn weight(&self, bytes_count: usize) -> usize {
-        /// An entry of a list.
-        const ENTRY_BYTES: usize = 64;
-        let headers =
-            self.request_metadata.len() + self.response_metadata.len() + self.trailers.len();
-        let messages = self.request.messages.len() + self.response.messages.len();
-        size_of::<Self>() + bytes_count + ENTRY_BYTES * (headers + messages)
     }
 }
 

@@ -15,6 +15,7 @@ mod packet_options;
 pub mod rules;
 mod schema_args;
 pub mod serve;
+pub mod show;
 
 use std::process::ExitCode;
 
@@ -45,7 +46,8 @@ Start with:
   twintap serve              take records from the filter, write ./twintap-data
   twintap ingest a.pcap      rebuild calls from captured packets instead
   twintap capture -i eth0    or from packets as they pass
-  twintap compare            say what differs in ./twintap-data";
+  twintap compare            say what differs in ./twintap-data
+  twintap show PAIR          both sides of one pair";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -53,6 +55,7 @@ enum Command {
     Ingest(ingest::Args),
     Capture(capture::Args),
     Compare(compare::Args),
+    Show(show::Args),
     Rules(rules::Args),
     CheckConfig(check_config::Args),
 }
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Ingest(args) => ingest::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Show(args) => show::run(args),
         Command::Rules(args) => rules::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };

@@ -37,7 +37,7 @@ enum Command {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
-    Suggest(suggest::Args),
+    Suggest(Box<suggest::Args>),
     /// Prints the rules of a preset, to start a file from
     Preset {
         /// The preset

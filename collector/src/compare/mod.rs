@@ -18,6 +18,7 @@
 
 mod align;
 mod classify;
+pub mod contents;
 mod difference;
 mod digits;
 mod hop_headers;

@@ -23,6 +23,7 @@ use super::limits::DEPTH_MAX;
 use super::sink::Sink;
 use super::wire;
 
+pub(super) use fields::unpack;
 pub(super) use time::time_text;
 
 /// Compares two encoded messages of type `descriptor`.
@@ -75,15 +76,17 @@ fn messages(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, si
     unknown_fields(primary, candidate, sink);
 }
 
+/// The fields of `message` that its descriptor does not know, encoded.
+pub(super) fn unknown_bytes(message: &DynamicMessage) -> Bytes {
+    let mut encoded = Vec::new();
+    message
+        .unknown_fields()
+        .for_each(|field| field.encode(&mut encoded));
+    encoded.into()
+}
+
 fn unknown_fields(primary: &DynamicMessage, candidate: &DynamicMessage, sink: &mut Sink) {
-    let encode = |message: &DynamicMessage| {
-        let mut encoded = Vec::new();
-        message
-            .unknown_fields()
-            .for_each(|field| field.encode(&mut encoded));
-        Bytes::from(encoded)
-    };
-    let (primary, candidate) = (encode(primary), encode(candidate));
+    let (primary, candidate) = (unknown_bytes(primary), unknown_bytes(candidate));
     if primary != candidate {
         wire::compare(&primary, &candidate, sink);
     }

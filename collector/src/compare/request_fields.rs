@@ -5,7 +5,7 @@ use prost_reflect::{DynamicMessage, Kind, ReflectMessage as _, Value};
 use twintap_decode::grpc::decompress;
 
 use super::limits::MESSAGE_BYTES_MAX;
-use super::wire::parse::{WireValue, parse};
+use super::wire::Shown;
 use super::{Schema, render, wire};
 use crate::call::{Call, Message};
 
@@ -100,11 +100,9 @@ fn wire_fields(
     depth: u32,
     visit: &mut dyn FnMut(&str, String) -> bool,
 ) -> bool {
-    let Some(mut fields) = parse(bytes) else {
+    let Some(fields) = wire::shown(bytes, depth) else {
         return true;
     };
-    // Stable: repeated fields stay in order.
-    fields.sort_by_key(|(number, _)| *number);
     fields.chunk_by(|(a, _), (b, _)| a == b).all(|same| {
         let [(number, value)] = same else {
             let number = same.first().map_or(0, |(number, _)| *number);
@@ -113,10 +111,11 @@ fn wire_fields(
         };
         let path = join(parent, number);
         match value {
-            WireValue::Bytes(inner) if depth < DEPTH_MAX && wire::is_nested(inner) => {
+            Shown::Message(inner) if depth < DEPTH_MAX => {
                 wire_fields(inner, &path, depth + 1, visit)
             }
-            value => visit(&path, wire::text(value)),
+            Shown::Message(_) => true,
+            Shown::Value(text) => visit(&path, text.clone()),
         }
     })
 }

@@ -194,6 +194,14 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
     }
 }
 
+/// The code, the message, and type and bytes of each detail of an encoded `google.rpc.Status`.
+pub(super) fn parts(encoded: &Bytes) -> Option<(i32, String, Vec<(String, Bytes)>)> {
+    let status = RpcStatus::decode(encoded.clone()).ok()?;
+    let details = status.details.into_iter();
+    let details = details.map(|any| (render::plain(type_name(&any)), any.value));
+    Some((status.code, status.message, details.collect()))
+}
+
 fn type_name(any: &AnyValue) -> &str {
     any.type_url.rsplit('/').next().unwrap_or_default()
 }

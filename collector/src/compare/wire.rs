@@ -7,7 +7,7 @@
 //!
 //! Paths are field numbers: `4.2[1]`.
 
-pub(super) mod parse;
+mod parse;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -192,9 +192,31 @@ fn is_map(list: &[WireValue]) -> bool {
     })
 }
 
-/// Are these bytes rather a message than a text?
-pub(super) fn is_nested(bytes: &Bytes) -> bool {
-    printable(bytes).is_none() && is_message(bytes)
+/// What is shown of one wire field.
+pub(super) enum Shown {
+    /// As text.
+    Value(String),
+    /// A message, as far as can be guessed.
+    Message(Bytes),
+}
+
+/// The fields of `message` in order of number; `None` if it is not well-formed.
+pub(super) fn shown(message: &Bytes, depth: u32) -> Option<Vec<(u32, Shown)>> {
+    let mut fields = parse(message)?;
+    fields.sort_by_key(|(number, _)| *number);
+    let show = |value: WireValue| match value {
+        WireValue::Group(bytes) if depth < GUESS_DEPTH_MAX => Shown::Message(bytes),
+        WireValue::Bytes(bytes) => match printable(&bytes) {
+            Some(text) => Shown::Value(render::text(text)),
+            None if depth < GUESS_DEPTH_MAX && is_message(&bytes) => Shown::Message(bytes),
+            None => Shown::Value(render::bytes(&bytes)),
+        },
+        value => Shown::Value(text(&value)),
+    };
+    let shown = fields
+        .into_iter()
+        .map(|(number, value)| (number, show(value)));
+    Some(shown.collect())
 }
 
 fn is_message(bytes: &Bytes) -> bool {
@@ -208,7 +230,7 @@ fn printable(bytes: &[u8]) -> Option<&str> {
     (!text.starts_with('\n') && !text.chars().any(is_control)).then_some(text)
 }
 
-pub(super) fn text(value: &WireValue) -> String {
+fn text(value: &WireValue) -> String {
     match value {
         WireValue::Varint(value) => value.to_string(),
         WireValue::Fixed32(value) => {

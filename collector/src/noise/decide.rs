@@ -52,6 +52,8 @@ pub struct Learned {
     pub differences_omitted: u64,
     /// Pairs that could not be judged, or may be the wrong pair.
     pub unjudged: u64,
+    /// Requests of which repeats were not looked at: more than are kept.
+    pub requests_left_out: u64,
     /// Pairs judged of primary and candidate.
     pub candidate_pairs: u64,
     /// Pairs judged of primary and secondary.
@@ -147,6 +149,7 @@ pub(super) fn decide(learner: Learner, thresholds: &Thresholds) -> Learned {
     let mut learned = Learned {
         differences_omitted: learner.omitted,
         unjudged: learner.unjudged,
+        requests_left_out: learner.requests_left_out,
         ..Learned::default()
     };
     for [candidate, secondary, repeats] in learner.judged.values() {

@@ -2,7 +2,7 @@
 //!
 //! [`Learner`] is told of compared pairs of three kinds ([`Source`]) and keeps, by method, place, path
 //! and kind, how often they differ and what would take the differences for equal. [`Learner::learn`]
-//! decides what is noise ([`decide`]), and [`Learned::to_yaml`] writes it as a rules file with the
+//! decides what is noise, and [`Learned::to_yaml`] writes it as a rules file with the
 //! evidence beside each rule. Nothing is ever applied here.
 //!
 //! - **Primary and secondary**: two runs of the old service answered the same request. What differs
@@ -118,6 +118,8 @@ pub struct Learner {
     omitted: u64,
     /// Pairs that could not be judged, or may be the wrong pair.
     unjudged: u64,
+    /// Requests of which repeats were not looked at.
+    requests_left_out: u64,
 }
 
 impl Learner {
@@ -131,7 +133,7 @@ impl Learner {
         }
     }
 
-    /// Adds a repeat: what comparing a later answer with the first came to.
+    /// Adds a repeat: what comparing a later answer with the earliest came to.
     pub fn add_repeat(&mut self, first: &Call, verdict: &Verdict) {
         self.judge(Source::Repeat, first, verdict);
     }
@@ -177,6 +179,11 @@ impl Learner {
                 seen.example(first, difference);
             }
         }
+    }
+
+    /// Notes requests of which repeats were not looked at, for lack of memory.
+    pub fn add_left_out(&mut self, requests: u64) {
+        self.requests_left_out += requests;
     }
 
     /// Decides what is noise.

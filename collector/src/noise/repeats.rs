@@ -1,7 +1,8 @@
-//! Equal requests to the old service, found again in bounded memory.
+//! Answers of the old service to equal requests, found in bounded memory.
 //!
-//! Of each request the first answer is kept, and further ones are compared with it. Where there are
-//! more requests than are kept, those with the smallest hashes are: a fair sample.
+//! Of each request a few calls are kept, those with the smallest hashes, and of more requests than fit
+//! likewise: a fair sample, the same whatever order calls come in (as long as they fit into
+//! [`BYTES_MAX`]).
 
 use std::collections::BTreeMap;
 
@@ -9,102 +10,92 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::call::{Call, End, Role};
 
-/// Requests whose first answer is kept.
+/// Requests of which calls are kept.
 pub const REQUESTS_MAX: usize = 16_384;
 
-/// Memory for these.
+/// Calls kept of one request: one that is sent all the time is not all there is.
+pub const PER_REQUEST_MAX: usize = 5;
+
+/// Memory for the calls.
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Repeats of one request that are compared: one that is sent all the time is not all there is.
-pub const PER_REQUEST_MAX: u32 = 8;
-
-/// First answers by hash of what was asked.
+/// Calls by hash of what was asked, then by hash of who recorded them.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    kept: BTreeMap<u64, Kept>,
+    requests: BTreeMap<u64, BTreeMap<u64, Call>>,
     bytes_count: usize,
-    /// Requests that were not kept.
+    /// Requests that were given up again.
     left_out: u64,
 }
 
-#[derive(Debug)]
-struct Kept {
-    call: Call,
-    bytes_count: usize,
-    repeats: u32,
-}
-
 impl Repeats {
-    /// The first answer to the request of `call`, to compare it with; none if this is the first.
-    /// Calls that are no use as answers are not kept.
-    pub fn first_of(&mut self, call: &Call) -> Option<&Call> {
+    /// Takes note of a call of the old service. One that says nothing of its answer is not kept.
+    pub fn add(&mut self, call: &Call) {
         let is_whole = !call.incomplete
             && call.request.end_stream
             && !matches!(call.end, End::Aborted | End::Unknown);
         if call.role != Role::Primary || !is_whole {
-            return None;
+            return;
         }
-        let hash = hash(call)?;
-        if self.kept.contains_key(&hash) {
-            let kept = self.kept.get_mut(&hash)?;
-            let is_same = is_equal_request(&kept.call, call) && kept.call.id != call.id;
-            if !is_same || kept.repeats >= PER_REQUEST_MAX {
-                return None;
-            }
-            kept.repeats += 1;
-            return Some(&kept.call);
-        }
-        self.keep(hash, call);
-        None
-    }
-
-    /// Requests that were not kept because there are more than are.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
-    }
-
-    fn keep(&mut self, hash: u64, call: &Call) {
-        let is_full = self.kept.len() >= REQUESTS_MAX || self.bytes_count >= BYTES_MAX;
-        if is_full
-            && self
-                .kept
-                .last_key_value()
-                .is_some_and(|(last, _)| *last < hash)
-        {
+        let Some(hash) = request_hash(call) else {
+            return;
+        };
+        let is_full = self.requests.len() >= REQUESTS_MAX || self.bytes_count >= BYTES_MAX;
+        let last = self.requests.last_key_value();
+        if is_full && last.is_some_and(|(last, _)| *last < hash) {
             self.left_out += 1;
             return;
         }
-        let messages = [&call.request, &call.response].map(|direction| {
-            direction
-                .messages
-                .iter()
-                .map(|message| message.bytes.len())
-                .sum::<usize>()
-        });
-        let bytes_count = call.weight(messages.iter().sum());
-        self.bytes_count += bytes_count;
-        let call = call.clone();
-        self.kept.insert(
-            hash,
-            Kept {
-                call,
-                bytes_count,
-                repeats: 0,
-            },
-        );
-        while self.kept.len() > REQUESTS_MAX || self.bytes_count > BYTES_MAX {
-            let Some((_, last)) = self.kept.pop_last() else {
+        let calls = self.requests.entry(hash).or_default();
+        self.bytes_count += weight(call);
+        if let Some(same) = calls.insert(call_hash(call), call.clone()) {
+            self.bytes_count -= weight(&same);
+        }
+        if calls.len() > PER_REQUEST_MAX
+            && let Some((_, last)) = calls.pop_last()
+        {
+            self.bytes_count -= weight(&last);
+        }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.requests.len() > REQUESTS_MAX || self.bytes_count > BYTES_MAX {
+            let Some((_, calls)) = self.requests.pop_last() else {
                 return;
             };
-            self.bytes_count -= last.bytes_count;
+            self.bytes_count -= calls.values().map(weight).sum::<usize>();
             self.left_out += 1;
         }
     }
+
+    /// Each repeat with the earliest call of its request.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Call, &Call)> {
+        self.requests.values().flat_map(|calls| {
+            let key = |call: &&Call| (call.started_unix_ns, call.id);
+            let first = calls.values().min_by_key(key);
+            let repeats = calls.values().filter_map(move |call| Some((first?, call)));
+            repeats.filter(|(first, call)| first.id != call.id && is_same_request(first, call))
+        })
+    }
+
+    /// Requests that were given up for lack of memory; one may be counted several times.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
 }
 
-/// Equal for calls of one service, method and request at one place; none if the request's body is
-/// not known whole.
-fn hash(call: &Call) -> Option<u64> {
+fn weight(call: &Call) -> usize {
+    let bytes = [&call.request, &call.response].map(|direction| {
+        let messages = direction.messages.iter();
+        messages.map(|message| message.bytes.len()).sum::<usize>()
+    });
+    call.weight(bytes.iter().sum())
+}
+
+/// Equal for calls of one service, method and request at one kind of place; none if the request's
+/// body is not known whole.
+fn request_hash(call: &Call) -> Option<u64> {
     let digest = call.request.body_digest?;
     let mut hasher = Xxh3::new();
     for text in [&call.workload.service, &call.rpc_method] {
@@ -113,15 +104,23 @@ fn hash(call: &Call) -> Option<u64> {
     }
     hasher.update(&digest.to_le_bytes());
     hasher.update(&call.request.body_bytes.to_le_bytes());
+    hasher.update(&[call.position as u8]);
     Some(hasher.digest())
 }
 
-fn is_equal_request(a: &Call, b: &Call) -> bool {
+fn is_same_request(a: &Call, b: &Call) -> bool {
     a.rpc_method == b.rpc_method
         && a.workload.service == b.workload.service
         && a.position == b.position
         && a.request.body_digest == b.request.body_digest
         && a.request.body_bytes == b.request.body_bytes
+}
+
+fn call_hash(call: &Call) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&call.id.producer_id);
+    hasher.update(&call.id.record_number.to_le_bytes());
+    hasher.digest()
 }
 
 #[cfg(test)]
@@ -137,6 +136,7 @@ mod tests {
             },
             role: Role::Primary,
             rpc_method: "a.B/C".to_owned(),
+            started_unix_ns: number,
             request: Direction {
                 body_digest: Some(digest),
                 end_stream: true,
@@ -147,20 +147,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_request_is_compared_with_its_first_answer() {
+    fn pairs(calls: impl IntoIterator<Item = Call>) -> Vec<(u64, u64)> {
         let mut repeats = Repeats::default();
-        assert_eq!(repeats.first_of(&call(1, 7)), None);
-        assert_eq!(repeats.first_of(&call(2, 8)), None);
-        assert_eq!(repeats.first_of(&call(3, 7)), Some(&call(1, 7)));
-        assert_eq!(repeats.first_of(&call(1, 7)), None, "the same record again");
+        calls.into_iter().for_each(|call| repeats.add(&call));
+        let number = |call: &Call| call.id.record_number;
+        repeats
+            .pairs()
+            .map(|(a, b)| (number(a), number(b)))
+            .collect()
+    }
+
+    #[test]
+    fn a_repeat_is_compared_with_the_earliest_call() {
+        let calls = [call(3, 7), call(2, 8), call(1, 7), call(1, 7)];
+        assert_eq!(pairs(calls), [(1, 3)]);
         let candidate = Call {
             role: Role::Candidate,
             ..call(4, 7)
         };
-        assert_eq!(repeats.first_of(&candidate), None);
-        let found = (10..30).filter(|number| repeats.first_of(&call(*number, 7)).is_some());
-        assert_eq!(found.count(), PER_REQUEST_MAX as usize - 1);
+        let elsewhere = Call {
+            position: crate::call::Position::Inbound,
+            ..call(5, 7)
+        };
+        let aborted = Call {
+            end: End::Aborted,
+            ..call(6, 7)
+        };
+        assert_eq!(pairs([call(1, 7), candidate, elsewhere, aborted]), []);
+    }
+
+    #[test]
+    fn a_request_sent_all_the_time_is_compared_a_few_times() {
+        let calls = || (1..100).map(|number| call(number, 7));
+        let found = pairs(calls());
+        assert_eq!(found.len(), PER_REQUEST_MAX - 1);
+        assert_eq!(found, pairs(calls().rev()));
     }
 
     #[test]
@@ -168,11 +189,9 @@ mod tests {
         let mut repeats = Repeats::default();
         let count = REQUESTS_MAX as u64 + 100;
         for number in 0..count {
-            repeats.first_of(&call(number, number));
+            repeats.add(&call(number, number));
         }
-        assert_eq!(
-            (repeats.kept.len(), repeats.left_out()),
-            (REQUESTS_MAX, 100)
-        );
+        let kept = repeats.requests.len();
+        assert_eq!((kept, repeats.left_out()), (REQUESTS_MAX, 100));
     }
 }

@@ -164,7 +164,7 @@ fn a_true_difference_beside_noise_is_not_offered() {
     // Old runs differ in one of twenty, the candidate always.
     let old = |_| texts(["a 1"]);
     let seldom = |number: u64| {
-        if number % 20 == 0 {
+        if number.is_multiple_of(20) {
             texts(["a 2"])
         } else {
             texts(["a 1"])
@@ -248,7 +248,7 @@ fn repeats_offer_ids_and_times_but_no_changed_state() {
 fn value_classes_alone_are_offered_where_nothing_measured_noise() {
     let mut learner = Learner::default();
     let new = |number: u64| {
-        let other = if number % 10 == 0 {
+        let other = if number.is_multiple_of(10) {
             uuid(number, 3)
         } else {
             uuid(number, 1)

@@ -67,6 +67,11 @@ impl Learned {
                 "not judged: aborted, cut, incomplete or ambiguous",
             ),
             (
+                self.requests_left_out,
+                "request",
+                "not looked at for repeats: more than are kept",
+            ),
+            (
                 self.differences_omitted,
                 "difference",
                 "beyond the limits of a pair or of places",

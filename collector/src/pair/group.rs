@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attempts::{self, Logical};
+use super::variant;
 use super::views::View;
 use super::{FoundBy, GroupKey, Pair, Pairing, Reason, Settings, Unpaired};
 use crate::call::{Call, CorrelationKey, Role};
@@ -20,8 +21,8 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
     for call in calls {
         let seen = views.entry(View::of(&call)).or_default();
         match call.role {
-            Role::Candidate => seen.candidates.push(call),
-            _ => seen.primaries.push(call),
+            Role::Primary => seen.primaries.push(call),
+            _ => seen.candidates.push(call),
         }
     }
     let one_call = matches!(key.key, CorrelationKey::PairId(_));
@@ -31,13 +32,17 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
         return several_calls(several, out);
     }
     let (primaries, candidates) = choose(views, out);
+    let several_candidates = variant::are_several(&candidates);
     // Unnumbered records of one pair id are attempts only beside at most one mirrored call.
-    let is_retried = one_call && candidates.len() <= 1;
+    let is_retried = one_call && (candidates.len() <= 1 || several_candidates);
     match attempts::fold(primaries, is_retried) {
         Ok(primaries) => {
             let candidates = attempts::fold_none(candidates);
             out.counts.earlier_attempts += primaries.iter().map(|call| call.folded).sum::<u64>();
-            if one_call {
+            if several_candidates {
+                unpaired(primaries, Reason::SeveralCandidates, out);
+                unpaired(candidates, Reason::SeveralCandidates, out);
+            } else if one_call {
                 by_pair_id(key, primaries, candidates, settings, out);
             } else {
                 by_occurrence(

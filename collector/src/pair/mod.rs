@@ -13,6 +13,10 @@
 //!   which one is missing: all of them stay unpaired, as ambiguous.
 //! - The same call may be recorded at **several places** (caller and server). One place per side is
 //!   chosen, one that saw both sides if there is any; the others are counted as duplicate views.
+//! - A call may be mirrored to **several candidates**. They are told apart by their names
+//!   ([`Settings::candidate`] chooses one); without a choice all of them stay unpaired. A secondary is
+//!   a second copy of the old service and never a candidate, unless [`Settings::against`] asks for it.
+//! - The partner of a call that is **younger** than [`Settings::awaiting_from_ns`] may still come.
 //!
 //! Every call is accounted for:
 //! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
@@ -22,12 +26,15 @@
 
 mod attempts;
 mod group;
+mod variant;
 mod views;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::call::{Call, CorrelationKey, Role};
 
@@ -39,6 +46,14 @@ pub struct Settings {
     /// Furthest apart two calls may start that share a request or trace id (or only their body),
     /// in nanoseconds. A client that sends a constant id must not pair a call with yesterday's.
     pub start_gap_max_ns: u64,
+    /// The side that primaries are paired with: candidates, or secondaries to measure noise.
+    pub against: Role,
+    /// Which of several candidates: its service, workload, `version` label or Envoy cluster. Absent:
+    /// there is but one.
+    pub candidate: Option<String>,
+    /// Calls that started from here on, in nanoseconds since the Unix epoch, may still find a
+    /// partner; absent: no call may.
+    pub awaiting_from_ns: Option<u64>,
 }
 
 impl Default for Settings {
@@ -46,6 +61,9 @@ impl Default for Settings {
         Self {
             by_digest: false,
             start_gap_max_ns: 60_000_000_000,
+            against: Role::Candidate,
+            candidate: None,
+            awaiting_from_ns: None,
         }
     }
 }
@@ -126,6 +144,14 @@ pub enum Reason {
     NoId,
     /// A second run of the old service, kept to measure noise: not compared.
     Secondary,
+    /// It was mirrored to several candidates, and none was chosen.
+    SeveralCandidates,
+    /// A mirrored call to another candidate than the one that was chosen.
+    OtherCandidate,
+    /// So many calls share its id that memory does not hold them.
+    TooMany,
+    /// It is so young that its partner may still come.
+    AwaitingPartner,
 }
 
 impl Reason {
@@ -138,6 +164,10 @@ impl Reason {
             Self::RoleUnknown => "role_unknown",
             Self::NoId => "no_id",
             Self::Secondary => "secondary",
+            Self::SeveralCandidates => "several_candidates",
+            Self::OtherCandidate => "other_candidate",
+            Self::TooMany => "too_many",
+            Self::AwaitingPartner => "awaiting_partner",
         }
     }
 }
@@ -190,19 +220,71 @@ pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) ->
         calls.sort_by_key(|call| (call.started_unix_ns, call.id));
         group::pair(&key, calls, settings, &mut pairing);
     }
+    if let Some(from) = settings.awaiting_from_ns {
+        await_partners(&mut pairing.unpaired, from);
+    }
     pairing
+}
+
+/// Says of calls that started at `from_ns` or later that their partner may still come.
+fn await_partners(unpaired: &mut [Unpaired], from_ns: u64) {
+    for call in unpaired {
+        let is_missing = matches!(
+            call.reason,
+            Reason::CandidateMissing | Reason::PrimaryMissing
+        );
+        if is_missing && call.call.started_unix_ns >= from_ns {
+            call.reason = Reason::AwaitingPartner;
+        }
+    }
+}
+
+/// What to do with calls of which there are too many to pair: none is, each says why.
+pub fn refuse_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) -> Pairing {
+    let refuse = |call: Call| Unpaired {
+        reason: refusal(&call, settings).unwrap_or(Reason::TooMany),
+        call,
+        attempts_count: 1,
+    };
+    Pairing {
+        unpaired: calls.into_iter().map(refuse).collect(),
+        ..Pairing::default()
+    }
+}
+
+/// Equal for calls that could be in one pair: parts a bucket that is too large to be held.
+pub fn group_hash(call: &Call) -> u64 {
+    let key = GroupKey::of(call);
+    let mut hasher = Xxh3::new();
+    hasher.update(key.key.as_bytes());
+    // No byte of UTF-8, so that no id and method read as others.
+    hasher.update(&[0xff]);
+    hasher.update(key.rpc_method.as_bytes());
+    if let Some((bytes, digest)) = key.request {
+        hasher.update(&bytes.to_le_bytes());
+        hasher.update(&digest.unwrap_or_default().to_le_bytes());
+    }
+    hasher.digest()
 }
 
 /// Why a call is not even looked up.
 fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
     match call.role {
-        Role::Unknown => Some(Reason::RoleUnknown),
-        Role::Secondary => Some(Reason::Secondary),
-        Role::Primary | Role::Candidate => {
-            let has_id = CorrelationKey::of(call) != CorrelationKey::None;
-            (!has_id && !settings.by_digest).then_some(Reason::NoId)
+        Role::Unknown => return Some(Reason::RoleUnknown),
+        Role::Secondary if settings.against != Role::Secondary => return Some(Reason::Secondary),
+        Role::Candidate if settings.against != Role::Candidate => {
+            return Some(Reason::OtherCandidate);
+        }
+        Role::Primary => {}
+        Role::Candidate | Role::Secondary => {
+            let chosen = settings.candidate.as_deref();
+            if chosen.is_some_and(|name| !variant::is_named(call, name)) {
+                return Some(Reason::OtherCandidate);
+            }
         }
     }
+    let has_id = CorrelationKey::of(call) != CorrelationKey::None;
+    (!has_id && !settings.by_digest).then_some(Reason::NoId)
 }
 
 /// What calls must share to be looked at together.

@@ -24,6 +24,7 @@ mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
+pub mod side_by_side;
 pub(crate) mod statistics;
 pub mod text;
 
@@ -187,10 +188,11 @@ impl Method {
     }
 
     /// Calls that should have a partner and have none. A second run of the old service has none by
-    /// nature.
+    /// nature, nor has a call to another candidate than the chosen one, or one that is too young.
     pub fn without_partner(&self) -> u64 {
+        let has_none = ["secondary", "other_candidate", "awaiting_partner"];
         let unpaired = self.unpaired.iter();
-        let should = unpaired.filter(|(reason, _)| **reason != "secondary");
+        let should = unpaired.filter(|(reason, _)| !has_none.contains(reason));
         should.map(|(_, count)| count).sum()
     }
 

@@ -7,6 +7,8 @@ mod browser;
 mod exit_codes;
 mod recording;
 mod reports;
+mod show;
 #[path = "../dataset/venv.rs"]
 mod venv;
 mod verdict;
+mod watch;

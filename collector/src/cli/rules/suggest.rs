@@ -20,6 +20,7 @@ use crate::compare::rules::matches_glob;
 use crate::compare::{self, Verdict};
 use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
 use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
+use crate::pipeline::passes::{self, pair_dataset};
 use crate::store::parquet::{Dataset, Projection};
 
 /// Learns which differences are noise, and writes rules that take them for equal, each with its
@@ -166,19 +167,33 @@ impl Plan {
         let mut learning = Learning::default();
         let progress = progress(dataset.rows());
         let widened = self.widened();
-        for buckets in dataset.bucket_ranges(self.memory_bytes_max) {
-            let mut calls = Vec::new();
-            for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
-                let call = call?;
-                progress.inc(1);
-                if widened.contains(&call.started_unix_ns) && self.is_wanted(&call) {
-                    calls.push(call);
-                }
-            }
-            self.pass(&pair_calls(calls, &self.pairing), &mut learning);
-        }
+        let reading = passes::Settings {
+            memory_bytes_max: self.memory_bytes_max,
+            projection: Projection::Everything,
+            pairing: self.pairing.clone(),
+        };
+        let is_wanted =
+            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
+        pair_dataset(
+            dataset,
+            &reading,
+            is_wanted,
+            |rows| progress.inc(rows),
+            |pairing| {
+                self.pass(&pairing, &mut learning);
+                Ok(())
+            },
+        )?;
         progress.finish_and_clear();
-        Ok(learning.learner.learn(&self.thresholds))
+        let Learning {
+            mut learner,
+            repeats,
+        } = learning;
+        for (first, repeat) in repeats.pairs() {
+            learner.add_repeat(first, &self.verdict(first, repeat));
+        }
+        learner.add_left_out(repeats.left_out());
+        Ok(learner.learn(&self.thresholds))
     }
 
     /// Learns from what became of the calls of whole buckets.
@@ -190,11 +205,11 @@ impl Plan {
         for pair in self.within(pairing) {
             let verdict = self.verdict(&pair.primary, &pair.candidate);
             learning.learner.add(Source::Candidate, pair, &verdict);
-            self.repeat(&pair.primary, learning);
+            learning.repeats.add(&pair.primary);
         }
         for unpaired in alone(pairing) {
             if self.range_ns.contains(&unpaired.call.started_unix_ns) {
-                self.repeat(&unpaired.call, learning);
+                learning.repeats.add(&unpaired.call);
             }
         }
     }
@@ -203,13 +218,6 @@ impl Plan {
         let range_ns = self.range_ns.clone();
         let pairs = pairing.pairs.iter();
         pairs.filter(move |pair| range_ns.contains(&pair.primary.started_unix_ns))
-    }
-
-    fn repeat(&self, call: &Call, learning: &mut Learning) {
-        if let Some(first) = learning.repeats.first_of(call) {
-            let verdict = self.verdict(first, call);
-            learning.learner.add_repeat(first, &verdict);
-        }
     }
 
     fn verdict(&self, primary: &Call, candidate: &Call) -> Verdict {

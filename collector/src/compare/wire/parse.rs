@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 /// The value of one wire field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::compare) enum WireValue {
+pub(super) enum WireValue {
     /// Wire type 0.
     Varint(u64),
     /// Wire type 1.
@@ -21,7 +21,7 @@ pub(in crate::compare) enum WireValue {
 const FIELD_NUMBER_MAX: u64 = 0x1fff_ffff;
 
 /// The fields of `message` in wire order; `None` if it is not well-formed to its last byte.
-pub(in crate::compare) fn parse(message: &Bytes) -> Option<Vec<(u32, WireValue)>> {
+pub(super) fn parse(message: &Bytes) -> Option<Vec<(u32, WireValue)>> {
     let mut rest = message.clone();
     let mut fields = Vec::new();
     while rest.has_remaining() {

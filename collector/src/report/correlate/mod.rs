@@ -2,8 +2,8 @@
 //! "web-1"`, `only since 14:05`.
 //!
 //! Of each method a sample of its judged pairs is kept, and a sample of those that differ, both by the
-//! smallest hashes of the primary's record: the same whatever order pairs come in, and two samples can
-//! be made one. [`decide`] compares pairs that have a group with pairs that have not.
+//! smallest hashes of the primary's record: the same whatever order pairs come in.
+//! [`decide`] compares pairs that have a group with pairs that have not.
 //!
 //! Memory: [`SAMPLE_MAX`] pairs of each sort a method, [`SAMPLES_MAX`] in all methods, each of at most
 //! [`features::FEATURES_MAX`] short features.

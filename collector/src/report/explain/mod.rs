@@ -3,7 +3,7 @@
 //!
 //! A claim is about every difference of the group, and at least [`EXPLAINED_MIN`] of them; one that
 //! does not fit and there is none. All sums are extremes, counts and intersections: the same
-//! differences give the same answer, whatever order they come in, and two sums can be made one.
+//! differences give the same answer, whatever order they come in.
 
 mod numbers;
 mod renames;
@@ -93,14 +93,6 @@ impl Trend {
         );
     }
 
-    /// Adds the sums of other differences of the group.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.numbers.merge(&other.numbers);
-        self.lengths.merge(&other.lengths);
-        self.renames.merge(&other.renames);
-    }
-
     /// What they have in common, given what each looks like by itself.
     pub(crate) fn explain(&self, looks_like: &BTreeMap<LooksLike, u64>) -> Option<Explanation> {
         if self.count < EXPLAINED_MIN {
@@ -117,9 +109,15 @@ impl Trend {
         } else {
             None
         };
+        // What each looks like by itself says more than that it is always the same.
+        let says_more = |(look, times): (&LooksLike, &u64)| {
+            *times == self.count
+                && !matches!(look, LooksLike::OffByOne | LooksLike::UnknownEnumNumber)
+        };
+        let renamed = || self.renames.explain(self.count);
         by_look
             .or_else(|| self.numbers.explain(self.count))
-            .or_else(|| self.renames.explain(self.count))
+            .or_else(|| renamed().filter(|_| !looks_like.iter().any(says_more)))
     }
 }
 

@@ -16,7 +16,7 @@ const SHOWN_MAX: usize = 3;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Renames {
-    known: BTreeMap<String, (String, u64)>,
+    known: BTreeMap<String, String>,
     /// Is there a value that is no name, or became two, or are there too many?
     is_broken: bool,
 }
@@ -27,28 +27,17 @@ impl Renames {
             return;
         }
         match (old, new) {
-            (Some(old), Some(new)) if is_name(old) && is_name(new) => self.note(old, new, 1),
+            (Some(old), Some(new)) if is_name(old) && is_name(new) => self.note(old, new),
             _ => self.give_up(),
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        if other.is_broken {
-            self.give_up();
-        }
-        for (old, (new, times)) in &other.known {
-            if !self.is_broken {
-                self.note(old, new, *times);
-            }
-        }
-    }
-
-    fn note(&mut self, old: &str, new: &str, times: u64) {
+    fn note(&mut self, old: &str, new: &str) {
         let is_full = self.known.len() >= RENAMES_MAX;
-        match self.known.get_mut(old) {
-            Some((known, count)) if known == new => *count += times,
+        match self.known.get(old) {
+            Some(known) if known == new => {}
             None if !is_full => {
-                self.known.insert(old.to_owned(), (new.to_owned(), times));
+                self.known.insert(old.to_owned(), new.to_owned());
             }
             _ => self.give_up(),
         }
@@ -69,7 +58,7 @@ impl Renames {
             .known
             .iter()
             .take(SHOWN_MAX)
-            .map(|(old, (new, _))| format!("{old} became {new}"))
+            .map(|(old, new)| format!("{old} became {new}"))
             .collect();
         let hidden = self.known.len().saturating_sub(SHOWN_MAX);
         if hidden > 0 {

@@ -106,7 +106,11 @@ impl Page {
 
 /// Both values escaped and cut to `width`, so that the first difference between them is shown: what
 /// they begin with in common is left out where it would not be.
-fn both_shortened(old: Option<&str>, new: Option<&str>, width: usize) -> (String, String) {
+pub(super) fn both_shortened(
+    old: Option<&str>,
+    new: Option<&str>,
+    width: usize,
+) -> (String, String) {
     let text = |value: Option<&str>| value.map_or_else(|| "(absent)".to_owned(), escape);
     let (old, new) = (text(old), text(new));
     let common = old

@@ -8,9 +8,11 @@ mod coverage;
 mod differences;
 mod methods;
 mod page;
+mod side_by_side;
 mod verdict;
 
 use super::Report;
+use super::side_by_side::Shown;
 use page::Page;
 
 /// How to print.
@@ -39,14 +41,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 60..=160;
 
 /// Prints `report`.
 pub fn render(report: &Report, style: Style) -> String {
-    let style = Style {
-        width: style.width.clamp(*WIDTHS.start(), *WIDTHS.end()),
-        ..style
-    };
-    let mut page = Page {
-        out: String::new(),
-        style,
-    };
+    let mut page = Page::new(style);
     page.head(report);
     page.answer(report);
     page.gates(&report.gates);
@@ -54,5 +49,12 @@ pub fn render(report: &Report, style: Style) -> String {
     page.differences(report);
     page.coverage(report);
     page.completeness(report);
+    page.out
+}
+
+/// Prints what an id led to; equal lines only if `all` are asked for.
+pub fn render_shown(shown: &Shown, style: Style, all: bool) -> String {
+    let mut page = Page::new(style);
+    page.shown(shown, all);
     page.out
 }

@@ -6,7 +6,7 @@ use comfy_table::{
     Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
 
-use super::Style;
+use super::{Style, WIDTHS};
 use crate::report::figures::thousands;
 
 pub(super) struct Page {
@@ -34,6 +34,16 @@ pub(super) fn right(text: impl ToString) -> Cell {
 }
 
 impl Page {
+    pub(super) fn new(style: Style) -> Self {
+        Self {
+            out: String::new(),
+            style: Style {
+                width: style.width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+                ..style
+            },
+        }
+    }
+
     pub(super) fn title(&mut self, text: &str) {
         let text = self.paint(text, Colour::Bold);
         self.line(format_args!("\n{text}"));

@@ -10,6 +10,7 @@ mod concatenated;
 mod contain;
 mod describe;
 mod error;
+mod find;
 mod from_rows;
 mod layout;
 mod order;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
+pub use find::Ids;
 pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};

@@ -92,7 +92,10 @@ impl Part {
     }
 }
 
-fn load(path: &Path, index: PageIndexPolicy) -> Result<(File, ArrowReaderMetadata), ReadError> {
+pub(super) fn load(
+    path: &Path,
+    index: PageIndexPolicy,
+) -> Result<(File, ArrowReaderMetadata), ReadError> {
     let file = File::open(path).map_err(io_error("open", path))?;
     // The writer's Arrow schema, if any, is not asked: the Parquet schema says everything.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -187,7 +190,7 @@ fn is_in(batch: &RecordBatch, buckets: &Range<i32>) -> Result<BooleanArray, Arro
 }
 
 /// Never the maps: the exact metadata holds all they do.
-fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
+pub(super) fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
     let columns = COLUMNS.iter().filter(move |column| match column.values {
         Values::MetadataMap { .. } => false,
         Values::Metadata(_) | Values::Messages(_) => projection == Projection::Everything,

@@ -15,12 +15,12 @@ use super::contain::contain;
 use super::from_rows::FromRows;
 use super::layout::{EXTENSION, Hour, calls_folder};
 use super::part::{Part, io_error};
-use crate::call::{Call, PAIR_BUCKETS};
+use crate::call::Call;
 
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// Which columns to read.
@@ -81,17 +81,9 @@ impl Dataset {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    /// Splits all buckets into ranges whose calls take about `memory_bytes_max` each; one bucket
-    /// is the least.
-    pub fn bucket_ranges(&self, memory_bytes_max: u64) -> Vec<Range<u16>> {
-        let bytes: u64 = self.parts.iter().map(|part| part.decoded_bytes).sum();
-        let ranges = bytes
-            .div_ceil(memory_bytes_max.max(1))
-            .clamp(1, PAIR_BUCKETS);
-        let border = |index: u64| u16::try_from(index * PAIR_BUCKETS / ranges).unwrap_or(u16::MAX);
-        (0..ranges)
-            .map(|index| border(index)..border(index + 1))
-            .collect()
+    /// Bytes of all parts once decompressed and decoded, about.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.decoded_bytes).sum()
     }
 
     /// Calls whose bucket is in `buckets`: part by part, in each in order of bucket and key. After

@@ -19,6 +19,7 @@
 )]
 
 mod generate;
+mod groups;
 mod locate;
 mod mutate;
 mod oracle;
@@ -62,4 +63,12 @@ fn every_planted_difference_is_found_and_explained_and_nothing_else_is() {
     score.print();
     score.check();
     oracle::agrees(&kept);
+}
+
+#[test]
+fn every_change_of_a_whole_group_is_explained_and_chance_is_not() {
+    let seed = std::env::var("TWINTAP_CORPUS_SEED");
+    let seed = seed.map_or(20_261_122, |text| text.parse::<u64>().unwrap());
+    println!("seed {seed}");
+    groups::are_explained(40, &mut Random::new(seed));
 }

@@ -1,7 +1,7 @@
 //! `twintap rules suggest`: learns noise from a data directory and writes it as a rules file.
 //!
-//! Memory as of `twintap compare`: the calls of one range of buckets at a time, and the bounded
-//! tables of [`crate::noise`].
+//! Memory as of `twintap compare`: the calls of two passes of [`passes`], and the bounded tables of
+//! [`crate::noise`].
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -75,7 +75,12 @@ pub(super) struct Args {
     #[arg(long)]
     pair_by_digest: bool,
 
-    /// Memory for the calls of one pass
+    /// Learn with this one of several candidates that calls were mirrored to: its service, workload,
+    /// `version` label or Envoy cluster
+    #[arg(long, value_name = "NAME")]
+    candidate: Option<String>,
+
+    /// Memory for calls, about: half for those being read, half for those being compared
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: u64,
 }
@@ -146,6 +151,7 @@ impl Plan {
             },
             pairing: pair::Settings {
                 by_digest: args.pair_by_digest,
+                candidate: args.candidate.clone(),
                 ..pair::Settings::default()
             },
             thresholds: Thresholds {
@@ -198,7 +204,12 @@ impl Plan {
 
     /// Learns from what became of the calls of whole buckets.
     fn pass(&self, pairing: &Pairing, learning: &mut Learning) {
-        for pair in self.within(&pair_calls(old_runs(pairing), &self.pairing)) {
+        let against_second = pair::Settings {
+            against: Role::Secondary,
+            candidate: None,
+            ..self.pairing.clone()
+        };
+        for pair in self.within(&pair_calls(old_runs(pairing), &against_second)) {
             let verdict = self.verdict(&pair.primary, &pair.candidate);
             learning.learner.add(Source::Secondary, pair, &verdict);
         }
@@ -239,17 +250,11 @@ fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
     pairing.unpaired.iter().filter(is_alone)
 }
 
-/// The calls of both runs of the old service, the second in the place of the candidate, so that they
-/// are paired as those are. Empty where there is no second.
+/// The calls of both runs of the old service; empty where there is no second.
 fn old_runs(pairing: &Pairing) -> Vec<Call> {
-    let secondaries = pairing.unpaired.iter();
-    let mut calls: Vec<Call> = secondaries
-        .filter(|unpaired| unpaired.reason == Reason::Secondary)
-        .map(|unpaired| Call {
-            role: Role::Candidate,
-            ..unpaired.call.clone()
-        })
-        .collect();
+    let is_second = |unpaired: &&Unpaired| unpaired.reason == Reason::Secondary;
+    let seconds = pairing.unpaired.iter().filter(is_second);
+    let mut calls: Vec<Call> = seconds.map(|unpaired| unpaired.call.clone()).collect();
     if !calls.is_empty() {
         calls.extend(pairing.pairs.iter().map(|pair| pair.primary.clone()));
         calls.extend(alone(pairing).map(|unpaired| unpaired.call.clone()));

@@ -81,14 +81,12 @@ impl Samples {
     /// Adds a judged pair that has these groups of differences.
     pub(crate) fn add<'k>(&mut self, pair: &Pair, groups: impl Iterator<Item = &'k GroupKey>) {
         let rpc_method = &pair.primary.rpc_method;
-        if !self.methods.contains_key(rpc_method) {
-            if self.methods.len() >= METHODS_MAX {
-                return;
-            }
+        let (mut most, is_full) = (self.most(), self.methods.len() >= METHODS_MAX);
+        if let (None, false) = (self.methods.get(rpc_method), is_full) {
             self.methods.insert(rpc_method.clone(), Sample::default());
+            most = self.most();
             self.shrink();
         }
-        let most = self.most();
         let Some(sample) = self.methods.get_mut(rpc_method) else {
             return;
         };

@@ -123,8 +123,8 @@ fn a_planted_field_value_is_found() {
 
 #[test]
 fn a_rare_difference_is_found_among_many_pairs() {
-    // Two of a thousand: the sample of those that differ has them.
-    let said = said(2, 20_000, |drawn| drawn.country == "JP" && drawn.dice < 8);
+    // Four of a thousand: the sample of those that differ has them.
+    let said = said(2, 8_000, |drawn| drawn.country == "JP" && drawn.dice < 16);
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
         said[0].starts_with("only when request.1 = \"JP\"; of these"),
@@ -230,11 +230,11 @@ fn samples_are_bounded_whatever_comes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(ProptestConfig::with_cases(4))]
 
     #[test]
     fn the_order_of_pairs_does_not_matter(seed in any::<u64>()) {
-        let mut pairs: Vec<Pair> = (0..5_000)
+        let mut pairs: Vec<Pair> = (0..2_500)
             .map(|number| draw(seed, number))
             .map(|drawn| pair(drawn, drawn.country == "DE" && drawn.dice < 500))
             .collect();

@@ -70,5 +70,5 @@ fn every_change_of_a_whole_group_is_explained_and_chance_is_not() {
     let seed = std::env::var("TWINTAP_CORPUS_SEED");
     let seed = seed.map_or(20_261_122, |text| text.parse::<u64>().unwrap());
     println!("seed {seed}");
-    groups::are_explained(40, &mut Random::new(seed));
+    groups::are_explained(20, &mut Random::new(seed));
 }

@@ -68,7 +68,7 @@ pub fn pair_bucket_of(key: &CorrelationKey, call: &Call) -> u16 {
 }
 
 /// Replaces the digit that each Envoy may rewrite, if `id` has the form of a UUID.
-fn normalize_request_id(id: &Bytes) -> Bytes {
+pub fn normalize_request_id(id: &Bytes) -> Bytes {
     if !is_uuid(id) || id.get(TRACE_REASON_INDEX) == Some(&b'4') {
         return id.clone();
     }

@@ -17,7 +17,8 @@ mod status;
 mod trace_id;
 
 pub use correlation::{
-    CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of, request_id_variants,
+    CorrelationKey, PAIR_BUCKETS, is_uuid, normalize_request_id, pair_bucket, pair_bucket_of,
+    request_id_variants,
 };
 pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
@@ -193,6 +194,17 @@ pub struct Workload {
     pub app_version: String,
     /// Version of the recorder.
     pub recorder_version: String,
+}
+
+impl Workload {
+    /// What has one clock: the Envoy node, else the pod; empty if unknown.
+    pub fn host(&self) -> &str {
+        if self.node_id.is_empty() {
+            &self.pod_name
+        } else {
+            &self.node_id
+        }
+    }
 }
 
 /// Nanoseconds since [`Call::started_unix_ns`]; `None` where the event was not seen.

@@ -283,7 +283,7 @@ impl Plan {
         aggregate: &mut Aggregate,
         results: &mut Results,
     ) -> anyhow::Result<()> {
-        aggregate.add_counts(&pairing.counts);
+        aggregate.add_pass(pairing);
         for pair in &pairing.pairs {
             if !self.range_ns.contains(&pair.primary.started_unix_ns) {
                 continue;

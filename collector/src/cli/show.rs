@@ -15,10 +15,10 @@ use jiff::Zoned;
 use super::rules::{Loaded, RulesArgs};
 use super::schema_args::SchemaArgs;
 use super::{EXIT_INCOMPLETE, EXIT_IO};
-use crate::call::{Call, CallId, CorrelationKey, request_id_variants};
+use crate::call::{Call, CallId, request_id_variants};
 use crate::compare;
 use crate::compare::rules::matches_glob;
-use crate::pair::{self, pair_calls};
+use crate::pair::{self, pair_calls_of_all_ids};
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
 use crate::store::parquet::{Dataset, Ids};
@@ -159,27 +159,16 @@ fn ids_of(text: &str) -> Ids {
 
 /// The calls that carry `ids`, and those that could be their partners: they share the strongest id.
 fn with_partners(dataset: &Dataset, ids: &Ids) -> anyhow::Result<Vec<Call>> {
-    let mut calls = dataset.find(ids, CALLS_MAX)?;
+    let mut calls = dataset.find(ids, |_| true, CALLS_MAX)?;
     let mut keys = Ids::default();
-    for call in &calls {
-        match CorrelationKey::of(call) {
-            CorrelationKey::PairId(id) => {
-                keys.pair_ids.insert(id);
-            }
-            CorrelationKey::RequestId(id) => keys.request_ids.extend(request_id_variants(&id)),
-            CorrelationKey::TraceId(id) => {
-                keys.trace_ids.insert(id);
-            }
-            CorrelationKey::None => {}
-        }
-    }
+    calls.iter().for_each(|call| keys.add_key_of(call));
     let is_new = !keys.pair_ids.is_subset(&ids.pair_ids)
         || !keys.request_ids.is_subset(&ids.request_ids)
         || !keys.trace_ids.is_subset(&ids.trace_ids);
     if is_new {
         let seen: BTreeSet<CallId> = calls.iter().map(|call| call.id).collect();
-        let partners = dataset.find(&keys, CALLS_MAX)?.into_iter();
-        calls.extend(partners.filter(|call| !seen.contains(&call.id)));
+        let is_new = |call: &Call| !seen.contains(&call.id);
+        calls.extend(dataset.find(&keys, is_new, CALLS_MAX)?);
     }
     Ok(calls)
 }
@@ -189,7 +178,7 @@ fn shown(args: &Args, calls: Vec<Call>, ids: &Ids, settings: &compare::Settings)
         candidate: args.candidate.clone(),
         ..pair::Settings::default()
     };
-    let pairing = pair_calls(calls, &pairing);
+    let pairing = pair_calls_of_all_ids(calls, &pairing);
     let schema = settings.schema.as_ref();
     let is_wanted = |call: &Call| {
         let is_method = |glob: &String| matches_glob(glob, &call.rpc_method);

@@ -58,15 +58,15 @@ pub fn of_status_details(call: &Call, schema: Option<&Schema>) -> Contents {
     if encoded.is_empty() {
         return Contents::default();
     }
-    let Some((code, message, details)) = status::parts(encoded) else {
+    let Some(parts) = status::parts(encoded) else {
         return contents(encoded, false, None);
     };
     let mut walk = Walk::default();
-    walk.within("code", |walk| walk.line(code.to_string()));
-    if !message.is_empty() {
-        walk.within("message", |walk| walk.line(render::text(&message)));
+    walk.within("code", |walk| walk.line(parts.code.to_string()));
+    if !parts.message.is_empty() {
+        walk.within("message", |walk| walk.line(render::text(&parts.message)));
     }
-    for (index, (name, value)) in details.into_iter().enumerate() {
+    for (index, (name, value)) in parts.details.into_iter().enumerate() {
         let descriptor = schema.and_then(|schema| schema.message(&name));
         walk.within(&format!("details[{index}][{name}]"), |walk| {
             if !walk.encoded(&value, descriptor.as_ref()) {

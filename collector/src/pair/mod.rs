@@ -21,16 +21,24 @@
 //! Every call is accounted for:
 //! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
 //!
-//! Not supported: a call with a pair id whose other side has lost it (they are in different
-//! buckets, and both are reported as missing their partner).
+//! A call of which one side lost an id that the other kept is looked for once more, when all buckets
+//! were seen: [`Leftovers`].
 
 mod attempts;
+mod clocks;
 mod group;
+mod leftovers;
+mod timely;
 mod variant;
 mod views;
 
 #[cfg(test)]
+mod million_tests;
+#[cfg(test)]
 mod tests;
+
+pub use clocks::Sighting;
+pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +54,9 @@ pub struct Settings {
     /// Furthest apart two calls may start that share a request or trace id (or only their body),
     /// in nanoseconds. A client that sends a constant id must not pair a call with yesterday's.
     pub start_gap_max_ns: u64,
+    /// The same where one recorder saw both, so that clocks do not matter: how long after the end of
+    /// a request its mirror may start.
+    pub mirror_delay_max_ns: u64,
     /// The side that primaries are paired with: candidates, or secondaries to measure noise.
     pub against: Role,
     /// Which of several candidates: its service, workload, `version` label or Envoy cluster. Absent:
@@ -61,6 +72,7 @@ impl Default for Settings {
         Self {
             by_digest: false,
             start_gap_max_ns: 60_000_000_000,
+            mirror_delay_max_ns: 1_000_000_000,
             against: Role::Candidate,
             candidate: None,
             awaiting_from_ns: None,
@@ -181,6 +193,11 @@ pub struct Pairing {
     pub unpaired: Vec<Unpaired>,
     /// Calls that are neither.
     pub counts: Counts,
+    /// What calls that two places recorded say of their clocks.
+    pub sightings: Vec<Sighting>,
+    /// Of `unpaired`, calls that may have lost an id and were not looked for by another, because there
+    /// are more than [`LEFTOVERS_MAX`].
+    pub not_sought: u64,
 }
 
 /// Calls that are neither in a pair nor unpaired.
@@ -222,6 +239,35 @@ pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) ->
     }
     if let Some(from) = settings.awaiting_from_ns {
         await_partners(&mut pairing.unpaired, from);
+    }
+    pairing
+}
+
+/// As [`pair_calls`], and looks for calls that lost an id at once: for few calls, that are all there are.
+pub fn pair_calls_of_all_ids(
+    calls: impl IntoIterator<Item = Call>,
+    settings: &Settings,
+) -> Pairing {
+    let calls: Vec<Call> = calls.into_iter().collect();
+    let mut whole: BTreeMap<_, _> = calls.iter().map(|call| (call.id, call.clone())).collect();
+    let mut pairing = pair_calls(calls, settings);
+    let mut leftovers = Leftovers::default();
+    pairing.unpaired = leftovers.hold(std::mem::take(&mut pairing.unpaired));
+    let reunited = leftovers.reunite(settings);
+    for found in reunited.matches {
+        let sides = (
+            whole.remove(&found.primary.id),
+            whole.remove(&found.candidate.id),
+        );
+        if let (Some(primary), Some(candidate)) = sides {
+            pairing.pairs.push(found.into_pair(primary, candidate));
+        }
+    }
+    for mut unpaired in reunited.unpaired {
+        if let Some(call) = whole.remove(&unpaired.call.id) {
+            unpaired.call = call;
+        }
+        pairing.unpaired.push(unpaired);
     }
     pairing
 }
@@ -285,6 +331,16 @@ fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
     }
     let has_id = CorrelationKey::of(call) != CorrelationKey::None;
     (!has_id && !settings.by_digest).then_some(Reason::NoId)
+}
+
+/// Did both sides receive whole requests that differ? Then the pair id may have been used twice.
+fn is_other_request(primary: &Call, candidate: &Call) -> bool {
+    let (a, b) = (&primary.request, &candidate.request);
+    a.end_stream
+        && b.end_stream
+        && a.body_digest.is_some()
+        && b.body_digest.is_some()
+        && a.body_digest != b.body_digest
 }
 
 /// What calls must share to be looked at together.

@@ -10,15 +10,19 @@
 //! large is read again as two, one bucket by a further hash of what its calls must share
 //! ([`group_hash`]). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
 //! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the
-//! dataset. Which calls that hits depends on the calls and the memory alone, and what a call's partner
+//! dataset. At the end, calls of which one side lost its id are looked for by the next one
+//! ([`Leftovers`]). Which calls that hits depends on the calls and the memory alone, and what a call's partner
 //! is on neither files nor passes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::call::{Call, PAIR_BUCKETS};
-use crate::pair::{self, Pairing, group_hash, pair_calls, refuse_calls};
-use crate::store::parquet::{Dataset, Projection, ReadError};
+use crate::pair::{
+    self, Leftovers, Match, Pairing, Reunited, group_hash, pair_calls, refuse_calls,
+};
+use crate::store::parquet::{Dataset, Ids, Projection, ReadError};
 
 /// Shards that one bucket is split into at most.
 pub const SHARDS_MAX: u64 = 4096;
@@ -28,6 +32,9 @@ const SHARDS_STEP: u64 = 8;
 
 /// What a row takes in memory besides its decoded bytes, about: the call and its lists.
 const ROW_BYTES: u64 = 2048;
+
+/// Pairs read at a time whose sides were found by other ids.
+const MATCHES_READ: usize = 256;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -68,6 +75,7 @@ pub fn pair_dataset(
             settings,
             is_wanted: &is_wanted,
             passes,
+            leftovers: Leftovers::default(),
         };
         scope.spawn(move || reader.read());
         for read in taken {
@@ -129,19 +137,21 @@ struct Reader<'a, W> {
     settings: &'a Settings,
     is_wanted: &'a W,
     passes: SyncSender<Read>,
+    leftovers: Leftovers,
 }
 
 /// The other end is gone: nobody wants more.
 struct Gone;
 
 impl<W: Fn(&Call) -> bool> Reader<'_, W> {
-    fn read(self) {
+    fn read(mut self) {
         let mut passes = first_passes(self.dataset, self.memory_bytes());
         passes.reverse();
         while let Some(pass) = passes.pop() {
             let done = match self.calls(&pass) {
                 Ok(Some(calls)) => {
-                    let pairing = pair_calls(calls, &self.settings.pairing);
+                    let mut pairing = pair_calls(calls, &self.settings.pairing);
+                    pairing.unpaired = self.leftovers.hold(pairing.unpaired);
                     self.send(Read::Pairing(pairing))
                 }
                 Ok(None) => match pass.split() {
@@ -157,6 +167,58 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
                 return;
             }
         }
+        // Nobody is left to tell that nobody is left.
+        self.look_again().ok();
+    }
+
+    /// Reads and hands on the pairs whose sides were found by other ids, and what stays alone.
+    fn look_again(mut self) -> Result<(), Gone> {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        let not_sought = leftovers.not_sought();
+        let Reunited { matches, unpaired } = leftovers.reunite(&self.settings.pairing);
+        for matches in matches.chunks(MATCHES_READ) {
+            let pairing = match self.whole(matches) {
+                Ok(pairing) => pairing,
+                Err(error) => return self.send(Read::Failed(error)),
+            };
+            self.send(Read::Pairing(pairing))?;
+        }
+        self.send(Read::Pairing(Pairing {
+            unpaired,
+            not_sought,
+            ..Pairing::default()
+        }))
+    }
+
+    /// The pairs of `matches`, with all that their calls carried.
+    fn whole(&self, matches: &[Match]) -> Result<Pairing, ReadError> {
+        let mut ids = Ids::default();
+        let mut wanted = BTreeSet::new();
+        for call in matches
+            .iter()
+            .flat_map(|found| [&found.primary, &found.candidate])
+        {
+            ids.add_key_of(call);
+            wanted.insert(call.id);
+        }
+        let found = self
+            .dataset
+            .find(&ids, |call| wanted.contains(&call.id), usize::MAX)?;
+        let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
+        let mut pairing = Pairing::default();
+        for found in matches.iter().cloned() {
+            let sides = (
+                whole.remove(&found.primary.id),
+                whole.remove(&found.candidate.id),
+            );
+            match sides {
+                (Some(primary), Some(candidate)) => {
+                    pairing.pairs.push(found.into_pair(primary, candidate));
+                }
+                _ => pairing.unpaired.extend(found.into_unpaired()),
+            }
+        }
+        Ok(pairing)
     }
 
     /// What one pass may hold.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, Thresholds, rate};
+use super::clocks::ClockSums;
 use super::correlate::{GROUPS_MAX as CORRELATED_MAX, Samples, Wanted};
 use super::coverage::CoverageSums;
 use super::group::{Group, GroupKey};
@@ -13,7 +14,7 @@ use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
 use crate::call::{Call, Role};
 use crate::compare::{Outcome, Rules, Schema, Severity, Verdict};
-use crate::pair::{Counts, Pair, Unpaired};
+use crate::pair::{Counts, Pair, Pairing, Unpaired};
 
 /// Groups kept of all methods; differences beyond that are only counted.
 pub const GROUPS_MAX: usize = 20_000;
@@ -45,6 +46,7 @@ pub struct Aggregate {
     differences_omitted: u64,
     hop_headers: BTreeMap<String, u64>,
     rules: RuleSums,
+    clocks: ClockSums,
     coverage: Option<CoverageSums>,
     samples: Samples,
     first_call_ns: Option<u64>,
@@ -135,6 +137,7 @@ impl Aggregate {
     pub fn add_pair(&mut self, pair: &Pair, verdict: &Verdict) {
         self.see(&pair.primary);
         self.see(&pair.candidate);
+        self.clocks.add_pair(pair);
         let completeness = &mut self.completeness;
         completeness.calls += 2;
         completeness.pairs += 1;
@@ -203,6 +206,15 @@ impl Aggregate {
             counts.duplicate_views + counts.duplicate_records + counts.earlier_attempts;
     }
 
+    /// Adds what a pass says of all its calls: those that are neither in a pair nor unpaired, and clocks.
+    pub fn add_pass(&mut self, pairing: &Pairing) {
+        self.add_counts(&pairing.counts);
+        self.completeness.not_sought += pairing.not_sought;
+        for sighting in &pairing.sightings {
+            self.clocks.add_sighting(sighting);
+        }
+    }
+
     /// Makes the report. `knows` tells whether the descriptors know a method.
     pub fn into_report(
         mut self,
@@ -213,6 +225,7 @@ impl Aggregate {
         knows: impl Fn(&str) -> bool,
     ) -> Report {
         self.completeness.loss = loss;
+        self.completeness.clocks = self.clocks.into_shifts();
         scope.first_call_at = self.first_call_ns.map(super::rows::time_text);
         scope.last_call_at = self.last_call_ns.map(super::rows::time_text);
         scope.methods_without_descriptor = self

@@ -10,6 +10,7 @@ pub mod aggregate;
 pub mod answer;
 mod balance;
 pub mod call_line;
+mod clocks;
 mod correlate;
 pub mod coverage;
 mod describe;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
+pub use clocks::ClockShift;
 pub use correlate::{Correlation, Relation};
 pub use coverage::{Coverage, CoverageSums};
 pub use explain::Explanation;
@@ -119,6 +121,9 @@ pub struct Completeness {
     pub pairs_ambiguous: u64,
     /// Calls without a partner, by reason.
     pub unpaired: BTreeMap<&'static str, u64>,
+    /// Unpaired calls that may have lost an id and were not looked for by another, because there were
+    /// too many.
+    pub not_sought: u64,
     /// Pairs that cannot be judged, by reason.
     pub incomparable: BTreeMap<&'static str, u64>,
     /// Pairs whose primary call took more than one attempt.
@@ -138,6 +143,8 @@ pub struct Completeness {
     pub primary_sampled_ppm: Option<u32>,
     /// Lowest sampling rate seen of the candidate.
     pub candidate_sampled_ppm: Option<u32>,
+    /// How the clocks of hosts differ that recorded the sides of pairs.
+    pub clocks: Vec<ClockShift>,
     /// What was lost on the way to the dataset; absent if nothing says so.
     pub loss: Option<Loss>,
 }

@@ -158,9 +158,12 @@ fn header(header: &Header) -> (String, String) {
     (text(&header.name), value)
 }
 
+/// A path, and the values of both sides.
+type Merged = (String, Option<String>, Option<String>);
+
 /// Lines of the same path side by side, in the order of the old side; what only the new one has
 /// stands behind what it follows there. Of a path that repeats, the first meets the first.
-fn merge(old: Lines, new: Lines) -> Vec<(String, Option<String>, Option<String>)> {
+fn merge(old: Lines, new: Lines) -> Vec<Merged> {
     let mut places: BTreeMap<(String, usize), usize> = BTreeMap::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut rows = Vec::with_capacity(old.len());
@@ -172,7 +175,7 @@ fn merge(old: Lines, new: Lines) -> Vec<(String, Option<String>, Option<String>)
     }
     counts.clear();
     // What only the new side has, by the old row that it stands behind.
-    let mut extra: BTreeMap<usize, Vec<(String, Option<String>, Option<String>)>> = BTreeMap::new();
+    let mut extra: BTreeMap<usize, Vec<Merged>> = BTreeMap::new();
     let mut behind = 0;
     for (path, value) in new {
         let count = counts.entry(path.clone()).or_default();

@@ -20,6 +20,9 @@ const PATH_SHARE: usize = 4;
 /// Columns before the path: the mark.
 const MARK_COLUMNS: usize = 2;
 
+/// What a line says of a side.
+type Shows = fn(&Side) -> String;
+
 impl Page {
     pub(super) fn shown(&mut self, shown: &Shown, all: bool) {
         for (index, found) in shown.found.iter().enumerate() {
@@ -88,7 +91,7 @@ impl Page {
             ),
             Colour::Bold,
         );
-        let lines: [(&str, fn(&Side) -> String); 6] = [
+        let lines: [(&str, Shows); 6] = [
             ("started", |side| side.started_at.clone()),
             ("answered", answered),
             ("recorded", recorded),

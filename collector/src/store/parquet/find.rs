@@ -18,7 +18,7 @@ use super::from_rows::FromRows;
 use super::part::{Part, columns_of, load};
 use super::typed::{Fixed16, Slices};
 use super::{Dataset, Projection, ReadError};
-use crate::call::Call;
+use crate::call::{Call, CorrelationKey, request_id_variants};
 
 /// Rows decoded at a time: hits are few.
 const BATCH_ROWS: usize = 64;
@@ -34,9 +34,30 @@ pub struct Ids {
     pub trace_ids: BTreeSet<[u8; 16]>,
 }
 
+impl Ids {
+    /// Adds the strongest id of `call`, as any Envoy may have rewritten it.
+    pub fn add_key_of(&mut self, call: &Call) {
+        match CorrelationKey::of(call) {
+            CorrelationKey::PairId(id) => {
+                self.pair_ids.insert(id);
+            }
+            CorrelationKey::RequestId(id) => self.request_ids.extend(request_id_variants(&id)),
+            CorrelationKey::TraceId(id) => {
+                self.trace_ids.insert(id);
+            }
+            CorrelationKey::None => {}
+        }
+    }
+}
+
 impl Dataset {
-    /// Calls that carry one of `ids`, at most `calls_max`, part by part.
-    pub fn find(&self, ids: &Ids, calls_max: usize) -> Result<Vec<Call>, ReadError> {
+    /// Calls that carry one of `ids` and are wanted, at most `calls_max`, part by part.
+    pub fn find(
+        &self,
+        ids: &Ids,
+        is_wanted: impl Fn(&Call) -> bool,
+        calls_max: usize,
+    ) -> Result<Vec<Call>, ReadError> {
         let mut found = Vec::new();
         let mut from_rows = FromRows::default();
         for part in &self.parts {
@@ -47,7 +68,7 @@ impl Dataset {
                 let batch = batches.next().transpose()?;
                 batch.map(|batch| from_rows.calls(&batch)).transpose()
             })? {
-                found.extend(calls);
+                found.extend(calls.into_iter().filter(&is_wanted));
                 if found.len() >= calls_max {
                     found.truncate(calls_max);
                     return Ok(found);

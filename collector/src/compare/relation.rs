@@ -84,12 +84,35 @@ fn bits(flags: impl Iterator<Item = bool>) -> u8 {
 
 /// The one form that makes them equal, else all if they do together.
 fn forms(a: &Leaf<'_>, b: &Leaf<'_>) -> u8 {
+    if !may_be_alike(a, b) {
+        return 0;
+    }
     let single = Form::ALL.map(|form| written_alike(&[form], a, b));
     match single.iter().position(|is_enough| *is_enough) {
         Some(index) => 1 << index,
         None if written_alike(&Form::ALL, a, b) => bits(Form::ALL.iter().map(|_| true)),
         None => 0,
     }
+}
+
+/// Could they be the same, written otherwise? Hardly any two values are, and this ends at the first
+/// character that differs.
+fn may_be_alike(a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
+    let (Leaf::Text(a), Leaf::Text(b)) = (a, b) else {
+        return true;
+    };
+    may_be_number(a) && may_be_number(b) || bare_chars(a).eq(bare_chars(b))
+}
+
+/// Lower case, without white space. A sigma at the end of a word has a lower case of its own.
+fn bare_chars(text: &str) -> impl Iterator<Item = char> {
+    let marks = text.chars().filter(|c| !c.is_whitespace());
+    let lower = marks.flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c })
+}
+
+fn may_be_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
 }
 
 fn values(a: &Leaf<'_>, b: &Leaf<'_>) -> Option<Values> {
@@ -109,8 +132,6 @@ fn real(a: f64, b: f64) -> Option<Values> {
 }
 
 fn texts(a: &str, b: &str) -> Values {
-    let may_be_number =
-        |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
     if may_be_number(a) && may_be_number(b) {
         let instant = |text: &str| text.parse::<Timestamp>().map(Timestamp::as_nanosecond);
         if let (Ok(a), Ok(b)) = (instant(a), instant(b)) {
@@ -212,6 +233,7 @@ mod tests {
         assert_eq!(forms("a  b", "a b"), [Form::WhiteSpace]);
         assert_eq!(forms("A  b", "a b"), Form::ALL);
         assert_eq!(forms("1.50", "1.5"), [Form::NumberFormat]);
+        assert_eq!(forms("ΟΔΟΣ", "οδος"), [Form::Case]);
         assert_eq!(forms("a", "b"), []);
     }
 

@@ -78,9 +78,7 @@ impl Page {
             percent(group.rate)
         ));
         for correlation in &group.correlations {
-            let text = describe::correlation(correlation);
-            let text = self.paint(&shorten(&text, self.style.width - 5), Colour::Bold);
-            self.line(format_args!("     {text}"));
+            self.wrapped(5, &describe::correlation(correlation));
         }
         let example = &group.example;
         let (old, new) = (example.primary.as_deref(), example.candidate.as_deref());

@@ -19,6 +19,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("pair", &["call"]),
     ("compare", &["call"]),
     ("report", &["call", "pair", "compare", "store"]),
+    ("noise", &["call", "pair", "compare", "report"]),
 ];
 
 struct Source {

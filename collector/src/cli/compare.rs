@@ -3,7 +3,7 @@
 //! Memory: the calls of two passes of [`passes`], about `--memory-mib`, plus the sums (at most
 //! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
-mod output;
+pub(super) mod output;
 mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -30,7 +30,7 @@ use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection}
 
 /// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
 /// on both sides of the border is found.
-const MARGIN_NS: u64 = 60_000_000_000;
+pub(super) const MARGIN_NS: u64 = 60_000_000_000;
 
 /// Says what differs between the recorded answers of two services.
 ///
@@ -174,7 +174,7 @@ impl Snapshot {
 
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
-        let range_ns = time_range(args)?;
+        let range_ns = time_range(args.since.as_deref(), args.until.as_deref())?;
         let schema = args.types.load()?;
         let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
         for rule in &expired {
@@ -246,7 +246,8 @@ impl Plan {
             .map(|schema| CoverageSums::new(schema.pool().clone(), self.method.clone()));
         let mut aggregate = coverage
             .map_or_else(Aggregate::default, Aggregate::with_coverage)
-            .with_rules(&self.comparing.rules);
+            .with_rules(&self.comparing.rules)
+            .with_schema(schema.clone());
         let mut results = Results::create(&self.data_dir, self.run_id, self.writes)?;
         let progress = progress(dataset.rows());
         let reading = passes::Settings {
@@ -349,7 +350,7 @@ impl Results {
     }
 }
 
-fn progress(calls: u64) -> ProgressBar {
+pub(super) fn progress(calls: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -361,12 +362,13 @@ fn progress(calls: u64) -> ProgressBar {
     }
 }
 
-fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {
-    let parse = |text: &Option<String>, otherwise: u64| match text {
+/// The range that `--since` and `--until` give, in nanoseconds since the Unix epoch.
+pub(super) fn time_range(since: Option<&str>, until: Option<&str>) -> anyhow::Result<Range<u64>> {
+    let parse = |text: Option<&str>, otherwise: u64| match text {
         Some(text) => parse_time(text, Timestamp::now()),
         None => Ok(otherwise),
     };
-    let range = parse(&args.since, 0)?..parse(&args.until, u64::MAX)?;
+    let range = parse(since, 0)?..parse(until, u64::MAX)?;
     if range.is_empty() {
         return Err(UsageError::error("--since is not before --until"));
     }
@@ -390,7 +392,7 @@ fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
         .map_err(|_| UsageError::error(format!("{text:?} is before 1970")))
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
         _ => Err("not a share between 0 and 1".to_owned()),

@@ -11,30 +11,38 @@ pub mod answer;
 mod balance;
 pub mod call_line;
 mod clocks;
+mod correlate;
 pub mod coverage;
 mod describe;
-mod escape;
-mod figures;
+pub(crate) mod escape;
+mod explain;
+pub(crate) mod figures;
 pub mod form;
 pub mod gate;
-mod group;
+pub(crate) mod group;
+mod group_sums;
 mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
 pub mod side_by_side;
-mod statistics;
+pub(crate) mod statistics;
 pub mod text;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
 pub use clocks::ClockShift;
+pub use correlate::{Correlation, Relation};
 pub use coverage::{Coverage, CoverageSums};
+pub use explain::Explanation;
 pub use gate::Gate;
 pub use group::{Example, Group};
+pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
 pub use rule_use::{RuleRemark, RuleUse};

@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "tests document themselves")]
 
 mod browser;
+mod correlations;
 mod exit_codes;
 mod recording;
 mod reports;

@@ -119,7 +119,7 @@ fn folder(file: &Path) -> &Path {
 
 /// A reader sees the old file or the whole new one, never a part, also after a crash. A pipe or a
 /// device is written to, not replaced.
-fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(in crate::cli) fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
         return std::fs::OpenOptions::new()
             .write(true)

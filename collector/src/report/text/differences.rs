@@ -68,10 +68,18 @@ impl Page {
             format!(", {} times", thousands(group.occurrences))
         };
         let pairs = count(group.pairs, "pair");
+        let last = if group.last_seen == group.first_seen {
+            String::new()
+        } else {
+            format!(", last at {}", group.last_seen)
+        };
         self.line(format_args!(
-            "     {pairs} ({}){times}",
+            "     {pairs} ({}){times}{last}",
             percent(group.rate)
         ));
+        for correlation in &group.correlations {
+            self.wrapped(5, &describe::correlation(correlation));
+        }
         let example = &group.example;
         let (old, new) = (example.primary.as_deref(), example.candidate.as_deref());
         let (old, new) = both_shortened(old, new, self.style.width - 9);

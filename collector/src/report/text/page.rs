@@ -90,18 +90,23 @@ impl Page {
 
     /// A sentence, wrapped and indented.
     pub(super) fn prose(&mut self, text: &str) {
+        self.wrapped(4, text);
+    }
+
+    /// A sentence, wrapped and indented by so many columns.
+    pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
         let mut line = String::new();
         for word in text.split(' ') {
             if !line.is_empty()
-                && line.chars().count() + word.chars().count() + 5 > self.style.width
+                && line.chars().count() + word.chars().count() + indent + 1 > self.style.width
             {
-                self.line(format_args!("    {line}"));
+                self.line(format_args!("{:indent$}{line}", ""));
                 line.clear();
             }
             line.push_str(if line.is_empty() { "" } else { " " });
             line.push_str(word);
         }
-        self.line(format_args!("    {line}"));
+        self.line(format_args!("{:indent$}{line}", ""));
     }
 
     pub(super) fn line(&mut self, text: impl std::fmt::Display) {

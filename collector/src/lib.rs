@@ -10,6 +10,8 @@
 //! 6. [`compare`]: a pair to a verdict with differences. Pure.
 //! 7. [`report`]: terminal, JSON, Parquet.
 //!
+//! Beside them, [`doctor`] looks at the set-up around it all: manifests, Envoys, recorded calls.
+//!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
 //! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
 //! [`clock`] the time it is given.
@@ -19,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod config;
+pub mod doctor;
 pub mod metrics;
 pub mod pair;
 pub mod pipeline;

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+pub mod doctor;
 pub mod ingest;
 mod ingest_key_log;
 mod ingest_outcome;
@@ -45,7 +46,8 @@ Start with:
   twintap serve              take records from the filter, write ./twintap-data
   twintap ingest a.pcap      rebuild calls from captured packets instead
   twintap capture -i eth0    or from packets as they pass
-  twintap compare            say what differs in ./twintap-data";
+  twintap compare            say what differs in ./twintap-data
+  twintap doctor *.yaml      find what will hurt in a set-up, before it does";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -53,6 +55,7 @@ enum Command {
     Ingest(ingest::Args),
     Capture(capture::Args),
     Compare(compare::Args),
+    Doctor(doctor::Args),
     Rules(rules::Args),
     CheckConfig(check_config::Args),
 }
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Ingest(args) => ingest::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Rules(args) => rules::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };

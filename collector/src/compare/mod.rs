@@ -38,6 +38,7 @@ mod tests;
 
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
+pub use hop_headers::is_hop_header;
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;

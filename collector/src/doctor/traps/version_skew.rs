@@ -1,0 +1,184 @@
+//! The set-up holds for some versions only, or versions are mixed.
+
+use std::collections::BTreeMap;
+
+use super::super::evidence::Evidence;
+use super::super::finding::Findings;
+use super::super::recorder::patches;
+use super::super::trap::{Need, Severity, Trap};
+use super::look;
+use crate::doctor::at::At;
+
+/// Istio's images name its version in their tag.
+const ISTIO_IMAGES: [&str; 2] = ["/pilot:", "/proxyv2:"];
+
+pub(super) const TRAP: Trap = Trap {
+    number: 18,
+    id: "version-skew",
+    title: "the set-up depends on a version, or versions are mixed",
+    severity: Severity::Warning,
+    hurts: "Names and features change between versions of Istio: `-shadow` is gone from mirrored authorities \
+            since 1.28, WasmPlugin filters are renamed in 1.30, MERGE_AND_REPLACE_LIST is known since 1.31. \
+            What is bound to one version stops at an upgrade, without a word.",
+    remedy: "Set no proxyVersion; match neither `-shadow` nor generated names; apply what needs a newer Istio \
+             only where all of it is; run one version of the filter.",
+    looks: &[
+        look(Need::Installers, "patches bound to a version"),
+        look(Need::Routes, "hosts that end with -shadow"),
+        look(Need::Envoy, "versions of Istio"),
+        look(Need::Recording, "versions of the filter"),
+    ],
+    check,
+};
+
+fn check(evidence: &Evidence, findings: &mut Findings) {
+    let versions = istio_versions(evidence);
+    let oldest = versions.keys().next().copied();
+    if let (Some(oldest), Some((newest, at))) = (oldest, versions.iter().next_back())
+        && oldest != *newest
+    {
+        let named: Vec<String> = versions
+            .keys()
+            .map(|(major, minor)| format!("{major}.{minor}"))
+            .collect();
+        findings.warning(
+            at,
+            format!("several versions of Istio at once: {}", named.join(", ")),
+        );
+    }
+    for object in evidence.of_kind("EnvoyFilter") {
+        for patch in patches(object) {
+            if let Some(at) = patch.at.find(&["match", "proxy", "proxyVersion"]) {
+                findings.warning(
+                    &at,
+                    "bound to a version of the proxy: after an upgrade it does nothing",
+                );
+            }
+            if patch.operation == "MERGE_AND_REPLACE_LIST"
+                && oldest.is_none_or(|oldest| oldest < (1, 31))
+            {
+                let known = oldest.map_or(
+                    "which version is in use was not told".to_owned(),
+                    |(major, minor)| format!("{major}.{minor} is in use"),
+                );
+                findings.warning(
+                    &patch.at,
+                    format!("MERGE_AND_REPLACE_LIST needs Istio 1.31, and {known}"),
+                );
+            }
+            let beside = patch.at.find(&[
+                "match",
+                "listener",
+                "filterChain",
+                "filter",
+                "subFilter",
+                "name",
+            ]);
+            if let Some(at) = beside.filter(|at| {
+                at.node()
+                    .text()
+                    .is_some_and(|name| name.starts_with("extensions.istio.io/"))
+            }) {
+                findings.warning(
+                    &at,
+                    "a name that Istio generates, which is another from 1.30 on",
+                );
+            }
+        }
+    }
+    for object in evidence.of_kind("TrafficExtension") {
+        if let Some((major, minor)) = oldest.filter(|oldest| *oldest < (1, 30)) {
+            findings.error(
+                &object.at(),
+                format!("TrafficExtension needs Istio 1.30, and {major}.{minor} is in use"),
+            );
+        }
+    }
+    shadow(evidence, findings);
+    for recording in &evidence.recordings {
+        let versions: Vec<String> = recording
+            .recorder_versions
+            .iter()
+            .map(|(version, count)| format!("{version} ({count})"))
+            .collect();
+        if versions.len() > 1 {
+            findings.put(
+                Severity::Warning,
+                recording.origin.clone(),
+                format!(
+                    "calls were recorded by several versions of the filter: {}",
+                    versions.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+/// Hosts and authorities that only mirrored requests of older versions have.
+fn shadow(evidence: &Evidence, findings: &mut Findings) {
+    for kind in [
+        "VirtualService",
+        "GRPCRoute",
+        "HTTPRoute",
+        "AuthorizationPolicy",
+    ] {
+        for object in evidence.of_kind(kind) {
+            if let Some(spec) = object.at().get("spec") {
+                shadow_in(findings, &spec);
+            }
+        }
+    }
+}
+
+fn shadow_in(findings: &mut Findings, at: &At<'_>) {
+    if at
+        .node()
+        .text()
+        .is_some_and(|text| text.split([':', '.']).any(|part| part.ends_with("-shadow")))
+    {
+        findings.warning(
+            at,
+            "mirrored requests have no `-shadow` in their authority since Istio 1.28",
+        );
+    }
+    for inner in at.items() {
+        shadow_in(findings, &inner);
+    }
+    for (_, inner) in at.entries() {
+        shadow_in(findings, &inner);
+    }
+}
+
+/// Versions of Istio in use, with a place that shows each.
+fn istio_versions(evidence: &Evidence) -> BTreeMap<(u32, u32), At<'_>> {
+    let mut found = BTreeMap::new();
+    for envoy in &evidence.envoys {
+        if let Some(at) = envoy.metadata("ISTIO_VERSION")
+            && let Some(version) = at.node().text().and_then(version_of)
+        {
+            found.insert(version, at);
+        }
+    }
+    for container in evidence
+        .workloads()
+        .iter()
+        .flat_map(|workload| workload.containers())
+    {
+        let Some(at) = container.get("image") else {
+            continue;
+        };
+        let image = at.node().text().unwrap_or_default();
+        let tag = ISTIO_IMAGES
+            .iter()
+            .find_map(|name| image.split(name).nth(1));
+        if let Some(version) = tag.and_then(version_of) {
+            found.insert(version, at);
+        }
+    }
+    found
+}
+
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

@@ -3,5 +3,9 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "tests document themselves")]
 
+mod admin;
+mod command;
+mod documents;
 mod fixtures;
 mod program;
+mod recordings;

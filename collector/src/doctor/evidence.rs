@@ -185,7 +185,7 @@ impl Evidence {
 
     /// Workloads whose Envoys get `recorder`.
     pub fn recorded_by(&self, recorder: &Recorder<'_>) -> Vec<Workload<'_>> {
-        let Some(object) = recorder.object else {
+        let Some(object) = recorder.object.filter(|_| !recorder.has_targets()) else {
             return Vec::new();
         };
         let wanted = recorder.selector();

@@ -103,13 +103,11 @@ impl Node {
 
 /// Are `left` and `right` one name but for underscores and capitals?
 fn is_same_name(left: &str, right: &str) -> bool {
-    let letters = |name: &'_ str| {
-        name.bytes()
-            .filter(|byte| *byte != b'_')
-            .map(|byte| byte.to_ascii_lowercase())
-            .collect::<Vec<u8>>()
-    };
-    left.len().abs_diff(right.len()) <= right.len() && letters(left) == letters(right)
+    fn letters(name: &str) -> impl Iterator<Item = u8> {
+        let letters = name.bytes().filter(|byte| *byte != b'_');
+        letters.map(|byte| byte.to_ascii_lowercase())
+    }
+    letters(left).eq(letters(right))
 }
 
 /// A tree read by a parser that does not tell lines.

@@ -122,6 +122,12 @@ impl<'a> Recorder<'a> {
         labels(of_filter.or_else(|| spec.find(&["selector", "matchLabels"])))
     }
 
+    /// Is it for resources that it names one by one, such as a waypoint's service, and for no other pods?
+    pub fn has_targets(&self) -> bool {
+        let spec = self.object.and_then(|object| object.at().get("spec"));
+        spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some())
+    }
+
     fn is_ours(&self, filter_name: &str) -> bool {
         let vm = self.at.get("vm_config");
         let code = vm.as_ref().and_then(|vm| vm.get("code"));

@@ -206,7 +206,8 @@ fn one_sided(primary: &Call, candidate: &Call) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (one, other) in [(primary, candidate), (candidate, primary)] {
         for header in &one.request_metadata {
-            if !has(other, &header.name) {
+            let is_framing = HTTP1_ONLY.contains(&&header.name[..]);
+            if !is_framing && !has(other, &header.name) {
                 names.push(String::from_utf8_lossy(&header.name).into_owned());
             }
         }

@@ -63,9 +63,9 @@ fn standard_input_is_read() {
 fn the_text_names_place_reason_and_remedy() {
     let text = stdout(&doctor(&[fixture("grpc-port/bad-unsaid.yaml")]));
     for words in [
-        "Kubernetes: 2 Service, VirtualService",
+        "Kubernetes: 2 Service,",
         "error grpc-port",
-        "bad-unsaid.yaml:14 Service shop/orders-next spec.ports[0]",
+        "bad-unsaid.yaml:15 Service shop/orders-next spec.ports[0]",
         "why:",
         "appProtocol: grpc",
         "without an Envoy's /config_dump",
@@ -84,7 +84,7 @@ fn a_finding_in_json_has_all_that_the_text_has() {
     assert_eq!(finding["where"]["object"], "Service shop/orders-next");
     assert_eq!(finding["where"]["path"], "spec.ports[0]");
     assert_eq!(finding["where"]["document"], 2);
-    assert_eq!(finding["where"]["line"], 14);
+    assert_eq!(finding["where"]["line"], 15);
     for key in ["what", "why", "remedy"] {
         assert!(
             finding[key].as_str().is_some_and(|text| text.len() > 20),

@@ -62,7 +62,7 @@ fn a_list_of_kubectl_is_the_same_as_its_documents() {
         answer["findings"][0]["where"]["path"],
         "items[1].spec.ports[0]"
     );
-    assert_eq!(answer["findings"][0]["where"]["line"], 16);
+    assert_eq!(answer["findings"][0]["where"]["line"], 17);
 }
 
 #[test]
@@ -100,4 +100,24 @@ fn a_file_of_the_bootstrap_is_looked_at_like_a_dump() {
     );
     // Its README says so: it mirrors all methods, and leaves deadlines to clients.
     assert_eq!(ids(&answer), ["mirror-stall", "mirrored-writes"]);
+}
+
+#[test]
+fn a_patch_of_kustomize_in_a_folder_is_named_and_no_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    file(
+        &folder,
+        "kustomization.yaml",
+        "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n",
+    );
+    let patch = file(&folder, "patch.yaml", "- op: remove\n  path: /spec\n");
+    let answer = examine(&[folder.path().to_owned()]);
+    assert_eq!(answer["problems"], serde_json::json!([]));
+    let taken_for = |index: usize| answer["inputs"][index]["taken_for"].as_str().unwrap();
+    assert!(taken_for(0).contains("kubectl kustomize"), "{answer:#}");
+    assert!(
+        taken_for(2).starts_with("not understood, left out: document 1"),
+        "{answer:#}"
+    );
+    assert_eq!(examine(&[patch])["problems"].as_array().unwrap().len(), 1);
 }

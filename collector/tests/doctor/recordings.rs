@@ -64,7 +64,7 @@ fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
     });
     let id = Uuid::from_u128(1);
     write_part(
-        calls.collect(),
+        calls.collect::<Vec<_>>(),
         folder.path(),
         id,
         &WriteSettings::default(),
@@ -132,7 +132,7 @@ fn calls_recorded_at_two_places_are_duplicates() {
         ..call(number, Role::Primary)
     });
     write_part(
-        copies.collect(),
+        copies.collect::<Vec<_>>(),
         folder.path(),
         Uuid::from_u128(2),
         &WriteSettings::default(),

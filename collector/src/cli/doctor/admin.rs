@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::input::{self, Inputs};
+use crate::doctor::input::{self, Chosen, Inputs};
 
 /// Longest wait for one answer; a dump of a large mesh takes seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ pub(super) fn read_all(
         for path in PATHS {
             let name = format!("{address}{path}");
             match runtime.block_on(get(address, path)) {
-                Ok(body) => input::read(&name, &body, evidence, inputs),
+                Ok(body) => input::read(&name, &body, Chosen::ByUser, evidence, inputs),
                 Err(error) => {
                     inputs.refuse(&name, None, error);
                     // The others would wait as long.

@@ -6,12 +6,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::input::{self, Inputs};
+use crate::doctor::input::{self, Chosen, Inputs};
 
 /// Bytes of one input.
 const INPUT_BYTES_MAX: u64 = 256 << 20;
 /// Files read below one folder.
 const FILES_MAX: usize = 10_000;
+/// Marks a folder that kustomize makes manifests of.
+const KUSTOMIZATION: &str = "kustomization.yaml";
 /// Endings of files that are read below a folder.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
@@ -20,24 +22,30 @@ pub(super) fn read_all(paths: &[PathBuf], evidence: &mut Evidence, inputs: &mut 
     for path in paths {
         let name = path.display().to_string();
         if name == "-" {
-            take(&name, io::stdin().lock(), evidence, inputs);
+            take(&name, io::stdin().lock(), Chosen::ByUser, evidence, inputs);
         } else if path.is_dir() {
             folder(path, evidence, inputs);
         } else {
-            file(path, evidence, inputs);
+            file(path, Chosen::ByUser, evidence, inputs);
         }
     }
 }
 
-fn file(path: &Path, evidence: &mut Evidence, inputs: &mut Inputs) {
+fn file(path: &Path, chosen: Chosen, evidence: &mut Evidence, inputs: &mut Inputs) {
     let name = path.display().to_string();
     match File::open(path) {
-        Ok(file) => take(&name, file, evidence, inputs),
+        Ok(file) => take(&name, file, chosen, evidence, inputs),
         Err(error) => inputs.refuse(&name, None, format!("failed to open: {error}")),
     }
 }
 
-fn take(name: &str, source: impl Read, evidence: &mut Evidence, inputs: &mut Inputs) {
+fn take(
+    name: &str,
+    source: impl Read,
+    chosen: Chosen,
+    evidence: &mut Evidence,
+    inputs: &mut Inputs,
+) {
     let mut bytes = Vec::new();
     match source.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes) {
         Ok(count) if u64::try_from(count).is_ok_and(|count| count > INPUT_BYTES_MAX) => {
@@ -47,7 +55,7 @@ fn take(name: &str, source: impl Read, evidence: &mut Evidence, inputs: &mut Inp
                 format!("is larger than {} MiB", INPUT_BYTES_MAX >> 20),
             );
         }
-        Ok(_) => input::read(name, &bytes, evidence, inputs),
+        Ok(_) => input::read(name, &bytes, chosen, evidence, inputs),
         Err(error) => inputs.refuse(name, None, format!("failed to read: {error}")),
     }
 }
@@ -94,8 +102,14 @@ fn folder(root: &Path, evidence: &mut Evidence, inputs: &mut Inputs) {
     if others > 0 {
         taken_for.push_str(&format!("; {others} others were not read"));
     }
+    if found.iter().any(|path| path.ends_with(KUSTOMIZATION)) {
+        taken_for.push_str(&format!(
+            "; alternatives in it are looked at as one: `kubectl kustomize {name} | twintap doctor -` \
+             looks at what would be applied"
+        ));
+    }
     inputs.take(&name, taken_for);
     for path in found {
-        file(&path, evidence, inputs);
+        file(&path, Chosen::InFolder, evidence, inputs);
     }
 }

@@ -86,8 +86,7 @@ pub(super) fn split(text: &str) -> Vec<Document> {
             number += 1;
         }
     };
-    let mut line_number = 0;
-    for line in text.split_inclusive('\n') {
+    for (line_number, line) in (0..).zip(text.split_inclusive('\n')) {
         let marker = line.trim_end();
         let is_start = marker == "---" || line.starts_with("--- ") || line.starts_with("---\t");
         if is_start || marker == "..." {
@@ -99,7 +98,6 @@ pub(super) fn split(text: &str) -> Vec<Document> {
         } else {
             current.push_str(line);
         }
-        line_number += 1;
     }
     finish(current, lines_before);
     documents

@@ -57,6 +57,14 @@ impl Inputs {
         });
     }
 
+    /// Notes that `input`, or its part at `line`, can be read and is not known.
+    fn foreign(&mut self, input: &str, line: Option<u64>, chosen: Chosen, what: &str) {
+        match chosen {
+            Chosen::ByUser => self.refuse(input, line, what),
+            Chosen::InFolder => self.take(input, format!("not understood, left out: {what}")),
+        }
+    }
+
     /// Notes that `input`, or its part at `line`, was not read.
     pub fn refuse(&mut self, input: &str, line: Option<u64>, what: impl Into<String>) {
         self.problems.push(Problem {
@@ -67,8 +75,24 @@ impl Inputs {
     }
 }
 
+/// Who chose an input. In a folder there may be files of other programs, such as patches of kustomize:
+/// they are named, and are no problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// The user named it.
+    ByUser,
+    /// It was found in a folder.
+    InFolder,
+}
+
 /// Reads `bytes`, which the user knows as `input`, into `evidence`.
-pub fn read(input: &str, bytes: &[u8], evidence: &mut Evidence, inputs: &mut Inputs) {
+pub fn read(
+    input: &str,
+    bytes: &[u8],
+    chosen: Chosen,
+    evidence: &mut Evidence,
+    inputs: &mut Inputs,
+) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.trim_start_matches('\u{feff}'),
         Err(error) => {
@@ -85,7 +109,7 @@ pub fn read(input: &str, bytes: &[u8], evidence: &mut Evidence, inputs: &mut Inp
     };
     match form_of(text) {
         Form::Empty => inputs.take(input, "nothing: it is empty"),
-        Form::Json => json(text, origin, evidence, inputs),
+        Form::Json => json(text, origin, chosen, evidence, inputs),
         Form::StatsText => {
             let stats = Stats::of_text(text, origin);
             take_stats(stats, "statistics of an Envoy (/stats)", evidence, inputs);
@@ -94,7 +118,7 @@ pub fn read(input: &str, bytes: &[u8], evidence: &mut Evidence, inputs: &mut Inp
             let stats = Stats::of_prometheus(text, origin);
             take_stats(stats, "statistics in Prometheus form", evidence, inputs);
         }
-        Form::Yaml => yaml(text, &origin, evidence, inputs),
+        Form::Yaml => yaml(text, &origin, chosen, evidence, inputs),
     }
 }
 
@@ -155,7 +179,7 @@ fn take_stats(stats: Stats, name: &str, evidence: &mut Evidence, inputs: &mut In
     evidence.stats.push(stats);
 }
 
-fn json(text: &str, origin: Place, evidence: &mut Evidence, inputs: &mut Inputs) {
+fn json(text: &str, origin: Place, chosen: Chosen, evidence: &mut Evidence, inputs: &mut Inputs) {
     let input = origin.input.clone();
     let node = match serde_json::from_str::<Plain>(text) {
         Ok(Plain(node)) => node,
@@ -180,15 +204,16 @@ fn json(text: &str, origin: Place, evidence: &mut Evidence, inputs: &mut Inputs)
     match document(node, origin, evidence, &mut kinds) {
         Document::Envoy(taken_for) => inputs.take(&input, taken_for),
         Document::Objects => inputs.take(&input, kinds_text(&kinds)),
-        Document::Foreign => inputs.refuse(
+        Document::Foreign => inputs.foreign(
             &input,
             None,
+            chosen,
             "is JSON, but neither of Kubernetes nor of an Envoy",
         ),
     }
 }
 
-fn yaml(text: &str, origin: &Place, evidence: &mut Evidence, inputs: &mut Inputs) {
+fn yaml(text: &str, origin: &Place, chosen: Chosen, evidence: &mut Evidence, inputs: &mut Inputs) {
     let mut kinds = BTreeMap::new();
     let mut is_understood = false;
     for document in documents::split(text) {
@@ -220,7 +245,7 @@ fn yaml(text: &str, origin: &Place, evidence: &mut Evidence, inputs: &mut Inputs
                     "document {}: is neither an object of Kubernetes (no apiVersion and kind) nor of an Envoy",
                     document.number
                 );
-                inputs.refuse(&origin.input, Some(document.first_line), what);
+                inputs.foreign(&origin.input, Some(document.first_line), chosen, &what);
                 is_understood = true;
             }
         }
@@ -286,7 +311,13 @@ mod tests {
 
     fn read_text(text: &str) -> (Evidence, Inputs) {
         let (mut evidence, mut inputs) = (Evidence::default(), Inputs::default());
-        read("in", text.as_bytes(), &mut evidence, &mut inputs);
+        read(
+            "in",
+            text.as_bytes(),
+            Chosen::ByUser,
+            &mut evidence,
+            &mut inputs,
+        );
         (evidence, inputs)
     }
 
@@ -350,7 +381,13 @@ mod tests {
         let (_, inputs) = read_text("[1, 2");
         assert!(inputs.problems[0].what.contains("JSON"));
         let (mut evidence, mut inputs) = (Evidence::default(), Inputs::default());
-        read("in", b"a: b\nc: \xff\n", &mut evidence, &mut inputs);
+        read(
+            "in",
+            b"a: b\nc: \xff\n",
+            Chosen::ByUser,
+            &mut evidence,
+            &mut inputs,
+        );
         assert_eq!(inputs.problems[0].line, Some(2));
     }
 }

@@ -48,13 +48,20 @@ fn authorization(evidence: &Evidence, findings: &mut Findings) {
     if namespaces.is_empty() && evidence.collector_workloads().is_empty() {
         return;
     }
+    let collectors = evidence.collector_workloads();
+    let ports = target_ports(evidence);
+    let operations_take = |rule: &At<'_>| operations_take(rule, &ports);
     let applies = |policy: &&Object| {
+        let spec = policy.at().get("spec");
+        let has_targets =
+            spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some());
         let in_reach = policy.namespace.is_empty()
             || namespaces.contains(&policy.namespace)
             || evidence.is_root_namespace(&policy.namespace);
         let wanted = labels(policy.at().find(&["spec", "selector", "matchLabels"]));
-        let collectors = evidence.collector_workloads();
+        // Those are for waypoints and gateways.
         in_reach
+            && !has_targets
             && (wanted.is_empty()
                 || collectors
                     .iter()
@@ -139,7 +146,7 @@ fn texts(at: &At<'_>, key: &str) -> Vec<String> {
 }
 
 /// Does one of the rule's operations take the posting of records? No operation takes all.
-fn operations_take(rule: &At<'_>) -> bool {
+fn operations_take(rule: &At<'_>, collector_ports: &[f64]) -> bool {
     let to = rule.list("to");
     to.is_empty()
         || to
@@ -148,7 +155,16 @@ fn operations_take(rule: &At<'_>) -> bool {
             .any(|operation| {
                 let methods = texts(&operation, "methods");
                 let paths = texts(&operation, "paths");
-                (methods.is_empty() || methods.iter().any(|method| fits(method, "POST")))
+                let ports: Vec<f64> = operation
+                    .list("ports")
+                    .iter()
+                    .filter_map(|at| at.node().number())
+                    .collect();
+                let of_port = ports.is_empty()
+                    || collector_ports.is_empty()
+                    || ports.iter().any(|port| collector_ports.contains(port));
+                of_port
+                    && (methods.is_empty() || methods.iter().any(|method| fits(method, "POST")))
                     && (paths.is_empty() || paths.iter().any(|path| fits(path, PATH)))
             })
 }
@@ -202,7 +218,18 @@ fn network(evidence: &Evidence, findings: &mut Findings) {
         let Some(spec) = policy.at().get("spec") else {
             continue;
         };
-        let wanted = labels(spec.find(&["podSelector", "matchLabels"]));
+        let selector = spec.get("podSelector");
+        if selector
+            .as_ref()
+            .is_some_and(|selector| selector.get("matchExpressions").is_some())
+        {
+            findings.unseen(format!(
+                "whether {} is for the collector: it has matchExpressions",
+                policy.origin.object
+            ));
+            continue;
+        }
+        let wanted = labels(selector.and_then(|selector| selector.get("matchLabels")));
         let chosen = collectors.iter().any(|collector| {
             policy.is_in(&collector.object.namespace) && selects(&wanted, &collector.labels())
         });

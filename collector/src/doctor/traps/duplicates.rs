@@ -89,7 +89,7 @@ fn routes(evidence: &Evidence, findings: &mut Findings) {
                 .iter()
                 .all(|recorder| recorder.position() == "upstream")
     };
-    let mut of_host: BTreeMap<(String, bool), &str> = BTreeMap::new();
+    let mut of_host: BTreeMap<(String, String), &str> = BTreeMap::new();
     for route in evidence.mirrored_routes() {
         if route.object.kind == "VirtualService" {
             let attempts = route.at.find(&["retries", "attempts"]);
@@ -113,18 +113,20 @@ fn routes(evidence: &Evidence, findings: &mut Findings) {
                 ),
             );
         }
+        // A route for the same host on another gateway is another route.
+        let bindings = route.gateways.iter().map(String::as_str);
+        let bindings: Vec<&str> = bindings.chain(route.in_mesh.then_some("mesh")).collect();
         for host in &route.hosts {
             let object = route.object.origin.object.as_str();
-            let first = of_host
-                .entry((host.clone(), route.in_mesh))
-                .or_insert(object);
-            if *first != object {
-                findings.warning(
-                    &route.at,
-                    format!(
-                        "{first} mirrors {host} too: which of them holds depends on Istio's version"
-                    ),
-                );
+            for binding in &bindings {
+                let key = (host.clone(), (*binding).to_owned());
+                let first = of_host.entry(key).or_insert(object);
+                if *first != object {
+                    findings.warning(
+                        &route.at,
+                        format!("{first} mirrors {host} too: which of them holds depends on Istio's version"),
+                    );
+                }
             }
         }
     }
@@ -156,6 +158,9 @@ fn is_same_place(left: &Recorder<'_>, right: &Recorder<'_>) -> bool {
     let (Some(first), Some(second)) = (left.object, right.object) else {
         return false;
     };
+    if left.has_targets() || right.has_targets() {
+        return false;
+    }
     let (wanted, other) = (left.selector(), right.selector());
     let overlap = selects(&wanted, &other) || selects(&other, &wanted);
     let position = !left.position().is_empty() && left.position() == right.position();

@@ -38,11 +38,29 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(evidence: &Evidence, findings: &mut Findings) {
     for route in evidence.mirrored_routes() {
+        // A service that is said to speak plain HTTP, and works, may be no gRPC service at all.
+        let is_plain = route.primaries.iter().any(|primary| {
+            let service = evidence.service(&primary.host);
+            let port = service.and_then(|service| port_of(service, primary.port));
+            port.is_some_and(|port| matches!(protocol_of(&port), Spoken::Other(_)))
+        });
         for primary in &route.primaries {
-            destination(evidence, findings, primary, "calls to it that are mirrored");
+            destination(
+                evidence,
+                findings,
+                primary,
+                is_plain,
+                "calls to it that are mirrored",
+            );
         }
         for mirror in &route.mirrors {
-            destination(evidence, findings, &mirror.destination, "mirrored requests");
+            destination(
+                evidence,
+                findings,
+                &mirror.destination,
+                is_plain,
+                "mirrored requests",
+            );
         }
     }
     for service in evidence.collector_services() {
@@ -76,7 +94,13 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn destination(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_>, whose: &str) {
+fn destination(
+    evidence: &Evidence,
+    findings: &mut Findings,
+    to: &Destination<'_>,
+    is_plain: bool,
+    whose: &str,
+) {
     let Some(service) = evidence.service(&to.host) else {
         if evidence.has(Need::Services) {
             findings.unseen(format!(
@@ -93,6 +117,10 @@ fn destination(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_
     match protocol_of(&port) {
         Spoken::Grpc => {}
         Spoken::Unsaid => findings.error(&port, format!("this port of {name} says neither appProtocol nor a name such as `grpc`: {whose} go out as HTTP/1.1")),
+        Spoken::Other(what) if is_plain => findings.warning(
+            &port,
+            format!("this port of {name} is said to speak {what}: if it is a gRPC service, {whose} do not go out as HTTP/2"),
+        ),
         Spoken::Other(what) => findings.error(&port, format!("this port of {name} is said to speak {what}: {whose} do not go out as HTTP/2")),
     }
 }

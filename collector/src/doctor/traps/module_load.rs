@@ -12,6 +12,8 @@ use super::look;
 
 const RBAC: &str = "envoy.extensions.filters.http.rbac.v3.RBAC";
 const OURS: &str = "twintap";
+/// What stands for no digest where Envoy demands one: Istio's agent then checks none.
+const UNPINNED: &str = "nil";
 
 pub(super) const TRAP: Trap = Trap {
     number: 10,
@@ -71,6 +73,10 @@ fn failure_policy(findings: &mut Findings, config: &At<'_>) {
             "both failure_policy and fail_open: Envoy refuses the configuration",
         ),
         (Some(policy), None) if policy.node().text() == Some("FAIL_OPEN") => {}
+        (Some(policy), None) if policy.node().text() == Some("FAIL_RELOAD") => findings.warning(
+            policy,
+            "failure_policy FAIL_RELOAD: all requests fail for a second whenever the module does",
+        ),
         (Some(policy), None) => {
             let name = policy.node().text().unwrap_or_default();
             findings.error(
@@ -103,17 +109,22 @@ fn code(findings: &mut Findings, recorder: &Recorder<'_>) {
 }
 
 fn digest(findings: &mut Findings, owner: &At<'_>, key: &str) {
-    let Some(at) = owner.get(key) else {
+    let pinned = owner.get(key);
+    let text = pinned
+        .as_ref()
+        .and_then(|at| at.node().text())
+        .unwrap_or(UNPINNED);
+    if text == UNPINNED {
+        let at = pinned.as_ref().unwrap_or(owner);
         return findings.warning(
-            owner,
+            at,
             "no sha256: a module that was replaced under its name is loaded unseen",
         );
-    };
-    let text = at.node().text().unwrap_or_default();
+    }
     let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_digest {
         findings.error(
-            &at,
+            pinned.as_ref().unwrap_or(owner),
             format!("{text:?} is no sha256 (64 hexadecimal digits): the module is refused"),
         );
     }
@@ -157,13 +168,12 @@ fn discovery(findings: &mut Findings, object: &Object) {
         let name = value.text("name").unwrap_or_default();
         let delivered = all.iter().find(|other| is_delivery(other, name));
         let is_ours = name.contains(OURS)
-            || Recorder::all_of_object(object).iter().any(|recorder| {
-                recorder.how == How::Extension
-                    && recorder.at.place().path.starts_with(
-                        &delivered
-                            .map(|patch| patch.at.place().path)
-                            .unwrap_or_default(),
-                    )
+            || delivered.is_some_and(|delivered| {
+                let path = format!("{}.", delivered.at.place().path);
+                let recorders = Recorder::all_of_object(object);
+                recorders
+                    .iter()
+                    .any(|recorder| recorder.at.place().path.starts_with(&path))
             });
         if !is_ours {
             continue;

@@ -2,6 +2,7 @@
 
 use super::super::evidence::Evidence;
 use super::super::finding::Findings;
+use super::super::kube::Workload;
 use super::super::trap::{Need, Severity, Trap};
 use super::{look, percent, share};
 
@@ -33,24 +34,27 @@ pub(super) const TRAP: Trap = Trap {
 };
 
 fn check(evidence: &Evidence, findings: &mut Findings) {
-    let collectors = evidence.collector_workloads();
+    let collectors: Vec<Workload<'_>> = evidence.collector_workloads();
+    let is_bare = |collector: &Workload<'_>| collector.without_sidecar().is_some();
+    // Without a sidecar there is nothing in which the filter could run.
+    let is_safe = !collectors.is_empty() && collectors.iter().all(is_bare);
     let namespaces = evidence.collector_namespaces();
     for recorder in evidence.recorders() {
         let here = recorder.at.clone();
-        if let Some(object) = recorder.object {
+        if let Some(object) = recorder
+            .object
+            .filter(|_| !is_safe && recorder.records() && !recorder.has_targets())
+        {
             let reached = evidence.recorded_by(&recorder);
             let own = reached.iter().find(|workload| {
                 collectors
                     .iter()
                     .any(|collector| collector.object.origin == workload.object.origin)
             });
-            let by_targets = object.at().find(&["spec", "targetRefs"]).is_some();
             let takes_all = recorder.selector().is_empty()
                 && (evidence.is_root_namespace(&object.namespace)
                     || namespaces.contains(&object.namespace));
-            if by_targets {
-                // Chosen one by one.
-            } else if let Some(workload) = own {
+            if let Some(workload) = own {
                 findings.error(
                     &here,
                     format!(

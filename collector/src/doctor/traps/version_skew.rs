@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::evidence::Evidence;
 use super::super::finding::Findings;
+use super::super::kube::Object;
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
 use super::look;
@@ -114,38 +115,64 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-/// Hosts and authorities that only mirrored requests of older versions have.
+/// Hosts and authorities that only mirrored requests of older versions have. A service may be called so:
+/// then it is no matter of versions.
 fn shadow(evidence: &Evidence, findings: &mut Findings) {
-    for kind in [
-        "VirtualService",
-        "GRPCRoute",
-        "HTTPRoute",
-        "AuthorizationPolicy",
-    ] {
-        for object in evidence.of_kind(kind) {
-            if let Some(spec) = object.at().get("spec") {
-                shadow_in(findings, &spec);
+    let routes = evidence.mirrored_routes();
+    let is_service = |name: &str| {
+        let mut hosts = routes.iter().flat_map(|route| {
+            let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+            mirrors.chain(&route.primaries).map(|to| to.host.as_str())
+        });
+        let named = |host: &str| host.split('.').next() == Some(name);
+        hosts.any(named)
+            || evidence
+                .of_kind("Service")
+                .any(|service| service.name == name)
+    };
+    for object in &evidence.objects {
+        for at in authorities(object) {
+            let text = at.node().text().unwrap_or_default();
+            let name = text.split([':', '.']).next().unwrap_or_default();
+            if name.ends_with("-shadow") && !is_service(name) {
+                findings.warning(
+                    &at,
+                    "mirrored requests have no `-shadow` in their authority since Istio 1.28",
+                );
             }
         }
     }
 }
 
-fn shadow_in(findings: &mut Findings, at: &At<'_>) {
-    if at
-        .node()
-        .text()
-        .is_some_and(|text| text.split([':', '.']).any(|part| part.ends_with("-shadow")))
-    {
-        findings.warning(
-            at,
-            "mirrored requests have no `-shadow` in their authority since Istio 1.28",
-        );
-    }
-    for inner in at.items() {
-        shadow_in(findings, &inner);
-    }
-    for (_, inner) in at.entries() {
-        shadow_in(findings, &inner);
+/// Where objects name hosts or authorities of requests.
+fn authorities(object: &Object) -> Vec<At<'_>> {
+    let Some(spec) = object.at().get("spec") else {
+        return Vec::new();
+    };
+    match object.kind.as_str() {
+        "VirtualService" => {
+            let matches = spec
+                .list("http")
+                .into_iter()
+                .flat_map(|rule| rule.list("match"));
+            let written = matches.filter_map(|rule| rule.get("authority"));
+            let written = written.flat_map(|authority| authority.entries());
+            let mut found: Vec<At<'_>> = written.map(|(_, at)| at).collect();
+            found.extend(spec.list("hosts"));
+            found
+        }
+        "GRPCRoute" | "HTTPRoute" => spec.list("hostnames"),
+        "AuthorizationPolicy" => {
+            let to = spec
+                .list("rules")
+                .into_iter()
+                .flat_map(|rule| rule.list("to"));
+            let operations = to.filter_map(|to| to.get("operation"));
+            operations
+                .flat_map(|operation| operation.list("hosts"))
+                .collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::node::Node;
 use super::recorder::Recorder;
 use super::recording::Recording;
 use super::routes::MirroredRoute;
+use super::server::Server;
 use super::stats::Stats;
 use super::trap::Need;
 
@@ -21,6 +22,8 @@ pub struct Evidence {
     pub objects: Vec<Object>,
     /// Configurations of Envoys.
     pub envoys: Vec<Envoy>,
+    /// What Envoys say of themselves.
+    pub servers: Vec<Server>,
     /// Statistics of Envoys and of Istio's agents.
     pub stats: Vec<Stats>,
     /// What calls in data directories tell.

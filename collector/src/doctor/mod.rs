@@ -20,6 +20,7 @@ pub mod node;
 pub mod recorder;
 pub mod recording;
 pub mod routes;
+pub mod server;
 pub mod stats;
 pub mod trap;
 pub mod traps;

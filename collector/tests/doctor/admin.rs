@@ -51,11 +51,14 @@ fn a_running_envoy_is_asked_for_configuration_and_statistics() {
     let case = fixtures().join("grpc-port/bad-http1-connections");
     let read = |name: &str| std::fs::read_to_string(case.join(name)).unwrap();
     let (dump, stats) = (read("config_dump.json"), read("stats.txt"));
-    let (output, asked) = examined(&[("200 OK", &dump), ("200 OK", &stats)]);
-    assert_eq!(asked, ["/config_dump?include_eds", "/stats"]);
+    let server = r#"{"version": "9e55809/1.40.0/Clean/RELEASE/BoringSSL", "state": "LIVE",
+        "command_line_options": {}}"#;
+    let (output, asked) = examined(&[("200 OK", server), ("200 OK", &dump), ("200 OK", &stats)]);
+    assert_eq!(asked, ["/server_info", "/config_dump", "/stats"]);
     let answer = answer(&output);
     assert_eq!(ids(&answer), ["grpc-port"]);
-    assert_eq!(answer["inputs"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["inputs"].as_array().unwrap().len(), 3);
+    assert_eq!(answer["inputs"][0]["taken_for"], "Envoy 1.40.0, state LIVE");
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -24,7 +24,11 @@ fn findings(envoy: &Envoy) -> (Vec<String>, i32) {
     let answer: Value = serde_json::from_slice(&output.stdout).expect("an answer in JSON");
     assert_eq!(answer["problems"], serde_json::json!([]));
     let taken: Vec<_> = answer["inputs"].as_array().into_iter().flatten().collect();
-    assert_eq!(taken.len(), 2, "configuration and statistics: {taken:?}");
+    assert_eq!(
+        taken.len(),
+        3,
+        "server, configuration, statistics: {taken:?}"
+    );
     let found = answer["findings"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let found = found.map(|finding| {

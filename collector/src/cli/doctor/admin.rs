@@ -20,7 +20,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// What is asked for.
-const PATHS: [&str; 2] = ["/config_dump?include_eds", "/stats"];
+const PATHS: [&str; 3] = ["/server_info", "/config_dump", "/stats"];
 
 /// Asks all of them; one that does not answer is noted.
 pub(super) fn read_all(

@@ -13,6 +13,7 @@ use super::envoy::Envoy;
 use super::evidence::Evidence;
 use super::kube::Object;
 use super::node::{Node, Plain, Value};
+use super::server::Server;
 use super::stats::{Stats, prometheus_line, text_line};
 
 /// Lines that are looked at to tell statistics from YAML.
@@ -199,6 +200,13 @@ fn json(text: &str, origin: Place, chosen: Chosen, evidence: &mut Evidence, inpu
             evidence,
             inputs,
         );
+    }
+    if let Some(server) = Server::of(&node, &origin) {
+        inputs.take(
+            &input,
+            format!("Envoy {}, state {}", server.version, server.state),
+        );
+        return evidence.servers.push(server);
     }
     let mut kinds = BTreeMap::new();
     match document(node, origin, evidence, &mut kinds) {

@@ -6,7 +6,7 @@ use super::super::finding::Findings;
 use super::super::kube::{labels, may_be_same, selects};
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
-use super::look;
+use super::{look, stat_place};
 
 /// Annotation of a Service that says who may see it.
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
@@ -27,7 +27,10 @@ pub(super) const TRAP: Trap = Trap {
         look(Need::Services, "the collector's Service and port"),
         look(Need::Sidecars, "what sidecars may reach"),
         look(Need::Envoy, "whether the collector's cluster is there"),
-        look(Need::Stats, "records that were dropped"),
+        look(
+            Need::Stats,
+            "hosts of the collector, records that were dropped",
+        ),
     ],
     check,
 };
@@ -56,7 +59,18 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
+    let clusters = evidence.collector_clusters();
     for stats in &evidence.stats {
+        for cluster in &clusters {
+            if stats.of_cluster(cluster, "membership_total") == Some(0.0) {
+                let place = stat_place(stats, cluster, "membership_total");
+                findings.put(
+                    Severity::Error,
+                    place,
+                    format!("the collector's cluster {cluster} has no hosts"),
+                );
+            }
+        }
         let dropped = stats.of_filter("twintap_dropped_total").unwrap_or(0.0);
         let shipped = stats.of_filter("twintap_batches_sent_total").unwrap_or(0.0);
         if dropped > 0.0 && shipped == 0.0 {

@@ -5,7 +5,10 @@ use super::super::finding::Findings;
 use super::super::kube::full_host;
 use super::super::routes::{Destination, MirroredRoute};
 use super::super::trap::{Need, Severity, Trap};
-use super::look;
+use super::{look, stat_place};
+
+/// Hosts of a cluster.
+const MEMBERS: &str = "membership_total";
 
 pub(super) const TRAP: Trap = Trap {
     number: 3,
@@ -21,6 +24,7 @@ pub(super) const TRAP: Trap = Trap {
         look(Need::DestinationRules, "subsets that mirrors name"),
         look(Need::Services, "services and ports that mirrors name"),
         look(Need::Envoy, "clusters that mirrors name"),
+        look(Need::Stats, "hosts of mirrors"),
     ],
     check,
 };
@@ -56,6 +60,15 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     envoys(evidence, findings);
+    for stats in &evidence.stats {
+        for cluster in evidence.mirror_clusters() {
+            if stats.of_cluster(&cluster, MEMBERS) == Some(0.0) {
+                let what =
+                    format!("the mirror {cluster} has no hosts: Envoy mirrors nothing to it");
+                findings.put(Severity::Error, stat_place(stats, &cluster, MEMBERS), what);
+            }
+        }
+    }
 }
 
 fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {

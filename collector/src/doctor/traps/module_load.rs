@@ -54,6 +54,17 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
     for object in evidence.of_kind("EnvoyFilter") {
         discovery(findings, object);
     }
+    for server in evidence
+        .servers
+        .iter()
+        .filter(|server| server.is_initializing())
+    {
+        let what = format!(
+            "this Envoy is {}: its listeners wait for something, a module perhaps",
+            server.state
+        );
+        findings.put(Severity::Warning, server.origin.clone(), what);
+    }
     evidence
         .envoys
         .iter()

@@ -118,6 +118,7 @@ impl Object {
         };
         Some(Workload {
             object: self,
+            labels: labels(template.find(&["metadata", "labels"])),
             template,
         })
     }
@@ -144,14 +145,11 @@ pub struct Workload<'a> {
     pub object: &'a Object,
     /// Its pod template.
     pub template: At<'a>,
+    /// Labels of its pods.
+    pub labels: Vec<(String, String)>,
 }
 
 impl<'a> Workload<'a> {
-    /// Labels of its pods.
-    pub fn labels(&self) -> Vec<(String, String)> {
-        labels(self.template.find(&["metadata", "labels"]))
-    }
-
     /// An annotation of its pods.
     pub fn annotation(&self, key: &str) -> Option<At<'a>> {
         entry(&self.template, &["metadata", "annotations"], key)

@@ -1,7 +1,7 @@
 //! Looks at a set-up that mirrors gRPC calls, and says what will hurt before it does.
 //!
 //! [`input`] takes manifests, configuration and statistics of Envoys; [`recording`] sums up recorded
-//! calls; all of it is the [`evidence::Evidence`] on which [`examine`] runs the checks of [`traps`], one a
+//! calls; all of it is the [`evidence::Evidence`], in the [`view::View`] on which [`examine`] runs the checks of [`traps`], one a
 //! module. Each finding says where, what, why it hurts and what to do; each check that could not be made
 //! says for want of what. Pure: no I/O, no clock.
 //!
@@ -24,10 +24,12 @@ pub mod server;
 pub mod stats;
 pub mod trap;
 pub mod traps;
+pub mod view;
 
 use evidence::Evidence;
 use finding::{Finding, Findings, Unseen};
 use trap::{Need, Severity, Trap};
+use view::View;
 
 /// What was found, and what was not looked at.
 #[derive(Debug, Default)]
@@ -66,9 +68,10 @@ impl Examination {
 /// Runs all checks but those of the traps whose ids are in `ignored`.
 pub fn examine(evidence: &Evidence, ignored: &[&str]) -> Examination {
     let mut examination = Examination::default();
+    let view = View::of(evidence);
     for trap in traps::ALL.iter().filter(|trap| !ignored.contains(&trap.id)) {
         let mut findings = Findings::of(trap);
-        (trap.check)(evidence, &mut findings);
+        (trap.check)(&view, &mut findings);
         examination.findings.append(&mut findings.found);
         examination.unseen.append(&mut findings.unseen);
         examination.omitted += findings.omitted;

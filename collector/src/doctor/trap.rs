@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::evidence::Evidence;
 use super::finding::Findings;
+use super::view::View;
 
 /// A way in which a set-up hurts.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Trap {
     /// All that the check can look at.
     pub looks: &'static [Look],
     /// Looks.
-    pub check: fn(&Evidence, &mut Findings),
+    pub check: fn(&View<'_>, &mut Findings),
 }
 
 /// How much a finding matters.

@@ -7,5 +7,6 @@ mod admin;
 mod command;
 mod documents;
 mod fixtures;
+mod hostile;
 mod program;
 mod recordings;

@@ -1,10 +1,10 @@
 //! Other filters change bodies between the recorder and the service.
 
 use super::super::envoy::{Chain, Filter};
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Types, and words in names, of filters that change bodies or framing.
@@ -39,14 +39,14 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for envoy in &evidence.envoys {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for envoy in &view.envoys {
         for chain in envoy.chains().iter().filter(|chain| !chain.is_upstream) {
             between(findings, chain);
         }
     }
-    others(evidence, findings);
-    for recording in &evidence.recordings {
+    others(view, findings);
+    for recording in &view.recordings {
         let foreign: u64 = recording.foreign_content_types.values().sum();
         if foreign > 0 {
             let types: Vec<String> = recording
@@ -95,8 +95,8 @@ fn between(findings: &mut Findings, chain: &Chain<'_>) {
 }
 
 /// EnvoyFilters of others that insert such a filter next to the router after ours.
-fn others(evidence: &Evidence, findings: &mut Findings) {
-    for recorder in evidence.installed() {
+fn others(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
         let Some(own) = recorder
             .object
             .filter(|object| object.kind == "EnvoyFilter")
@@ -110,7 +110,7 @@ fn others(evidence: &Evidence, findings: &mut Findings) {
                 .and_then(|spec| spec.number("priority"))
                 .unwrap_or(0.0)
         };
-        for object in evidence
+        for object in view
             .of_kind("EnvoyFilter")
             .filter(|object| object.origin != own.origin && object.is_in(&own.namespace))
         {

@@ -1,9 +1,9 @@
 //! The caller's proxy does not mirror: there is none, or the route is not bound to it.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 pub(super) const TRAP: Trap = Trap {
@@ -26,10 +26,10 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    bindings(evidence, findings);
-    for recorder in evidence.installed() {
-        for workload in evidence.recorded_by(&recorder) {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    bindings(view, findings);
+    for recorder in &view.installed {
+        for workload in view.recorded_by(recorder) {
             let is_chosen = !recorder.selector().is_empty();
             if let Some(at) = workload.without_sidecar().filter(|_| is_chosen) {
                 let installer = recorder
@@ -43,13 +43,13 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    envoys(evidence, findings);
+    envoys(view, findings);
 }
 
 /// A mesh-internal name is called from within the mesh; bound to gateways only, those calls are not
 /// mirrored.
-fn bindings(evidence: &Evidence, findings: &mut Findings) {
-    for route in evidence.mirrored_routes() {
+fn bindings(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
         let at = route.object.at();
         let at = at.find(&["spec", "gateways"]).unwrap_or(at);
         if route.in_mesh || route.gateways.is_empty() {
@@ -65,9 +65,9 @@ fn bindings(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn envoys(evidence: &Evidence, findings: &mut Findings) {
-    let wanted = evidence.mirrored_routes();
-    for envoy in &evidence.envoys {
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    let wanted = &view.mirrored_routes;
+    for envoy in &view.envoys {
         let hosts = envoy.virtual_hosts();
         let mirrors = envoy.mirrors();
         for route in wanted.iter().filter(|route| route.in_mesh) {
@@ -103,12 +103,9 @@ fn envoys(evidence: &Evidence, findings: &mut Findings) {
             );
         }
     }
-    if !evidence.envoys.is_empty()
+    if !view.envoys.is_empty()
         && wanted.is_empty()
-        && evidence
-            .envoys
-            .iter()
-            .all(|envoy| envoy.mirrors().is_empty())
+        && view.envoys.iter().all(|envoy| envoy.mirrors().is_empty())
     {
         findings.unseen(
             "no route of any Envoy given mirrors, and no route YAML says whether one should",

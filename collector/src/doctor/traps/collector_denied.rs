@@ -1,10 +1,10 @@
 //! The collector's proxy, or the network, refuses records.
 
 use super::super::at::At;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::{Object, labels, selects};
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, stat_place};
 
 /// Where records are posted.
@@ -26,16 +26,16 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    authorization(evidence, findings);
-    network(evidence, findings);
-    for stats in &evidence.stats {
-        for cluster in evidence.collector_clusters() {
-            let count = stats.of_cluster(&cluster, "upstream_rq_403").unwrap_or(0.0);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    authorization(view, findings);
+    network(view, findings);
+    for stats in &view.stats {
+        for cluster in &view.collector_clusters {
+            let count = stats.of_cluster(cluster, "upstream_rq_403").unwrap_or(0.0);
             if count > 0.0 {
                 findings.put(
                     Severity::Error,
-                    stat_place(stats, &cluster, "upstream_rq_403"),
+                    stat_place(stats, cluster, "upstream_rq_403"),
                     format!("{count} batches were answered with 403"),
                 );
             }
@@ -43,13 +43,13 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn authorization(evidence: &Evidence, findings: &mut Findings) {
-    let namespaces = evidence.collector_namespaces();
-    if namespaces.is_empty() && evidence.collector_workloads().is_empty() {
+fn authorization(view: &View<'_>, findings: &mut Findings) {
+    let namespaces = &view.collector_namespaces;
+    if namespaces.is_empty() && view.collector_workloads.is_empty() {
         return;
     }
-    let collectors = evidence.collector_workloads();
-    let ports = target_ports(evidence);
+    let collectors = &view.collector_workloads;
+    let ports = target_ports(view);
     let operations_take = |rule: &At<'_>| operations_take(rule, &ports);
     let applies = |policy: &&Object| {
         let spec = policy.at().get("spec");
@@ -57,7 +57,7 @@ fn authorization(evidence: &Evidence, findings: &mut Findings) {
             spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some());
         let in_reach = policy.namespace.is_empty()
             || namespaces.contains(&policy.namespace)
-            || evidence.is_root_namespace(&policy.namespace);
+            || view.is_root_namespace(&policy.namespace);
         let wanted = labels(policy.at().find(&["spec", "selector", "matchLabels"]));
         // Those are for waypoints and gateways.
         in_reach
@@ -65,9 +65,9 @@ fn authorization(evidence: &Evidence, findings: &mut Findings) {
             && (wanted.is_empty()
                 || collectors
                     .iter()
-                    .any(|collector| selects(&wanted, &collector.labels())))
+                    .any(|collector| selects(&wanted, &collector.labels)))
     };
-    let policies: Vec<&Object> = evidence
+    let policies: Vec<&Object> = view
         .of_kind("AuthorizationPolicy")
         .filter(applies)
         .collect();
@@ -97,7 +97,7 @@ fn authorization(evidence: &Evidence, findings: &mut Findings) {
         .iter()
         .filter(|policy| action(policy) == "ALLOW")
         .collect();
-    let sources = recorded_namespaces(evidence);
+    let sources = recorded_namespaces(view);
     let is_allowed = |namespace: &str| {
         allowing.iter().any(|policy| {
             let rules = policy
@@ -125,13 +125,13 @@ fn authorization(evidence: &Evidence, findings: &mut Findings) {
 }
 
 /// Namespaces with recorders.
-fn recorded_namespaces(evidence: &Evidence) -> Vec<String> {
-    let recorders = evidence.installed();
+fn recorded_namespaces(view: &View<'_>) -> Vec<String> {
+    let recorders = &view.installed;
     let mut found: Vec<String> = recorders
         .iter()
         .filter(|recorder| recorder.records())
         .filter_map(|recorder| recorder.object.map(|object| object.namespace.clone()))
-        .filter(|namespace| !namespace.is_empty() && !evidence.is_root_namespace(namespace))
+        .filter(|namespace| !namespace.is_empty() && !view.is_root_namespace(namespace))
         .collect();
     found.sort_unstable();
     found.dedup();
@@ -210,11 +210,11 @@ fn fits(pattern: &str, value: &str) -> bool {
 }
 
 /// A NetworkPolicy for the collector whose ingress has no rule for its port.
-fn network(evidence: &Evidence, findings: &mut Findings) {
-    let collectors = evidence.collector_workloads();
-    let ports = target_ports(evidence);
+fn network(view: &View<'_>, findings: &mut Findings) {
+    let collectors = &view.collector_workloads;
+    let ports = target_ports(view);
     let mut concerned = Vec::new();
-    for policy in evidence.of_kind("NetworkPolicy") {
+    for policy in view.of_kind("NetworkPolicy") {
         let Some(spec) = policy.at().get("spec") else {
             continue;
         };
@@ -231,7 +231,7 @@ fn network(evidence: &Evidence, findings: &mut Findings) {
         }
         let wanted = labels(selector.and_then(|selector| selector.get("matchLabels")));
         let chosen = collectors.iter().any(|collector| {
-            policy.is_in(&collector.object.namespace) && selects(&wanted, &collector.labels())
+            policy.is_in(&collector.object.namespace) && selects(&wanted, &collector.labels)
         });
         let types = texts(&spec, "policyTypes");
         if chosen && (types.is_empty() || types.iter().any(|kind| kind == "Ingress")) {
@@ -258,11 +258,11 @@ fn network(evidence: &Evidence, findings: &mut Findings) {
 }
 
 /// Ports of the collector's pods that its Services lead to.
-fn target_ports(evidence: &Evidence) -> Vec<f64> {
+fn target_ports(view: &View<'_>) -> Vec<f64> {
     let mut found = Vec::new();
-    let services = evidence.collector_services();
-    let wanted: Vec<f64> = evidence
-        .recorders()
+    let services = &view.collector_services;
+    let wanted: Vec<f64> = view
+        .recorders
         .iter()
         .filter_map(|recorder| Some(f64::from(recorder.collector()?.0)))
         .collect();
@@ -279,18 +279,15 @@ fn target_ports(evidence: &Evidence) -> Vec<f64> {
             None => found.push(number),
             Some(target) => match target.node().number() {
                 Some(target) => found.push(target),
-                None => found.extend(named_port(
-                    evidence,
-                    target.node().text().unwrap_or_default(),
-                )),
+                None => found.extend(named_port(view, target.node().text().unwrap_or_default())),
             },
         }
     }
     found
 }
 
-fn named_port(evidence: &Evidence, name: &str) -> Option<f64> {
-    let collectors = evidence.collector_workloads();
+fn named_port(view: &View<'_>, name: &str) -> Option<f64> {
+    let collectors = &view.collector_workloads;
     let mut ports = collectors
         .iter()
         .flat_map(|collector| collector.containers())

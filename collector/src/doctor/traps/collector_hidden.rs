@@ -1,11 +1,11 @@
 //! Proxies do not know the collector.
 
 use super::super::at::At;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::{labels, may_be_same, selects};
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, stat_place};
 
 /// Annotation of a Service that says who may see it.
@@ -35,15 +35,15 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recorder in evidence.installed() {
-        settings(findings, &recorder);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
+        settings(findings, recorder);
         if let Some((port, host)) = recorder.collector() {
-            service(evidence, findings, &recorder, port, host);
-            sidecars(evidence, findings, &recorder, host);
+            service(view, findings, recorder, port, host);
+            sidecars(view, findings, recorder, host);
         }
     }
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         let clusters = envoy.clusters();
         for recorder in Recorder::all_of_envoy(envoy) {
             settings(findings, &recorder);
@@ -59,9 +59,9 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    let clusters = evidence.collector_clusters();
-    for stats in &evidence.stats {
-        for cluster in &clusters {
+    let clusters = &view.collector_clusters;
+    for stats in &view.stats {
+        for cluster in clusters {
             if stats.of_cluster(cluster, "membership_total") == Some(0.0) {
                 let place = stat_place(stats, cluster, "membership_total");
                 findings.put(
@@ -94,14 +94,14 @@ fn settings(findings: &mut Findings, recorder: &Recorder<'_>) {
 }
 
 fn service(
-    evidence: &Evidence,
+    view: &View<'_>,
     findings: &mut Findings,
     recorder: &Recorder<'_>,
     port: u16,
     host: &str,
 ) {
-    let Some(service) = evidence.service(host) else {
-        if evidence.has(Need::Services) {
+    let Some(service) = view.service(host) else {
+        if view.has(Need::Services) {
             findings.unseen(format!("the collector {host}: its Service was not given"));
         }
         return;
@@ -142,13 +142,13 @@ fn service(
     }
 }
 
-fn sidecars(evidence: &Evidence, findings: &mut Findings, recorder: &Recorder<'_>, host: &str) {
+fn sidecars(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, host: &str) {
     let Some(object) = recorder.object else {
         return;
     };
     let collector_namespace = host.split('.').nth(1).unwrap_or_default();
-    for sidecar in evidence.of_kind("Sidecar") {
-        let everywhere = evidence.is_root_namespace(&sidecar.namespace);
+    for sidecar in view.of_kind("Sidecar") {
+        let everywhere = view.is_root_namespace(&sidecar.namespace);
         if !everywhere && !sidecar.is_in(&object.namespace) {
             continue;
         }

@@ -1,8 +1,8 @@
 //! Several collectors, each with its own share of the records.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 pub(super) const TRAP: Trap = Trap {
@@ -17,9 +17,9 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let collectors = evidence.collector_workloads();
-    for collector in &collectors {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let collectors = &view.collector_workloads;
+    for collector in collectors {
         let spec = collector.object.at().get("spec");
         let replicas = spec.as_ref().and_then(|spec| spec.get("replicas"));
         if let Some(at) = replicas.filter(|at| at.node().number().is_some_and(|count| count > 1.0))
@@ -51,7 +51,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             findings.warning(&collector.object.at(), "a rolling update starts a second collector on the volume, which is refused until the first has ended: use `strategy: {type: Recreate}`");
         }
     }
-    for scaler in evidence.of_kind("HorizontalPodAutoscaler") {
+    for scaler in view.of_kind("HorizontalPodAutoscaler") {
         let target = scaler.at().find(&["spec", "scaleTargetRef", "name"]);
         let max = scaler.at().find(&["spec", "maxReplicas"]);
         let is_meant = target.and_then(|at| at.node().text()).is_some_and(|name| {

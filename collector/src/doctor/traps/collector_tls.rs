@@ -1,11 +1,11 @@
 //! The two ends of the way to the collector do not agree on mutual TLS.
 
 use super::super::at::At;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::{full_host, labels, selects};
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, stat_place};
 
 pub(super) const TRAP: Trap = Trap {
@@ -32,18 +32,18 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let strict = strict(evidence);
-    let bare = evidence
-        .collector_workloads()
-        .into_iter()
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let strict = strict(view);
+    let bare = view
+        .collector_workloads
+        .iter()
         .find_map(|collector| collector.without_sidecar());
     if let Some(strict) = &strict {
         let says = format!(
             "{} demands mutual TLS of the collector",
             strict.place().object
         );
-        added_clusters(evidence, findings, &says);
+        added_clusters(view, findings, &says);
         if let Some(at) = &bare {
             findings.warning(
                 at,
@@ -51,7 +51,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             );
         }
     }
-    for (rule, mode) in destination_rules(evidence) {
+    for (rule, mode) in destination_rules(view) {
         match mode {
             "ISTIO_MUTUAL" | "MUTUAL" if bare.is_some() => {
                 findings.error(
@@ -68,16 +68,16 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             _ => {}
         }
     }
-    stats(evidence, findings);
+    stats(view, findings);
 }
 
 /// What makes the collector's proxy refuse plain connections.
-fn strict(evidence: &Evidence) -> Option<At<'_>> {
-    let namespaces = evidence.collector_namespaces();
-    let collectors = evidence.collector_workloads();
+fn strict<'a>(view: &'a View<'_>) -> Option<At<'a>> {
+    let namespaces = &view.collector_namespaces;
+    let collectors = &view.collector_workloads;
     // The narrowest rule counts: for chosen pods, then of the namespace, then of the mesh.
     let mut rules: Vec<(u8, At<'_>)> = Vec::new();
-    for rule in evidence.of_kind("PeerAuthentication") {
+    for rule in view.of_kind("PeerAuthentication") {
         let Some(mode) = rule.at().find(&["spec", "mtls", "mode"]) else {
             continue;
         };
@@ -86,13 +86,13 @@ fn strict(evidence: &Evidence) -> Option<At<'_>> {
         if !wanted.is_empty() {
             let chosen = collectors
                 .iter()
-                .any(|collector| selects(&wanted, &collector.labels()));
+                .any(|collector| selects(&wanted, &collector.labels));
             if in_namespace && chosen {
                 rules.push((0, mode));
             }
         } else if in_namespace {
             rules.push((1, mode));
-        } else if evidence.is_root_namespace(&rule.namespace) {
+        } else if view.is_root_namespace(&rule.namespace) {
             rules.push((2, mode));
         }
     }
@@ -104,9 +104,9 @@ fn strict(evidence: &Evidence) -> Option<At<'_>> {
 }
 
 /// Clusters of the collector that an EnvoyFilter brings, without TLS.
-fn added_clusters(evidence: &Evidence, findings: &mut Findings, says: &str) {
-    let names = evidence.collector_clusters();
-    for object in evidence.of_kind("EnvoyFilter") {
+fn added_clusters(view: &View<'_>, findings: &mut Findings, says: &str) {
+    let names = &view.collector_clusters;
+    for object in view.of_kind("EnvoyFilter") {
         for patch in patches(object) {
             let value = patch
                 .value
@@ -123,7 +123,7 @@ fn added_clusters(evidence: &Evidence, findings: &mut Findings, says: &str) {
             }
         }
     }
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         for cluster in envoy.clusters() {
             let has_tls = ["transport_socket", "transport_socket_matches"]
                 .iter()
@@ -139,10 +139,10 @@ fn added_clusters(evidence: &Evidence, findings: &mut Findings, says: &str) {
 }
 
 /// TLS modes towards the collector.
-fn destination_rules(evidence: &Evidence) -> Vec<(At<'_>, &str)> {
-    let hosts = evidence.collector_hosts();
+fn destination_rules<'a>(view: &'a View<'_>) -> Vec<(At<'a>, &'a str)> {
+    let hosts = &view.collector_hosts;
     let mut found = Vec::new();
-    for rule in evidence.of_kind("DestinationRule") {
+    for rule in view.of_kind("DestinationRule") {
         let host = rule
             .at()
             .find(&["spec", "host"])
@@ -168,20 +168,20 @@ fn destination_rules(evidence: &Evidence) -> Vec<(At<'_>, &str)> {
     found
 }
 
-fn stats(evidence: &Evidence, findings: &mut Findings) {
-    for stats in &evidence.stats {
-        for cluster in evidence.collector_clusters() {
+fn stats(view: &View<'_>, findings: &mut Findings) {
+    for stats in &view.stats {
+        for cluster in &view.collector_clusters {
             for stat in [
                 "upstream_cx_connect_fail",
                 "ssl.connection_error",
                 "ssl.fail_verify_san",
                 "ssl.fail_verify_error",
             ] {
-                let count = stats.of_cluster(&cluster, stat).unwrap_or(0.0);
+                let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
                 if count > 0.0 {
                     findings.put(
                         Severity::Warning,
-                        stat_place(stats, &cluster, stat),
+                        stat_place(stats, cluster, stat),
                         format!("{count} connections to the collector failed ({stat})"),
                     );
                 }

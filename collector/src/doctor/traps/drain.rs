@@ -1,9 +1,9 @@
 //! Every change of the filter drains listeners, and cuts long streams.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::recorder::How;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 /// Changes of listeners that a proxy has seen, from which on somebody makes them often.
@@ -25,8 +25,8 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recorder in evidence.installed() {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
         let is_fetched = recorder.at.find(&["vm_config", "code", "remote"]).is_some();
         match recorder.how {
             How::Inline if is_fetched => findings.warning(
@@ -40,7 +40,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             _ => {}
         }
     }
-    for stats in &evidence.stats {
+    for stats in &view.stats {
         let of = |name: &str| stats.total(name).unwrap_or(0.0);
         let modified = of("listener_manager.listener_modified");
         if modified > MODIFIED_MAX {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::{may_be_same, selects};
 use super::super::recorder::{How, Recorder};
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Share of duplicate records from which on it is worth a warning.
@@ -34,10 +34,10 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    routes(evidence, findings);
-    installers(evidence, findings);
-    for envoy in &evidence.envoys {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    routes(view, findings);
+    installers(view, findings);
+    for envoy in &view.envoys {
         for chain in envoy.chains() {
             let recorders = Recorder::all_of_envoy(envoy);
             let here = |recorder: &&Recorder<'_>| {
@@ -63,7 +63,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    for recording in &evidence.recordings {
+    for recording in &view.recordings {
         let part = share(recording.duplicate_views, recording.calls);
         if part > SHARE_MAX {
             let what = format!(
@@ -77,12 +77,12 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn routes(evidence: &Evidence, findings: &mut Findings) {
+fn routes(view: &View<'_>, findings: &mut Findings) {
     let upstream_only = {
-        let recording: Vec<Recorder<'_>> = evidence
-            .recorders()
-            .into_iter()
-            .filter(Recorder::records)
+        let recording: Vec<&Recorder<'_>> = view
+            .recorders
+            .iter()
+            .filter(|recorder| recorder.records())
             .collect();
         !recording.is_empty()
             && recording
@@ -90,7 +90,7 @@ fn routes(evidence: &Evidence, findings: &mut Findings) {
                 .all(|recorder| recorder.position() == "upstream")
     };
     let mut of_host: BTreeMap<(String, String), &str> = BTreeMap::new();
-    for route in evidence.mirrored_routes() {
+    for route in &view.mirrored_routes {
         if route.object.kind == "VirtualService" {
             let attempts = route.at.find(&["retries", "attempts"]);
             let attempts_count = attempts.as_ref().and_then(|at| at.node().number());
@@ -132,9 +132,9 @@ fn routes(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn installers(evidence: &Evidence, findings: &mut Findings) {
-    let recorders = evidence.installed();
-    for recorder in &recorders {
+fn installers(view: &View<'_>, findings: &mut Findings) {
+    let recorders = &view.installed;
+    for recorder in recorders {
         let is_any = recorder.how != How::Plugin && matches!(recorder.context, "" | "ANY");
         if is_any {
             findings.error(&recorder.at, "its patch has no context (or ANY): the filter is inserted inbound and outbound, and each call is recorded twice");

@@ -1,8 +1,8 @@
 //! Mirrored calls that are cut off because the primary one was over.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share, stat_place};
 
 /// Share of mirrored calls from which on it is more than an accident.
@@ -27,8 +27,8 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recording in &evidence.recordings {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
         let count = recording.aborted_candidates;
         if count == 0 {
             continue;
@@ -46,9 +46,9 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
         );
         findings.put(severity, recording.origin.clone(), what);
     }
-    for stats in &evidence.stats {
-        for cluster in evidence.mirror_clusters() {
-            let of = |stat: &str| stats.of_cluster(&cluster, stat).unwrap_or(0.0);
+    for stats in &view.stats {
+        for cluster in &view.mirror_clusters {
+            let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
             let (resets, requests) = (of("upstream_rq_tx_reset"), of("upstream_rq_total"));
             if resets > 0.0 {
                 let severity = if resets > requests * SHARE_MAX {
@@ -60,7 +60,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
                     format!("Envoy reset {resets} of {requests} requests to the mirror {cluster}");
                 findings.put(
                     severity,
-                    stat_place(stats, &cluster, "upstream_rq_tx_reset"),
+                    stat_place(stats, cluster, "upstream_rq_tx_reset"),
                     what,
                 );
             }

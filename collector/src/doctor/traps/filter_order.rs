@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::envoy::{Chain, Envoy};
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Object;
 use super::super::recorder::{Patch, Recorder, patches};
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 const ROUTER: &str = "envoy.filters.http.router";
@@ -28,9 +28,9 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
+fn check(view: &View<'_>, findings: &mut Findings) {
     let mut names: BTreeMap<(String, String), String> = BTreeMap::new();
-    for object in evidence.of_kind("EnvoyFilter") {
+    for object in view.of_kind("EnvoyFilter") {
         let inserted: Vec<Patch<'_>> = patches(object)
             .into_iter()
             .filter(|patch| inserts_ours(object, patch))
@@ -63,10 +63,9 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             findings.warning(&spec, "no priority: which EnvoyFilter comes first depends on when they were created (IST0151)");
         }
     }
-    evidence
-        .envoys
+    view.envoys
         .iter()
-        .for_each(|envoy| in_envoy(evidence, findings, envoy));
+        .for_each(|envoy| in_envoy(view, findings, envoy));
 }
 
 /// Two patches with ports or selectors of their own may share a name.
@@ -122,7 +121,7 @@ fn place(findings: &mut Findings, patch: &Patch<'_>) {
     }
 }
 
-fn in_envoy(evidence: &Evidence, findings: &mut Findings, envoy: &Envoy) {
+fn in_envoy(view: &View<'_>, findings: &mut Findings, envoy: &Envoy) {
     let recorders = Recorder::all_of_envoy(envoy);
     let chains = envoy.chains();
     for chain in &chains {
@@ -137,7 +136,7 @@ fn in_envoy(evidence: &Evidence, findings: &mut Findings, envoy: &Envoy) {
         .iter()
         .flat_map(|chain| &chain.filters)
         .any(|filter| filter.name.contains(OURS));
-    for installed in evidence.installed() {
+    for installed in &view.installed {
         let Some(object) = installed.object else {
             continue;
         };

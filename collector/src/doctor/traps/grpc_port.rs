@@ -1,11 +1,11 @@
 //! A port that is not said to speak gRPC: mirrored requests go out as HTTP/1.1.
 
 use super::super::envoy::Protocol;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Object;
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share, stat_place};
 use crate::doctor::at::At;
 
@@ -36,17 +36,17 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for route in evidence.mirrored_routes() {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
         // A service that is said to speak plain HTTP, and works, may be no gRPC service at all.
         let is_plain = route.primaries.iter().any(|primary| {
-            let service = evidence.service(&primary.host);
+            let service = view.service(&primary.host);
             let port = service.and_then(|service| port_of(service, primary.port));
             port.is_some_and(|port| matches!(protocol_of(&port), Spoken::Other(_)))
         });
         for primary in &route.primaries {
             destination(
-                evidence,
+                view,
                 findings,
                 primary,
                 is_plain,
@@ -55,7 +55,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
         }
         for mirror in &route.mirrors {
             destination(
-                evidence,
+                view,
                 findings,
                 &mirror.destination,
                 is_plain,
@@ -63,14 +63,14 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             );
         }
     }
-    for service in evidence.collector_services() {
+    for service in &view.collector_services {
         for port in service
             .at()
             .find(&["spec", "ports"])
             .map(|ports| ports.items())
             .unwrap_or_default()
         {
-            let named = evidence.recorders().iter().any(|recorder| {
+            let named = view.recorders.iter().any(|recorder| {
                 recorder
                     .collector()
                     .is_some_and(|(number, _)| port.number("port") == Some(f64::from(number)))
@@ -80,9 +80,9 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    envoys(evidence, findings);
-    stats(evidence, findings);
-    for recording in &evidence.recordings {
+    envoys(view, findings);
+    stats(view, findings);
+    for recording in &view.recordings {
         let count = recording.http1_candidates;
         if count > 0 {
             let what = format!(
@@ -95,14 +95,14 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
 }
 
 fn destination(
-    evidence: &Evidence,
+    view: &View<'_>,
     findings: &mut Findings,
     to: &Destination<'_>,
     is_plain: bool,
     whose: &str,
 ) {
-    let Some(service) = evidence.service(&to.host) else {
-        if evidence.has(Need::Services) {
+    let Some(service) = view.service(&to.host) else {
+        if view.has(Need::Services) {
             findings.unseen(format!(
                 "the ports of {}: its Service was not given",
                 to.host
@@ -167,8 +167,8 @@ fn protocol_of<'a>(port: &At<'a>) -> Spoken<'a> {
     }
 }
 
-fn envoys(evidence: &Evidence, findings: &mut Findings) {
-    for envoy in &evidence.envoys {
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    for envoy in &view.envoys {
         let mirrors = envoy.mirror_clusters();
         for cluster in envoy.clusters() {
             if !mirrors.contains(&cluster.name) {
@@ -189,11 +189,11 @@ fn envoys(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-fn stats(evidence: &Evidence, findings: &mut Findings) {
+fn stats(view: &View<'_>, findings: &mut Findings) {
     const STAT: &str = "upstream_cx_http1_total";
-    let clusters = evidence.mirror_clusters();
-    for stats in &evidence.stats {
-        for cluster in &clusters {
+    let clusters = &view.mirror_clusters;
+    for stats in &view.stats {
+        for cluster in clusters {
             let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
             if count > 0.0 {
                 let what = format!("{count} connections to the mirror {cluster} were HTTP/1.1");
@@ -201,7 +201,7 @@ fn stats(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    if !evidence.stats.is_empty() && clusters.is_empty() {
+    if !view.stats.is_empty() && clusters.is_empty() {
         findings.unseen("connections to mirrors: no route or configuration says which clusters get mirrored requests");
     }
 }

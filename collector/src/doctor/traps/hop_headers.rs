@@ -1,8 +1,8 @@
 //! Metadata of proxies that is taken for the service's own.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 use crate::compare::is_hop_header;
 
@@ -27,8 +27,8 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recording in &evidence.recordings {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
         if recording.pairs < PAIRS_MIN {
             findings.unseen(format!(
                 "request metadata of one side only: {} pairs in {} are too few",

@@ -1,11 +1,11 @@
 //! Pods end before their last records are sent.
 
 use super::super::at::At;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Workload;
 use super::super::node::Node;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Least time in seconds that a proxy should have to drain: ticks, and one batch under way.
@@ -32,13 +32,13 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recorder in evidence.installed() {
-        for workload in evidence.recorded_by(&recorder) {
-            pods(findings, &workload);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
+        for workload in view.recorded_by(recorder) {
+            pods(findings, workload);
         }
     }
-    for recording in &evidence.recordings {
+    for recording in &view.recordings {
         let Some(accounted) = &recording.accounting else {
             findings.unseen(format!(
                 "records that never came: {} has no accounting",

@@ -1,9 +1,9 @@
 //! The filter's memory, once a worker, does not fit into the proxy's limit.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Workload;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 use crate::doctor::at::At;
 use crate::doctor::node::Node;
@@ -37,11 +37,11 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
+fn check(view: &View<'_>, findings: &mut Findings) {
     let mut ids: Vec<String> = Vec::new();
-    for recorder in evidence.installed() {
-        for workload in evidence.recorded_by(&recorder) {
-            limit(findings, &workload);
+    for recorder in &view.installed {
+        for workload in view.recorded_by(recorder) {
+            limit(findings, workload);
         }
         let id = recorder.at.find(&["vm_config", "vm_id"]);
         if let Some(id) = id.as_ref().and_then(|id| id.node().text()) {
@@ -52,7 +52,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
-    for stats in &evidence.stats {
+    for stats in &view.stats {
         let (Some(vms), Some(workers)) = (stats.total(VMS), stats.total("server.concurrency"))
         else {
             continue;

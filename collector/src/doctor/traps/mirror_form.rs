@@ -1,10 +1,10 @@
 //! A mirror that is written so that it does not mirror, or not where it should.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::full_host;
 use super::super::routes::{Destination, MirroredRoute};
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, stat_place};
 
 /// Hosts of a cluster.
@@ -29,9 +29,9 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for route in evidence.mirrored_routes() {
-        form(findings, &route);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
+        form(findings, route);
         for mirror in &route.mirrors {
             let to = &mirror.destination;
             match mirror.percent {
@@ -55,17 +55,17 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
                     ),
                 );
             }
-            subset(evidence, findings, to);
-            port(evidence, findings, to);
+            subset(view, findings, to);
+            port(view, findings, to);
         }
     }
-    envoys(evidence, findings);
-    for stats in &evidence.stats {
-        for cluster in evidence.mirror_clusters() {
-            if stats.of_cluster(&cluster, MEMBERS) == Some(0.0) {
+    envoys(view, findings);
+    for stats in &view.stats {
+        for cluster in &view.mirror_clusters {
+            if stats.of_cluster(cluster, MEMBERS) == Some(0.0) {
                 let what =
                     format!("the mirror {cluster} has no hosts: Envoy mirrors nothing to it");
-                findings.put(Severity::Error, stat_place(stats, &cluster, MEMBERS), what);
+                findings.put(Severity::Error, stat_place(stats, cluster, MEMBERS), what);
             }
         }
     }
@@ -82,12 +82,12 @@ fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {
     }
 }
 
-fn subset(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_>) {
+fn subset(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
     let Some(subset) = to.subset else { return };
-    if !evidence.has(Need::DestinationRules) {
+    if !view.has(Need::DestinationRules) {
         return;
     }
-    let mut rules = evidence.of_kind("DestinationRule").filter(|rule| {
+    let mut rules = view.of_kind("DestinationRule").filter(|rule| {
         let host = rule.at().find(&["spec", "host"]);
         host.and_then(|host| host.node().text())
             .is_some_and(|host| full_host(host, &rule.namespace) == to.host)
@@ -113,8 +113,8 @@ fn subset(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_>) {
     }
 }
 
-fn port(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_>) {
-    let Some(service) = evidence.service(&to.host) else {
+fn port(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
+    let Some(service) = view.service(&to.host) else {
         return;
     };
     let ports = service
@@ -149,8 +149,8 @@ fn port(evidence: &Evidence, findings: &mut Findings, to: &Destination<'_>) {
     }
 }
 
-fn envoys(evidence: &Evidence, findings: &mut Findings) {
-    for envoy in &evidence.envoys {
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    for envoy in &view.envoys {
         let clusters = envoy.clusters();
         for (policy, _) in envoy.mirrors() {
             let Some(name) = policy.text("cluster") else {

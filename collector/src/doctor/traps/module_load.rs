@@ -2,12 +2,12 @@
 
 use super::super::at::At;
 use super::super::envoy::Envoy;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Object;
 use super::super::recorder::{How, Patch, Recorder, patches};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 const RBAC: &str = "envoy.extensions.filters.http.rbac.v3.RBAC";
@@ -40,21 +40,21 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recorder in evidence.recorders() {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.recorders {
         match recorder.how {
-            How::Plugin => plugin(findings, &recorder),
+            How::Plugin => plugin(findings, recorder),
             _ => failure_policy(findings, &recorder.at),
         }
         // In an Envoy, Istio's agent has made a file of it.
         if recorder.object.is_some() && recorder.how != How::Plugin {
-            code(findings, &recorder);
+            code(findings, recorder);
         }
     }
-    for object in evidence.of_kind("EnvoyFilter") {
+    for object in view.of_kind("EnvoyFilter") {
         discovery(findings, object);
     }
-    for server in evidence
+    for server in view
         .servers
         .iter()
         .filter(|server| server.is_initializing())
@@ -65,14 +65,10 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
         );
         findings.put(Severity::Warning, server.origin.clone(), what);
     }
-    evidence
-        .envoys
+    view.envoys
         .iter()
         .for_each(|envoy| in_envoy(findings, envoy));
-    evidence
-        .stats
-        .iter()
-        .for_each(|stats| failed(findings, stats));
+    view.stats.iter().for_each(|stats| failed(findings, stats));
 }
 
 fn failure_policy(findings: &mut Findings, config: &At<'_>) {

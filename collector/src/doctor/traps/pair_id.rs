@@ -1,10 +1,10 @@
 //! Two sides of a call do not find each other: no id, a changed id, or one id for many calls.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::recorder::Recorder;
 use super::super::recording::RECORDS_OF_ID_MAX;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Share of calls without a partner that is no accident any more.
@@ -39,11 +39,11 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let stamped = evidence.recorders().iter().any(Recorder::stamps)
-        || evidence.envoys.iter().any(stamps_by_route);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let stamped =
+        view.recorders.iter().any(Recorder::stamps) || view.envoys.iter().any(stamps_by_route);
     if !stamped {
-        for (config, at) in evidence.proxy_configs() {
+        for (config, at) in view.proxy_configs() {
             let request_id = config
                 .get("proxyHeaders")
                 .and_then(|headers| headers.get("requestId")?.get("disabled"));
@@ -52,7 +52,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         let recorders = Recorder::all_of_envoy(envoy);
         let records = recorders.iter().any(Recorder::records);
         let stamps = recorders.iter().any(Recorder::stamps) || stamps_by_route(envoy);
@@ -70,7 +70,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    recordings(evidence, findings);
+    recordings(view, findings);
 }
 
 /// Does a route set the header, as `%UNIQUE_ID%`?
@@ -90,8 +90,8 @@ fn stamps_by_route(envoy: &crate::doctor::envoy::Envoy) -> bool {
         })
 }
 
-fn recordings(evidence: &Evidence, findings: &mut Findings) {
-    for recording in &evidence.recordings {
+fn recordings(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
         if recording.crowded_ids > 0 {
             let most = recording
                 .most_crowded

@@ -1,9 +1,9 @@
 //! The recorder records twintap itself, or noise.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Workload;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Methods that are no one's business to compare.
@@ -33,26 +33,26 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let collectors: Vec<Workload<'_>> = evidence.collector_workloads();
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let collectors: &[Workload<'_>] = &view.collector_workloads;
     let is_bare = |collector: &Workload<'_>| collector.without_sidecar().is_some();
     // Without a sidecar there is nothing in which the filter could run.
     let is_safe = !collectors.is_empty() && collectors.iter().all(is_bare);
-    let namespaces = evidence.collector_namespaces();
-    for recorder in evidence.recorders() {
+    let namespaces = &view.collector_namespaces;
+    for recorder in &view.recorders {
         let here = recorder.at.clone();
         if let Some(object) = recorder
             .object
             .filter(|_| !is_safe && recorder.records() && !recorder.has_targets())
         {
-            let reached = evidence.recorded_by(&recorder);
+            let reached = view.recorded_by(recorder);
             let own = reached.iter().find(|workload| {
                 collectors
                     .iter()
                     .any(|collector| collector.object.origin == workload.object.origin)
             });
             let takes_all = recorder.selector().is_empty()
-                && (evidence.is_root_namespace(&object.namespace)
+                && (view.is_root_namespace(&object.namespace)
                     || namespaces.contains(&object.namespace));
             if let Some(workload) = own {
                 findings.error(
@@ -90,7 +90,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             );
         }
     }
-    for recording in &evidence.recordings {
+    for recording in &view.recordings {
         for (method, count) in &recording.methods {
             if method == INGEST {
                 findings.put(

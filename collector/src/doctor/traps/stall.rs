@@ -1,10 +1,10 @@
 //! A mirror that stops reading stalls the call it copies.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::full_host;
 use super::super::routes::MirroredRoute;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, stat_place};
 
 pub(super) const TRAP: Trap = Trap {
@@ -27,13 +27,13 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for route in evidence.mirrored_routes() {
-        deadline(findings, &route);
-        client_streams(evidence, findings, &route);
-        limits(evidence, findings, &route);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
+        deadline(findings, route);
+        client_streams(view, findings, route);
+        limits(view, findings, route);
     }
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         for (policy, route) in envoy.mirrors() {
             let timeout = route.get("route").and_then(|action| action.get("timeout"));
             // Without one, Envoy's is 15 s.
@@ -45,7 +45,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    back_pressure(evidence, findings);
+    back_pressure(view, findings);
 }
 
 fn is_zero(duration: &str) -> bool {
@@ -74,8 +74,8 @@ fn deadline(findings: &mut Findings, route: &MirroredRoute<'_>) {
     }
 }
 
-fn client_streams(evidence: &Evidence, findings: &mut Findings, route: &MirroredRoute<'_>) {
-    let Some(methods) = &evidence.methods else {
+fn client_streams(view: &View<'_>, findings: &mut Findings, route: &MirroredRoute<'_>) {
+    let Some(methods) = &view.methods else {
         return;
     };
     for method in methods.iter().filter(|method| method.client_streaming) {
@@ -92,9 +92,9 @@ fn client_streams(evidence: &Evidence, findings: &mut Findings, route: &Mirrored
     }
 }
 
-fn limits(evidence: &Evidence, findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn limits(view: &View<'_>, findings: &mut Findings, route: &MirroredRoute<'_>) {
     for mirror in &route.mirrors {
-        for rule in evidence.of_kind("DestinationRule") {
+        for rule in view.of_kind("DestinationRule") {
             let Some(host) = rule.at().find(&["spec", "host"]) else {
                 continue;
             };
@@ -125,11 +125,11 @@ fn limits(evidence: &Evidence, findings: &mut Findings, route: &MirroredRoute<'_
     }
 }
 
-fn back_pressure(evidence: &Evidence, findings: &mut Findings) {
+fn back_pressure(view: &View<'_>, findings: &mut Findings) {
     const STAT: &str = "upstream_flow_control_backed_up_total";
-    let clusters = evidence.mirror_clusters();
-    for stats in &evidence.stats {
-        for cluster in &clusters {
+    let clusters = &view.mirror_clusters;
+    for stats in &view.stats {
+        for cluster in clusters {
             let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
             if count > 0.0 {
                 let what = format!(
@@ -139,7 +139,7 @@ fn back_pressure(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    if !evidence.stats.is_empty() && clusters.is_empty() {
+    if !view.stats.is_empty() && clusters.is_empty() {
         findings.unseen("back-pressure of mirrors: no route or configuration says which clusters get mirrored requests");
     }
 }

@@ -1,10 +1,10 @@
 //! Pods work before their proxy does.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Workload;
 use super::super::node::Node;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 use crate::doctor::at::At;
 
@@ -27,14 +27,14 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let of_mesh = evidence
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let of_mesh = view
         .mesh_configs()
         .into_iter()
         .find_map(|(mesh, _)| holds(mesh.get("defaultConfig")?));
-    let mut concerned: Vec<Workload<'_>> = evidence.collector_workloads();
-    for recorder in evidence.installed() {
-        concerned.extend(evidence.recorded_by(&recorder));
+    let mut concerned: Vec<&Workload<'_>> = view.collector_workloads.iter().collect();
+    for recorder in &view.installed {
+        concerned.extend(view.recorded_by(recorder));
     }
     for workload in concerned {
         let own = workload

@@ -1,8 +1,8 @@
 //! Answers without a gRPC status.
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::{look, percent, share};
 
 /// Share from which on something on the way takes trailers off.
@@ -22,8 +22,8 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for recording in &evidence.recordings {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
         let part = share(recording.without_status, recording.answered);
         if recording.without_status == 0 {
             continue;

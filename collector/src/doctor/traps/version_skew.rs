@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::kube::Object;
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 use crate::doctor::at::At;
 
@@ -32,8 +32,8 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    let versions = istio_versions(evidence);
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let versions = istio_versions(view);
     let oldest = versions.keys().next().copied();
     if let (Some(oldest), Some((newest, at))) = (oldest, versions.iter().next_back())
         && oldest != *newest
@@ -47,7 +47,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             format!("several versions of Istio at once: {}", named.join(", ")),
         );
     }
-    for object in evidence.of_kind("EnvoyFilter") {
+    for object in view.of_kind("EnvoyFilter") {
         for patch in patches(object) {
             if let Some(at) = patch.at.find(&["match", "proxy", "proxyVersion"]) {
                 findings.warning(
@@ -87,7 +87,7 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             }
         }
     }
-    for object in evidence.of_kind("TrafficExtension") {
+    for object in view.of_kind("TrafficExtension") {
         if let Some((major, minor)) = oldest.filter(|oldest| *oldest < (1, 30)) {
             findings.error(
                 &object.at(),
@@ -95,8 +95,8 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
             );
         }
     }
-    shadow(evidence, findings);
-    for recording in &evidence.recordings {
+    shadow(view, findings);
+    for recording in &view.recordings {
         let versions: Vec<String> = recording
             .recorder_versions
             .iter()
@@ -117,20 +117,17 @@ fn check(evidence: &Evidence, findings: &mut Findings) {
 
 /// Hosts and authorities that only mirrored requests of older versions have. A service may be called so:
 /// then it is no matter of versions.
-fn shadow(evidence: &Evidence, findings: &mut Findings) {
-    let routes = evidence.mirrored_routes();
+fn shadow(view: &View<'_>, findings: &mut Findings) {
+    let routes = &view.mirrored_routes;
     let is_service = |name: &str| {
         let mut hosts = routes.iter().flat_map(|route| {
             let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
             mirrors.chain(&route.primaries).map(|to| to.host.as_str())
         });
         let named = |host: &str| host.split('.').next() == Some(name);
-        hosts.any(named)
-            || evidence
-                .of_kind("Service")
-                .any(|service| service.name == name)
+        hosts.any(named) || view.of_kind("Service").any(|service| service.name == name)
     };
-    for object in &evidence.objects {
+    for object in &view.objects {
         for at in authorities(object) {
             let text = at.node().text().unwrap_or_default();
             let name = text.split([':', '.']).next().unwrap_or_default();
@@ -177,17 +174,17 @@ fn authorities(object: &Object) -> Vec<At<'_>> {
 }
 
 /// Versions of Istio in use, with a place that shows each.
-fn istio_versions(evidence: &Evidence) -> BTreeMap<(u32, u32), At<'_>> {
+fn istio_versions<'a>(view: &'a View<'_>) -> BTreeMap<(u32, u32), At<'a>> {
     let mut found = BTreeMap::new();
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         if let Some(at) = envoy.metadata("ISTIO_VERSION")
             && let Some(version) = at.node().text().and_then(version_of)
         {
             found.insert(version, at);
         }
     }
-    for container in evidence
-        .workloads()
+    for container in view
+        .workloads
         .iter()
         .flat_map(|workload| workload.containers())
     {

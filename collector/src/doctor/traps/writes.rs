@@ -1,10 +1,10 @@
 //! Writes are mirrored: each takes effect twice.
 
 use super::super::at::At;
-use super::super::evidence::Evidence;
 use super::super::finding::Findings;
 use super::super::routes::PathMatch;
 use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
 use super::look;
 
 /// Words that methods with side effects begin with.
@@ -37,23 +37,23 @@ pub(super) const TRAP: Trap = Trap {
     check,
 };
 
-fn check(evidence: &Evidence, findings: &mut Findings) {
-    for route in evidence.mirrored_routes() {
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
         for path in &route.matches {
-            judge(evidence, findings, &route.at, path);
+            judge(view, findings, &route.at, path);
         }
     }
-    for envoy in &evidence.envoys {
+    for envoy in &view.envoys {
         for (_, route) in envoy.mirrors() {
             if let Some(at) = route.get("match") {
-                judge(evidence, findings, &at, &path_of(&at));
+                judge(view, findings, &at, &path_of(&at));
             }
         }
     }
 }
 
-fn judge(evidence: &Evidence, findings: &mut Findings, at: &At<'_>, path: &PathMatch) {
-    if let Some(methods) = &evidence.methods {
+fn judge(view: &View<'_>, findings: &mut Findings, at: &At<'_>, path: &PathMatch) {
+    if let Some(methods) = &view.methods {
         let taken = methods
             .iter()
             .filter(|method| path.takes(&method.rpc_method) == Some(true));

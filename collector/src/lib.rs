@@ -11,6 +11,8 @@
 //! 7. [`report`]: terminal, JSON, Parquet.
 //! 8. [`noise`]: what the old service's own answers differ in, offered as rules. Pure.
 //!
+//! Beside them, [`doctor`] looks at the set-up around it all: manifests, Envoys, recorded calls.
+//!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
 //! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
 //! [`clock`] the time it is given.
@@ -20,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod config;
+pub mod doctor;
 pub mod metrics;
 pub mod noise;
 pub mod pair;

@@ -20,6 +20,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("compare", &["call"]),
     ("report", &["call", "pair", "compare", "store"]),
     ("noise", &["call", "pair", "compare", "report"]),
+    ("doctor", &["call", "pair", "compare"]),
 ];
 
 struct Source {
@@ -208,11 +209,12 @@ fn only_the_filters_wasm_folder_talks_to_the_host() {
 }
 
 #[test]
-fn decode_pair_and_compare_know_no_runtime_clock_or_file() {
+fn decode_pair_compare_and_doctor_know_no_runtime_clock_or_file() {
     for stage in [
         "decode/src/",
         "collector/src/pair/",
         "collector/src/compare/",
+        "collector/src/doctor/",
     ] {
         only_in(
             &[
@@ -224,7 +226,7 @@ fn decode_pair_and_compare_know_no_runtime_clock_or_file() {
             ],
             stage,
             &[],
-            "decode, pair and compare do no I/O and read no clock",
+            "decode, pair, compare and doctor do no I/O and read no clock",
         );
     }
 }

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+pub mod doctor;
 pub mod fsck;
 pub mod ingest;
 mod ingest_key_log;
@@ -48,7 +49,8 @@ Start with:
   twintap ingest a.pcap      rebuild calls from captured packets instead
   twintap capture -i eth0    or from packets as they pass
   twintap compare            say what differs in ./twintap-data
-  twintap show PAIR          both sides of one pair";
+  twintap show PAIR          both sides of one pair
+  twintap doctor *.yaml      find what will hurt in a set-up, before it does";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -57,6 +59,7 @@ enum Command {
     Capture(capture::Args),
     Compare(compare::Args),
     Show(show::Args),
+    Doctor(doctor::Args),
     Rules(rules::Args),
     Fsck(fsck::Args),
     CheckConfig(check_config::Args),
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Show(args) => show::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Fsck(args) => fsck::run(args),
         Command::CheckConfig(args) => check_config::run(args),

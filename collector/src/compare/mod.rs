@@ -43,6 +43,7 @@ mod tests;
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
+pub use hop_headers::is_hop_header;
 pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};

@@ -83,6 +83,11 @@ impl Envoy {
         &self.name
     }
 
+    /// Where its admin port accepts connections.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Where the listener called `name` accepts connections.
     pub async fn address(&self, name: &str) -> SocketAddr {
         admin::listener_address(self.admin, name).await

@@ -4,6 +4,7 @@ mod aborts;
 mod bodies;
 mod completeness;
 mod configuration;
+mod doctor;
 mod faults;
 mod headers;
 mod live;

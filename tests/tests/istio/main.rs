@@ -1,0 +1,3 @@
+//! The folder `istio/`: is it right, does real Envoy load it, does it record, does it ever hurt?
+
+mod manifests;

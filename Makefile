@@ -13,8 +13,8 @@ export TWINTAP_VENV := $(abspath $(VENV))
 
 WASM := --target wasm32-wasip1 --profile wasm
 # The modules that run in Envoy; everything else is native.
-WASM_PACKAGES := -p twintap-filter -p twintap-noop
-NATIVE := --workspace --exclude twintap-noop
+WASM_PACKAGES := -p twintap-filter -p twintap-noop -p twintap-trap
+NATIVE := --workspace --exclude twintap-noop --exclude twintap-trap
 # Live capture links libpcap. Without it everything else is built and tested.
 LIBPCAP := $(filter /%,$(shell cc -print-file-name=libpcap.so 2>/dev/null))
 LIVE := $(if $(LIBPCAP),--features twintap-capture/live-capture)

@@ -27,7 +27,7 @@ const HEADERS_KB_MAX: u32 = 2048;
 pub struct Bootstrap {
     pub(super) name: String,
     pub(super) concurrency: u32,
-    listeners: Vec<Listener>,
+    listeners: Vec<Value>,
     clusters: Vec<Value>,
     metadata: Value,
 }
@@ -61,6 +61,13 @@ impl Bootstrap {
     /// Adds a listener.
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener.json());
+        self
+    }
+
+    /// Adds a listener that was made elsewhere.
+    #[must_use]
+    pub fn listener_json(mut self, listener: Value) -> Self {
         self.listeners.push(listener);
         self
     }
@@ -112,8 +119,7 @@ impl Bootstrap {
     }
 
     pub(super) fn listeners_json(&self) -> String {
-        let listeners: Vec<Value> = self.listeners.iter().map(Listener::json).collect();
-        json!({"version_info": "1", "resources": listeners}).to_string()
+        json!({"version_info": "1", "resources": self.listeners}).to_string()
     }
 
     pub(super) fn json(&self, directory: &Path) -> String {
@@ -202,7 +208,8 @@ impl Listener {
         self
     }
 
-    fn json(&self) -> Value {
+    /// As Envoy's configuration has it.
+    pub fn json(&self) -> Value {
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": self.name,

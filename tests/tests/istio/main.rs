@@ -1,3 +1,5 @@
 //! The folder `istio/`: is it right, does real Envoy load it, does it record, does it ever hurt?
 
+mod loading;
 mod manifests;
+mod outages;

@@ -18,13 +18,17 @@ impl Patch {
         &self.0["patch"]["value"]
     }
 
+    pub(super) fn is_in(&self, context: Context) -> bool {
+        self.0["match"]["context"] == context.name()
+    }
+
     fn operation(&self) -> &str {
         self.0["patch"]["operation"].as_str().expect("an operation")
     }
 
     fn matches(&self, context: Context, port: u16) -> bool {
         let wanted = &self.0["match"]["listener"]["portNumber"];
-        self.0["match"]["context"] == context.name() && (wanted.is_null() || *wanted == port)
+        self.is_in(context) && (wanted.is_null() || *wanted == port)
     }
 
     /// The HTTP filter that it is placed by; it must be one of a connection manager.

@@ -91,6 +91,12 @@ impl Sidecar {
         listener
     }
 
+    /// Does any EnvoyFilter select the workload?
+    pub fn is_patched_by(&self, manifests: &Manifests) -> bool {
+        let mut patches = self.patches(manifests).into_iter();
+        patches.any(|patch| patch.is_in(self.context))
+    }
+
     /// The same listener before any EnvoyFilter.
     pub fn without_filters(&self, name: &str) -> Value {
         let built_in = |name: &str, kind: &str| {

@@ -2,4 +2,6 @@
 
 mod loading;
 mod manifests;
+mod mesh;
 mod outages;
+mod recording;

@@ -131,10 +131,13 @@ async fn module_that_cannot_be_fetched_costs_no_call() {
     let _machine = machine::shared();
     for component in each() {
         let scene = scene(&component, Module::NotFetched, true).await;
-        // In place of the module, or refused; either way it has been tried.
-        scene
-            .counts(component.name, &["extension_config_discovery"])
-            .await;
+        // RBAC is no filter of the upstream chain: there it is refused, and the default stays.
+        let result = match component.name {
+            "twintap-upstream" => "config_fail",
+            _ => "config_reload",
+        };
+        let discovery = ["extension_config_discovery", result];
+        scene.counts(component.name, &discovery).await;
         scene.all_calls_are_answered(component.name).await;
     }
 }

@@ -5,6 +5,7 @@
     check.py kubectl      kustomize.py renders what kubectl renders (skipped without kubectl)
     check.py agreement    names, ports, clusters and types agree across files
     check.py documents    YAML blocks and paths in istio/README.md are those of the files
+    check.py TOPIC DIR    of another folder than istio/
 """
 
 import copy
@@ -22,7 +23,7 @@ import schemas
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[3]
-ISTIO = ROOT / "istio"
+ISTIO = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "istio"
 # Kinds that not every supported version has, with the oldest that has them.
 SINCE = {"TrafficExtension": "1.30"}
 # Not objects but patches.

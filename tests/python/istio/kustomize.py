@@ -10,6 +10,7 @@ where kubectl is installed, a test compares the two.
 import copy
 import json
 import pathlib
+import re
 import sys
 
 import yaml
@@ -127,14 +128,17 @@ def _with_image(image: dict, objects: list[dict]) -> None:
 
 
 def _renamed(reference: str, image: dict) -> str:
-    name, _, tag = reference.partition(":")
+    # A colon before the last slash is of a port.
+    name = re.match(r"(?:[^@]*/)?[^@:/]*", reference).group()
     if name != image["name"]:
         return reference
-    name = image.get("newName", name)
+    # What neither replaces stays: the tag, or the digest.
+    version = reference.removeprefix(name)
+    if "newTag" in image:
+        version = f":{image['newTag']}"
     if "digest" in image:
-        return f"{name}@{image['digest']}"
-    tag = image.get("newTag", tag)
-    return f"{name}:{tag}"
+        version = f"@{image['digest']}"
+    return image.get("newName", name) + version
 
 
 if __name__ == "__main__":

@@ -15,5 +15,6 @@ mod client;
 mod collector;
 mod drain;
 mod durability;
+mod exposure;
 mod flow;
 mod http2;

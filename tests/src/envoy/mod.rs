@@ -16,7 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use admin::Stats;
-pub use bootstrap::{Bootstrap, Listener, Mirror, Route};
+pub use bootstrap::{Bootstrap, Listener, Mirror, Route, Secured};
 pub use filter::Filter;
 
 use crate::process::Process;

@@ -15,5 +15,6 @@ mod pair_id;
 mod passthrough;
 mod privacy;
 mod sampling;
+mod secured;
 mod shapes;
 mod updates;

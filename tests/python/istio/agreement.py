@@ -16,8 +16,8 @@ MUTATION = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 
 
-def disagreements(root: pathlib.Path, overlays, objects_of):
-    istio = root / "istio"
+def disagreements(root: pathlib.Path, istio: pathlib.Path, objects_of):
+    """Everything in the folder `istio` that does not fit the rest of it, or the repository `root`."""
     base = {one["kind"]: one for one in kustomize.render(istio / "base/collector")}
     yield from collector(root, base)
     cluster, keys = cluster_name(base["Service"]), documented_keys(root)
@@ -36,9 +36,21 @@ def disagreements(root: pathlib.Path, overlays, objects_of):
     if len(set(names)) != len(names):
         yield f"filter names are not unique: {sorted(names)}"
     yield from installers(istio, objects_of)
-    for overlay in overlays:
+    yield from methods(root, istio)
+    for overlay in sorted((istio / "overlays").iterdir()):
         objects = kustomize.render(overlay)
         yield from (f"{overlay.name}: {error}" for error in together(objects, cluster, keys))
+
+
+def methods(root: pathlib.Path, istio: pathlib.Path):
+    """The samples route methods that the demo's service has."""
+    proto = (root / "demo/proto/shop/orders/v1/orders.proto").read_text()
+    [service] = re.findall(r"^service (\w+)", proto, re.M)
+    known = [f"/shop.orders.v1.{service}/{method}" for method in re.findall(r"^  rpc (\w+)", proto, re.M)]
+    for path in sorted((istio / "samples").glob("*.yaml")):
+        routed = re.findall(r"(?:prefix|value): (/shop\S+)", path.read_text())
+        yield from (f"{path.name}: no method begins with {prefix}" for prefix in routed
+                    if not any(method.startswith(prefix) for method in known))
 
 
 def is_patch(path: pathlib.Path) -> bool:
@@ -208,7 +220,7 @@ def together(objects: list[dict], cluster: str, keys: set[str]):
         yield f"records come from {sorted(recorded)}, AuthorizationPolicy allows {sorted(allowed)}"
     [network] = by_kind["NetworkPolicy"]
     wanted = network["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
-    for namespace in by_kind["Namespace"]:
+    for namespace in by_kind.get("Namespace", []):
         is_recorded = namespace["metadata"]["name"] in recorded
         if is_recorded and not wanted.items() <= namespace["metadata"]["labels"].items():
             yield f"namespace {namespace['metadata']['name']} is not let in"

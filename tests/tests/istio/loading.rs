@@ -8,7 +8,7 @@ use twintap_e2e::grpc::{Call, Client, Server};
 use twintap_e2e::istio::{Agent, Context, Manifests, Sidecar};
 use twintap_e2e::{Envoy, Sink, artifacts, machine, wait};
 
-const METHOD: &str = "shop.orders.v1.Orders/GetOrder";
+const METHOD: &str = "shop.orders.v1.OrderService/GetOrder";
 /// The samples' port, of Services and containers.
 const PORT: u16 = 50_051;
 

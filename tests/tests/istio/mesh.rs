@@ -12,9 +12,9 @@ use twintap_e2e::{Collector, Envoy, Stored, artifacts, live, wait};
 const PORT: u16 = 50_051;
 const WITHIN: Duration = Duration::from_secs(30);
 /// A method that the sample's VirtualService mirrors.
-pub(crate) const METHOD: &str = "shop.orders.v1.Orders/GetOrder";
+pub(crate) const METHOD: &str = "shop.orders.v1.OrderService/GetOrder";
 /// Neither mirrored nor like anything else: waits for the filters to be in force.
-const WARM_UP: &str = "shop.orders.v1.Orders/Warm";
+const WARM_UP: &str = "shop.orders.v1.OrderService/Warm";
 
 type Plan = Box<dyn Fn(&RequestHead) -> Answer + Send + Sync>;
 

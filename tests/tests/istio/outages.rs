@@ -10,7 +10,7 @@ use twintap_e2e::grpc::{Call, Client, Server};
 use twintap_e2e::istio::{Agent, Context, Manifests, Module, Sidecar};
 use twintap_e2e::{Envoy, Sink, artifacts, machine, wait};
 
-const METHOD: &str = "shop.orders.v1.Orders/GetOrder";
+const METHOD: &str = "shop.orders.v1.OrderService/GetOrder";
 const PORT: u16 = 50_051;
 /// Envoy waits 5 s for an extension configuration.
 const WITHIN: Duration = Duration::from_secs(20);

@@ -108,6 +108,7 @@ fn every_path_in_the_documents_exists() {
         "demo/",
         "envoy/",
         "filter/",
+        "istio/",
         "record/",
         "tests/",
     ];

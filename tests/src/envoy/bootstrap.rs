@@ -41,7 +41,7 @@ pub struct Secured {
 pub struct Bootstrap {
     pub(super) name: String,
     pub(super) concurrency: u32,
-    listeners: Vec<Listener>,
+    listeners: Vec<Value>,
     clusters: Vec<Value>,
     secrets: Vec<Value>,
     metadata: Value,
@@ -77,6 +77,13 @@ impl Bootstrap {
     /// Adds a listener.
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener.json());
+        self
+    }
+
+    /// Adds a listener that was made elsewhere.
+    #[must_use]
+    pub fn listener_json(mut self, listener: Value) -> Self {
         self.listeners.push(listener);
         self
     }
@@ -176,8 +183,7 @@ impl Bootstrap {
     }
 
     pub(super) fn listeners_json(&self) -> String {
-        let listeners: Vec<Value> = self.listeners.iter().map(Listener::json).collect();
-        json!({"version_info": "1", "resources": listeners}).to_string()
+        json!({"version_info": "1", "resources": self.listeners}).to_string()
     }
 
     pub(super) fn json(&self, directory: &Path) -> String {
@@ -266,7 +272,8 @@ impl Listener {
         self
     }
 
-    fn json(&self) -> Value {
+    /// As Envoy's configuration has it.
+    pub fn json(&self) -> Value {
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": self.name,

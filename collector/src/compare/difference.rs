@@ -119,6 +119,8 @@ pub enum Kind {
     BeyondCapture,
     /// The bytes of one side are not what its descriptor says.
     Undecodable,
+    /// The descriptors of the two sides give the same bytes another meaning.
+    SchemaDrift,
     /// The bytes differ, and looking for where would cost more than
     /// [`WORK_MAX`](super::limits::WORK_MAX).
     TooLarge,
@@ -126,7 +128,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Value,
         Self::Type,
         Self::Missing,
@@ -138,6 +140,7 @@ impl Kind {
         Self::MessageExtra,
         Self::BeyondCapture,
         Self::Undecodable,
+        Self::SchemaDrift,
         Self::TooLarge,
     ];
 
@@ -155,6 +158,7 @@ impl Kind {
             Self::MessageExtra => "message_extra",
             Self::BeyondCapture => "beyond_capture",
             Self::Undecodable => "undecodable",
+            Self::SchemaDrift => "schema_drift",
             Self::TooLarge => "too_large",
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Sink<'r> {
     work_left: u64,
     probes_left: u32,
     exhausted: bool,
+    /// May equal bytes mean different things to the two sides?
+    rereads: bool,
 }
 
 /// Differences that were found and not kept.
@@ -65,6 +67,9 @@ struct StepAt {
     text: Range<usize>,
 }
 
+/// By what a name that differs is ruled out, where no rule speaks of it.
+const RENAMED: &str = "same number, other name";
+
 /// One side of a difference: as text, and as rules see it.
 pub(super) type Side<'l> = Option<(String, Leaf<'l>)>;
 
@@ -87,7 +92,18 @@ impl<'r> Sink<'r> {
             work_left: limits::WORK_MAX,
             probes_left: limits::PROBES_MAX,
             exhausted: false,
+            rereads: false,
         }
+    }
+
+    /// Says whether equal bytes may mean different things to the two sides from now on.
+    pub(super) fn rereads(&mut self, rereads: bool) {
+        self.rereads = rereads;
+    }
+
+    /// Does equality of bytes prove nothing?
+    pub(super) fn reads_twice(&self) -> bool {
+        self.rereads
     }
 
     /// Turns to another part of the call.
@@ -220,6 +236,24 @@ impl<'r> Sink<'r> {
         self.keep(kind, (primary, candidate), None, ruling);
     }
 
+    /// Reports what equal bytes say differently in another name: it does not count unless a rule
+    /// says so.
+    pub(super) fn report_renamed(
+        &mut self,
+        (primary, candidate): (String, String),
+        looks_like: LooksLike,
+    ) {
+        let kind = Kind::SchemaDrift;
+        let ruling = self.ruling(kind, (None, None));
+        let ruling = ruling.or_else(|| Some((Arc::from(RENAMED), Severity::Note)));
+        self.keep(
+            kind,
+            (Some(primary), Some(candidate)),
+            Some(looks_like),
+            ruling,
+        );
+    }
+
     /// What the rules say, counted.
     fn ruling(
         &mut self,
@@ -322,6 +356,7 @@ impl<'r> Sink<'r> {
             differences_max: limits::PROBE_DIFFERENCES_MAX,
             work_left: limits::PROBE_WORK_MAX.min(self.work_left),
             probes_left: 0,
+            rereads: self.rereads,
             ..Self::new(self.rules, self.rpc_method)
         };
         let given = trial.work_left;

@@ -9,8 +9,9 @@ use super::latency::Latencies;
 use super::rows::correlation_text;
 use super::rule_use::RuleSums;
 use super::statistics::wilson;
-use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
+use super::{Completeness, Loss, Method, REPORT_VERSION, Report, SchemaDrift, Scope};
 use crate::call::{Call, Role};
+use crate::compare::drift::Drift;
 use crate::compare::{LooksLike, Outcome, Rules, Verdict};
 use crate::pair::{Counts, Pair, Unpaired};
 
@@ -45,6 +46,7 @@ pub struct Aggregate {
     hop_headers: BTreeMap<String, u64>,
     rules: RuleSums,
     coverage: Option<CoverageSums>,
+    schema_drift: Option<SchemaDrift>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
 }
@@ -123,6 +125,13 @@ impl Aggregate {
             coverage: Some(coverage),
             ..Self::default()
         }
+    }
+
+    /// Tells how the candidate's descriptors differ.
+    #[must_use]
+    pub fn with_drift(mut self, drift: Option<&Drift>) -> Self {
+        self.schema_drift = drift.map(SchemaDrift::of);
+        self
     }
 
     /// Tells of these rules what they hid, those that hid nothing included.
@@ -240,6 +249,7 @@ impl Aggregate {
             completeness: self.completeness,
             methods: self.methods.into_values().map(summary).collect(),
             coverage: self.coverage.map(CoverageSums::into_coverage),
+            schema_drift: self.schema_drift,
         };
         report.gates = super::gate::judge(&report, &thresholds);
         report.answer.conclude(&report.gates);

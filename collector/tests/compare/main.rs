@@ -6,6 +6,7 @@
 mod browser;
 mod exit_codes;
 mod recording;
+mod reflection;
 mod reports;
 #[path = "../dataset/venv.rs"]
 mod venv;

@@ -8,6 +8,7 @@ mod coverage;
 mod differences;
 mod methods;
 mod page;
+mod schema_drift;
 mod verdict;
 
 use super::Report;
@@ -52,6 +53,7 @@ pub fn render(report: &Report, style: Style) -> String {
     page.gates(&report.gates);
     page.methods(&report.methods);
     page.differences(report);
+    page.schema_drift(report);
     page.coverage(report);
     page.completeness(report);
     page.out

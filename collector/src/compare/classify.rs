@@ -62,6 +62,8 @@ pub enum LooksLike {
     FieldRemoved,
     /// A field of another type at the candidate.
     TypeChanged,
+    /// A key that one side has more than once in a JSON object.
+    RepeatedKey,
     /// The entries of a map in another order (without a descriptor a map is a list of messages).
     MapOrder,
 }
@@ -95,6 +97,7 @@ impl LooksLike {
             Self::FieldAdded => "field_added",
             Self::FieldRemoved => "field_removed",
             Self::TypeChanged => "type_changed",
+            Self::RepeatedKey => "repeated_key",
             Self::MapOrder => "map_order",
         }
     }
@@ -127,6 +130,7 @@ impl LooksLike {
             Self::FieldAdded => "a field that only the new descriptors have",
             Self::FieldRemoved => "a field that only the old descriptors have",
             Self::TypeChanged => "a field of another type",
+            Self::RepeatedKey => "a key that stands more than once",
             Self::MapOrder => "a map written in another order",
         }
     }

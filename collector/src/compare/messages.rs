@@ -15,8 +15,8 @@ use super::difference::Kind;
 use super::limits::MESSAGE_BYTES_MAX;
 use super::schema::Types;
 use super::sink::Sink;
-use super::{Incomparable, proto, render, wire};
-use crate::call::{Call, Direction, Message};
+use super::{Incomparable, json, proto, render, wire};
+use crate::call::{Call, Direction, Header, Message};
 use twintap_decode::grpc::decompress;
 
 /// One direction of both calls.
@@ -24,6 +24,8 @@ use twintap_decode::grpc::decompress;
 pub(super) struct Sides<'a> {
     primary: &'a Direction,
     candidate: &'a Direction,
+    /// Do both sides say that the messages are JSON?
+    is_json: bool,
     /// Does a message that one side lacks count? Not where a side ended with another status.
     whole: bool,
 }
@@ -33,6 +35,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.request,
             candidate: &candidate.request,
+            is_json: are_json(&primary.request_metadata, &candidate.request_metadata),
             whole: true,
         }
     }
@@ -42,6 +45,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.response,
             candidate: &candidate.response,
+            is_json: are_json(&primary.response_metadata, &candidate.response_metadata),
             whole: same_status,
         }
     }
@@ -56,6 +60,14 @@ impl<'a> Sides<'a> {
     fn are_cut(&self) -> bool {
         self.primary.truncated || self.candidate.truncated
     }
+}
+
+fn are_json(primary: &[Header], candidate: &[Header]) -> bool {
+    let says_json = |headers: &[Header]| {
+        let content_type = headers.iter().find(|header| header.name == "content-type");
+        content_type.is_some_and(|header| json::is_grpc_json(&header.value))
+    };
+    says_json(primary) && says_json(candidate)
 }
 
 /// One message ready to compare.
@@ -78,7 +90,8 @@ pub(super) fn compare(
     let primary = plain_messages(sides.primary);
     let candidate = plain_messages(sides.candidate);
     let mut walk = Walk {
-        types: types(),
+        types: if sides.is_json { None } else { types() },
+        is_json: sides.is_json,
         is_undecodable: false,
     };
     if sides.are_cut() {
@@ -97,6 +110,7 @@ pub(super) fn compare(
 
 struct Walk {
     types: Option<Types>,
+    is_json: bool,
     is_undecodable: bool,
 }
 
@@ -165,6 +179,7 @@ impl Walk {
     fn bytes(&self, a: &Bytes, b: &Bytes, sink: &mut Sink) {
         match &self.types {
             _ if a == b && !sink.reads_twice() => {}
+            _ if self.is_json && json::compare(a, b, sink) => {}
             Some(types) => proto::compare(types, a, b, sink),
             None => wire::compare(a, b, sink),
         }

@@ -8,20 +8,20 @@
 //!   the one difference reported: another message text, missing messages and other metadata follow
 //!   from it. Where they are equal, `grpc-message` and `google.rpc.Status` details count.
 //! - **Messages**: decompressed, then field by field with a descriptor ([`Schema`]), else by wire
-//!   field. Streams and lists are aligned, so that one missing element is one difference.
+//!   field; as JSON where both sides say `application/grpc+json`. Streams and lists are aligned, so that one missing element is one difference.
 //! - **Metadata**: by name, repeated values in order, `-bin` values decoded; hop headers do not
 //!   count (the table in `hop_headers.rs`).
 //!
 //! No I/O, no clock. Limits are in [`limits`]; what exceeds them is reported as `too_large`, never
 //! dropped. What else does not count, [`rules`] say. Where the candidate has descriptors of its own,
-//! each side is read with its own, and how they differ is in [`drift`]. Not supported yet: JSON
-//! bodies.
+//! each side is read with its own, and how they differ is in [`drift`].
 
 mod align;
 mod classify;
 mod difference;
 pub mod drift;
 mod hop_headers;
+mod json;
 mod leaf;
 pub mod limits;
 mod messages;

@@ -5,6 +5,7 @@
 //! - A oneof with another field set is one difference at the oneof's name.
 //! - Maps by key; lists aligned, and one `list_order` if only the order differs.
 //! - Where each side has a type of its own, fields correspond by number (`drifted.rs`).
+//! - JSON in a `google.api.HttpBody` by what it says.
 //! - Enums by number. `Any` by the message inside, if its type is known. `Timestamp` and `Duration`
 //!   as one value each. Unknown fields by wire field.
 //! - `NaN` equals `NaN` whatever its bits; `-0.0` and `0.0` are different values,
@@ -15,6 +16,7 @@ mod enums;
 mod equal_fields;
 mod fields;
 mod fingerprint;
+mod http_body;
 mod lists;
 mod time;
 
@@ -74,6 +76,13 @@ fn messages(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, si
     if time::compare(primary, candidate, sink) || fields::any(primary, candidate, depth, sink) {
         return;
     }
+    if let Some((a, b)) = http_body::without_json(primary, candidate, sink) {
+        return fields_of(&a, &b, depth, sink);
+    }
+    fields_of(primary, candidate, depth, sink);
+}
+
+fn fields_of(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, sink: &mut Sink) {
     let from = sink.next();
     if primary.descriptor() == candidate.descriptor() {
         fields::compare(primary, candidate, depth, sink);

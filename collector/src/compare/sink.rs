@@ -176,6 +176,11 @@ impl<'r> Sink<'r> {
         self.applicable().list_order(self.place, self.path_steps())
     }
 
+    /// Does a rule say that the value at the current path holds JSON?
+    pub(super) fn holds_json(&self) -> bool {
+        self.applicable().holds_json(self.place, self.path_steps())
+    }
+
     /// Takes the cost of one step; `false` when the walk has to stop.
     pub(super) fn spend(&mut self, work: usize) -> bool {
         let work = u64::try_from(work).unwrap_or(u64::MAX).max(1);

@@ -150,7 +150,7 @@ fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &m
     }
     let equal = match (number(x), number(y)) {
         (Some(x), Some(y)) => x == y,
-        _ => raw(x).is_some() && raw(x) == raw(y),
+        _ => fields::raw(x).is_some() && fields::raw(x) == fields::raw(y),
     };
     if !equal {
         let side = |at: At<'_>, value| Some((render::value(value, &at.field.kind()), leaf(value)));
@@ -170,14 +170,6 @@ fn number(value: &Value) -> Option<i128> {
         Value::I64(value) => Some(i128::from(*value)),
         Value::U32(value) => Some(i128::from(*value)),
         Value::U64(value) => Some(i128::from(*value)),
-        _ => None,
-    }
-}
-
-fn raw(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::String(value) => Some(value.as_bytes()),
-        Value::Bytes(value) => Some(value),
         _ => None,
     }
 }

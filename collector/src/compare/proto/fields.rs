@@ -9,8 +9,8 @@ use super::{enums, lists, messages};
 use crate::compare::classify::{self, LooksLike};
 use crate::compare::difference::Kind;
 use crate::compare::leaf::Leaf;
-use crate::compare::render;
 use crate::compare::sink::{Side, Sink};
+use crate::compare::{json, render};
 
 /// Compares the fields that the descriptor knows, extensions included.
 pub(super) fn compare(
@@ -184,10 +184,24 @@ pub(super) fn values(kinds: Kinds<'_>, a: &Value, b: &Value, depth: u32, sink: &
         (Value::EnumNumber(a), Value::EnumNumber(b)) => enums::compare(kinds, *a, *b, sink),
         (a, b) => {
             if let Some(looks_like) = scalars(a, b) {
+                if let (Some(x), Some(y)) = (raw(a), raw(b))
+                    && json::by_rule(x, y, sink)
+                {
+                    return;
+                }
                 let sides = (kinds.side(a, false), kinds.side(b, true));
                 sink.report_values(Kind::Value, sides.0, sides.1, looks_like);
             }
         }
+    }
+}
+
+/// The bytes of a text or of bytes.
+pub(super) fn raw(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::String(value) => Some(value.as_bytes()),
+        Value::Bytes(value) => Some(value),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod drift;
 mod hostile;
+mod json;
 mod messages;
 mod metadata;
 mod rules;

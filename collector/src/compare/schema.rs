@@ -1,8 +1,12 @@
 //! Message types by method, from descriptor sets: the primary's, and the candidate's where they are
 //! others.
 
+mod validate;
+
 use std::sync::Arc;
 
+use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
 use super::drift::{Drift, Half};
@@ -44,6 +48,9 @@ pub enum SchemaError {
     /// Not a `FileDescriptorSet`, imports missing, names twice, ...
     #[error("not a usable FileDescriptorSet: {0} (made with `protoc --include_imports -o FILE`?)")]
     Invalid(#[from] DescriptorError),
+    /// Not what protoc writes, or at odds with a set taken before.
+    #[error("not a usable FileDescriptorSet: {0}")]
+    Malformed(String),
     /// It has no service, so it cannot tell the type of any message.
     #[error("the FileDescriptorSet has no service")]
     NoService,
@@ -52,6 +59,12 @@ pub enum SchemaError {
 impl Schema {
     /// Adds an encoded `google.protobuf.FileDescriptorSet` with its imports.
     pub fn add_descriptor_set(&mut self, encoded: &[u8]) -> Result<(), SchemaError> {
+        // What is no set at all, the library says best.
+        if let Ok(set) = FileDescriptorSet::decode(encoded)
+            && let Some(problem) = validate::problem(&set, &self.pool)
+        {
+            return Err(SchemaError::Malformed(problem));
+        }
         let mut pool = self.pool.clone();
         pool.decode_file_descriptor_set(encoded)?;
         if pool.services().len() == 0 {

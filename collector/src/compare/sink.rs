@@ -181,6 +181,13 @@ impl<'r> Sink<'r> {
         self.applicable().holds_json(self.place, self.path_steps())
     }
 
+    /// Is there enough left for so much work? If not, the walk has to stop here.
+    pub(super) fn can_spend(&mut self, work: usize) -> bool {
+        let is_enough = u64::try_from(work).is_ok_and(|work| work <= self.work_left);
+        self.exhausted |= !is_enough;
+        is_enough
+    }
+
     /// Takes the cost of one step; `false` when the walk has to stop.
     pub(super) fn spend(&mut self, work: usize) -> bool {
         let work = u64::try_from(work).unwrap_or(u64::MAX).max(1);

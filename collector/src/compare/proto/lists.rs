@@ -20,6 +20,10 @@ pub(super) fn lists(
     depth: u32,
     sink: &mut Sink,
 ) {
+    // Each element is looked at once at least.
+    if !sink.can_spend(primary.len().saturating_add(candidate.len())) {
+        return;
+    }
     let numbers = |list: &[Value], sink: &mut Sink| -> Vec<u64> {
         list.iter()
             .map(|element| fingerprint::of(element, sink))

@@ -21,6 +21,7 @@ mod scalars;
 
 use std::collections::HashSet;
 
+use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{DuplicateKeyPolicy, Location};
 
 use super::Rule;
@@ -61,6 +62,8 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<Rule>, Vec<Problem>> {
         with_snippet: false,
         // A field may be called `y`.
         strict_booleans: true,
+        // Named with their place, like any number that makes no sense.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         // Named with their place, like anything else that is wrong.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
     };

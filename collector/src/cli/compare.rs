@@ -20,8 +20,8 @@ use super::UsageError;
 use super::rules::{Loaded, RulesArgs};
 use super::schema_args::SchemaArgs;
 use crate::call::Call;
-use crate::compare;
 use crate::compare::rules::matches_glob;
+use crate::compare::{self, Schema};
 use crate::pair::{self, Pairing};
 use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
@@ -123,6 +123,7 @@ Examples:
   twintap compare
   twintap compare --proto ./protos --rules rules.yaml
   twintap compare --descriptors shop.binpb --since 1h --method 'shop.v1.Shop/*'
+  twintap compare --reflect old:50051 --candidate-reflect new:50051 --save-descriptors shop.binpb
   twintap compare --output json | jq '.differences[0]'
   twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
   twintap compare --write-report html=report.html --write-report junit=report.xml
@@ -246,6 +247,7 @@ impl Plan {
             .map(|schema| CoverageSums::new(schema.pool().clone(), self.method.clone()));
         let mut aggregate = coverage
             .map_or_else(Aggregate::default, Aggregate::with_coverage)
+            .with_drift(schema.as_ref().and_then(Schema::drift))
             .with_rules(&self.comparing.rules)
             .with_schema(schema.clone());
         let mut results = Results::create(&self.data_dir, self.run_id, self.writes)?;

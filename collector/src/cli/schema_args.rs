@@ -1,15 +1,18 @@
-//! The options that name message types: descriptor sets and `.proto` files.
+//! The options that name message types: descriptor sets, `.proto` files, a server with reflection;
+//! others for the candidate, where its types are not the primary's.
 
-use std::collections::BTreeSet;
+mod proto_files;
+
 use std::path::{Path, PathBuf};
 
-use prost_reflect::prost::Message as _;
+use anyhow::Context as _;
 
 use super::UsageError;
 use crate::compare::Schema;
+use crate::sources::reflection;
 
-/// `.proto` files looked for below a folder at most.
-const PROTO_FILES_MAX: usize = 10_000;
+/// Bytes of one descriptor set file.
+const DESCRIPTOR_SET_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Options that say what messages are.
 #[derive(Debug, Default, clap::Args)]
@@ -23,24 +26,110 @@ pub(super) struct SchemaArgs {
     #[arg(long, value_name = "FILE_OR_DIR")]
     proto: Vec<PathBuf>,
 
-    /// Where imports of --proto are looked for, in this order [default: the folder given, or that of
-    /// the file]
-    #[arg(short = 'I', long, value_name = "DIR", requires = "proto")]
+    /// A running server that is asked for its types by gRPC reflection, in plain text (h2c)
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    reflect: Option<String>,
+
+    /// Descriptors of the candidate, where they are not the primary's: both are compared by field
+    /// number, and how the types differ is part of the report
+    #[arg(long, value_name = "FILE")]
+    candidate_descriptors: Vec<PathBuf>,
+
+    /// Likewise, `.proto` files of the candidate
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    candidate_proto: Vec<PathBuf>,
+
+    /// Likewise, a server of the candidate
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    candidate_reflect: Option<String>,
+
+    /// Where imports of --proto and --candidate-proto are looked for, in this order [default: the
+    /// folder given, or that of the file]
+    #[arg(short = 'I', long, value_name = "DIR")]
     proto_path: Vec<PathBuf>,
+
+    /// Write the types that were found as a FileDescriptorSet, to be used as --descriptors later
+    #[arg(long, value_name = "FILE")]
+    save_descriptors: Option<PathBuf>,
+
+    /// Likewise, those of the candidate
+    #[arg(long, value_name = "FILE")]
+    save_candidate_descriptors: Option<PathBuf>,
+}
+
+/// Where the types of one side come from.
+struct Sources<'a> {
+    descriptors: &'a [PathBuf],
+    proto: &'a [PathBuf],
+    proto_path: &'a [PathBuf],
+    reflect: Option<&'a str>,
+    save: Option<&'a Path>,
 }
 
 impl SchemaArgs {
     /// Is any type named?
     pub(super) fn are_given(&self) -> bool {
-        !self.descriptors.is_empty() || !self.proto.is_empty()
+        self.primary().are_given()
     }
 
     /// Reads them all; `None` if none is named.
     pub(super) fn load(&self) -> anyhow::Result<Option<Schema>> {
+        if !self.proto_path.is_empty() && self.proto.is_empty() && self.candidate_proto.is_empty() {
+            return Err(UsageError::error(
+                "--proto-path is for --proto, and there is none",
+            ));
+        }
+        let (primary, candidate) = (self.primary().load()?, self.candidate().load()?);
+        match (primary, candidate) {
+            (None, Some(_)) => Err(UsageError::error(
+                "types of the candidate are given and none of the primary: \
+                 give --descriptors, --proto or --reflect",
+            )),
+            (primary, None) => Ok(primary),
+            (Some(primary), Some(candidate)) => Ok(Some(primary.with_candidate(&candidate))),
+        }
+    }
+
+    fn primary(&self) -> Sources<'_> {
+        Sources {
+            descriptors: &self.descriptors,
+            proto: &self.proto,
+            proto_path: &self.proto_path,
+            reflect: self.reflect.as_deref(),
+            save: self.save_descriptors.as_deref(),
+        }
+    }
+
+    fn candidate(&self) -> Sources<'_> {
+        Sources {
+            descriptors: &self.candidate_descriptors,
+            proto: &self.candidate_proto,
+            proto_path: &self.proto_path,
+            reflect: self.candidate_reflect.as_deref(),
+            save: self.save_candidate_descriptors.as_deref(),
+        }
+    }
+}
+
+impl Sources<'_> {
+    fn are_given(&self) -> bool {
+        !self.descriptors.is_empty() || !self.proto.is_empty() || self.reflect.is_some()
+    }
+
+    fn load(&self) -> anyhow::Result<Option<Schema>> {
+        if !self.are_given() {
+            return match self.save {
+                Some(file) => Err(UsageError::error(format!(
+                    "there are no types to write to {}",
+                    file.display()
+                ))),
+                None => Ok(None),
+            };
+        }
         let mut schema = Schema::default();
-        for file in &self.descriptors {
+        for file in self.descriptors {
             let name = file.display();
-            let encoded = std::fs::read(file).map_err(|error| {
+            let encoded = read(file).map_err(|error| {
                 UsageError::error(format!("failed to read descriptors {name}: {error}"))
             })?;
             schema.add_descriptor_set(&encoded).map_err(|error| {
@@ -48,131 +137,132 @@ impl SchemaArgs {
             })?;
         }
         if !self.proto.is_empty() {
-            let encoded = self.compile()?;
+            let encoded = proto_files::compile(self.proto, self.proto_path)?;
             schema.add_descriptor_set(&encoded).map_err(|error| {
                 UsageError::error(format!("failed to use the files of --proto: {error}"))
             })?;
         }
-        Ok(self.are_given().then_some(schema))
-    }
-
-    /// The files of `--proto` as one encoded set.
-    fn compile(&self) -> anyhow::Result<Vec<u8>> {
-        let mut files = Vec::new();
-        let mut folders = self.proto_path.clone();
-        for path in &self.proto {
-            std::fs::metadata(path).map_err(|error| {
-                UsageError::error(format!("failed to read {}: {error}", path.display()))
-            })?;
-            let below = if path.is_dir() {
-                Some(proto_files(path)?)
-            } else {
-                None
-            };
-            if self.proto_path.is_empty() {
-                let folder = match below {
-                    Some(_) => path.as_path(),
-                    None => path.parent().unwrap_or(Path::new("")),
-                };
-                folders.push(folder.to_owned());
-            }
-            files.extend(below.unwrap_or_else(|| vec![path.clone()]));
+        if let Some(address) = self.reflect {
+            let encoded = ask(address)?;
+            let added = schema.add_descriptor_set(&encoded);
+            added.with_context(|| format!("failed to use what {address} told of its types"))?;
         }
-        let failed = |error: protox::Error| {
-            // What is wrong with a file is in its debug form, with line and column.
-            UsageError::error(format!("failed to compile --proto: {error:?}"))
-        };
-        let mut compiler = protox::Compiler::new(folders).map_err(failed)?;
-        compiler.include_imports(true);
-        compiler.open_files(&files).map_err(failed)?;
-        Ok(compiler.file_descriptor_set().encode_to_vec())
+        if let Some(file) = self.save {
+            std::fs::write(file, schema.to_descriptor_set())
+                .with_context(|| format!("failed to write descriptors {}", file.display()))?;
+        }
+        Ok(Some(schema))
     }
 }
 
-/// All `.proto` files below `folder`, in order of name.
-fn proto_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = BTreeSet::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let failed = |error| {
-            UsageError::error(format!(
-                "failed to read the folder {}: {error}",
-                next.display()
-            ))
-        };
-        for entry in std::fs::read_dir(&next).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            // Links are not followed: they may lead round in a circle.
-            if entry.file_type().map_err(failed)?.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "proto")
-            {
-                found.insert(path);
-            }
-        }
-        if found.len() > PROTO_FILES_MAX {
-            return Err(UsageError::error(format!(
-                "more than {PROTO_FILES_MAX} .proto files are below {}",
-                folder.display()
-            )));
-        }
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let length = std::fs::metadata(file)?.len();
+    if length > DESCRIPTOR_SET_BYTES_MAX {
+        let text = format!("{length} bytes, more than {DESCRIPTOR_SET_BYTES_MAX}");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, text));
     }
-    if found.is_empty() {
-        return Err(UsageError::error(format!(
-            "no .proto file is below {}",
-            folder.display()
-        )));
+    std::fs::read(file)
+}
+
+fn ask(address: &str) -> anyhow::Result<Vec<u8>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    runtime
+        .block_on(reflection::descriptor_set(address))
+        .with_context(|| format!("failed to ask {address} for its types"))
+}
+
+/// `HOST:PORT`, `[IPV6]:PORT`.
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or("the port is missing: give HOST:PORT")?;
+    if text.contains("//") {
+        return Err("give HOST:PORT without a scheme; it is asked in plain text (h2c)".to_owned());
     }
-    Ok(found.into_iter().collect())
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || host.contains(['/', '@', ' ']) || host.contains(':') && !is_bracketed {
+        return Err("the host is malformed: give HOST:PORT, or [IPV6]:PORT".to_owned());
+    }
+    match port.parse::<u16>() {
+        Ok(1..) => Ok(text.to_owned()),
+        _ => Err(format!("{port:?} is no port from 1 to 65535")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const IMPORTED: &str = "syntax = \"proto3\"; package a; message Query { string id = 1; }";
-    const SERVICE: &str = "syntax = \"proto3\"; package b; import \"a/query.proto\";\n\
-        service S { rpc Get(a.Query) returns (a.Query); }";
-
-    fn folder(service: &str) -> tempfile::TempDir {
+    fn schema(proto: &str) -> (tempfile::TempDir, SchemaArgs) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a")).unwrap();
-        std::fs::write(folder.path().join("a/query.proto"), IMPORTED).unwrap();
-        std::fs::write(folder.path().join("service.proto"), service).unwrap();
-        folder
-    }
-
-    fn proto(paths: &[PathBuf]) -> SchemaArgs {
-        SchemaArgs {
-            proto: paths.to_vec(),
+        let path = folder.path().join("a.proto");
+        std::fs::write(&path, proto).unwrap();
+        let args = SchemaArgs {
+            proto: vec![path],
             ..SchemaArgs::default()
+        };
+        (folder, args)
+    }
+
+    const SERVICE: &str = "syntax = \"proto3\"; package a; message M { string id = 1; }\n\
+        service S { rpc Get(M) returns (M); }";
+
+    #[test]
+    fn what_was_found_can_be_saved_and_used_again() {
+        let (folder, mut args) = schema(SERVICE);
+        let file = folder.path().join("saved.binpb");
+        args.save_descriptors = Some(file.clone());
+        args.load().unwrap();
+        let saved = SchemaArgs {
+            descriptors: vec![file],
+            ..SchemaArgs::default()
+        };
+        assert!(saved.load().unwrap().unwrap().knows("a.S/Get"));
+    }
+
+    #[test]
+    fn options_that_lead_nowhere_are_refused() {
+        let (_folder, args) = schema(SERVICE);
+        let candidate_only = SchemaArgs {
+            candidate_proto: args.proto,
+            ..SchemaArgs::default()
+        };
+        let nothing_to_save = SchemaArgs {
+            save_descriptors: Some("x".into()),
+            ..SchemaArgs::default()
+        };
+        let nothing_to_import = SchemaArgs {
+            proto_path: vec!["x".into()],
+            ..SchemaArgs::default()
+        };
+        for args in [candidate_only, nothing_to_save, nothing_to_import] {
+            let error = args.load().unwrap_err();
+            assert!(error.is::<UsageError>(), "{error}");
         }
     }
 
     #[test]
-    fn a_file_and_a_folder_are_compiled_with_imports() {
-        let folder = folder(SERVICE);
-        for path in [
-            folder.path().to_owned(),
-            folder.path().join("service.proto"),
+    fn an_address_is_a_host_and_a_port() {
+        for right in ["localhost:50051", "127.0.0.1:1", "[::1]:65535", "a.b-c:80"] {
+            assert_eq!(address(right).as_deref(), Ok(right));
+        }
+        for wrong in [
+            "localhost",
+            "localhost:0",
+            "localhost:65536",
+            ":1",
+            "::1:80",
+            "http://a:80",
+            "https://a:80",
+            "a:b",
+            "a/b:1",
+            "u@a:1",
+            "",
         ] {
-            let schema = proto(&[path]).load().unwrap().unwrap();
-            assert!(schema.knows("b.S/Get"));
+            assert!(address(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn what_cannot_be_compiled_is_named_with_its_place() {
-        let folder = folder("syntax = \"proto3\";\nservice S { rpc Get(Gone) returns (Gone); }");
-        let error = proto(&[folder.path().to_owned()]).load().unwrap_err();
-        let text = format!("{error:#}");
-        assert!(text.contains("service.proto:2:"), "{text}");
-        assert!(text.contains("Gone"), "{text}");
-        let empty = tempfile::tempdir().unwrap();
-        let error = proto(&[empty.path().to_owned()]).load().unwrap_err();
-        assert!(format!("{error:#}").contains("no .proto file"));
     }
 }

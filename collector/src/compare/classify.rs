@@ -52,6 +52,18 @@ pub enum LooksLike {
     AnswerInsteadOfError,
     /// A number for which the enum has no name.
     UnknownEnumNumber,
+    /// An enum number that has another name at the candidate.
+    EnumRenamed,
+    /// An enum name that has another number at the candidate.
+    EnumRenumbered,
+    /// A field that only the candidate's descriptors have.
+    FieldAdded,
+    /// A field that only the primary's descriptors have.
+    FieldRemoved,
+    /// A field of another type at the candidate.
+    TypeChanged,
+    /// A key that one side has more than once in a JSON object.
+    RepeatedKey,
     /// The entries of a map in another order (without a descriptor a map is a list of messages).
     MapOrder,
 }
@@ -80,6 +92,12 @@ impl LooksLike {
             Self::ErrorInsteadOfAnswer => "error_instead_of_answer",
             Self::AnswerInsteadOfError => "answer_instead_of_error",
             Self::UnknownEnumNumber => "unknown_enum_number",
+            Self::EnumRenamed => "enum_renamed",
+            Self::EnumRenumbered => "enum_renumbered",
+            Self::FieldAdded => "field_added",
+            Self::FieldRemoved => "field_removed",
+            Self::TypeChanged => "type_changed",
+            Self::RepeatedKey => "repeated_key",
             Self::MapOrder => "map_order",
         }
     }
@@ -107,6 +125,12 @@ impl LooksLike {
             Self::ErrorInsteadOfAnswer => "an error instead of an answer",
             Self::AnswerInsteadOfError => "an answer instead of an error",
             Self::UnknownEnumNumber => "an enum number without a name",
+            Self::EnumRenamed => "an enum value renamed",
+            Self::EnumRenumbered => "an enum value with another number",
+            Self::FieldAdded => "a field that only the new descriptors have",
+            Self::FieldRemoved => "a field that only the old descriptors have",
+            Self::TypeChanged => "a field of another type",
+            Self::RepeatedKey => "a key that stands more than once",
             Self::MapOrder => "a map written in another order",
         }
     }

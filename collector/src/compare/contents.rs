@@ -11,6 +11,7 @@ use prost_reflect::{
     DynamicMessage, Kind as FieldKind, MessageDescriptor, ReflectMessage as _, Value,
 };
 
+use super::drift::Half;
 use super::proto::{self, time_text, unpack};
 use super::wire::{self, Shown};
 use super::{Schema, limits, messages, render, status};
@@ -42,14 +43,20 @@ pub struct Contents {
 
 /// The request messages of `call`.
 pub fn of_request(call: &Call, schema: Option<&Schema>) -> Vec<Contents> {
-    let descriptor = schema.and_then(|schema| schema.request_of(&call.rpc_method));
-    of(&call.request, descriptor.as_ref())
+    let types = schema.and_then(|schema| schema.types_of(&call.rpc_method, Half::Request));
+    of(
+        &call.request,
+        types.as_ref().map(|types| types.of(call.role)),
+    )
 }
 
 /// Its response messages.
 pub fn of_response(call: &Call, schema: Option<&Schema>) -> Vec<Contents> {
-    let descriptor = schema.and_then(|schema| schema.response_of(&call.rpc_method));
-    of(&call.response, descriptor.as_ref())
+    let types = schema.and_then(|schema| schema.types_of(&call.rpc_method, Half::Response));
+    of(
+        &call.response,
+        types.as_ref().map(|types| types.of(call.role)),
+    )
 }
 
 /// The `google.rpc.Status` that came with its status; no lines if none came.
@@ -169,7 +176,7 @@ impl Walk {
                 walk.value(value, &extension.kind(), depth);
             });
         }
-        self.wire(&proto::unknown_bytes(message), depth);
+        self.wire(&proto::unknown_bytes(message, &[]), depth);
         if self.lines.len() == before && !self.path.is_empty() {
             self.line("{}".to_owned());
         }

@@ -122,6 +122,8 @@ pub enum Kind {
     BeyondCapture,
     /// The bytes of one side are not what its descriptor says.
     Undecodable,
+    /// The descriptors of the two sides give the same bytes another meaning.
+    SchemaDrift,
     /// The bytes differ, and looking for where would cost more than
     /// [`WORK_MAX`](super::limits::WORK_MAX).
     TooLarge,
@@ -129,7 +131,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Value,
         Self::Type,
         Self::Missing,
@@ -141,6 +143,7 @@ impl Kind {
         Self::MessageExtra,
         Self::BeyondCapture,
         Self::Undecodable,
+        Self::SchemaDrift,
         Self::TooLarge,
     ];
 
@@ -158,6 +161,7 @@ impl Kind {
             Self::MessageExtra => "message_extra",
             Self::BeyondCapture => "beyond_capture",
             Self::Undecodable => "undecodable",
+            Self::SchemaDrift => "schema_drift",
             Self::TooLarge => "too_large",
         }
     }

@@ -1,6 +1,7 @@
 //! The messages of one direction: decompressed, lined up, compared one by one.
 //!
-//! Bodies of equal length and digest are equal without a look. A body that was cut is compared as
+//! Bodies of equal length and digest are equal without a look, unless the two sides' descriptors read
+//! equal bytes differently. A body that was cut is compared as
 //! far as it was captured; beyond that only the number of messages speaks, and the length where the
 //! captured bytes are equal. A digest that differs proves nothing: a map in another order is equal.
 
@@ -12,9 +13,10 @@ use super::align::{self, Step};
 use super::classify::LooksLike;
 use super::difference::Kind;
 use super::limits::MESSAGE_BYTES_MAX;
+use super::schema::Types;
 use super::sink::Sink;
-use super::{Incomparable, proto, render, wire};
-use crate::call::{Call, Direction, Message};
+use super::{Incomparable, json, proto, render, wire};
+use crate::call::{Call, Direction, Header, Message};
 use twintap_decode::grpc::decompress;
 
 /// One direction of both calls.
@@ -22,6 +24,8 @@ use twintap_decode::grpc::decompress;
 pub(super) struct Sides<'a> {
     primary: &'a Direction,
     candidate: &'a Direction,
+    /// Do both sides say that the messages are JSON?
+    is_json: bool,
     /// Does a message that one side lacks count? Not where a side ended with another status.
     whole: bool,
 }
@@ -31,6 +35,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.request,
             candidate: &candidate.request,
+            is_json: are_json(&primary.request_metadata, &candidate.request_metadata),
             whole: true,
         }
     }
@@ -40,6 +45,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.response,
             candidate: &candidate.response,
+            is_json: are_json(&primary.response_metadata, &candidate.response_metadata),
             whole: same_status,
         }
     }
@@ -56,6 +62,14 @@ impl<'a> Sides<'a> {
     }
 }
 
+fn are_json(primary: &[Header], candidate: &[Header]) -> bool {
+    let says_json = |headers: &[Header]| {
+        let content_type = headers.iter().find(|header| header.name == "content-type");
+        content_type.is_some_and(|header| json::is_grpc_json(&header.value))
+    };
+    says_json(primary) && says_json(candidate)
+}
+
 /// One message ready to compare.
 pub(super) struct Plain {
     pub(super) bytes: Bytes,
@@ -63,20 +77,21 @@ pub(super) struct Plain {
     pub(super) is_opaque: bool,
 }
 
-/// Compares the messages of one direction; says why, if it cannot. `descriptor` is asked for their
-/// type only where they are not equal.
+/// Compares the messages of one direction; says why, if it cannot. `types` is asked for their type
+/// only where they are not equal.
 pub(super) fn compare(
     sides: Sides<'_>,
-    descriptor: impl FnOnce() -> Option<MessageDescriptor>,
+    types: impl FnOnce() -> Option<Types>,
     sink: &mut Sink,
 ) -> Option<Incomparable> {
-    if sides.are_equal() {
+    if sides.are_equal() && !sink.reads_twice() {
         return None;
     }
     let primary = plain_messages(sides.primary);
     let candidate = plain_messages(sides.candidate);
     let mut walk = Walk {
-        descriptor: descriptor(),
+        types: if sides.is_json { None } else { types() },
+        is_json: sides.is_json,
         is_undecodable: false,
     };
     if sides.are_cut() {
@@ -94,7 +109,8 @@ pub(super) fn compare(
 }
 
 struct Walk {
-    descriptor: Option<MessageDescriptor>,
+    types: Option<Types>,
+    is_json: bool,
     is_undecodable: bool,
 }
 
@@ -124,12 +140,16 @@ impl Walk {
                 }
                 Step::Primary(i) if whole => {
                     sink.message(Some(i));
-                    let text = a.get(i).map(|message| self.text(&message.bytes));
+                    let text = a
+                        .get(i)
+                        .map(|message| self.text(message, |types| &types.primary));
                     sink.report(Kind::MessageMissing, text, None, looks_like);
                 }
                 Step::Candidate(j) if whole => {
                     sink.message(Some(j));
-                    let text = b.get(j).map(|message| self.text(&message.bytes));
+                    let text = b
+                        .get(j)
+                        .map(|message| self.text(message, |types| &types.candidate));
                     sink.report(Kind::MessageExtra, None, text, looks_like);
                 }
                 Step::Primary(_) | Step::Candidate(_) => {}
@@ -139,7 +159,7 @@ impl Walk {
     }
 
     fn pair(&mut self, index: usize, a: &Plain, b: &Plain, sink: &mut Sink) {
-        if a.bytes == b.bytes && a.is_opaque == b.is_opaque {
+        if a.bytes == b.bytes && a.is_opaque == b.is_opaque && !sink.reads_twice() {
             return;
         }
         if a.is_opaque || b.is_opaque {
@@ -157,18 +177,18 @@ impl Walk {
     }
 
     fn bytes(&self, a: &Bytes, b: &Bytes, sink: &mut Sink) {
-        match &self.descriptor {
-            _ if a == b => {}
-            Some(descriptor) => proto::compare(descriptor, a, b, sink),
+        match &self.types {
+            _ if a == b && !sink.reads_twice() => {}
+            _ if self.is_json && json::compare(a, b, sink) => {}
+            Some(types) => proto::compare(types, a, b, sink),
             None => wire::compare(a, b, sink),
         }
     }
 
-    fn text(&self, bytes: &Bytes) -> String {
-        let decoded = self
-            .descriptor
-            .clone()
-            .and_then(|descriptor| DynamicMessage::decode(descriptor, bytes.clone()).ok());
+    fn text(&self, message: &Plain, side: impl Fn(&Types) -> &MessageDescriptor) -> String {
+        let bytes = &message.bytes;
+        let descriptor = self.types.as_ref().map(|types| side(types).clone());
+        let decoded = descriptor.and_then(|it| DynamicMessage::decode(it, bytes.clone()).ok());
         decoded.map_or_else(|| render::bytes(bytes), |message| render::message(&message))
     }
 }

@@ -8,20 +8,22 @@
 //!   the one difference reported: another message text, missing messages and other metadata follow
 //!   from it. Where they are equal, `grpc-message` and `google.rpc.Status` details count.
 //! - **Messages**: decompressed, then field by field with a descriptor ([`Schema`]), else by wire
-//!   field. Streams and lists are aligned, so that one missing element is one difference.
+//!   field; as JSON where both sides say `application/grpc+json`. Streams and lists are aligned, so that one missing element is one difference.
 //! - **Metadata**: by name, repeated values in order, `-bin` values decoded; hop headers do not
 //!   count (the table in `hop_headers.rs`).
 //!
 //! No I/O, no clock. Limits are in [`limits`]; what exceeds them is reported as `too_large`, never
-//! dropped. What else does not count, [`rules`] say. Not supported yet: different descriptors for old
-//! and new, JSON bodies.
+//! dropped. What else does not count, [`rules`] say. Where the candidate has descriptors of its own,
+//! each side is read with its own, and how they differ is in [`drift`].
 
 mod align;
 mod classify;
 pub mod contents;
 mod difference;
 mod digits;
+pub mod drift;
 mod hop_headers;
+mod json;
 mod leaf;
 pub mod limits;
 mod messages;
@@ -52,6 +54,7 @@ pub use settings::Settings;
 use std::sync::Arc;
 
 use crate::call::{Call, End};
+use drift::Half;
 use sink::Sink;
 
 /// What comparing a pair came to.
@@ -148,16 +151,20 @@ pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict
     let mut sink = Sink::new(&settings.rules, &primary.rpc_method);
     let same_status = status::compare(primary, candidate, settings, &mut sink);
     let schema = settings.schema.as_ref();
+    let method = &*primary.rpc_method;
+    let rereads = |half| schema.is_some_and(|schema| schema.rereads(method, half));
     let mut unjudged = Vec::new();
     if primary.request.end_stream && candidate.request.end_stream {
         sink.place(Place::RequestMessage);
-        let types = || schema?.request_of(&primary.rpc_method);
+        let types = || schema?.types_of(method, Half::Request);
         let sides = messages::Sides::requests(primary, candidate);
+        sink.rereads(rereads(Half::Request));
         unjudged.extend(messages::compare(sides, types, &mut sink));
     }
     sink.place(Place::ResponseMessage);
-    let types = || schema?.response_of(&primary.rpc_method);
+    let types = || schema?.types_of(method, Half::Response);
     let sides = messages::Sides::responses(primary, candidate, same_status);
+    sink.rereads(rereads(Half::Response));
     unjudged.extend(messages::compare(sides, types, &mut sink));
     let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);
     conclude(

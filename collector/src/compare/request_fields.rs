@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost_reflect::{DynamicMessage, Kind, ReflectMessage as _, Value};
 use twintap_decode::grpc::decompress;
 
+use super::drift::Half;
 use super::limits::MESSAGE_BYTES_MAX;
 use super::wire::Shown;
 use super::{Schema, render, wire};
@@ -24,8 +25,8 @@ pub fn request_fields(
         return;
     };
     let decoded = schema
-        .and_then(|schema| schema.request_of(&call.rpc_method))
-        .and_then(|descriptor| DynamicMessage::decode(descriptor, bytes.clone()).ok());
+        .and_then(|schema| schema.types_of(&call.rpc_method, Half::Request))
+        .and_then(|types| DynamicMessage::decode(types.of(call.role).clone(), bytes.clone()).ok());
     // Whether all was told or not, there is nothing left to do.
     match decoded {
         Some(message) => message_fields(&message, "", 0, visit),

@@ -1,11 +1,54 @@
-//! Message types by method, from descriptor sets.
+//! Message types by method, from descriptor sets: the primary's, and the candidate's where they are
+//! others.
 
+mod validate;
+
+use std::sync::Arc;
+
+use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
+
+use super::drift::{Drift, Half};
+use crate::call::Role;
 
 /// What the services of one or more `FileDescriptorSet`s send and receive.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     pool: DescriptorPool,
+    candidate: Option<Candidate>,
+}
+
+/// The candidate's own types.
+#[derive(Clone, Debug)]
+struct Candidate {
+    pool: DescriptorPool,
+    drift: Arc<Drift>,
+}
+
+/// The type of the messages of one direction of a method, as each side knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Types {
+    pub(super) primary: MessageDescriptor,
+    pub(super) candidate: MessageDescriptor,
+}
+
+impl Types {
+    /// As the side of that role knows it.
+    pub(super) fn of(&self, role: Role) -> &MessageDescriptor {
+        match role {
+            Role::Candidate => &self.candidate,
+            _ => &self.primary,
+        }
+    }
+
+    /// One type for both sides.
+    pub(super) fn same(descriptor: MessageDescriptor) -> Self {
+        Self {
+            primary: descriptor.clone(),
+            candidate: descriptor,
+        }
+    }
 }
 
 /// Why a descriptor set was refused. Sets taken before stay.
@@ -14,6 +57,9 @@ pub enum SchemaError {
     /// Not a `FileDescriptorSet`, imports missing, names twice, ...
     #[error("not a usable FileDescriptorSet: {0} (made with `protoc --include_imports -o FILE`?)")]
     Invalid(#[from] DescriptorError),
+    /// Not what protoc writes, or at odds with a set taken before.
+    #[error("not a usable FileDescriptorSet: {0}")]
+    Malformed(String),
     /// It has no service, so it cannot tell the type of any message.
     #[error("the FileDescriptorSet has no service")]
     NoService,
@@ -22,6 +68,12 @@ pub enum SchemaError {
 impl Schema {
     /// Adds an encoded `google.protobuf.FileDescriptorSet` with its imports.
     pub fn add_descriptor_set(&mut self, encoded: &[u8]) -> Result<(), SchemaError> {
+        // What is no set at all, the library says best.
+        if let Ok(set) = FileDescriptorSet::decode(encoded)
+            && let Some(problem) = validate::problem(&set, &self.pool)
+        {
+            return Err(SchemaError::Malformed(problem));
+        }
         let mut pool = self.pool.clone();
         pool.decode_file_descriptor_set(encoded)?;
         if pool.services().len() == 0 {
@@ -31,19 +83,58 @@ impl Schema {
         Ok(())
     }
 
-    /// All types.
+    /// The same, with the candidate's types as `candidate` knows them.
+    #[must_use]
+    pub fn with_candidate(self, candidate: &Self) -> Self {
+        let drift = Arc::new(Drift::between(&self.pool, &candidate.pool));
+        let pool = candidate.pool.clone();
+        Self {
+            candidate: Some(Candidate { pool, drift }),
+            ..self
+        }
+    }
+
+    /// All types of the primary.
     pub fn pool(&self) -> &DescriptorPool {
         &self.pool
     }
 
-    /// Type of the request messages of `package.Service/Method`.
-    pub(super) fn request_of(&self, rpc_method: &str) -> Option<MessageDescriptor> {
-        Some(self.method(rpc_method)?.input())
+    /// How the candidate's types differ from the primary's; `None` if they are the same descriptors.
+    pub fn drift(&self) -> Option<&Drift> {
+        Some(&*self.candidate.as_ref()?.drift)
     }
 
-    /// Type of its response messages.
-    pub(super) fn response_of(&self, rpc_method: &str) -> Option<MessageDescriptor> {
-        Some(self.method(rpc_method)?.output())
+    /// The primary's types as an encoded `FileDescriptorSet`.
+    pub fn to_descriptor_set(&self) -> Vec<u8> {
+        self.pool.encode_to_vec()
+    }
+
+    /// Type of the messages of one half of `package.Service/Method`. A side that does not know the
+    /// method is read as the other.
+    pub(super) fn types_of(&self, rpc_method: &str, half: Half) -> Option<Types> {
+        let of = |method: MethodDescriptor| match half {
+            Half::Request => method.input(),
+            Half::Response => method.output(),
+        };
+        let primary = find(&self.pool, rpc_method).map(of);
+        let other = self.candidate.as_ref();
+        // Types that are alike may as well be one: that is faster.
+        let other =
+            other.filter(|other| other.drift.touches(rpc_method, half) || primary.is_none());
+        let candidate = other
+            .and_then(|other| find(&other.pool, rpc_method))
+            .map(of);
+        let primary = primary.or_else(|| candidate.clone())?;
+        Some(Types {
+            candidate: candidate.unwrap_or_else(|| primary.clone()),
+            primary,
+        })
+    }
+
+    /// May equal bytes of that half mean different things to the two sides?
+    pub(super) fn rereads(&self, rpc_method: &str, half: Half) -> bool {
+        let drift = self.drift();
+        drift.is_some_and(|drift| drift.rereads(rpc_method, half))
     }
 
     /// The type of that full name.
@@ -53,12 +144,14 @@ impl Schema {
 
     /// Does it know `package.Service/Method`?
     pub fn knows(&self, rpc_method: &str) -> bool {
-        self.method(rpc_method).is_some()
+        let candidate = self.candidate.as_ref().map(|candidate| &candidate.pool);
+        let mut pools = std::iter::once(&self.pool).chain(candidate);
+        pools.any(|pool| find(pool, rpc_method).is_some())
     }
+}
 
-    fn method(&self, rpc_method: &str) -> Option<MethodDescriptor> {
-        let (service, method) = rpc_method.split_once('/')?;
-        let service = self.pool.get_service_by_name(service)?;
-        service.methods().find(|known| known.name() == method)
-    }
+fn find(pool: &DescriptorPool, rpc_method: &str) -> Option<MethodDescriptor> {
+    let (service, method) = rpc_method.split_once('/')?;
+    let service = pool.get_service_by_name(service)?;
+    service.methods().find(|known| known.name() == method)
 }

@@ -38,6 +38,8 @@ pub(super) struct Sink<'r> {
     exhausted: bool,
     /// Is this a trial, whose differences are only counted?
     is_trial: bool,
+    /// May equal bytes mean different things to the two sides?
+    rereads: bool,
 }
 
 /// Differences that were found and not kept.
@@ -68,6 +70,9 @@ struct StepAt {
     text: Range<usize>,
 }
 
+/// By what a name that differs is ruled out, where no rule speaks of it.
+const RENAMED: &str = "same number, other name";
+
 /// One side of a difference: as text, and as rules see it.
 pub(super) type Side<'l> = Option<(String, Leaf<'l>)>;
 
@@ -91,7 +96,18 @@ impl<'r> Sink<'r> {
             probes_left: limits::PROBES_MAX,
             exhausted: false,
             is_trial: false,
+            rereads: false,
         }
+    }
+
+    /// Says whether equal bytes may mean different things to the two sides from now on.
+    pub(super) fn rereads(&mut self, rereads: bool) {
+        self.rereads = rereads;
+    }
+
+    /// Does equality of bytes prove nothing?
+    pub(super) fn reads_twice(&self) -> bool {
+        self.rereads
     }
 
     /// Turns to another part of the call.
@@ -164,6 +180,18 @@ impl<'r> Sink<'r> {
         self.applicable().list_order(self.place, self.path_steps())
     }
 
+    /// Does a rule say that the value at the current path holds JSON?
+    pub(super) fn holds_json(&self) -> bool {
+        self.applicable().holds_json(self.place, self.path_steps())
+    }
+
+    /// Is there enough left for so much work? If not, the walk has to stop here.
+    pub(super) fn can_spend(&mut self, work: usize) -> bool {
+        let is_enough = u64::try_from(work).is_ok_and(|work| work <= self.work_left);
+        self.exhausted |= !is_enough;
+        is_enough
+    }
+
     /// Takes the cost of one step; `false` when the walk has to stop.
     pub(super) fn spend(&mut self, work: usize) -> bool {
         let work = u64::try_from(work).unwrap_or(u64::MAX).max(1);
@@ -230,6 +258,20 @@ impl<'r> Sink<'r> {
         let ruling = Some((Arc::from(reason), Severity::Ignored));
         let what = (None, Relation::default());
         self.keep(kind, (primary, candidate), what, ruling);
+    }
+
+    /// Reports what equal bytes say differently in another name: it does not count unless a rule
+    /// says so.
+    pub(super) fn report_renamed(
+        &mut self,
+        (primary, candidate): (String, String),
+        looks_like: LooksLike,
+    ) {
+        let kind = Kind::SchemaDrift;
+        let ruling = self.ruling(kind, (None, None));
+        let ruling = ruling.or_else(|| Some((Arc::from(RENAMED), Severity::Note)));
+        let what = (Some(looks_like), Relation::default());
+        self.keep(kind, (Some(primary), Some(candidate)), what, ruling);
     }
 
     /// What the rules say, counted.
@@ -336,6 +378,7 @@ impl<'r> Sink<'r> {
             work_left: limits::PROBE_WORK_MAX.min(self.work_left),
             probes_left: 0,
             is_trial: true,
+            rereads: self.rereads,
             ..Self::new(self.rules, self.rpc_method)
         };
         let given = trial.work_left;

@@ -6,6 +6,7 @@ use prost::Message as _;
 use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
+use super::schema::Types;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{align, classify, proto, render, wire};
@@ -180,7 +181,10 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
             let before = sink.counted();
             match known {
                 _ if a.value == b.value => {}
-                Some(descriptor) => proto::compare(&descriptor, &a.value, &b.value, sink),
+                Some(descriptor) => {
+                    let types = Types::same(descriptor);
+                    proto::compare(&types, &a.value, &b.value, sink);
+                }
                 None => wire::compare(&a.value, &b.value, sink),
             }
             if sink.take_exhausted() && sink.counted() == before {

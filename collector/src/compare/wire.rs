@@ -19,9 +19,9 @@ use super::classify;
 use super::difference::Kind;
 use super::leaf::Leaf;
 use super::limits::GUESS_DEPTH_MAX;
-use super::render;
 use super::rules::ListOrder;
 use super::sink::{Side, Sink};
+use super::{json, render};
 use parse::{WireValue, parse};
 
 /// Compares two encoded messages.
@@ -167,6 +167,9 @@ fn values(a: &WireValue, b: &WireValue, depth: u32, sink: &mut Sink) {
 
 /// Length-delimited values: what they are is guessed, for both alike.
 fn delimited(a: &Bytes, b: &Bytes, depth: u32, sink: &mut Sink) {
+    if json::by_rule(a, b, sink) {
+        return;
+    }
     if let (Some(a), Some(b)) = (printable(a), printable(b)) {
         let side = |text| Some((render::text(text), Leaf::Text(text)));
         sink.report_values(Kind::Value, side(a), side(b), classify::texts(a, b));

@@ -11,8 +11,9 @@ use super::group_sums::GroupSums;
 use super::latency::Latencies;
 use super::rule_use::RuleSums;
 use super::statistics::wilson;
-use super::{Completeness, Loss, Method, REPORT_VERSION, Report, Scope};
+use super::{Completeness, Loss, Method, REPORT_VERSION, Report, SchemaDrift, Scope};
 use crate::call::{Call, Role};
+use crate::compare::drift::Drift;
 use crate::compare::{Outcome, Rules, Schema, Severity, Verdict};
 use crate::pair::{Counts, Pair, Pairing, Unpaired};
 
@@ -49,6 +50,7 @@ pub struct Aggregate {
     clocks: ClockSums,
     coverage: Option<CoverageSums>,
     samples: Samples,
+    schema_drift: Option<SchemaDrift>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
 }
@@ -123,6 +125,13 @@ impl Aggregate {
     #[must_use]
     pub fn with_schema(mut self, schema: Option<Schema>) -> Self {
         self.samples = Samples::with_schema(schema);
+        self
+    }
+
+    /// Tells how the candidate's descriptors differ.
+    #[must_use]
+    pub fn with_drift(mut self, drift: Option<&Drift>) -> Self {
+        self.schema_drift = drift.map(SchemaDrift::of);
         self
     }
 
@@ -252,6 +261,7 @@ impl Aggregate {
             completeness: self.completeness,
             methods: self.methods.into_values().map(summary).collect(),
             coverage: self.coverage.map(CoverageSums::into_coverage),
+            schema_drift: self.schema_drift,
         };
         report.gates = super::gate::judge(&report, &thresholds);
         report.answer.conclude(&report.gates);

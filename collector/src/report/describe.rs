@@ -43,6 +43,7 @@ pub(super) fn kind(kind: &str) -> String {
         "list_order" => "another order",
         "message_missing" => "a message only in the old stream",
         "message_extra" => "a message only in the new stream",
+        "schema_drift" => "another meaning by the new descriptors",
         "beyond_capture" => "differs beyond what was captured",
         other => return other.replace('_', " "),
     }

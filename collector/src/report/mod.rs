@@ -25,6 +25,7 @@ mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
+mod schema_drift;
 pub mod side_by_side;
 pub(crate) mod statistics;
 pub mod text;
@@ -46,6 +47,7 @@ pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
 pub use rule_use::{RuleRemark, RuleUse};
+pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;
 
 use std::collections::BTreeMap;
@@ -76,6 +78,8 @@ pub struct Report {
     pub methods: Vec<Method>,
     /// What the traffic never showed; absent without descriptors.
     pub coverage: Option<Coverage>,
+    /// How the candidate's descriptors differ; absent unless it has its own.
+    pub schema_drift: Option<SchemaDrift>,
     /// By method, place, path and kind; the most frequent first.
     pub differences: Vec<Group>,
     /// Differences beyond the limits of one pair and of groups, not listed.

@@ -1,11 +1,12 @@
 //! Where input enters: records from the filter over HTTP, and packets, captured before or
-//! just now.
+//! just now. [`reflection`] brings no calls, but the types of their messages.
 //!
 //! A source knows nothing of what keeps its batches: it is given an [`Intake`].
 
 pub mod capture;
 pub mod http;
 pub mod live;
+pub mod reflection;
 
 use std::future::Future;
 use std::time::Duration;

@@ -7,6 +7,7 @@ mod browser;
 mod correlations;
 mod exit_codes;
 mod recording;
+mod reflection;
 mod reports;
 mod show;
 #[path = "../dataset/venv.rs"]

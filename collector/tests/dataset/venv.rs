@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `.venv/` at the repository root, or what `TWINTAP_VENV` names.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let venv = std::env::var_os("TWINTAP_VENV").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv"),
         PathBuf::from,

@@ -1,14 +1,17 @@
 //! Recorded calls of a data directory, bucket by bucket.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::call::PAIR_BUCKETS;
 use crate::doctor::at::Place;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::input::Inputs;
 use crate::doctor::recording::{Accounted, Recording};
-use crate::pair::{self, pair_calls};
+use crate::pair;
+use crate::pipeline::passes::{self, pair_dataset};
 use crate::store::accounting::Accounting;
 use crate::store::parquet::{Dataset, Projection};
 
@@ -44,14 +47,37 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
     if dataset.rows() == 0 && recording.accounting.is_none() {
         anyhow::bail!("is no data directory: it has neither calls nor accounting");
     }
-    for buckets in dataset.bucket_ranges(MEMORY_BYTES_MAX) {
+    for buckets in bucket_ranges(dataset.decoded_bytes()) {
         let calls = dataset
             .calls_in_buckets(buckets, Projection::Everything)
             .collect::<Result<Vec<_>, _>>()?;
         recording.add_calls(&calls);
-        recording.add_pairing(&pair_calls(calls, &pair::Settings::default()));
     }
+    let reading = passes::Settings {
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        projection: Projection::Everything,
+        pairing: pair::Settings::default(),
+    };
+    pair_dataset(
+        &dataset,
+        &reading,
+        |_| true,
+        |_| (),
+        |pairing| {
+            recording.add_pairing(&pairing);
+            Ok(())
+        },
+    )?;
     Ok(recording)
+}
+
+/// All buckets, in ranges whose calls take about [`MEMORY_BYTES_MAX`] each; one bucket is the least.
+fn bucket_ranges(decoded_bytes: u64) -> impl Iterator<Item = Range<u16>> {
+    let ranges = decoded_bytes
+        .div_ceil(MEMORY_BYTES_MAX)
+        .clamp(1, PAIR_BUCKETS);
+    let border = move |index: u64| u16::try_from(index * PAIR_BUCKETS / ranges).unwrap_or(u16::MAX);
+    (0..ranges).map(move |index| border(index)..border(index + 1))
 }
 
 fn accounted(folder: &Path) -> std::io::Result<Option<Accounted>> {

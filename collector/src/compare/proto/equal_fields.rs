@@ -23,7 +23,9 @@ pub(super) fn without(
     candidate: &Bytes,
 ) -> Option<(Bytes, Bytes)> {
     // These are compared and shown as one value.
-    if descriptor.parent_file().package_name() == "google.protobuf" {
+    if descriptor.parent_file().package_name() == "google.protobuf"
+        || descriptor.full_name() == "google.api.HttpBody"
+    {
         return None;
     }
     let (in_order_a, in_order_b) = (fields(primary)?, fields(candidate)?);

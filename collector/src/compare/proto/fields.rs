@@ -5,12 +5,12 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind as FieldKind, OneofDescriptor, ReflectMessage as _, Value,
 };
 
-use super::{lists, messages};
+use super::{enums, lists, messages};
 use crate::compare::classify::{self, LooksLike};
 use crate::compare::difference::Kind;
 use crate::compare::leaf::Leaf;
-use crate::compare::render;
-use crate::compare::sink::Sink;
+use crate::compare::sink::{Side, Sink};
+use crate::compare::{json, render};
 
 const ANY: &str = "google.protobuf.Any";
 
@@ -22,10 +22,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) {
     let descriptor = primary.descriptor();
-    let mut settled = Vec::new();
-    for oneof in descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()) {
-        settled.extend(other_arm(&oneof, primary, candidate, sink));
-    }
+    let settled = other_arms(primary, candidate, sink);
     for field in descriptor.fields() {
         if !settled.contains(&field.number()) {
             let mark = sink.enter_field(field.name());
@@ -45,7 +42,7 @@ pub(super) fn compare(
                 candidate.get_extension(&extension),
             );
             one_or_both(
-                &extension.kind(),
+                Kinds::same(&extension.kind()),
                 (a, &x),
                 (b, &y),
                 extension.supports_presence(),
@@ -74,7 +71,7 @@ fn compare_field(
         (a, b) = (true, true);
     }
     one_or_both(
-        &field.kind(),
+        Kinds::same(&field.kind()),
         (a, &x),
         (b, &y),
         field.supports_presence(),
@@ -84,8 +81,8 @@ fn compare_field(
 }
 
 /// A field that both sides, one or none has.
-fn one_or_both(
-    field_kind: &FieldKind,
+pub(super) fn one_or_both(
+    kinds: Kinds<'_>,
     (has_primary, primary): (bool, &Value),
     (has_candidate, candidate): (bool, &Value),
     presence: bool,
@@ -93,7 +90,7 @@ fn one_or_both(
     sink: &mut Sink,
 ) {
     let (value, only) = match (has_primary, has_candidate) {
-        (true, true) => return values(field_kind, primary, candidate, depth, sink),
+        (true, true) => return values(kinds, primary, candidate, depth, sink),
         (true, false) => (primary, Kind::Missing),
         (false, true) => (candidate, Kind::Extra),
         (false, false) => return,
@@ -105,8 +102,14 @@ fn one_or_both(
     } else {
         only
     };
-    let side = |has: bool| has.then(|| (render::value(value, field_kind), Leaf::of_value(value)));
-    sink.report_values(kind, side(has_primary), side(has_candidate), None);
+    let side = |has: bool, field_kind| {
+        has.then(|| (render::value(value, field_kind), Leaf::of_value(value)))
+    };
+    let sides = (
+        side(has_primary, kinds.primary),
+        side(has_candidate, kinds.candidate),
+    );
+    sink.report_values(kind, sides.0, sides.1, None);
 }
 
 fn is_default(value: &Value, default: &Value) -> bool {
@@ -118,15 +121,38 @@ fn is_default(value: &Value, default: &Value) -> bool {
     }
 }
 
-/// If both sides set another field of `oneof`: reports it, returns the two field numbers.
-fn other_arm(
-    oneof: &OneofDescriptor,
+/// Reports the oneofs of which both sides set another field; returns the numbers of these fields.
+pub(super) fn other_arms(
     primary: &DynamicMessage,
     candidate: &DynamicMessage,
     sink: &mut Sink,
 ) -> Vec<u32> {
-    let arm = |message: &DynamicMessage| oneof.fields().find(|field| message.has_field(field));
-    let (Some(a), Some(b)) = (arm(primary), arm(candidate)) else {
+    let (of_a, of_b) = (primary.descriptor(), candidate.descriptor());
+    let mut settled = Vec::new();
+    for oneof in of_a.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        let Some(first) = oneof.fields().next() else {
+            continue;
+        };
+        // The candidate's may have another name, and does not if its fields moved elsewhere.
+        let other = of_b.get_field(first.number());
+        let other = other.and_then(|field| field.containing_oneof());
+        if let Some(other) = other.filter(|other| !other.is_synthetic()) {
+            settled.extend(other_arm((&oneof, primary), (&other, candidate), sink));
+        }
+    }
+    settled
+}
+
+/// If both sides set another field of a oneof: reports it, returns the two field numbers.
+fn other_arm(
+    (oneof, primary): (&OneofDescriptor, &DynamicMessage),
+    (other, candidate): (&OneofDescriptor, &DynamicMessage),
+    sink: &mut Sink,
+) -> Vec<u32> {
+    let arm = |oneof: &OneofDescriptor, message: &DynamicMessage| {
+        oneof.fields().find(|field| message.has_field(field))
+    };
+    let (Some(a), Some(b)) = (arm(oneof, primary), arm(other, candidate)) else {
         return Vec::new();
     };
     if a.number() == b.number() {
@@ -142,27 +168,73 @@ fn other_arm(
     vec![a.number(), b.number()]
 }
 
-/// Compares two values of a field of `kind`.
-pub(super) fn values(kind: &FieldKind, a: &Value, b: &Value, depth: u32, sink: &mut Sink) {
+/// Compares two values of a field.
+pub(super) fn values(kinds: Kinds<'_>, a: &Value, b: &Value, depth: u32, sink: &mut Sink) {
     match (a, b) {
         (Value::Message(a), Value::Message(b)) => messages(a, b, depth + 1, sink),
-        (Value::List(a), Value::List(b)) => lists::lists(kind, a, b, depth, sink),
+        (Value::List(a), Value::List(b)) => lists::lists(kinds, a, b, depth, sink),
         (Value::Map(a), Value::Map(b)) => {
-            if let Some(kind) = super::map_value_kind(kind) {
-                lists::maps(&kind, a, b, depth, sink);
+            let entries = (
+                super::map_value_kind(kinds.primary),
+                super::map_value_kind(kinds.candidate),
+            );
+            if let (Some(primary), Some(candidate)) = &entries {
+                let kinds = Kinds { primary, candidate };
+                lists::maps(kinds, a, b, depth, sink);
             }
         }
+        (Value::EnumNumber(a), Value::EnumNumber(b)) => enums::compare(kinds, *a, *b, sink),
         (a, b) => {
-            if let Some(looks_like) = scalars(kind, a, b) {
-                let side = |value| Some((render::value(value, kind), Leaf::of_value(value)));
-                sink.report_values(Kind::Value, side(a), side(b), looks_like);
+            if let Some(looks_like) = scalars(a, b) {
+                if let (Some(x), Some(y)) = (raw(a), raw(b))
+                    && json::by_rule(x, y, sink)
+                {
+                    return;
+                }
+                let sides = (kinds.side(a, false), kinds.side(b, true));
+                sink.report_values(Kind::Value, sides.0, sides.1, looks_like);
             }
         }
     }
 }
 
+/// The bytes of a text or of bytes.
+pub(super) fn raw(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::String(value) => Some(value.as_bytes()),
+        Value::Bytes(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// The type of a field, as each side's descriptors have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kinds<'k> {
+    pub(super) primary: &'k FieldKind,
+    pub(super) candidate: &'k FieldKind,
+}
+
+impl<'k> Kinds<'k> {
+    pub(super) fn same(kind: &'k FieldKind) -> Self {
+        Self {
+            primary: kind,
+            candidate: kind,
+        }
+    }
+
+    /// A value of one side, to be reported.
+    pub(super) fn side<'v>(&self, value: &'v Value, of_candidate: bool) -> Side<'v> {
+        let kind = if of_candidate {
+            self.candidate
+        } else {
+            self.primary
+        };
+        Some((render::value(value, kind), Leaf::of_value(value)))
+    }
+}
+
 /// `None` if equal, else what the difference looks like.
-fn scalars(kind: &FieldKind, a: &Value, b: &Value) -> Option<Option<LooksLike>> {
+fn scalars(a: &Value, b: &Value) -> Option<Option<LooksLike>> {
     let unequal =
         |equal: bool, looks_like: &dyn Fn() -> Option<LooksLike>| (!equal).then(looks_like);
     match (a, b) {
@@ -176,13 +248,6 @@ fn scalars(kind: &FieldKind, a: &Value, b: &Value) -> Option<Option<LooksLike>> 
         }
         (Value::String(a), Value::String(b)) => unequal(a == b, &|| classify::texts(a, b)),
         (Value::Bytes(a), Value::Bytes(b)) => unequal(a == b, &|| classify::bytes(a, b)),
-        (Value::EnumNumber(a), Value::EnumNumber(b)) => unequal(a == b, &|| {
-            let FieldKind::Enum(descriptor) = kind else {
-                return None;
-            };
-            let known = |number: &i32| descriptor.get_value(*number).is_some();
-            (!known(a) || !known(b)).then_some(LooksLike::UnknownEnumNumber)
-        }),
         (a, b) => unequal(a == b, &|| classify::integers(integer(a)?, integer(b)?)),
     }
 }

@@ -2,31 +2,35 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use prost_reflect::{Kind as FieldKind, MapKey, Value};
+use prost_reflect::{MapKey, Value};
 
-use super::{fields, fingerprint};
+use super::fields::{self, Kinds};
+use super::fingerprint;
 use crate::compare::align::{self, Step};
 use crate::compare::difference::Kind;
-use crate::compare::leaf::Leaf;
 use crate::compare::render;
 use crate::compare::rules::ListOrder;
 use crate::compare::sink::Sink;
 
-/// Compares two lists of elements of `kind`.
+/// Compares two lists of elements of `kinds`.
 pub(super) fn lists(
-    kind: &FieldKind,
+    kinds: Kinds<'_>,
     primary: &[Value],
     candidate: &[Value],
     depth: u32,
     sink: &mut Sink,
 ) {
+    // Each element is looked at once at least.
+    if !sink.can_spend(primary.len().saturating_add(candidate.len())) {
+        return;
+    }
     let numbers = |list: &[Value], sink: &mut Sink| -> Vec<u64> {
         list.iter()
             .map(|element| fingerprint::of(element, sink))
             .collect()
     };
     let (a, b) = (numbers(primary, sink), numbers(candidate, sink));
-    if a == b {
+    if a == b && !sink.reads_twice() {
         return;
     }
     let order = sink.list_order();
@@ -37,7 +41,7 @@ pub(super) fn lists(
     let steps = {
         let mut distance = |i: usize, j: usize| {
             let (x, y) = (primary.get(i)?, candidate.get(j)?);
-            sink.probe(|trial| fields::values(kind, x, y, depth, trial))
+            sink.probe(|trial| fields::values(kinds, x, y, depth, trial))
         };
         match order {
             None => align::align_with_moves(&a, &b, &mut distance),
@@ -46,15 +50,19 @@ pub(super) fn lists(
         }
     };
     if steps.is_reordered {
-        let text = |list: &[Value]| Some(render::value(&Value::List(list.to_vec()), kind));
-        sink.report(Kind::ListOrder, text(primary), text(candidate), None);
+        let text = |list: &[Value], kind| Some(render::value(&Value::List(list.to_vec()), kind));
+        let texts = (
+            text(primary, kinds.primary),
+            text(candidate, kinds.candidate),
+        );
+        sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }
     for step in steps.steps {
         if sink.is_full() || !sink.spend(1) {
             return;
         }
         let (i, j) = match step {
-            Step::Both(i, j) if a.get(i) == b.get(j) => continue,
+            Step::Both(i, j) if a.get(i) == b.get(j) && !sink.reads_twice() => continue,
             Step::Both(i, j) => (Some(i), Some(j)),
             Step::Primary(i) => (Some(i), None),
             Step::Candidate(j) => (None, Some(j)),
@@ -63,7 +71,7 @@ pub(super) fn lists(
         let element =
             |list: &'_ [Value], index: Option<usize>| index.and_then(|i| list.get(i).cloned());
         entry(
-            kind,
+            kinds,
             element(primary, i).as_ref(),
             element(candidate, j).as_ref(),
             depth,
@@ -89,9 +97,9 @@ fn key_of(element: &Value, field: &str) -> Option<Value> {
     key_of(&value, below)
 }
 
-/// Compares two maps with values of `kind`.
+/// Compares two maps with values of `kinds`.
 pub(super) fn maps(
-    kind: &FieldKind,
+    kinds: Kinds<'_>,
     primary: &HashMap<MapKey, Value>,
     candidate: &HashMap<MapKey, Value>,
     depth: u32,
@@ -109,24 +117,23 @@ pub(super) fn maps(
             return;
         }
         let mark = sink.enter_element(render::map_key(key));
-        entry(kind, a, b, depth, sink);
+        entry(kinds, a, b, depth, sink);
         sink.leave(mark);
     }
 }
 
 /// An element or entry that one or both sides have.
 fn entry(
-    kind: &FieldKind,
+    kinds: Kinds<'_>,
     primary: Option<&Value>,
     candidate: Option<&Value>,
     depth: u32,
     sink: &mut Sink,
 ) {
-    let side = |value| Some((render::value(value, kind), Leaf::of_value(value)));
     match (primary, candidate) {
-        (Some(a), Some(b)) => fields::values(kind, a, b, depth, sink),
-        (Some(a), None) => sink.report_values(Kind::Missing, side(a), None, None),
-        (None, Some(b)) => sink.report_values(Kind::Extra, None, side(b), None),
+        (Some(a), Some(b)) => fields::values(kinds, a, b, depth, sink),
+        (Some(a), None) => sink.report_values(Kind::Missing, kinds.side(a, false), None, None),
+        (None, Some(b)) => sink.report_values(Kind::Extra, None, kinds.side(b, true), None),
         (None, None) => {}
     }
 }

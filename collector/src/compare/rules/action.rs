@@ -8,6 +8,7 @@ use super::class::Class;
 use super::path::Reach;
 use crate::compare::classify::rounded;
 use crate::compare::difference::Kind;
+use crate::compare::json;
 use crate::compare::leaf::Leaf;
 
 /// What a rule takes for equal.
@@ -25,6 +26,8 @@ pub(in crate::compare) enum Action {
     Class(Class),
     /// A field that is absent and one that holds nothing, or zero.
     EmptyEqualsAbsent,
+    /// Texts and bytes that say the same in JSON; what they say differently is compared below them.
+    Json,
     /// Texts that are equal once written alike.
     Normalize(Vec<Form>),
 }
@@ -79,7 +82,7 @@ impl Action {
     /// Does it go down to what lies below the rule's path?
     pub(super) fn reach(&self) -> Reach {
         match self {
-            Self::Unordered(_) => Reach::Exact,
+            Self::Unordered(_) | Self::Json => Reach::Exact,
             _ => Reach::Below,
         }
     }
@@ -102,6 +105,10 @@ impl Action {
                 is_match(a) && is_match(b)
             }),
             Self::Class(class) => both.is_some_and(|(a, b)| class.holds(a) && class.holds(b)),
+            Self::Json => both.is_some_and(|(a, b)| match (as_bytes(a), as_bytes(b)) {
+                (Some(a), Some(b)) => json::are_equal(a, b),
+                _ => false,
+            }),
             Self::Normalize(forms) => both.is_some_and(|(a, b)| written_alike(forms, a, b)),
         }
     }
@@ -166,6 +173,14 @@ fn apart(a: Number, b: Number) -> (f64, f64) {
     };
     let (a, b) = (real(a), real(b));
     ((a - b).abs(), a.abs().max(b.abs()))
+}
+
+fn as_bytes<'a>(leaf: &Leaf<'a>) -> Option<&'a [u8]> {
+    match leaf {
+        Leaf::Text(text) => Some(text.as_bytes()),
+        Leaf::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
 }
 
 fn as_text(leaf: &Leaf<'_>) -> Option<String> {

@@ -202,6 +202,17 @@ impl<'r> Applicable<'r> {
         Some((&rule.name, rule.severity))
     }
 
+    /// Does a rule say that the value at `path` holds JSON?
+    pub(super) fn holds_json<'p>(
+        &self,
+        place: Place,
+        path: impl Iterator<Item = Step<'p>> + Clone,
+    ) -> bool {
+        self.0
+            .iter()
+            .any(|rule| matches!(rule.action, Action::Json) && rule.covers(place, path.clone()))
+    }
+
     /// How the elements of the list at `path` find each other, if a rule says that order is nothing.
     pub(super) fn list_order<'p>(
         &self,

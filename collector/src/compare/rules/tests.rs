@@ -58,7 +58,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             "{ name: a, path: 4.2, ignore: true }",
-            "3:16",
+            "3:22",
             "in quotes, if it looks like a number",
         ),
         ("{ name: a, path: x }", "3:5", "does nothing"),
@@ -76,7 +76,11 @@ fn what_is_wrong_is_named_with_its_place() {
         ("{ name: a, ignore: [] }", "3:", "empty"),
         ("{ name: '', ignore: true }", "3:13", "name is empty"),
         ("{ ignore: true }", "3:", "missing field `name`"),
-        ("{ name: a, ignor: true }", "3:", "unknown field"),
+        (
+            "{ name: a, ignor: true }",
+            "3:16",
+            "unknown field `ignor`, did you mean `ignore`?",
+        ),
         (
             "{ name: a, place: answer, ignore: true }",
             "3:23",
@@ -145,7 +149,7 @@ fn what_is_wrong_is_named_with_its_place() {
 #[test]
 fn what_is_no_rules_file_is_refused() {
     for (yaml, text) in [
-        ("", "unexpected end"),
+        ("", "found nothing"),
         ("version: 1", "rules"),
         ("version: 2\nrules: []", "this program reads 1"),
         ("- name: a", "expected"),
@@ -165,6 +169,66 @@ fn all_problems_are_told_at_once() {
     let found = problems(yaml);
     assert_eq!(found.len(), 3, "{found:#?}");
     assert!(found[1].contains("another rule is called \"a\""));
+}
+
+#[test]
+fn structural_problems_do_not_hide_each_other() {
+    let yaml = "\
+version: one
+rules:
+  - name: 5
+    ignore: true
+  - not a rule
+  - name: b
+    tolerance: { absolut: 1, relative: [], relative: 2 }
+    severity: loud
+  - name: c
+    method: [shop.v1.Shop/*, 7, {}]
+    ignore: maybe
+    ignore: true
+    reason:
+    7: x
+  - { name: d, ignroe: true }
+  - { ignore: true }
+extra: 1
+";
+    let expected = [
+        ("17:1", "unknown field `extra`"),
+        ("1:10", "`version`: a number is expected, found a text"),
+        ("3:11", "`name`: a text (in quotes"),
+        ("5:5", "a rule is expected, with name, method"),
+        ("7:18", "unknown field `absolut`, did you mean `absolute`?"),
+        ("7:44", "duplicate key `relative`"),
+        (
+            "7:40",
+            "`relative`: a share such as 0.01 or 1% is expected, found a list",
+        ),
+        ("8:15", "`severity`: unknown name `loud`"),
+        ("12:5", "duplicate key `ignore`"),
+        ("14:5", "a key is expected, found a number"),
+        ("10:30", "`method`: a text (in quotes"),
+        ("10:33", "`method`: a text is expected, found a mapping"),
+        ("13:11", "`reason`: a text is expected, found nothing"),
+        ("11:13", "no kind of difference is called \"maybe\""),
+        ("15:16", "did you mean `ignore`?"),
+        ("16:5", "missing field `name`"),
+    ];
+    let found = problems(yaml);
+    let mut unlike = Vec::new();
+    for (place, text) in expected {
+        let starts = format!("r.yaml:{place}: ");
+        let is_like = |problem: &&String| problem.starts_with(&starts) && problem.contains(text);
+        if !found.iter().any(|problem| is_like(&problem)) {
+            unlike.push(format!("{place} {text}"));
+        }
+    }
+    assert_eq!(unlike, Vec::<String>::new(), "{found:#?}");
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    let lines = |problem: &String| problem.split(':').nth(1)?.parse::<u64>().ok();
+    assert!(
+        found.iter().map(lines).is_sorted(),
+        "in order of line: {found:#?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod calls;
 mod contents;
+mod drift;
 mod hostile;
+mod json;
 mod messages;
 mod metadata;
 mod rules;

@@ -8,6 +8,7 @@ mod coverage;
 mod differences;
 mod methods;
 mod page;
+mod schema_drift;
 mod side_by_side;
 mod verdict;
 
@@ -47,6 +48,7 @@ pub fn render(report: &Report, style: Style) -> String {
     page.gates(&report.gates);
     page.methods(&report.methods);
     page.differences(report);
+    page.schema_drift(report);
     page.coverage(report);
     page.completeness(report);
     page.out

@@ -46,7 +46,7 @@ pub(in super::super) const COLUMNS: &[Column<DifferenceRow>] = &[
     column(4, "place", Values::Text(|row| row.place), "`status`, `trailers`, `response_message`, ..."),
     column(5, "path", Values::Text(|row| &row.path), "where in that place, such as `items[2].price`"),
     column(6, "message_index", Values::Int32(|row| row.message_index), "index of the message in its direction, from 0"),
-    column(7, "kind", Values::Text(|row| row.kind), "`value`, `type`, `missing`, `extra`, `default_vs_absent`, `oneof_arm`, `list_order`, `message_missing`, `message_extra`, `beyond_capture`, `undecodable` or `too_large`"),
+    column(7, "kind", Values::Text(|row| row.kind), "`value`, `type`, `missing`, `extra`, `default_vs_absent`, `oneof_arm`, `list_order`, `message_missing`, `message_extra`, `beyond_capture`, `undecodable`, `schema_drift` or `too_large`"),
     column(8, "primary_value", Values::OptionalText(|row| row.primary_value.as_deref()), "the old value as text, shortened; NULL if it is missing"),
     column(9, "candidate_value", Values::OptionalText(|row| row.candidate_value.as_deref()), "the new value as text, shortened; NULL if it is missing"),
     column(10, "ignored_by", Values::OptionalText(|row| row.ignored_by.as_deref()), "the rule that ignores it; NULL if it counts"),

@@ -1,0 +1,130 @@
+//! `.proto` files to descriptors, without protoc.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use prost_reflect::prost::Message as _;
+
+use crate::cli::UsageError;
+
+/// `.proto` files looked for below a folder at most.
+const PROTO_FILES_MAX: usize = 10_000;
+
+/// The files of `--proto` as one encoded `FileDescriptorSet`.
+pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Result<Vec<u8>> {
+    let mut files = Vec::new();
+    let mut folders = proto_path.to_vec();
+    for path in proto {
+        std::fs::metadata(path).map_err(|error| {
+            UsageError::error(format!("failed to read {}: {error}", path.display()))
+        })?;
+        let below = if path.is_dir() {
+            Some(proto_files(path)?)
+        } else {
+            None
+        };
+        if proto_path.is_empty() {
+            let folder = match below {
+                Some(_) => path.as_path(),
+                None => path.parent().unwrap_or(Path::new("")),
+            };
+            folders.push(folder.to_owned());
+        }
+        files.extend(below.unwrap_or_else(|| vec![path.clone()]));
+    }
+    let failed = |error: protox::Error| {
+        // What is wrong with a file is in its debug form, with line and column.
+        UsageError::error(format!("failed to compile --proto: {error:?}"))
+    };
+    let mut compiler = protox::Compiler::new(folders).map_err(failed)?;
+    compiler.include_imports(true);
+    compiler.open_files(&files).map_err(failed)?;
+    Ok(compiler.file_descriptor_set().encode_to_vec())
+}
+
+/// All `.proto` files below `folder`, in order of name.
+fn proto_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let failed = |error| {
+            UsageError::error(format!(
+                "failed to read the folder {}: {error}",
+                next.display()
+            ))
+        };
+        for entry in std::fs::read_dir(&next).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            // Links are not followed: they may lead round in a circle.
+            if entry.file_type().map_err(failed)?.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "proto")
+            {
+                found.insert(path);
+            }
+        }
+        if found.len() > PROTO_FILES_MAX {
+            return Err(UsageError::error(format!(
+                "more than {PROTO_FILES_MAX} .proto files are below {}",
+                folder.display()
+            )));
+        }
+    }
+    if found.is_empty() {
+        return Err(UsageError::error(format!(
+            "no .proto file is below {}",
+            folder.display()
+        )));
+    }
+    Ok(found.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Schema;
+
+    const IMPORTED: &str = "syntax = \"proto3\"; package a; message Query { string id = 1; }";
+    const SERVICE: &str = "syntax = \"proto3\"; package b; import \"a/query.proto\";\n\
+        service S { rpc Get(a.Query) returns (a.Query); }";
+
+    fn folder(service: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/query.proto"), IMPORTED).unwrap();
+        std::fs::write(folder.path().join("service.proto"), service).unwrap();
+        folder
+    }
+
+    fn compiled(path: &Path) -> anyhow::Result<Schema> {
+        let mut schema = Schema::default();
+        schema.add_descriptor_set(&compile(&[path.to_owned()], &[])?)?;
+        Ok(schema)
+    }
+
+    #[test]
+    fn a_file_and_a_folder_are_compiled_with_imports() {
+        let folder = folder(SERVICE);
+        for path in [
+            folder.path().to_owned(),
+            folder.path().join("service.proto"),
+        ] {
+            assert!(compiled(&path).unwrap().knows("b.S/Get"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compiled_is_named_with_its_place() {
+        let folder = folder("syntax = \"proto3\";\nservice S { rpc Get(Gone) returns (Gone); }");
+        let error = compiled(folder.path()).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("service.proto:2:"), "{text}");
+        assert!(text.contains("Gone"), "{text}");
+        let empty = tempfile::tempdir().unwrap();
+        let error = compiled(empty.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("no .proto file"));
+    }
+}

@@ -1,0 +1,209 @@
+//! How the candidate's types differ from the primary's, before any message is looked at.
+//!
+//! Types are those that the methods known to both sides send and receive. Fields and enum values
+//! correspond by number, as they do on the wire; methods by name. What a [`Change`] means for bytes
+//! that one side wrote and the other reads, its [`Effect`] says, after protobuf's rules for updating
+//! a message type.
+
+mod effect;
+mod walk;
+
+use std::collections::{BTreeMap, HashMap};
+
+use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
+
+pub use effect::Effect;
+pub(super) use effect::of_kinds;
+
+/// Changes kept; more are only counted.
+pub const CHANGES_MAX: usize = 2_000;
+
+/// All that differs between two sets of descriptors.
+#[derive(Clone, Debug, Default)]
+pub struct Drift {
+    changes: Vec<Change>,
+    omitted: u64,
+    /// What of it reaches the messages of a method; absent where nothing does.
+    by_method: HashMap<String, [Touched; 2]>,
+}
+
+/// What reaches the messages of one half of a method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Touched {
+    /// Does anything differ?
+    touches: bool,
+    /// May equal bytes mean different things?
+    rereads: bool,
+}
+
+/// Requests or responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    Request,
+    Response,
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Full name in the primary's descriptors, in the candidate's if only they have it:
+    /// `shop.v1.Order.status`, `shop.v1.Shop/GetOrder`.
+    pub name: String,
+    /// Number of the field or enum value.
+    pub number: Option<i32>,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// What the primary's descriptors say.
+    pub primary: Option<String>,
+    /// What the candidate's say.
+    pub candidate: Option<String>,
+    /// What it does to messages.
+    pub effect: Effect,
+}
+
+/// What happened to a part of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// Only the primary has the method.
+    MethodRemoved,
+    /// Only the candidate has it, in a service that both have.
+    MethodAdded,
+    /// One side streams where the other does not.
+    MethodStreaming,
+    /// A message type has another full name.
+    MessageRenamed,
+    /// Only the primary has the field.
+    FieldRemoved,
+    /// Only the candidate has it.
+    FieldAdded,
+    /// The same number, another name.
+    FieldRenamed,
+    /// The same name, another number.
+    FieldRenumbered,
+    /// Another type.
+    FieldType,
+    /// Once, or repeated, or a map.
+    FieldCardinality,
+    /// Whether a default value can be told from none; whether it is required.
+    FieldPresence,
+    /// In a oneof, in another one, or in none.
+    OneofMoved,
+    /// Only the primary has the enum value.
+    EnumValueRemoved,
+    /// Only the candidate has it.
+    EnumValueAdded,
+    /// The same number, another name.
+    EnumValueRenamed,
+    /// The same name, another number.
+    EnumValueRenumbered,
+    /// Whether numbers without a name are kept as values (open) or as unknown fields (closed).
+    EnumOpenness,
+}
+
+impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 17] = [
+        Self::MethodRemoved,
+        Self::MethodAdded,
+        Self::MethodStreaming,
+        Self::MessageRenamed,
+        Self::FieldRemoved,
+        Self::FieldAdded,
+        Self::FieldRenamed,
+        Self::FieldRenumbered,
+        Self::FieldType,
+        Self::FieldCardinality,
+        Self::FieldPresence,
+        Self::OneofMoved,
+        Self::EnumValueRemoved,
+        Self::EnumValueAdded,
+        Self::EnumValueRenamed,
+        Self::EnumValueRenumbered,
+        Self::EnumOpenness,
+    ];
+
+    /// Stable name, as in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MethodRemoved => "method_removed",
+            Self::MethodAdded => "method_added",
+            Self::MethodStreaming => "method_streaming",
+            Self::MessageRenamed => "message_renamed",
+            Self::FieldRemoved => "field_removed",
+            Self::FieldAdded => "field_added",
+            Self::FieldRenamed => "field_renamed",
+            Self::FieldRenumbered => "field_renumbered",
+            Self::FieldType => "field_type",
+            Self::FieldCardinality => "field_cardinality",
+            Self::FieldPresence => "field_presence",
+            Self::OneofMoved => "oneof_moved",
+            Self::EnumValueRemoved => "enum_value_removed",
+            Self::EnumValueAdded => "enum_value_added",
+            Self::EnumValueRenamed => "enum_value_renamed",
+            Self::EnumValueRenumbered => "enum_value_renumbered",
+            Self::EnumOpenness => "enum_openness",
+        }
+    }
+
+    /// May equal bytes mean different things to the two sides?
+    fn rereads(self, effect: Effect) -> bool {
+        match self {
+            Self::EnumValueRenamed | Self::EnumValueRenumbered | Self::OneofMoved => true,
+            Self::FieldType | Self::FieldCardinality => effect != Effect::None,
+            _ => false,
+        }
+    }
+}
+
+impl Drift {
+    /// How `candidate` differs from `primary`.
+    pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> Self {
+        walk::between(primary, candidate)
+    }
+
+    /// What differs, in order of name; at most [`CHANGES_MAX`].
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Changes beyond that number.
+    pub fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// Does anything of it reach the messages of that half of a method?
+    pub(super) fn touches(&self, rpc_method: &str, half: Half) -> bool {
+        self.touched(rpc_method, half).touches
+    }
+
+    /// May equal bytes of them mean different things to the two sides?
+    pub(super) fn rereads(&self, rpc_method: &str, half: Half) -> bool {
+        self.touched(rpc_method, half).rereads
+    }
+
+    fn touched(&self, rpc_method: &str, half: Half) -> Touched {
+        let [request, response] = self.by_method.get(rpc_method).copied().unwrap_or_default();
+        match half {
+            Half::Request => request,
+            Half::Response => response,
+        }
+    }
+}
+
+/// Fields of one number, as each side knows it.
+pub(super) type Known = (Option<FieldDescriptor>, Option<FieldDescriptor>);
+
+/// The fields of both types, in order of number.
+pub(super) fn fields_by_number(
+    primary: &MessageDescriptor,
+    candidate: &MessageDescriptor,
+) -> BTreeMap<u32, Known> {
+    let mut numbers: BTreeMap<u32, Known> = BTreeMap::new();
+    for field in primary.fields() {
+        numbers.entry(field.number()).or_default().0 = Some(field.clone());
+    }
+    for field in candidate.fields() {
+        numbers.entry(field.number()).or_default().1 = Some(field.clone());
+    }
+    numbers
+}

@@ -1,0 +1,245 @@
+//! Two messages whose types correspond and are not the same: fields by number, each side read with
+//! its own descriptor.
+//!
+//! Paths have the primary's names. A field that one side does not know is held against what that
+//! side has of its number in unknown fields. Types that share an encoding are compared by value;
+//! with others the callers of the two services cannot read the same bytes alike, and a field that is
+//! set at all is [`Kind::SchemaDrift`].
+
+use bytes::Bytes;
+use prost_reflect::prost::Message as _;
+use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Value};
+
+use super::fields::{self, Kinds};
+use crate::compare::classify::LooksLike;
+use crate::compare::difference::Kind;
+use crate::compare::drift::{Effect, fields_by_number, of_kinds};
+use crate::compare::leaf::Leaf;
+use crate::compare::sink::Sink;
+use crate::compare::{render, wire};
+
+/// A message and one of its fields.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    message: &'a DynamicMessage,
+    field: &'a FieldDescriptor,
+}
+
+impl At<'_> {
+    fn is_set(self) -> bool {
+        self.message.has_field(self.field)
+    }
+
+    /// As it is shown; `None` if it is not set.
+    fn text(self) -> Option<String> {
+        let value = self.message.get_field(self.field);
+        self.is_set()
+            .then(|| render::value(&value, &self.field.kind()))
+    }
+
+    /// The field alone, as it was on the wire.
+    fn encoded(self) -> Bytes {
+        let mut alone = DynamicMessage::new(self.message.descriptor());
+        if self.is_set() {
+            alone.set_field(self.field, self.message.get_field(self.field).into_owned());
+        }
+        alone.encode_to_vec().into()
+    }
+}
+
+/// Compares the fields that either side knows; returns the numbers that only one does.
+pub(super) fn compare(
+    primary: &DynamicMessage,
+    candidate: &DynamicMessage,
+    depth: u32,
+    sink: &mut Sink,
+) -> Vec<u32> {
+    let (types_a, types_b) = (primary.descriptor(), candidate.descriptor());
+    let mut settled = fields::other_arms(primary, candidate, sink);
+    let mut of_one_side = Vec::new();
+    for (number, known) in fields_by_number(&types_a, &types_b) {
+        if sink.is_full() || !sink.spend(1) {
+            break;
+        }
+        if settled.contains(&number) {
+            continue;
+        }
+        match known {
+            (Some(a), Some(b)) => {
+                let mark = sink.enter_field(a.name());
+                let a = At {
+                    message: primary,
+                    field: &a,
+                };
+                let b = At {
+                    message: candidate,
+                    field: &b,
+                };
+                of_both(a, b, depth, sink);
+                sink.leave(mark);
+            }
+            (Some(field), None) | (None, Some(field)) => {
+                of_one_side.push(number);
+                let mark = sink.enter_field(field.name());
+                if types_a.get_field(number).is_some() {
+                    let known = At {
+                        message: primary,
+                        field: &field,
+                    };
+                    of_one(known, candidate, LooksLike::FieldRemoved, sink);
+                } else {
+                    let known = At {
+                        message: candidate,
+                        field: &field,
+                    };
+                    of_one(known, primary, LooksLike::FieldAdded, sink);
+                }
+                sink.leave(mark);
+            }
+            (None, None) => {}
+        }
+    }
+    extensions(primary, candidate, depth, sink);
+    settled.extend(of_one_side);
+    settled
+}
+
+fn of_both(a: At<'_>, b: At<'_>, depth: u32, sink: &mut Sink) {
+    let kinds = (a.field.kind(), b.field.kind());
+    let shape = |field: &FieldDescriptor| (field.is_map(), field.is_list(), field.is_group());
+    let effect = of_kinds(&kinds.0, &kinds.1);
+    if effect == Effect::Breaking || a.field.is_group() != b.field.is_group() {
+        if a.is_set() || b.is_set() {
+            let looks_like = Some(LooksLike::TypeChanged);
+            sink.report(Kind::SchemaDrift, a.text(), b.text(), looks_like);
+        }
+        return;
+    }
+    if shape(a.field) != shape(b.field)
+        || kinds.0.as_message().is_some() != kinds.1.as_message().is_some()
+    {
+        return by_encoding(a, b, sink);
+    }
+    let (x, y) = (a.message.get_field(a.field), b.message.get_field(b.field));
+    if effect == Effect::Lossy && !a.field.is_list() && !a.field.is_map() {
+        return of_related_types((a, &x), (b, &y), sink);
+    }
+    let presence = a.field.supports_presence() || b.field.supports_presence();
+    let may_be_empty = matches!(
+        &*x,
+        Value::String(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_)
+    );
+    let has = |at: At<'_>| at.is_set() || !presence && !may_be_empty;
+    let kinds = Kinds {
+        primary: &kinds.0,
+        candidate: &kinds.1,
+    };
+    fields::one_or_both(kinds, (has(a), &x), (has(b), &y), presence, depth, sink);
+}
+
+/// Values of types that share an encoding: equal if they say the same.
+fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &mut Sink) {
+    let presence = a.field.supports_presence() && b.field.supports_presence();
+    if presence && a.is_set() != b.is_set() {
+        let kind = if a.is_set() {
+            Kind::Missing
+        } else {
+            Kind::Extra
+        };
+        return sink.report(kind, a.text(), b.text(), None);
+    }
+    let equal = match (number(x), number(y)) {
+        (Some(x), Some(y)) => x == y,
+        _ => fields::raw(x).is_some() && fields::raw(x) == fields::raw(y),
+    };
+    if !equal {
+        let side = |at: At<'_>, value| Some((render::value(value, &at.field.kind()), leaf(value)));
+        let looks_like = Some(LooksLike::TypeChanged);
+        sink.report_values(Kind::Value, side(a, x), side(b, y), looks_like);
+    }
+}
+
+fn leaf(value: &Value) -> Leaf<'_> {
+    number(value).map_or_else(|| Leaf::of_value(value), Leaf::Integer)
+}
+
+fn number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Bool(value) => Some(i128::from(*value)),
+        Value::I32(value) | Value::EnumNumber(value) => Some(i128::from(*value)),
+        Value::I64(value) => Some(i128::from(*value)),
+        Value::U32(value) => Some(i128::from(*value)),
+        Value::U64(value) => Some(i128::from(*value)),
+        _ => None,
+    }
+}
+
+/// Shapes that share an encoding (a list and its element, a map and a list of entries, bytes and a
+/// message): equal if they are written alike, else compared by wire field.
+fn by_encoding(a: At<'_>, b: At<'_>, sink: &mut Sink) {
+    let (x, y) = (a.encoded(), b.encoded());
+    if x == y {
+        return;
+    }
+    match (a.text(), b.text()) {
+        (Some(_), Some(_)) => wire::compare(&x, &y, sink),
+        (text, None) => sink.report(Kind::Missing, text, None, Some(LooksLike::TypeChanged)),
+        (None, text) => sink.report(Kind::Extra, None, text, Some(LooksLike::TypeChanged)),
+    }
+}
+
+/// A field that the other side does not know: it may have it all the same.
+fn of_one(known: At<'_>, other: &DynamicMessage, looks_like: LooksLike, sink: &mut Sink) {
+    let mut unknown = Vec::new();
+    let same_number = other
+        .unknown_fields()
+        .filter(|field| field.number() == known.field.number());
+    same_number.for_each(|field| field.encode(&mut unknown));
+    if known.encoded() == unknown {
+        return;
+    }
+    let unknown_text = (!unknown.is_empty()).then(|| render::bytes(&unknown));
+    let value = known.message.get_field(known.field);
+    let known_side = known.text().map(|text| (text, Leaf::of_value(&value)));
+    let unknown_side = unknown_text.map(|text| (text, Leaf::Other));
+    let (primary, candidate) = match looks_like {
+        LooksLike::FieldRemoved => (known_side, unknown_side),
+        _ => (unknown_side, known_side),
+    };
+    let kind = match (&primary, &candidate) {
+        (Some(_), None) => Kind::Missing,
+        (None, Some(_)) => Kind::Extra,
+        _ => Kind::Value,
+    };
+    sink.report_values(kind, primary, candidate, Some(looks_like));
+}
+
+/// Extensions that both sides know, by number; others are unknown fields of one side.
+fn extensions(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, sink: &mut Sink) {
+    let others = candidate.descriptor();
+    for extension in primary.descriptor().extensions() {
+        let Some(other) = others.get_extension(extension.number()) else {
+            continue;
+        };
+        let has = (
+            primary.has_extension(&extension),
+            candidate.has_extension(&other),
+        );
+        if !has.0 && !has.1 {
+            continue;
+        }
+        let mark = sink.enter_field(format_args!("({})", extension.full_name()));
+        let (kind_a, kind_b) = (extension.kind(), other.kind());
+        let kinds = Kinds {
+            primary: &kind_a,
+            candidate: &kind_b,
+        };
+        let (x, y) = (
+            primary.get_extension(&extension),
+            candidate.get_extension(&other),
+        );
+        let presence = extension.supports_presence();
+        fields::one_or_both(kinds, (has.0, &x), (has.1, &y), presence, depth, sink);
+        sink.leave(mark);
+    }
+}

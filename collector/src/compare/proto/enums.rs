@@ -1,0 +1,45 @@
+//! Enum values: by number, as on the wire, and by name, as people read them.
+
+use prost_reflect::{EnumDescriptor, Kind as FieldKind, Value};
+
+use super::fields::Kinds;
+use crate::compare::classify::LooksLike;
+use crate::compare::difference::Kind;
+use crate::compare::render;
+use crate::compare::sink::Sink;
+
+/// Compares two numbers of a field.
+pub(super) fn compare(kinds: Kinds<'_>, a: i32, b: i32, sink: &mut Sink) {
+    let (FieldKind::Enum(of_a), FieldKind::Enum(of_b)) = (kinds.primary, kinds.candidate) else {
+        return;
+    };
+    let names = (name(of_a, a), name(of_b, b));
+    if a == b {
+        if let (Some(x), Some(_)) = &names
+            && of_a != of_b
+            && !has(of_b, b, x)
+        {
+            let texts = (render::enum_number(of_a, a), render::enum_number(of_b, b));
+            sink.report_renamed(texts, LooksLike::EnumRenamed);
+        }
+        return;
+    }
+    let looks_like = match &names {
+        (Some(x), Some(_)) if has(of_b, b, x) => Some(LooksLike::EnumRenumbered),
+        (Some(_), Some(_)) => None,
+        _ => Some(LooksLike::UnknownEnumNumber),
+    };
+    let (a, b) = (Value::EnumNumber(a), Value::EnumNumber(b));
+    let sides = (kinds.side(&a, false), kinds.side(&b, true));
+    sink.report_values(Kind::Value, sides.0, sides.1, looks_like);
+}
+
+fn name(descriptor: &EnumDescriptor, number: i32) -> Option<String> {
+    Some(descriptor.get_value(number)?.name().to_owned())
+}
+
+/// Is `name` one of the names of `number`? Aliases share a number.
+fn has(descriptor: &EnumDescriptor, number: i32, name: &str) -> bool {
+    let named = descriptor.get_value_by_name(name);
+    named.is_some_and(|value| value.number() == number)
+}

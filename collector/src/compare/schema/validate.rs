@@ -1,0 +1,199 @@
+//! What is wrong with a descriptor set that the library takes, ignores, or breaks on.
+//!
+//! `prost-reflect` 0.16 resolves names and checks numbers. It does not know editions, keeps the first
+//! of two files of one name without a word, takes fields without name or type, and relies on map
+//! entries being what protoc makes of them. All that is refused here, before it gets there.
+
+use std::collections::{HashMap, HashSet};
+
+use prost_reflect::DescriptorPool;
+use prost_reflect::prost_types::field_descriptor_proto::Type;
+use prost_reflect::prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, ServiceDescriptorProto,
+};
+
+/// Says what is wrong with `set`, given what was taken before.
+pub(super) fn problem(set: &FileDescriptorSet, taken: &DescriptorPool) -> Option<String> {
+    let mut files: HashMap<&str, &FileDescriptorProto> = HashMap::new();
+    for file in &set.file {
+        let name = file.name();
+        if let Some(problem) = problem_of_file(file) {
+            return Some(format!("file {name:?}: {problem}"));
+        }
+        if files
+            .insert(name, file)
+            .is_some_and(|before| before != file)
+        {
+            return Some(format!("two different files are called {name:?}"));
+        }
+        let before = taken.get_file_by_name(name);
+        if before.is_some_and(|before| !says_the_same(before.file_descriptor_proto(), file)) {
+            return Some(format!(
+                "another file {name:?} was taken before, which says something else"
+            ));
+        }
+    }
+    circle(&files)
+}
+
+fn problem_of_file(file: &FileDescriptorProto) -> Option<String> {
+    match file.syntax() {
+        "" | "proto2" | "proto3" => {}
+        "editions" => return Some("editions are not supported, only proto2 and proto3".to_owned()),
+        other => return Some(format!("syntax {other:?} is not proto2 or proto3")),
+    }
+    let messages = file.message_type.iter().find_map(problem_of_message);
+    let services = || file.service.iter().find_map(problem_of_service);
+    messages
+        .or_else(|| file.extension.iter().find_map(problem_of_field))
+        .or_else(services)
+}
+
+fn problem_of_service(service: &ServiceDescriptorProto) -> Option<String> {
+    let mut names = std::iter::once(service.name()).chain(service.method.iter().map(|m| m.name()));
+    names.any(str::is_empty).then(|| {
+        format!(
+            "service {:?} or one of its methods has no name",
+            service.name()
+        )
+    })
+}
+
+fn problem_of_message(outermost: &DescriptorProto) -> Option<String> {
+    let mut waiting = vec![outermost];
+    while let Some(message) = waiting.pop() {
+        let name = message.name();
+        if name.is_empty() {
+            return Some("a message has no name".to_owned());
+        }
+        let mut fields = message.field.iter().chain(&message.extension);
+        if let Some(problem) = fields.find_map(problem_of_field) {
+            return Some(format!("message {name:?}: {problem}"));
+        }
+        let is_entry = message
+            .options
+            .as_ref()
+            .is_some_and(|options| options.map_entry());
+        if is_entry && !is_map_entry(message) {
+            return Some(format!(
+                "message {name:?} is no map entry: key = 1 and value = 2 are"
+            ));
+        }
+        waiting.extend(&message.nested_type);
+    }
+    None
+}
+
+fn problem_of_field(field: &FieldDescriptorProto) -> Option<String> {
+    if field.name().is_empty() {
+        return Some(format!("field {} has no name", field.number()));
+    }
+    let is_known = match field.r#type {
+        Some(number) => Type::try_from(number).is_ok(),
+        // Left to whoever resolves names.
+        None => !field.type_name().is_empty(),
+    };
+    (!is_known).then(|| format!("field {:?} has no type that exists", field.name()))
+}
+
+fn is_map_entry(message: &DescriptorProto) -> bool {
+    let mut numbers: Vec<i32> = message.field.iter().map(|field| field.number()).collect();
+    numbers.sort_unstable();
+    let key = message.field.iter().find(|field| field.number() == 1);
+    let is_key = |field: &FieldDescriptorProto| {
+        !matches!(
+            field.r#type(),
+            Type::Float | Type::Double | Type::Bytes | Type::Message | Type::Group | Type::Enum
+        )
+    };
+    numbers == [1, 2] && key.is_some_and(is_key)
+}
+
+/// Do both define the same names, numbers and types? Compilers differ in options, comments and JSON
+/// names that they add.
+fn says_the_same(a: &FileDescriptorProto, b: &FileDescriptorProto) -> bool {
+    let is_protobufs_own = a.package() == "google.protobuf" && b.package() == "google.protobuf";
+    a == b || is_protobufs_own || bare_file(a) == bare_file(b)
+}
+
+fn bare_file(file: &FileDescriptorProto) -> FileDescriptorProto {
+    FileDescriptorProto {
+        package: file.package.clone(),
+        message_type: file.message_type.iter().map(bare_message).collect(),
+        enum_type: file.enum_type.iter().map(bare_enum).collect(),
+        service: file.service.iter().map(bare_service).collect(),
+        extension: file.extension.iter().map(bare_field).collect(),
+        ..FileDescriptorProto::default()
+    }
+}
+
+fn bare_message(message: &DescriptorProto) -> DescriptorProto {
+    DescriptorProto {
+        name: message.name.clone(),
+        field: message.field.iter().map(bare_field).collect(),
+        extension: message.extension.iter().map(bare_field).collect(),
+        nested_type: message.nested_type.iter().map(bare_message).collect(),
+        enum_type: message.enum_type.iter().map(bare_enum).collect(),
+        ..DescriptorProto::default()
+    }
+}
+
+fn bare_enum(descriptor: &EnumDescriptorProto) -> EnumDescriptorProto {
+    let mut bare = EnumDescriptorProto {
+        name: descriptor.name.clone(),
+        value: descriptor.value.clone(),
+        ..EnumDescriptorProto::default()
+    };
+    bare.value.iter_mut().for_each(|value| value.options = None);
+    bare
+}
+
+fn bare_service(service: &ServiceDescriptorProto) -> ServiceDescriptorProto {
+    let mut bare = ServiceDescriptorProto {
+        options: None,
+        ..service.clone()
+    };
+    for method in &mut bare.method {
+        method.options = None;
+        // Written out or left to the default.
+        method.client_streaming = Some(method.client_streaming());
+        method.server_streaming = Some(method.server_streaming());
+    }
+    bare
+}
+
+fn bare_field(field: &FieldDescriptorProto) -> FieldDescriptorProto {
+    FieldDescriptorProto {
+        options: None,
+        json_name: None,
+        ..field.clone()
+    }
+}
+
+/// Imports that lead back to where they began.
+fn circle(files: &HashMap<&str, &FileDescriptorProto>) -> Option<String> {
+    let mut done: HashSet<&str> = HashSet::new();
+    let mut names: Vec<&str> = files.keys().copied().collect();
+    names.sort_unstable();
+    for name in names {
+        // The way from `name` down, each with the import to look at next.
+        let mut way = vec![(name, 0)];
+        while let Some((file, next)) = way.pop() {
+            if done.contains(file) {
+                continue;
+            }
+            let import = files.get(file).and_then(|it| it.dependency.get(next));
+            let Some(import) = import else {
+                done.insert(file);
+                continue;
+            };
+            way.push((file, next + 1));
+            if way.iter().any(|(above, _)| above == import) {
+                return Some(format!("imports go round in a circle at {import:?}"));
+            }
+            way.push((import, 0));
+        }
+    }
+    None
+}

@@ -72,18 +72,20 @@ impl Mesh {
         }
     }
 
-    /// Ends the collector and compares. The report is of the mirrored method alone.
-    pub(crate) async fn report(self) -> Value {
-        self.report_and_calls().await.0
+    /// Waits for this many records of the mirrored method, ends the collector and compares. The
+    /// report is of that method alone.
+    pub(crate) async fn report(self, records: usize) -> Value {
+        self.report_and_calls(records).await.0
     }
 
     /// As [`Mesh::report`], with the stored calls of that method.
-    pub(crate) async fn report_and_calls(mut self) -> (Value, Stored) {
-        let settled = || format!("{}", self.collector.accounting());
-        wait::until_or("all records are delivered", WITHIN, settled, async || {
-            let now = self.collector.accounting();
-            let done = now.figure("in_flight") + now.figure("pending") == 0;
-            (done && now.figure("observed") > 0).then_some(())
+    pub(crate) async fn report_and_calls(mut self, records: usize) -> (Value, Stored) {
+        let state = || self.collector.accounting().to_string();
+        let what = format!("{records} records of {METHOD} are in the dataset");
+        wait::until_or(&what, WITHIN, state, async || {
+            let stored = Stored::read(&self.collector.data_dir());
+            let stored = stored.with("rpc_method", METHOD).rows.len();
+            (stored >= records).then_some(())
         })
         .await;
         self.collector.drain().await;
@@ -115,7 +117,7 @@ impl Builder {
     }
 
     /// The old service answers like this.
-    pub(crate) fn old(
+    pub(crate) fn old_answers(
         mut self,
         plan: impl Fn(&RequestHead) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -124,7 +126,7 @@ impl Builder {
     }
 
     /// The new service answers like this.
-    pub(crate) fn new(
+    pub(crate) fn new_answers(
         mut self,
         plan: impl Fn(&RequestHead) -> Answer + Send + Sync + 'static,
     ) -> Self {

@@ -12,7 +12,7 @@ use twintap_e2e::machine;
 use crate::mesh::{METHOD, Mesh, RecordsAt};
 
 /// Calls of [`of_every_kind`].
-const KINDS: u64 = 6;
+const KINDS: usize = 6;
 
 fn messages(count: usize) -> Vec<Bytes> {
     let numbered = (0..count).map(|number| Bytes::from(format!("message {number}")));
@@ -53,7 +53,7 @@ async fn of_every_kind(mesh: &Mesh) {
 }
 
 /// This many calls are paired, all of them equal.
-fn assert_matched(report: &Value, pairs: u64, found_by: &str) {
+fn assert_matched(report: &Value, pairs: usize, found_by: &str) {
     let completeness = &report["completeness"];
     assert_eq!(completeness["pairs"], pairs, "{report:#}");
     assert_eq!(
@@ -70,22 +70,22 @@ fn assert_matched(report: &Value, pairs: u64, found_by: &str) {
 async fn demo_pairs_calls_of_every_kind_by_pair_id() {
     let _machine = machine::shared();
     let mesh = Mesh::of_the_demo()
-        .old(as_asked)
-        .new(as_asked)
+        .old_answers(as_asked)
+        .new_answers(as_asked)
         .start()
         .await;
     of_every_kind(&mesh).await;
-    assert_matched(&mesh.report().await, KINDS, "pair_id");
+    assert_matched(&mesh.report(2 * KINDS).await, KINDS, "pair_id");
 }
 
 #[tokio::test]
 async fn difference_between_old_and_new_is_reported() {
     let _machine = machine::shared();
     let new = |_: &_| Answer::messages([Bytes::from("new")]);
-    let mesh = Mesh::of_the_demo().new(new).start().await;
+    let mesh = Mesh::of_the_demo().new_answers(new).start().await;
     assert!(mesh.client.call(Call::unary(METHOD, "old")).await.ok());
 
-    let report = mesh.report().await;
+    let report = mesh.report(2).await;
 
     assert_eq!(report["answer"]["judged"], 1, "{report:#}");
     assert_eq!(report["answer"]["mismatched"], 1, "{report:#}");
@@ -95,10 +95,14 @@ async fn difference_between_old_and_new_is_reported() {
 async fn shadow_suffix_of_older_istio_is_no_difference() {
     let _machine = machine::shared();
     let mesh = Mesh::of_the_demo().with_shadow_suffix();
-    let mesh = mesh.old(as_asked).new(as_asked).start().await;
+    let mesh = mesh
+        .old_answers(as_asked)
+        .new_answers(as_asked)
+        .start()
+        .await;
     of_every_kind(&mesh).await;
 
-    let (report, stored) = mesh.report_and_calls().await;
+    let (report, stored) = mesh.report_and_calls(2 * KINDS).await;
 
     assert_matched(&report, KINDS, "pair_id");
     let candidates = stored.with("role", "candidate").rows;
@@ -106,7 +110,7 @@ async fn shadow_suffix_of_older_istio_is_no_difference() {
     let authorities: Vec<String> = candidates.iter().filter_map(authority).collect();
     let has_suffix = |authority: &String| authority.contains("-shadow");
     assert!(authorities.iter().all(has_suffix), "{authorities:?}");
-    assert_eq!(authorities.len() as u64, KINDS);
+    assert_eq!(authorities.len(), KINDS);
 }
 
 #[tokio::test]
@@ -114,13 +118,13 @@ async fn request_ids_pair_calls_although_a_sidecar_rewrites_a_digit() {
     let _machine = machine::shared();
     let mesh = Mesh::with(&["inbound"], RecordsAt::Services)
         .traced_at_the_new_service()
-        .old(as_asked)
-        .new(as_asked)
+        .old_answers(as_asked)
+        .new_answers(as_asked)
         .start()
         .await;
     of_every_kind(&mesh).await;
 
-    let (report, stored) = mesh.report_and_calls().await;
+    let (report, stored) = mesh.report_and_calls(2 * KINDS).await;
 
     assert_matched(&report, KINDS, "request_id");
     let digits = |role: &str| {
@@ -145,9 +149,13 @@ async fn request_ids_pair_calls_although_a_sidecar_rewrites_a_digit() {
 async fn caller_alone_records_both_answers() {
     let _machine = machine::shared();
     let mesh = Mesh::with(&["outbound", "upstream"], RecordsAt::Caller);
-    let mesh = mesh.old(as_asked).new(as_asked).start().await;
+    let mesh = mesh
+        .old_answers(as_asked)
+        .new_answers(as_asked)
+        .start()
+        .await;
     of_every_kind(&mesh).await;
-    assert_matched(&mesh.report().await, KINDS, "pair_id");
+    assert_matched(&mesh.report(2 * KINDS).await, KINDS, "pair_id");
 }
 
 #[tokio::test]
@@ -163,7 +171,11 @@ async fn cancelled_call_is_never_a_difference() {
         true => stuck(head),
         false => Answer::echo(),
     };
-    let mesh = Mesh::of_the_demo().old(warm).new(warm).start().await;
+    let mesh = Mesh::of_the_demo()
+        .old_answers(warm)
+        .new_answers(warm)
+        .start()
+        .await;
     let wait = Send::Sleep(Duration::from_millis(300));
     let steps = [Send::Data(framed(b"ask")), wait, Send::Cancel];
     mesh.client
@@ -171,7 +183,7 @@ async fn cancelled_call_is_never_a_difference() {
         .await;
     assert!(mesh.client.call(Call::unary(METHOD, "x")).await.ok());
 
-    let report = mesh.report().await;
+    let report = mesh.report(4).await;
 
     assert_eq!(report["answer"]["judged"], 1, "{report:#}");
     assert_eq!(report["answer"]["mismatched"], 0, "{report:#}");
@@ -190,7 +202,7 @@ async fn early_answer_of_the_old_service_cuts_the_mirror_and_is_no_difference() 
         ),
         false => Answer::echo(),
     };
-    let mesh = Mesh::of_the_demo().old(early).start().await;
+    let mesh = Mesh::of_the_demo().old_answers(early).start().await;
     let wait = Send::Sleep(Duration::from_millis(500));
     let steps = [
         Send::Data(framed(b"first")),
@@ -205,7 +217,7 @@ async fn early_answer_of_the_old_service_cuts_the_mirror_and_is_no_difference() 
     assert_eq!(outcome.status(), Some(8), "{outcome:?}");
     assert!(mesh.client.call(Call::unary(METHOD, "x")).await.ok());
 
-    let report = mesh.report().await;
+    let report = mesh.report(4).await;
 
     assert_eq!(report["answer"]["judged"], 1, "{report:#}");
     assert_eq!(report["answer"]["mismatched"], 0, "{report:#}");
@@ -229,13 +241,13 @@ async fn retried_call_is_one_pair() {
     };
     let mesh = Mesh::of_the_demo()
         .route(with_retries)
-        .old(busy_once)
+        .old_answers(busy_once)
         .start()
         .await;
     let call = Call::unary(METHOD, "x").header("x-busy", "1");
     assert!(mesh.client.call(call).await.ok());
 
-    let report = mesh.report().await;
+    let report = mesh.report(3).await;
 
     assert_eq!(report["completeness"]["pairs"], 1, "{report:#}");
     assert_eq!(report["completeness"]["retried"], 1, "{report:#}");

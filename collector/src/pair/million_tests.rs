@@ -266,7 +266,7 @@ fn of_a_million_pairs_none_is_false_and_every_call_is_accounted_for() {
     assert!(found.pairs <= made.whole, "{told}");
     assert!(made.whole - found.pairs < made.whole / 100, "{told}");
     // Two in ten have no other id, and those that lost their pair id are found by it.
-    let by_request = pairs / 10 * 2 * 97 / 100 + made.lost_pair_id;
+    let by_request = pairs / 10 * 2 * 95 / 100 + made.lost_pair_id;
     assert!(made.lost_pair_id > 0, "{told}");
     assert!(found.by["request_id"] > by_request, "{told}");
 }

@@ -1,10 +1,10 @@
 //! How many pairs a second are compared, in memory and from the dataset, next to a hand-made script.
 //!
-//! `make bench-compare [CALLS=10000000]`. In memory: pairs of equal bytes, and pairs of 1 KiB messages
+//! `make bench-compare [CALLS=10000000] [ONLY=scale]`. In memory: pairs of equal bytes, and pairs of 1 KiB messages
 //! that differ in one field, by descriptor. From the dataset: the real `twintap compare` on Parquet,
 //! next to `script.py`, which does on JSON lines what teams write by hand: pair by trace id, sort
 //! keys, drop empty values, ignore the order of lists, count. All figures are of CPU time. Then
-//! `CALLS` calls are compared, and a tenth of them: memory, and how time grows. Prints a table beside
+//! `CALLS` calls are compared, and a tenth of them: memory, and how time grows (`ONLY=scale`: this alone). Prints a table beside
 //! the goals and writes `target/bench/compare.json`.
 
 #![allow(
@@ -47,21 +47,11 @@ struct Row {
 fn main() {
     let calls: u64 = std::env::var("CALLS").map_or(10_000_000, |text| text.parse().unwrap());
     let orders = Orders::new();
-    let equal = in_memory(&orders, Change::Nothing);
-    let differing = in_memory(&orders, Change::EveryPair);
-    let mut rows = vec![
-        Row {
-            metric: "pairs_per_s_equal",
-            value: equal,
-            goal: ">= 1000000",
-        },
-        Row {
-            metric: "pairs_per_s_differing_1kib",
-            value: differing,
-            goal: ">= 100000",
-        },
-    ];
-    rows.extend(beside_script(&orders));
+    let mut rows = Vec::new();
+    if std::env::var("ONLY").as_deref() != Ok("scale") {
+        rows.extend(per_core(&orders));
+        rows.extend(beside_script(&orders));
+    }
     if calls > 0 {
         rows.extend(at_scale(&orders, calls));
     }
@@ -77,6 +67,21 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap();
     let json = serde_json::json!({ "metrics": metrics });
     std::fs::write(folder.join("compare.json"), format!("{json:#}\n")).unwrap();
+}
+
+fn per_core(orders: &Orders) -> [Row; 2] {
+    [
+        Row {
+            metric: "pairs_per_s_equal",
+            value: in_memory(orders, Change::Nothing),
+            goal: ">= 1000000",
+        },
+        Row {
+            metric: "pairs_per_s_differing_1kib",
+            value: in_memory(orders, Change::EveryPair),
+            goal: ">= 100000",
+        },
+    ]
 }
 
 /// Pairs a second of one core.

@@ -145,19 +145,20 @@ struct Gone;
 
 impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     fn read(mut self) {
-        let mut passes = first_passes(self.dataset, self.memory_bytes());
-        passes.reverse();
-        while let Some(pass) = passes.pop() {
+        let mut buckets = Buckets::of(self.dataset);
+        let mut parts = Vec::new();
+        while let Some(pass) = parts.pop().or_else(|| buckets.next(self.memory_bytes())) {
             let done = match self.calls(&pass) {
-                Ok(Some(calls)) => {
+                Ok(Some((calls, bytes))) => {
+                    buckets.learn(&pass, bytes);
                     let mut pairing = pair_calls(calls, &self.settings.pairing);
                     pairing.unpaired = self.leftovers.hold(pairing.unpaired);
                     self.send(Read::Pairing(pairing))
                 }
                 Ok(None) => match pass.split() {
-                    parts if parts.is_empty() => self.refuse(&pass),
-                    parts => {
-                        passes.extend(parts);
+                    split if split.is_empty() => self.refuse(&pass),
+                    split => {
+                        parts.extend(split);
                         Ok(())
                     }
                 },
@@ -226,8 +227,8 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         (self.settings.memory_bytes_max / 2).max(1)
     }
 
-    /// The calls of `pass`; `None` if they are more than memory holds.
-    fn calls(&self, pass: &Pass) -> Result<Option<Vec<Call>>, ReadError> {
+    /// The calls of `pass` and their bytes in memory; `None` if they are more than it holds.
+    fn calls(&self, pass: &Pass) -> Result<Option<(Vec<Call>, u64)>, ReadError> {
         let mut calls = Vec::new();
         let (mut bytes, mut rows) = (0_u64, 0);
         let all = self
@@ -252,7 +253,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         }
         // Nobody listening is found out when the pass is sent.
         self.send(Read::Rows(rows)).ok();
-        Ok(Some(calls))
+        Ok(Some((calls, bytes)))
     }
 
     /// Hands on the calls of `pass` as they come, none of them paired.
@@ -280,20 +281,49 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     }
 }
 
-/// Ranges of buckets whose calls likely fit into `memory_bytes` each.
-fn first_passes(dataset: &Dataset, memory_bytes: u64) -> Vec<Pass> {
-    let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
-    // Buckets differ: a third is left free.
-    let passes = (bytes / 2)
-        .saturating_mul(3)
-        .div_ceil(memory_bytes)
-        .clamp(1, PAIR_BUCKETS);
-    let border = |index: u64| u16::try_from(index * PAIR_BUCKETS / passes).unwrap_or(u16::MAX);
-    let pass = |index| Pass {
-        buckets: border(index)..border(index + 1),
-        shard: (0, 1),
-    };
-    (0..passes).map(pass).collect()
+/// Hands out ranges of buckets that likely fit into memory: by the size of the files first, then by
+/// what the buckets before took.
+#[derive(Debug)]
+struct Buckets {
+    next: u64,
+    /// Guessed, until one is known.
+    bucket_bytes: u64,
+    /// Buckets read, and what they took.
+    known: (u64, u64),
+}
+
+impl Buckets {
+    fn of(dataset: &Dataset) -> Self {
+        let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
+        Self {
+            next: 0,
+            bucket_bytes: bytes.div_ceil(PAIR_BUCKETS),
+            known: (0, 0),
+        }
+    }
+
+    /// The next buckets; `None` after the last.
+    fn next(&mut self, memory_bytes: u64) -> Option<Pass> {
+        // Buckets differ: a fifth is left free.
+        let free = memory_bytes - memory_bytes / 5;
+        let count = (free / self.bucket_bytes.max(1)).clamp(1, PAIR_BUCKETS);
+        let start = self.next;
+        self.next = (start + count).min(PAIR_BUCKETS);
+        let border = |bucket: u64| u16::try_from(bucket).unwrap_or(u16::MAX);
+        (start < PAIR_BUCKETS).then(|| Pass {
+            buckets: border(start)..border(self.next),
+            shard: (0, 1),
+        })
+    }
+
+    /// Takes note of what `pass` took. Shards say nothing of buckets.
+    fn learn(&mut self, pass: &Pass, bytes: u64) {
+        if !pass.is_sharded() {
+            self.known.0 += u64::try_from(pass.buckets.len()).unwrap_or(u64::MAX);
+            self.known.1 += bytes;
+            self.bucket_bytes = self.known.1.div_ceil(self.known.0.max(1));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Reads calls back, a range of pairing buckets at a time, in bounded memory.
 //!
-//! Held at once are one batch of rows (about 8 MiB) and the footer of one part. Row groups outside
+//! Held at once are one batch of rows (about 8 MiB) and the footer of one part (of all, if they are few). Row groups outside
 //! the range are skipped by their statistics, pages by the page index. A part that cannot be read
 //! is an error that names it; nothing is skipped silently.
 
@@ -16,6 +16,10 @@ use super::from_rows::FromRows;
 use super::layout::{EXTENSION, Hour, calls_folder};
 use super::part::{Part, io_error};
 use crate::call::Call;
+
+/// Footers that are kept, of about 150 KiB each; those of a dataset with more parts are read in each
+/// pass.
+const FOOTERS_MAX: usize = 256;
 
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +66,10 @@ impl Dataset {
                     }
                 }
             }
+        }
+        let keeps_footers = parts.len() <= FOOTERS_MAX;
+        for part in &mut parts {
+            part.keeps_footer = keeps_footers;
         }
         Ok(Self { parts })
     }

@@ -247,6 +247,9 @@ impl Aggregate {
         ALL_METHODS.clone_into(&mut total.method.rpc_method);
         self.methods.values().for_each(|sums| total.merge(sums));
         let total = summary(total);
+        let counted = |key: &&GroupKey| key.severity != Severity::Ignored;
+        let groups_left_out = self.groups.keys().filter(counted).count();
+        let groups_left_out = groups_left_out.saturating_sub(CORRELATED_MAX);
         let mut report = Report {
             version: REPORT_VERSION,
             run_id,
@@ -256,6 +259,7 @@ impl Aggregate {
             total,
             differences: groups(self.groups, &self.methods, &self.samples),
             differences_omitted: self.differences_omitted,
+            correlation: self.samples.limits(groups_left_out),
             hop_headers: self.hop_headers,
             rules: self.rules.into_uses(),
             completeness: self.completeness,

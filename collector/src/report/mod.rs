@@ -38,7 +38,7 @@ mod tests;
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
 pub use clocks::ClockShift;
-pub use correlate::{Correlation, Relation};
+pub use correlate::{Correlation, CorrelationLimits, Relation};
 pub use coverage::{Coverage, CoverageSums};
 pub use explain::Explanation;
 pub use gate::Gate;
@@ -84,6 +84,8 @@ pub struct Report {
     pub differences: Vec<Group>,
     /// Differences beyond the limits of one pair and of groups, not listed.
     pub differences_omitted: u64,
+    /// How much correlations were told from.
+    pub correlation: CorrelationLimits,
     /// Pairs in which a default rule for hop headers hid a difference, by pattern.
     pub hop_headers: BTreeMap<String, u64>,
     /// What each rule hid, in the order of the rules.

@@ -22,6 +22,8 @@ pub(super) struct Features {
     text: String,
     /// Where each name, and then its value, ends.
     ends: Vec<(usize, usize)>,
+    /// Are there more than are kept?
+    is_cut: bool,
 }
 
 impl Features {
@@ -42,7 +44,7 @@ impl Features {
                 None => write!(path, "request.{name}"),
             };
             features.add(&path, &value);
-            features.ends.len() < FEATURES_MAX
+            !features.is_cut
         });
         features
     }
@@ -89,17 +91,25 @@ impl Features {
     fn add(&mut self, name: &str, value: &str) {
         let is_short = |text: &str, most| text.chars().nth(most).is_none();
         if value.is_empty()
-            || self.ends.len() >= FEATURES_MAX
             || !is_short(name, NAME_CHARS_MAX)
             || !is_short(value, VALUE_CHARS_MAX)
             || self.iter().any(|(known, _)| known == name)
         {
             return;
         }
+        if self.ends.len() >= FEATURES_MAX {
+            self.is_cut = true;
+            return;
+        }
         self.text.push_str(name);
         let end = self.text.len();
         self.text.push_str(value);
         self.ends.push((end, self.text.len()));
+    }
+
+    /// Are there more than are kept?
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Names and values.

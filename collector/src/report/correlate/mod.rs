@@ -18,6 +18,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::group::GroupKey;
@@ -43,6 +44,23 @@ pub(crate) struct Samples {
     /// Message types, to name the fields of requests.
     schema: Option<Schema>,
     methods: BTreeMap<String, Sample>,
+    /// Judged pairs of further methods.
+    pairs_left_out: u64,
+}
+
+/// How much correlations were told from, as in the JSON report.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CorrelationLimits {
+    /// Judged pairs sampled.
+    pub sampled_pairs: u64,
+    /// Pairs sampled of those that differ, partly the same.
+    pub sampled_differing: u64,
+    /// Judged pairs sampled that have more features than are looked at.
+    pub features_cut: u64,
+    /// Judged pairs of methods beyond the limit of 2048.
+    pub pairs_left_out: u64,
+    /// Groups beyond the 200 most frequent.
+    pub groups_left_out: u64,
 }
 
 /// Sample of one method, by hash.
@@ -88,6 +106,7 @@ impl Samples {
             self.shrink();
         }
         let Some(sample) = self.methods.get_mut(rpc_method) else {
+            self.pairs_left_out += 1;
             return;
         };
         let hash = pair_hash(pair);
@@ -112,6 +131,24 @@ impl Samples {
         if in_differing {
             sample.differing.insert(hash, sampled);
             shrink(&mut sample.differing, most);
+        }
+    }
+
+    /// How much there is to tell from, given how many groups were not looked at.
+    pub(crate) fn limits(&self, groups_left_out: usize) -> CorrelationLimits {
+        let sum = |count: fn(&Sample) -> usize| {
+            let all: usize = self.methods.values().map(count).sum();
+            u64::try_from(all).unwrap_or(u64::MAX)
+        };
+        CorrelationLimits {
+            sampled_pairs: sum(|sample| sample.judged.len()),
+            sampled_differing: sum(|sample| sample.differing.len()),
+            features_cut: sum(|sample| {
+                let judged = sample.judged.values();
+                judged.filter(|sampled| sampled.features.is_cut()).count()
+            }),
+            pairs_left_out: self.pairs_left_out,
+            groups_left_out: u64::try_from(groups_left_out).unwrap_or(u64::MAX),
         }
     }
 

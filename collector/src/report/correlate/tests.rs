@@ -199,7 +199,7 @@ fn without_others_or_with_few_nothing_is_said() {
 
 #[test]
 fn random_differences_hang_on_nothing() {
-    for seed in 100..140 {
+    for seed in 100..112 {
         for (count, of_thousand) in [(40, 300), (400, 50), (400, 500), (400, 900)] {
             let said = said(seed, count, |drawn| drawn.dice < of_thousand);
             assert_eq!(

@@ -300,8 +300,7 @@ impl Envoy {
 impl<'a> Cluster<'a> {
     /// Options of HTTP.
     pub fn http_options(&self) -> Option<At<'a>> {
-        self.at
-            .find(&["typed_extension_protocol_options", HTTP_OPTIONS])
+        http_options(&self.at)
     }
 
     /// What it speaks with its hosts.
@@ -309,24 +308,28 @@ impl<'a> Cluster<'a> {
         if self.at.get("http2_protocol_options").is_some() {
             return Protocol::Http2;
         }
-        let Some(options) = self.http_options() else {
-            return Protocol::Http1;
-        };
-        if options.get("use_downstream_protocol_config").is_some() {
-            Protocol::AsDownstream
-        } else if options.get("auto_config").is_some() {
-            Protocol::Negotiated
-        } else if options
-            .find(&["explicit_http_config", "http2_protocol_options"])
-            .is_some()
-            || options
-                .find(&["explicit_http_config", "http3_protocol_options"])
-                .is_some()
-        {
-            Protocol::Http2
-        } else {
-            Protocol::Http1
-        }
+        protocol(self.http_options().as_ref())
+    }
+}
+
+/// Options of HTTP of a cluster, or of a patch of one.
+pub fn http_options<'a>(cluster: &At<'a>) -> Option<At<'a>> {
+    cluster.find(&["typed_extension_protocol_options", HTTP_OPTIONS])
+}
+
+/// What a cluster with these options speaks with its hosts.
+pub fn protocol(options: Option<&At<'_>>) -> Protocol {
+    let has = |path: &[&str]| options.is_some_and(|options| options.find(path).is_some());
+    if has(&["use_downstream_protocol_config"]) {
+        Protocol::AsDownstream
+    } else if has(&["auto_config"]) {
+        Protocol::Negotiated
+    } else if has(&["explicit_http_config", "http2_protocol_options"])
+        || has(&["explicit_http_config", "http3_protocol_options"])
+    {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
     }
 }
 

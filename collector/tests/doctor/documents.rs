@@ -121,3 +121,12 @@ fn a_patch_of_kustomize_in_a_folder_is_named_and_no_problem() {
     );
     assert_eq!(examine(&[patch])["problems"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn an_empty_input_is_no_clean_bill_of_health() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("a.yaml", ""), ("b.yaml", "---\n# nothing\n---\n")] {
+        let path = file(&folder, name, text);
+        assert_eq!(doctor(&[path]).status.code(), Some(3), "{name}");
+    }
+}

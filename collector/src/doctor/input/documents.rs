@@ -9,6 +9,8 @@ use crate::doctor::node::{Located, Node};
 
 /// Nodes of one document at most; `kubectl get -A -o yaml` of a large cluster has a few hundred thousand.
 const NODES_MAX: usize = 4_000_000;
+/// Parsing events that aliases of one document repeat.
+const ALIASED_MAX: usize = 50_000;
 /// Depth of a document.
 const DEPTH_MAX: usize = 128;
 
@@ -32,7 +34,8 @@ impl Document {
             max_events: NODES_MAX.saturating_mul(2),
             max_depth: DEPTH_MAX,
         };
-        let options = serde_saphyr::options! { with_snippet: false, budget: budget };
+        let mut options = serde_saphyr::options! { with_snippet: false, budget: budget };
+        options.alias_limits.max_total_replayed_events = ALIASED_MAX;
         match serde_saphyr::from_str_with_options::<Located>(&self.text, options) {
             Ok(Located(mut node)) => {
                 node.shift(self.lines_before);

@@ -109,7 +109,7 @@ pub fn read(
         ..Place::default()
     };
     match form_of(text) {
-        Form::Empty => inputs.take(input, "nothing: it is empty"),
+        Form::Empty => inputs.foreign(input, None, chosen, "is empty"),
         Form::Json => json(text, origin, chosen, evidence, inputs),
         Form::StatsText => {
             let stats = Stats::of_text(text, origin);
@@ -261,7 +261,7 @@ fn yaml(text: &str, origin: &Place, chosen: Chosen, evidence: &mut Evidence, inp
     if !kinds.is_empty() {
         inputs.take(&origin.input, kinds_text(&kinds));
     } else if !is_understood {
-        inputs.take(&origin.input, "nothing: all its documents are empty");
+        inputs.foreign(&origin.input, None, chosen, "has only empty documents");
     }
 }
 

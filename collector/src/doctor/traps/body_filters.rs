@@ -7,16 +7,25 @@ use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, percent, share};
 
-/// Types, and words in names, of filters that change bodies or framing.
-const CHANGING: [(&str, &str); 8] = [
-    ("GrpcWeb", "grpc_web"),
-    ("GrpcJsonTranscoder", "grpc_json_transcoder"),
-    ("Compressor", "compressor"),
-    ("Decompressor", "decompressor"),
-    ("FilterConfig", "grpc_http1_reverse_bridge"),
-    ("Config", "grpc_http1_bridge"),
-    ("Lua", "filters.http.lua"),
-    ("ExternalProcessor", "ext_proc"),
+/// Types of filters that change bodies or framing, or may.
+const KINDS: [&str; 6] = [
+    "GrpcWeb",
+    "GrpcJsonTranscoder",
+    "Compressor",
+    "Decompressor",
+    "Lua",
+    "ExternalProcessor",
+];
+/// Words in names of such filters, where the type is fetched, or is another's too.
+const NAMES: [&str; 8] = [
+    "grpc_web",
+    "grpc_json_transcoder",
+    "compressor",
+    "decompressor",
+    "grpc_http1_bridge",
+    "grpc_http1_reverse_bridge",
+    "filters.http.lua",
+    "ext_proc",
 ];
 const OURS: &str = "twintap";
 /// Share of calls that are no gRPC, from which on it is worth a word.
@@ -74,10 +83,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
 }
 
 fn changes(filter: &Filter<'_>) -> bool {
-    let kind = filter.kind();
-    CHANGING.iter().any(|(of_kind, in_name)| {
-        (kind == *of_kind && kind.len() > "FilterConfig".len()) || filter.name.contains(in_name)
-    })
+    KINDS.contains(&filter.kind()) || NAMES.iter().any(|name| filter.name.contains(name))
 }
 
 fn between(findings: &mut Findings, chain: &Chain<'_>) {

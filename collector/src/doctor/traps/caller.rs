@@ -1,10 +1,14 @@
 //! The caller's proxy does not mirror: there is none, or the route is not bound to it.
 
 use super::super::finding::Findings;
+use super::super::kube::Object;
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
+
+/// Label of a namespace that decides over sidecars.
+const INJECTION: &str = "istio-injection";
 
 pub(super) const TRAP: Trap = Trap {
     number: 2,
@@ -43,7 +47,31 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+    namespaces(view, findings);
     envoys(view, findings);
+}
+
+/// Namespaces with recorders in which no pod gets a sidecar, whatever its own labels say.
+fn namespaces(view: &View<'_>, findings: &mut Findings) {
+    let recorded = |namespace: &Object| {
+        let mut objects = view.installed.iter().filter_map(|recorder| recorder.object);
+        objects.any(|object| object.namespace == namespace.name)
+    };
+    for namespace in view
+        .of_kind("Namespace")
+        .filter(|namespace| recorded(namespace))
+    {
+        let labels = namespace.at().find(&["metadata", "labels"]);
+        let labels = labels.map(|labels| labels.entries()).unwrap_or_default();
+        for (_, at) in labels.iter().filter(|(name, _)| *name == INJECTION) {
+            if at.node().text() == Some("disabled") {
+                findings.error(
+                    at,
+                    "its pods get no sidecar, so what is installed here records nothing",
+                );
+            }
+        }
+    }
 }
 
 /// A mesh-internal name is called from within the mesh; bound to gateways only, those calls are not

@@ -1,8 +1,9 @@
 //! A port that is not said to speak gRPC: mirrored requests go out as HTTP/1.1.
 
-use super::super::envoy::Protocol;
+use super::super::envoy::{Protocol, http_options, protocol};
 use super::super::finding::Findings;
 use super::super::kube::Object;
+use super::super::recorder::patches;
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -26,6 +27,10 @@ pub(super) const TRAP: Trap = Trap {
             "ports of services that are mirrored, of mirrors and of the collector",
         ),
         look(Need::Routes, "which services are mirrored"),
+        look(
+            Need::Installers,
+            "patches that replace what a cluster speaks",
+        ),
         look(
             Need::Envoy,
             "protocol of the clusters that get mirrored requests",
@@ -80,6 +85,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+    merged(view, findings);
     envoys(view, findings);
     stats(view, findings);
     for recording in &view.recordings {
@@ -164,6 +170,26 @@ fn protocol_of<'a>(port: &At<'a>) -> Spoken<'a> {
             Spoken::Other(name)
         }
         _ => Spoken::Unsaid,
+    }
+}
+
+/// Patches that replace what a cluster speaks: Istio merges these options as a whole, so that one
+/// that does not repeat HTTP/2 takes it away.
+fn merged(view: &View<'_>, findings: &mut Findings) {
+    for object in view.of_kind("EnvoyFilter") {
+        for patch in patches(object) {
+            let is_merge = patch.apply_to == "CLUSTER" && patch.operation == "MERGE";
+            let value = patch.value.filter(|_| is_merge);
+            let Some(options) = value.and_then(|value| http_options(&value)) else {
+                continue;
+            };
+            if protocol(Some(&options)) == Protocol::Http1 {
+                findings.error(
+                    &options,
+                    "replaces the cluster's protocol options and does not repeat HTTP/2: it goes back to HTTP/1.1",
+                );
+            }
+        }
     }
 }
 

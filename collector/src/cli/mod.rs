@@ -15,6 +15,7 @@ mod packet_options;
 pub mod rules;
 mod schema_args;
 pub mod serve;
+mod values;
 
 use std::process::ExitCode;
 

@@ -96,7 +96,7 @@ fn fields(fields: Vec<FieldDescriptorProto>) -> Vec<u8> {
 }
 
 /// `taken` or `refused`, and the reason; the schema must be what it was if it was refused.
-fn answer(encoded: &Vec<u8>) -> String {
+fn answer(encoded: &[u8]) -> String {
     let mut schema = Schema::default();
     let good =
         "syntax = \"proto3\"; package good; message G {} service Good { rpc Get(G) returns (G); }";
@@ -496,6 +496,6 @@ fn descriptor_sets_are_taken_or_refused_whole() {
                 "taken",
             ),
         ],
-        answer,
+        |encoded| answer(encoded),
     );
 }

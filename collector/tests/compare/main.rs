@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "tests document themselves")]
 
 mod browser;
+mod drift;
 mod exit_codes;
 mod recording;
 mod reflection;

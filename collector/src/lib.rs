@@ -9,6 +9,9 @@
 //! 5. [`pair`]: primary and candidate to a pair, or unpaired with a reason.
 //! 6. [`compare`]: a pair to a verdict with differences. Pure.
 //! 7. [`report`]: terminal, JSON, Parquet.
+//! 8. [`noise`]: what the old service's own answers differ in, offered as rules. Pure.
+//!
+//! Beside them, [`doctor`] looks at the set-up around it all: manifests, Envoys, recorded calls.
 //!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
 //! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
@@ -19,7 +22,9 @@ pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod config;
+pub mod doctor;
 pub mod metrics;
+pub mod noise;
 pub mod pair;
 pub mod pipeline;
 pub mod report;

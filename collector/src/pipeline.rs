@@ -10,9 +10,10 @@
 
 pub mod capture;
 pub mod ingest;
+pub mod passes;
 mod signals;
 
-pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals};
+pub use signals::{EXIT_INTERRUPTED, StopSignals, stop_on_signals, stop_signal};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,15 +24,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::sources::http::routes::draining;
-use crate::sources::http::{Limits, Service, serve_connection};
+use crate::sources::http::{
+    Limits, Service, Tls, TlsError, TlsFiles, TokenError, Tokens, serve_connection,
+};
 use crate::sources::{Busy, Intake, Taken};
 use crate::store::data_dir::{DataDir, DataDirError};
 use crate::store::journal::ledger::LedgerLimits;
@@ -53,6 +57,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// What the HTTP port takes.
     pub limits: Limits,
+    /// Certificates of the HTTP port.
+    pub tls: Option<TlsFiles>,
+    /// Who may send records, if not everyone who can.
+    pub token_file: Option<PathBuf>,
     /// What the journal may use; says where the data directory is.
     pub journal: JournalSettings,
     /// How Parquet is written.
@@ -76,6 +84,16 @@ impl From<&Config> for Settings {
                 body_timeout: config.body_timeout,
                 idle_timeout: config.idle_timeout,
             },
+            tls: config
+                .tls_certificate_file
+                .clone()
+                .zip(config.tls_private_key_file.clone())
+                .map(|(certificate, private_key)| TlsFiles {
+                    certificate,
+                    private_key,
+                    client_ca: config.tls_client_ca_file.clone(),
+                }),
+            token_file: config.token_file.clone(),
             journal: JournalSettings {
                 data_dir: config.data_dir.clone(),
                 segment_bytes_max: config.segment_bytes_max,
@@ -105,6 +123,12 @@ pub enum RunError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] OpenError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// The listener is not one.
     #[error("look up the listener's address: {0}")]
     Listener(std::io::Error),
@@ -129,6 +153,15 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
+    let tls = settings
+        .tls
+        .map(|files| Tls::open(files, Arc::clone(&clock)));
+    let tls = tls.transpose()?.map(Arc::new);
+    let tokens = settings
+        .token_file
+        .as_deref()
+        .map(Tokens::read)
+        .transpose()?;
     let data_dir = DataDir::open(&settings.journal.data_dir)?;
     match sweep_unfinished(data_dir.path()) {
         Ok(0) => {}
@@ -153,13 +186,14 @@ pub async fn run(
         journal: journal.clone(),
         shutdown: shutdown.clone(),
     };
-    let service = Service::new(intake, settings.limits, metrics, clock);
+    let service = Service::new(intake, settings.limits, metrics, clock).with_tokens(tokens);
+    let port = Port { service, tls };
     let connections = TaskTracker::new();
     // The port is in the log: with port 0 nobody else knows it.
     let address = listener.local_addr().map_err(RunError::Listener)?;
     info!(%address, data_dir = %data_dir.path().display(), "listening");
     let mut outcome = tokio::select! {
-        () = accept(&listener, &service, &connections, &shutdown) => Ok(()),
+        () = accept(&listener, &port, &connections, &shutdown) => Ok(()),
         () = journal.health().poisoned() => {
             Err(RunError::JournalFailed(data_dir.path().to_owned()))
         }
@@ -172,13 +206,10 @@ pub async fn run(
     let drained = async {
         connections.close();
         connections.wait().await;
-        drop(service);
+        drop(port);
         threads.drain(journal).await;
     };
-    if tokio::time::timeout(settings.drain_timeout, drained)
-        .await
-        .is_err()
-    {
+    if timeout(settings.drain_timeout, drained).await.is_err() {
         warn!("drain deadline reached, the rest stays in the journal");
     } else if outcome.is_ok() && threads.poisoned() {
         outcome = Err(RunError::JournalFailed(data_dir.path().to_owned()));
@@ -189,12 +220,12 @@ pub async fn run(
 /// Takes connections until `shutdown`.
 async fn accept<I: Intake>(
     listener: &TcpListener,
-    service: &Service<I>,
+    port: &Port<I>,
     connections: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    let metrics = service.metrics();
-    let free = Arc::new(Semaphore::new(service.limits().connections_max));
+    let metrics = port.service.metrics();
+    let free = Arc::new(Semaphore::new(port.service.limits().connections_max));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -203,7 +234,7 @@ async fn accept<I: Intake>(
         match accepted {
             Ok((stream, _)) => match Arc::clone(&free).try_acquire_owned() {
                 Ok(permit) => {
-                    let connection = connection(stream, service.clone(), shutdown.clone(), permit);
+                    let connection = connection(stream, port.clone(), shutdown.clone(), permit);
                     connections.spawn(connection);
                 }
                 Err(_) => metrics.connection_refused("connections_max"),
@@ -219,13 +250,39 @@ async fn accept<I: Intake>(
 
 async fn connection<I: Intake>(
     stream: TcpStream,
-    service: Service<I>,
+    Port { service, tls }: Port<I>,
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
     let metrics = Arc::clone(service.metrics());
     let _open = metrics.connection_opened();
-    serve_connection(stream, service, shutdown).await;
+    stream.set_nodelay(true).ok();
+    let Some(tls) = tls else {
+        return serve_connection(stream, service, shutdown).await;
+    };
+    let handshake = timeout(
+        service.limits().header_timeout,
+        tls.acceptor().accept(stream),
+    );
+    let handshake = tokio::select! {
+        handshake = handshake => handshake,
+        () = shutdown.cancelled() => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => serve_connection(stream, service, shutdown).await,
+        Ok(Err(error)) => {
+            debug!(%error, "TLS handshake failed");
+            metrics.connection_refused("tls_handshake");
+        }
+        Err(_) => metrics.connection_refused("header_timeout"),
+    }
+}
+
+/// What a connection is served with.
+#[derive(Clone, Debug)]
+struct Port<I: Intake> {
+    service: Service<I>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// The journal, as sources see it.

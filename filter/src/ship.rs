@@ -292,7 +292,8 @@ impl Engine<'_> {
         }
         match status {
             200..=299 => Answer::Accepted,
-            408 | 429 => Answer::Failed {
+            // Not of this batch: of the token, of a mesh's policy, of the load. All of that can change.
+            401 | 403 | 408 | 429 => Answer::Failed {
                 retry_after_ms: retry_after_s.saturating_mul(1000),
             },
             400..=499 => Answer::Refused,

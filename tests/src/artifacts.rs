@@ -52,6 +52,12 @@ pub fn noop_wasm() -> PathBuf {
     BUILT.get_or_init(|| wasm("twintap-noop")).clone()
 }
 
+/// A module that traps on requests with the header `x-trap`.
+pub fn trap_wasm() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| wasm("twintap-trap")).clone()
+}
+
 /// The `twintap` program.
 pub fn twintap() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

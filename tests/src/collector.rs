@@ -24,16 +24,23 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 pub struct Collector {
     process: Option<Process>,
     address: SocketAddr,
+    keys: Vec<String>,
     directory: TempDir,
 }
 
 impl Collector {
     /// Starts `twintap serve` and waits until it is ready.
     pub async fn start() -> Self {
+        Self::start_with(vec![]).await
+    }
+
+    /// The same, with these configuration keys, as `KEY=VALUE`.
+    pub async fn start_with(keys: Vec<String>) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let mut collector = Self {
             process: None,
             address: free_address().await,
+            keys,
             directory,
         };
         collector.restart().await;
@@ -67,6 +74,9 @@ impl Collector {
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(["--publish-interval", "1s"]);
+        for key in &self.keys {
+            command.args(["--set", key]);
+        }
         // The harness's own variables would be read as configuration keys.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("TWINTAP_") {
@@ -78,6 +88,10 @@ impl Collector {
         wait::until_true("collector is ready", READY_WITHIN, async || {
             if let Some(status) = process.exited() {
                 panic!("twintap serve ended with {status}:\n{}", process.log());
+            }
+            // With TLS only those who have its authority can ask.
+            if self.keys.iter().any(|key| key.starts_with("tls_")) {
+                return process.log().contains("listening");
             }
             let answer = http1::get(self.address, "/readyz").await;
             answer.is_ok_and(|(status, _)| status.is_success())

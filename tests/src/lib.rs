@@ -12,6 +12,7 @@ pub mod envoy;
 pub mod faulty;
 pub mod grpc;
 pub mod http1;
+pub mod istio;
 pub mod live;
 pub mod machine;
 pub mod netns;

@@ -19,6 +19,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("pair", &["call"]),
     ("compare", &["call"]),
     ("report", &["call", "pair", "compare", "store"]),
+    ("noise", &["call", "pair", "compare", "report"]),
+    ("doctor", &["call", "pair", "compare"]),
 ];
 
 struct Source {
@@ -106,6 +108,7 @@ fn every_path_in_the_documents_exists() {
         "demo/",
         "envoy/",
         "filter/",
+        "istio/",
         "record/",
         "tests/",
     ];
@@ -207,11 +210,12 @@ fn only_the_filters_wasm_folder_talks_to_the_host() {
 }
 
 #[test]
-fn decode_pair_and_compare_know_no_runtime_clock_or_file() {
+fn decode_pair_compare_and_doctor_know_no_runtime_clock_or_file() {
     for stage in [
         "decode/src/",
         "collector/src/pair/",
         "collector/src/compare/",
+        "collector/src/doctor/",
     ] {
         only_in(
             &[
@@ -223,7 +227,7 @@ fn decode_pair_and_compare_know_no_runtime_clock_or_file() {
             ],
             stage,
             &[],
-            "decode, pair and compare do no I/O and read no clock",
+            "decode, pair, compare and doctor do no I/O and read no clock",
         );
     }
 }

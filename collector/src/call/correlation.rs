@@ -68,7 +68,7 @@ pub fn pair_bucket_of(key: &CorrelationKey, call: &Call) -> u16 {
 }
 
 /// Replaces the digit that each Envoy may rewrite, if `id` has the form of a UUID.
-fn normalize_request_id(id: &Bytes) -> Bytes {
+pub fn normalize_request_id(id: &Bytes) -> Bytes {
     if !is_uuid(id) || id.get(TRACE_REASON_INDEX) == Some(&b'4') {
         return id.clone();
     }
@@ -77,6 +77,22 @@ fn normalize_request_id(id: &Bytes) -> Bytes {
         *digit = b'4';
     }
     normalized.into()
+}
+
+/// Every request id that may stand for `id`, as some Envoy may have rewritten it: `id` alone, if it has
+/// not the form of a UUID.
+pub fn request_id_variants(id: &Bytes) -> Vec<Bytes> {
+    if !is_uuid(id) {
+        return vec![id.clone()];
+    }
+    let variant = |digit: &u8| {
+        let mut variant = id.to_vec();
+        if let Some(reason) = variant.get_mut(TRACE_REASON_INDEX) {
+            *reason = *digit;
+        }
+        Bytes::from(variant)
+    };
+    b"0123456789abcdef".iter().map(variant).collect()
 }
 
 /// Has `text` the form of a UUID: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12?
@@ -105,6 +121,21 @@ mod tests {
         let new = with_request_id("f5a88b34-0a41-9bf4-8c3e-0123456789ab");
         assert_eq!(CorrelationKey::of(&old), CorrelationKey::of(&new));
         assert_eq!(pair_bucket(&old), pair_bucket(&new));
+    }
+
+    #[test]
+    fn every_rewritten_request_id_is_a_variant() {
+        let id = Bytes::from_static(b"f5a88b34-0a41-9bf4-8c3e-0123456789ab");
+        let variants = request_id_variants(&id);
+        assert!(variants.contains(&id) && variants.len() == 16);
+        let plain = variants.iter().map(normalize_request_id);
+        assert!(
+            plain
+                .into_iter()
+                .all(|plain| plain == normalize_request_id(&id))
+        );
+        let no_uuid = Bytes::from_static(b"r-1");
+        assert_eq!(request_id_variants(&no_uuid), [no_uuid]);
     }
 
     #[test]

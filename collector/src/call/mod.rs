@@ -12,10 +12,14 @@ mod direction;
 mod fields;
 mod from_exchange;
 mod from_record;
+mod memory;
 mod status;
 mod trace_id;
 
-pub use correlation::{CorrelationKey, PAIR_BUCKETS, is_uuid, pair_bucket, pair_bucket_of};
+pub use correlation::{
+    CorrelationKey, PAIR_BUCKETS, is_uuid, normalize_request_id, pair_bucket, pair_bucket_of,
+    request_id_variants,
+};
 pub use from_exchange::{Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;
@@ -134,19 +138,6 @@ impl Certainty {
     }
 }
 
-impl Call {
-    /// What a call with `bytes_count` bytes takes in memory, near enough: its bytes, itself, and its
-    /// lists.
-    pub fn weight(&self, bytes_count: usize) -> usize {
-        /// An entry of a list.
-        const ENTRY_BYTES: usize = 64;
-        let headers =
-            self.request_metadata.len() + self.response_metadata.len() + self.trailers.len();
-        let messages = self.request.messages.len() + self.response.messages.len();
-        size_of::<Self>() + bytes_count + ENTRY_BYTES * (headers + messages)
-    }
-}
-
 /// Who recorded a call, and its number there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId {
@@ -168,6 +159,18 @@ pub enum Role {
     Candidate,
     /// A second run of the old service, to measure noise.
     Secondary,
+}
+
+impl Role {
+    /// Stable name, as datasets and lines spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Primary => "primary",
+            Self::Candidate => "candidate",
+            Self::Secondary => "secondary",
+        }
+    }
 }
 
 /// Where the recorder sat.
@@ -203,6 +206,17 @@ pub struct Workload {
     pub app_version: String,
     /// Version of the recorder.
     pub recorder_version: String,
+}
+
+impl Workload {
+    /// What has one clock: the Envoy node, else the pod; empty if unknown.
+    pub fn host(&self) -> &str {
+        if self.node_id.is_empty() {
+            &self.pod_name
+        } else {
+            &self.node_id
+        }
+    }
 }
 
 /// Nanoseconds since [`Call::started_unix_ns`]; `None` where the event was not seen.

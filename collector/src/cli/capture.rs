@@ -144,6 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let captured = captured?;
     let outcome = Outcome {
         ingested: &captured.ingested,
+        is_key_log_given: false,
         live: Some(Live {
             told: watch.told(),
             broken: captured.broken.map(|broken| broken.to_string()),

@@ -1,10 +1,10 @@
 //! `twintap compare`: reads the dataset bucket by bucket, pairs, compares, reports.
 //!
-//! Memory: the calls of one range of buckets at a time, about `--memory-mib` decoded, plus the sums
-//! (at most [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups). The number of passes
-//! follows from the size of the dataset; one bucket of 256 is the least that is held.
+//! Memory: the calls of two passes of [`passes`], about `--memory-mib`, plus the sums (at most
+//! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
-mod output;
+pub(super) mod output;
+mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::Range;
@@ -22,14 +22,15 @@ use super::schema_args::SchemaArgs;
 use crate::call::Call;
 use crate::compare::rules::matches_glob;
 use crate::compare::{self, Schema};
-use crate::pair::{self, pair_calls};
+use crate::pair::{self, Pairing};
+use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
 
 /// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
 /// on both sides of the border is found.
-const MARGIN_NS: u64 = 60_000_000_000;
+pub(super) const MARGIN_NS: u64 = 60_000_000_000;
 
 /// Says what differs between the recorded answers of two services.
 ///
@@ -76,6 +77,9 @@ pub struct Args {
     #[command(flatten)]
     output: output::OutputArgs,
 
+    #[command(flatten)]
+    watch: watch::WatchArgs,
+
     /// Also count metadata that proxies and transport libraries set
     #[arg(long)]
     no_default_ignores: bool,
@@ -87,11 +91,17 @@ pub struct Args {
     #[arg(long)]
     pair_by_digest: bool,
 
+    /// Pair with this one of several candidates that calls were mirrored to: its service, workload,
+    /// `version` label or Envoy cluster
+    #[arg(long, value_name = "NAME")]
+    candidate: Option<String>,
+
     /// Do not write the `pairs` and `differences` datasets
     #[arg(long)]
     no_write: bool,
 
-    /// Memory for the calls of one pass
+    /// Memory for calls, about: half for those being read, half for those being compared. More that
+    /// share one id than it holds are not paired, and say so
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: u64,
 
@@ -117,16 +127,21 @@ Examples:
   twintap compare --output json | jq '.differences[0]'
   twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
   twintap compare --write-report html=report.html --write-report junit=report.xml
+  twintap compare --watch
   duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(&args)?;
     args.output.check()?;
+    args.watch.check(&args.output)?;
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
-    let report = plan.compare(&args.data_dir)?;
+    if let Some(interval) = args.watch.interval() {
+        return watch::run(&args, plan, interval);
+    }
+    let report = plan.compare(&plan.open()?, None)?;
     args.output.write(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
 }
@@ -137,19 +152,31 @@ struct Plan {
     pairing: pair::Settings,
     thresholds: Thresholds,
     range_ns: Range<u64>,
-    coverage: Option<CoverageSums>,
     method: Option<String>,
+    data_dir: PathBuf,
     scope: Scope,
     memory_bytes_max: u64,
     run_id: Uuid,
     writes: bool,
 }
 
+/// What is there at a moment.
+struct Snapshot {
+    dataset: Dataset,
+    loss: Option<Loss>,
+}
+
+impl Snapshot {
+    /// Is it the same as `other`? Parts never change: other ones come.
+    fn is_same(&self, other: &Self) -> bool {
+        self.loss == other.loss && self.dataset.paths().eq(other.dataset.paths())
+    }
+}
+
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
-        let range_ns = time_range(args)?;
+        let range_ns = time_range(args.since.as_deref(), args.until.as_deref())?;
         let schema = args.types.load()?;
-        let pool = schema.as_ref().map(|schema| schema.pool().clone());
         let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
         for rule in &expired {
             let (origin, name) = (rule.origin(), rule.name());
@@ -160,6 +187,7 @@ impl Plan {
         }
         let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
+            data_dir: args.data_dir.clone(),
             scope: Scope {
                 data_dir: args.data_dir.display().to_string(),
                 since: time_of(&args.since, range_ns.start),
@@ -175,6 +203,7 @@ impl Plan {
             },
             pairing: pair::Settings {
                 by_digest: args.pair_by_digest,
+                candidate: args.candidate.clone(),
                 ..pair::Settings::default()
             },
             thresholds: Thresholds {
@@ -183,57 +212,80 @@ impl Plan {
                 conditions: args.fail_if.clone(),
             },
             range_ns,
-            coverage: pool.map(|pool| CoverageSums::new(pool, args.method.clone())),
             method: args.method.clone(),
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
             run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
-            writes: !args.no_write,
+            writes: !args.no_write && args.watch.interval().is_none(),
         })
     }
 
-    fn compare(mut self, data_dir: &Path) -> anyhow::Result<Report> {
-        let widened = self.range_ns.start.saturating_sub(MARGIN_NS)
-            ..self.range_ns.end.saturating_add(MARGIN_NS);
-        // First: a call that is published in between is counted as missing, never as there.
-        let loss = Loss::load(data_dir)
-            .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let dataset = Dataset::open_within(data_dir, widened.clone())?;
-        let mut aggregate = match self.coverage.take() {
-            Some(coverage) => Aggregate::with_coverage(coverage),
-            None => Aggregate::default(),
-        }
-        .with_drift(self.comparing.schema.as_ref().and_then(Schema::drift))
-        .with_rules(&self.comparing.rules);
-        let mut results = Results::create(data_dir, self.run_id, self.writes)?;
-        let progress = progress(dataset.rows());
-        for buckets in dataset.bucket_ranges(self.memory_bytes_max) {
-            let mut calls = Vec::new();
-            for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
-                let call = call?;
-                progress.inc(1);
-                if widened.contains(&call.started_unix_ns) && self.is_wanted(&call) {
-                    calls.push(call);
-                }
-            }
-            self.pass(calls, &mut aggregate, &mut results)?;
-        }
-        results.finish()?;
-        progress.finish_and_clear();
-        let schema = self.comparing.schema.unwrap_or_default();
-        let run_id = self.run_id.to_string();
-        let knows = |method: &str| schema.knows(method);
-        Ok(aggregate.into_report(run_id, self.scope, loss, self.thresholds, knows))
+    /// The calls that this is about, and those shortly before and after.
+    fn widened(&self) -> Range<u64> {
+        self.range_ns.start.saturating_sub(MARGIN_NS)..self.range_ns.end.saturating_add(MARGIN_NS)
     }
 
-    /// Pairs and compares the calls of whole buckets.
+    fn open(&self) -> anyhow::Result<Snapshot> {
+        // First: a call that is published in between is counted as missing, never as there.
+        let data_dir = &self.data_dir;
+        let loss = Loss::load(data_dir)
+            .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
+        let dataset = Dataset::open_within(data_dir, self.widened())?;
+        Ok(Snapshot { dataset, loss })
+    }
+
+    /// Partners of calls that started at `awaiting_from_ns` or later may still come.
+    fn compare(
+        &self,
+        snapshot: &Snapshot,
+        awaiting_from_ns: Option<u64>,
+    ) -> anyhow::Result<Report> {
+        let Snapshot { dataset, loss } = snapshot;
+        let widened = self.widened();
+        let schema = self.comparing.schema.clone();
+        let coverage = schema
+            .as_ref()
+            .map(|schema| CoverageSums::new(schema.pool().clone(), self.method.clone()));
+        let mut aggregate = coverage
+            .map_or_else(Aggregate::default, Aggregate::with_coverage)
+            .with_drift(schema.as_ref().and_then(Schema::drift))
+            .with_rules(&self.comparing.rules)
+            .with_schema(schema.clone());
+        let mut results = Results::create(&self.data_dir, self.run_id, self.writes)?;
+        let progress = progress(dataset.rows());
+        let reading = passes::Settings {
+            memory_bytes_max: self.memory_bytes_max,
+            projection: Projection::Everything,
+            pairing: pair::Settings {
+                awaiting_from_ns,
+                ..self.pairing.clone()
+            },
+        };
+        let is_wanted =
+            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
+        pair_dataset(
+            dataset,
+            &reading,
+            is_wanted,
+            |rows| progress.inc(rows),
+            |pairing| self.pass(&pairing, &mut aggregate, &mut results),
+        )?;
+        results.finish()?;
+        progress.finish_and_clear();
+        let schema = schema.unwrap_or_default();
+        let run_id = self.run_id.to_string();
+        let knows = |method: &str| schema.knows(method);
+        let (scope, thresholds) = (self.scope.clone(), self.thresholds.clone());
+        Ok(aggregate.into_report(run_id, scope, loss.clone(), thresholds, knows))
+    }
+
+    /// Compares the pairs of a pass.
     fn pass(
         &self,
-        calls: Vec<Call>,
+        pairing: &Pairing,
         aggregate: &mut Aggregate,
         results: &mut Results,
     ) -> anyhow::Result<()> {
-        let pairing = pair_calls(calls, &self.pairing);
-        aggregate.add_counts(&pairing.counts);
+        aggregate.add_pass(pairing);
         for pair in &pairing.pairs {
             if !self.range_ns.contains(&pair.primary.started_unix_ns) {
                 continue;
@@ -300,7 +352,7 @@ impl Results {
     }
 }
 
-fn progress(calls: u64) -> ProgressBar {
+pub(super) fn progress(calls: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -312,12 +364,13 @@ fn progress(calls: u64) -> ProgressBar {
     }
 }
 
-fn time_range(args: &Args) -> anyhow::Result<Range<u64>> {
-    let parse = |text: &Option<String>, otherwise: u64| match text {
+/// The range that `--since` and `--until` give, in nanoseconds since the Unix epoch.
+pub(super) fn time_range(since: Option<&str>, until: Option<&str>) -> anyhow::Result<Range<u64>> {
+    let parse = |text: Option<&str>, otherwise: u64| match text {
         Some(text) => parse_time(text, Timestamp::now()),
         None => Ok(otherwise),
     };
-    let range = parse(&args.since, 0)?..parse(&args.until, u64::MAX)?;
+    let range = parse(since, 0)?..parse(until, u64::MAX)?;
     if range.is_empty() {
         return Err(UsageError::error("--since is not before --until"));
     }
@@ -341,7 +394,7 @@ fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
         .map_err(|_| UsageError::error(format!("{text:?} is before 1970")))
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     // As a person reads it: 0.7 divided by 100 is not 0.007.
     let written = match text.strip_suffix('%') {
         Some(percent) => format!("{}e-2", percent.trim_end()),

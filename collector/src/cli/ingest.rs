@@ -27,6 +27,10 @@ pub struct Args {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
+    /// Also ingest a file whose calls are in the data directory already
+    #[arg(long)]
+    again: bool,
+
     #[command(flatten)]
     options: PacketOptions,
 }
@@ -35,7 +39,7 @@ const AFTER_HELP: &str = "\
 A method name that was not captured is inferred where calls look like those of one method alone, on
 other connections to the same server or of the types given (--descriptors, --proto, --reflect). What could not be seen is flagged, never
 passed off as seen: see rpc_method_certainty, status_certainty, gap and
-incomplete in docs/dataset.md. Ingesting a file twice stores its calls twice. A summary of packets, connections, streams and calls is written to
+incomplete in docs/dataset.md. A file whose calls are in the data directory already is refused. A summary of packets, connections, streams and calls is written to
 standard error; its sums add up.
 
 Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an input could not be read
@@ -76,8 +80,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Arc::clone(&stop),
     )?;
     let rotation = Rotation::default();
-    let destination =
+    let mut destination =
         Destination::open(options, producer_id, &clock, rotation, |_| Box::new(drop))?;
+    if let Some(account) = destination.account.take() {
+        destination.account = Some(account.with_files(&args.files, args.again)?);
+    }
     pipeline::stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();
     if let Some(account) = &destination.account {
@@ -88,6 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ingested = ingested?;
     let outcome = Outcome {
         ingested: &ingested,
+        is_key_log_given: !options.tls_keylog.is_empty(),
         live: None,
     };
     if let Some(account) = &destination.account {

@@ -7,11 +7,14 @@ use anyhow::Context;
 use twintap_capture::Stats;
 
 use super::packet_options::{Format, PacketOptions};
-use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary};
+use super::{EXIT_INCOMPLETE, EXIT_IO, UsageError, ingest_summary};
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested, Output, ParquetOutput, Rotation};
+use crate::report::rows::time_text;
+use crate::sources::capture::Watched;
+use crate::sources::capture::fingerprint;
 use crate::sources::live::Told;
-use crate::store::accounting::{Accounting, Figures, PacketFigures};
+use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
 use crate::store::data_dir::DataDir;
 use crate::store::parquet::{WriteSettings, sweep_unfinished};
 
@@ -41,6 +44,7 @@ impl Destination {
                     .context("failed to remove half-written files of a crash")?;
                 let account = Account {
                     data_dir: data_dir.path().to_owned(),
+                    files: Vec::new(),
                     producer_id,
                     clock: Arc::clone(clock),
                 };
@@ -69,11 +73,47 @@ impl Destination {
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     data_dir: PathBuf,
+    files: Vec<CapturedFile>,
     producer_id: [u8; 16],
     clock: Arc<dyn Clock>,
 }
 
 impl Account {
+    /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
+    /// already is refused.
+    pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
+        for path in files {
+            // One that cannot be read is told of when it is its turn.
+            let Ok(Some(fingerprint)) = fingerprint(path) else {
+                continue;
+            };
+            let before = Accounting::find_file(&self.data_dir, &fingerprint)
+                .context("failed to read which captures were ingested before")?;
+            let file = CapturedFile {
+                path: path.display().to_string(),
+                fingerprint,
+            };
+            let is_twice = self
+                .files
+                .iter()
+                .any(|other| other.fingerprint == file.fingerprint);
+            let when = match before {
+                _ if again => None,
+                Some((unix_ns, name)) => Some(format!("at {}, as {name}", time_text(unix_ns))),
+                None => is_twice.then(|| "in this very command".to_owned()),
+            };
+            if let Some(when) = when {
+                return Err(UsageError::error(format!(
+                    "{} was ingested before ({when}): its calls would be there twice. Use another \
+                     --data-dir, or --again",
+                    path.display()
+                )));
+            }
+            self.files.push(file);
+        }
+        Ok(self)
+    }
+
     /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
     /// knows what is missing.
     pub(super) fn begin(&self) -> anyhow::Result<()> {
@@ -117,7 +157,12 @@ impl Account {
 
     fn accounting(&self, figures: Figures, damaged_stretches: u64) -> Accounting {
         let now_unix_ns = self.clock.unix_ns();
-        Accounting::of_capture(&self.producer_id, figures, damaged_stretches, now_unix_ns)
+        let of_capture =
+            Accounting::of_capture(&self.producer_id, figures, damaged_stretches, now_unix_ns);
+        Accounting {
+            files: self.files.clone(),
+            ..of_capture
+        }
     }
 
     fn save(&self, accounting: Accounting) -> anyhow::Result<()> {
@@ -131,6 +176,8 @@ impl Account {
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
     pub(super) ingested: &'a Ingested,
+    /// Were secrets given?
+    pub(super) is_key_log_given: bool,
     /// Of a live capture.
     pub(super) live: Option<Live>,
 }
@@ -175,6 +222,9 @@ impl Outcome<'_> {
         if let Some(live) = &self.live {
             text += &live.warnings();
         }
+        for nothing in self.nothing() {
+            text += &format!("twintap: {nothing}\n");
+        }
         if !quiet {
             if let Some(live) = &self.live {
                 text += &ingest_summary::captured(&live.told.stats);
@@ -183,6 +233,35 @@ impl Outcome<'_> {
         }
         // With standard error closed there is nobody to tell.
         std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).ok();
+    }
+
+    /// What was asked for and did not come to anything, and why that may be.
+    fn nothing(&self) -> Vec<String> {
+        let (watched, tls) = (&self.ingested.watched, &self.ingested.watched.tls);
+        let mut nothing = Vec::new();
+        if watched.streams.calls == 0 {
+            let hint = match watched {
+                Watched { tcp, .. } if tcp.opened == 0 => {
+                    "no TCP connection was seen, look at --port and the filter"
+                }
+                Watched {
+                    encrypted_connections: 1..,
+                    ..
+                } => "TLS needs --tls-keylog",
+                _ => "none of the connections spoke gRPC, as far as was seen",
+            };
+            nothing.push(format!("no call was found: {hint}"));
+        }
+        if self.is_key_log_given && tls.decrypted == 0 {
+            let hint = match tls.connections {
+                0 => "there is no TLS connection",
+                _ => {
+                    "it has no secret of any of the TLS connections, or they began before the capture"
+                }
+            };
+            nothing.push(format!("--tls-keylog opened nothing: {hint}"));
+        }
+        nothing
     }
 
     /// What the summary says, in one number; signals are the caller's to tell.
@@ -195,7 +274,8 @@ impl Outcome<'_> {
         let lacks = self.damaged_stretches() > 0
             || watched.unread_bytes > 0
             || watched.streams.given_up > 0
-            || calls.incomplete > 0;
+            || calls.incomplete > 0
+            || !self.nothing().is_empty();
         if failed {
             EXIT_IO
         } else if strict && lacks {

@@ -6,6 +6,8 @@ pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+pub mod doctor;
+pub mod fsck;
 pub mod ingest;
 mod ingest_key_log;
 mod ingest_outcome;
@@ -15,6 +17,7 @@ mod packet_options;
 pub mod rules;
 mod schema_args;
 pub mod serve;
+pub mod show;
 mod values;
 
 use std::process::ExitCode;
@@ -46,7 +49,9 @@ Start with:
   twintap serve              take records from the filter, write ./twintap-data
   twintap ingest a.pcap      rebuild calls from captured packets instead
   twintap capture -i eth0    or from packets as they pass
-  twintap compare            say what differs in ./twintap-data";
+  twintap compare            say what differs in ./twintap-data
+  twintap show PAIR          both sides of one pair
+  twintap doctor *.yaml      find what will hurt in a set-up, before it does";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -54,7 +59,10 @@ enum Command {
     Ingest(ingest::Args),
     Capture(capture::Args),
     Compare(compare::Args),
+    Show(show::Args),
+    Doctor(doctor::Args),
     Rules(rules::Args),
+    Fsck(fsck::Args),
     CheckConfig(check_config::Args),
 }
 
@@ -78,7 +86,10 @@ pub fn run() -> ExitCode {
         Command::Ingest(args) => ingest::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Fsck(args) => fsck::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     };
     result.unwrap_or_else(|error| fail(&error))

@@ -1,6 +1,7 @@
-//! `twintap rules`: checks rules files and shows the rules that come with the program.
+//! `twintap rules`: checks rules files, suggests rules, shows those that come with the program.
 
 mod load;
+mod suggest;
 
 use std::fs;
 use std::io::Write as _;
@@ -20,7 +21,7 @@ pub(super) use load::{Loaded, RulesArgs};
 /// Days before its end at which a rule is worth a word.
 const SOON_DAYS: i64 = 14;
 
-/// Checks rules files: which differences do not count, and why.
+/// Checks and suggests rules: which differences do not count, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -36,6 +37,7 @@ enum Command {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
+    Suggest(Box<suggest::Args>),
     /// Prints the rules of a preset, to start a file from
     Preset {
         /// The preset
@@ -54,17 +56,19 @@ Exit codes: 0 all files are valid; 2 one is not; 3 one cannot be read.
 Examples:
   twintap rules check rules.yaml
   twintap rules preset loose > rules.yaml
+  twintap rules suggest > noise.yaml
   twintap compare --rules rules.yaml";
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
     match args.command {
+        Command::Suggest(args) => suggest::run(&args),
         Command::Preset { name } => {
-            out.write_all(name.yaml().as_bytes())?;
+            std::io::stdout().write_all(name.yaml().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => {
+            let mut out = std::io::stdout().lock();
             let today = Zoned::now().date();
             let mut is_valid = true;
             for path in &files {

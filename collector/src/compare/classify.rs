@@ -24,7 +24,7 @@ pub enum LooksLike {
     Sign,
     /// Whole numbers that differ by one.
     OffByOne,
-    /// Times that differ by whole hours (or a zone's half hour) and nothing else.
+    /// Times that differ by whole hours (or a zone's quarter hours) and nothing else.
     TimeZone,
     /// Times, of which one has fewer digits of its second.
     TimePrecision,
@@ -181,7 +181,7 @@ fn is_single_of(exact: f64, single: f64) -> bool {
 }
 
 /// Decimals of the shortest text that reads back as `value`.
-fn decimals(value: f64) -> i32 {
+pub(super) fn decimals(value: f64) -> i32 {
     let text = format!("{value:?}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let fraction = mantissa
@@ -191,7 +191,15 @@ fn decimals(value: f64) -> i32 {
     digits.saturating_sub(exponent.parse().unwrap_or(0)).max(0)
 }
 
-fn close(a: f64, b: f64) -> bool {
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "of a distance, taken exactly before: what is asked of it is coarser than its last bit"
+)]
+pub(super) fn rounded(value: u128) -> f64 {
+    value as f64
+}
+
+pub(super) fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= f64::EPSILON * 8.0 * a.abs().max(b.abs()).max(1.0)
 }
 
@@ -255,12 +263,10 @@ pub(super) fn instants(a_ns: i128, b_ns: i128) -> Option<LooksLike> {
     ((a_ns - b_ns).abs() < CLOCK_NS).then_some(LooksLike::Clock)
 }
 
-/// Offsets of time zones: whole half hours, up to 14 hours.
+/// Offsets of time zones: whole quarter hours, up to 14 hours.
 fn is_zone_shift(difference_ns: i128) -> bool {
-    const HALF_HOUR_NS: i128 = 1_800_000_000_000;
-    difference_ns != 0
-        && difference_ns % HALF_HOUR_NS == 0
-        && difference_ns.abs() <= 28 * HALF_HOUR_NS
+    const QUARTER_NS: i128 = 900_000_000_000;
+    difference_ns != 0 && difference_ns % QUARTER_NS == 0 && difference_ns.abs() <= 56 * QUARTER_NS
 }
 
 /// Two texts that are not equal.

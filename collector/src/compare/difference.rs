@@ -1,6 +1,7 @@
 //! One thing that differs: where, how, and both values as bounded text.
 
 use super::classify::LooksLike;
+use super::relation::Relation;
 use super::rules::Severity;
 
 /// One difference between the two sides of a pair.
@@ -17,6 +18,8 @@ pub struct Difference {
     pub kind: Kind,
     /// What it looks like to a person, if something simple explains it.
     pub looks_like: Option<LooksLike>,
+    /// How the two values relate.
+    pub relation: Relation,
     /// The primary's value as text, at most
     /// [`VALUE_CHARS_MAX`](super::limits::VALUE_CHARS_MAX) characters.
     pub primary: Option<String>,

@@ -90,6 +90,11 @@ pub(super) fn pattern_of(name: &[u8], side: Side) -> Option<&'static str> {
         .find(|pattern| matches(pattern, name))
 }
 
+/// Is `name` request metadata that proxies and transport libraries set, and that is not compared?
+pub fn is_hop_header(name: &[u8]) -> bool {
+    pattern_of(name, Side::Request).is_some()
+}
+
 /// Is `name` matched by `pattern`, a name with an optional `*` at its end?
 pub(super) fn matches(pattern: &str, name: &[u8]) -> bool {
     match pattern.strip_suffix('*') {

@@ -71,10 +71,10 @@ impl<'a> Sides<'a> {
 }
 
 /// One message ready to compare.
-struct Plain {
-    bytes: Bytes,
+pub(super) struct Plain {
+    pub(super) bytes: Bytes,
     /// Could it not be decompressed?
-    is_opaque: bool,
+    pub(super) is_opaque: bool,
 }
 
 /// Compares the messages of one direction; says why, if it cannot. `types` is asked for their type
@@ -195,7 +195,7 @@ impl Walk {
 }
 
 /// The messages captured whole, decompressed.
-fn plain_messages(direction: &Direction) -> Vec<Plain> {
+pub(super) fn plain_messages(direction: &Direction) -> Vec<Plain> {
     let whole = |message: &&Message| {
         usize::try_from(message.declared_bytes).is_ok_and(|size| size == message.bytes.len())
     };

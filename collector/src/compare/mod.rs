@@ -18,7 +18,9 @@
 
 mod align;
 mod classify;
+pub mod contents;
 mod difference;
+mod digits;
 pub mod drift;
 mod hop_headers;
 mod json;
@@ -27,7 +29,9 @@ pub mod limits;
 mod messages;
 mod metadata;
 mod proto;
+mod relation;
 mod render;
+pub mod request_fields;
 pub mod rules;
 mod schema;
 mod settings;
@@ -40,6 +44,9 @@ mod tests;
 
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
+pub use digits::Digits;
+pub use hop_headers::is_hop_header;
+pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;

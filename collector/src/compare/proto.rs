@@ -29,6 +29,7 @@ use super::schema::Types;
 use super::sink::Sink;
 use super::wire;
 
+pub(super) use fields::unpack;
 pub(super) use time::time_text;
 
 /// Compares two encoded messages of `types`.
@@ -82,6 +83,16 @@ fn messages(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, si
     fields_of(primary, candidate, depth, sink);
 }
 
+/// The fields of `message` that its descriptor does not know, encoded, without those of the numbers `settled`.
+pub(super) fn unknown_bytes(message: &DynamicMessage, settled: &[u32]) -> Bytes {
+    let mut encoded = Vec::new();
+    message
+        .unknown_fields()
+        .filter(|field| !settled.contains(&field.number()))
+        .for_each(|field| field.encode(&mut encoded));
+    encoded.into()
+}
+
 fn fields_of(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, sink: &mut Sink) {
     let from = sink.next();
     if primary.descriptor() == candidate.descriptor() {
@@ -101,15 +112,10 @@ fn unknown_fields(
     settled: &[u32],
     sink: &mut Sink,
 ) {
-    let encode = |message: &DynamicMessage| {
-        let mut encoded = Vec::new();
-        let fields = message.unknown_fields();
-        fields
-            .filter(|field| !settled.contains(&field.number()))
-            .for_each(|field| field.encode(&mut encoded));
-        Bytes::from(encoded)
-    };
-    let (primary, candidate) = (encode(primary), encode(candidate));
+    let (primary, candidate) = (
+        unknown_bytes(primary, settled),
+        unknown_bytes(candidate, settled),
+    );
     if primary != candidate {
         wire::compare(&primary, &candidate, sink);
     }

@@ -10,6 +10,7 @@ use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
 use super::drift::{Drift, Half};
+use crate::call::Role;
 
 /// What the services of one or more `FileDescriptorSet`s send and receive.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,14 @@ pub(super) struct Types {
 }
 
 impl Types {
+    /// As the side of that role knows it.
+    pub(super) fn of(&self, role: Role) -> &MessageDescriptor {
+        match role {
+            Role::Candidate => &self.candidate,
+            _ => &self.primary,
+        }
+    }
+
     /// One type for both sides.
     pub(super) fn same(descriptor: MessageDescriptor) -> Self {
         Self {

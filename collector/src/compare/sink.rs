@@ -9,6 +9,7 @@ use super::classify::LooksLike;
 use super::difference::{Difference, Kind, Place};
 use super::leaf::Leaf;
 use super::limits;
+use super::relation::Relation;
 use super::rules::{Applicable, ListOrder, Rules, Severity, Step};
 
 /// Collects the differences of one pair.
@@ -35,6 +36,8 @@ pub(super) struct Sink<'r> {
     work_left: u64,
     probes_left: u32,
     exhausted: bool,
+    /// Is this a trial, whose differences are only counted?
+    is_trial: bool,
     /// May equal bytes mean different things to the two sides?
     rereads: bool,
 }
@@ -92,6 +95,7 @@ impl<'r> Sink<'r> {
             work_left: limits::WORK_MAX,
             probes_left: limits::PROBES_MAX,
             exhausted: false,
+            is_trial: false,
             rereads: false,
         }
     }
@@ -220,7 +224,8 @@ impl<'r> Sink<'r> {
         looks_like: Option<LooksLike>,
     ) {
         let ruling = self.ruling(kind, (None, None));
-        self.keep(kind, (primary, candidate), looks_like, ruling);
+        let what = (looks_like, Relation::default());
+        self.keep(kind, (primary, candidate), what, ruling);
     }
 
     /// Reports a difference of which rules may want to know the values.
@@ -234,7 +239,13 @@ impl<'r> Sink<'r> {
         let (primary, a) = primary.unzip();
         let (candidate, b) = candidate.unzip();
         let ruling = self.ruling(kind, (a.as_ref(), b.as_ref()));
-        self.keep(kind, (primary, candidate), looks_like, ruling);
+        let relation = if self.is_trial {
+            Relation::default()
+        } else {
+            Relation::of(a.as_ref(), b.as_ref())
+        };
+        let what = (looks_like, relation);
+        self.keep(kind, (primary, candidate), what, ruling);
     }
 
     /// Reports a difference that does not count, for a reason that is no rule of the user's.
@@ -245,7 +256,8 @@ impl<'r> Sink<'r> {
         reason: &'static str,
     ) {
         let ruling = Some((Arc::from(reason), Severity::Ignored));
-        self.keep(kind, (primary, candidate), None, ruling);
+        let what = (None, Relation::default());
+        self.keep(kind, (primary, candidate), what, ruling);
     }
 
     /// Reports what equal bytes say differently in another name: it does not count unless a rule
@@ -258,12 +270,8 @@ impl<'r> Sink<'r> {
         let kind = Kind::SchemaDrift;
         let ruling = self.ruling(kind, (None, None));
         let ruling = ruling.or_else(|| Some((Arc::from(RENAMED), Severity::Note)));
-        self.keep(
-            kind,
-            (Some(primary), Some(candidate)),
-            Some(looks_like),
-            ruling,
-        );
+        let what = (Some(looks_like), Relation::default());
+        self.keep(kind, (Some(primary), Some(candidate)), what, ruling);
     }
 
     /// What the rules say, counted.
@@ -287,7 +295,7 @@ impl<'r> Sink<'r> {
         &mut self,
         kind: Kind,
         (primary, candidate): (Option<String>, Option<String>),
-        looks_like: Option<LooksLike>,
+        (looks_like, relation): (Option<LooksLike>, Relation),
         ruling: Option<(Arc<str>, Severity)>,
     ) {
         let (rule, severity) = ruling.unzip();
@@ -310,6 +318,7 @@ impl<'r> Sink<'r> {
             message_index: self.message_index,
             kind,
             looks_like,
+            relation,
             primary,
             candidate,
             severity,
@@ -368,6 +377,7 @@ impl<'r> Sink<'r> {
             differences_max: limits::PROBE_DIFFERENCES_MAX,
             work_left: limits::PROBE_WORK_MAX.min(self.work_left),
             probes_left: 0,
+            is_trial: true,
             rereads: self.rereads,
             ..Self::new(self.rules, self.rpc_method)
         };

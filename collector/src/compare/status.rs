@@ -198,6 +198,26 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
     }
 }
 
+/// A `google.rpc.Status` to be shown.
+pub(super) struct Parts {
+    pub(super) code: i32,
+    pub(super) message: String,
+    /// Type and bytes of each detail.
+    pub(super) details: Vec<(String, Bytes)>,
+}
+
+/// The parts of an encoded `google.rpc.Status`; `None` if it is none.
+pub(super) fn parts(encoded: &Bytes) -> Option<Parts> {
+    let status = RpcStatus::decode(encoded.clone()).ok()?;
+    let details = status.details.into_iter();
+    let details = details.map(|any| (render::plain(type_name(&any)), any.value));
+    Some(Parts {
+        code: status.code,
+        message: status.message,
+        details: details.collect(),
+    })
+}
+
 fn type_name(any: &AnyValue) -> &str {
     any.type_url.rsplit('/').next().unwrap_or_default()
 }

@@ -195,6 +195,33 @@ fn is_map(list: &[WireValue]) -> bool {
     })
 }
 
+/// What is shown of one wire field.
+pub(super) enum Shown {
+    /// As text.
+    Value(String),
+    /// A message, as far as can be guessed.
+    Message(Bytes),
+}
+
+/// The fields of `message` in order of number; `None` if it is not well-formed.
+pub(super) fn shown(message: &Bytes, depth: u32) -> Option<Vec<(u32, Shown)>> {
+    let mut fields = parse(message)?;
+    fields.sort_by_key(|(number, _)| *number);
+    let show = |value: WireValue| match value {
+        WireValue::Group(bytes) if depth < GUESS_DEPTH_MAX => Shown::Message(bytes),
+        WireValue::Bytes(bytes) => match printable(&bytes) {
+            Some(text) => Shown::Value(render::text(text)),
+            None if depth < GUESS_DEPTH_MAX && is_message(&bytes) => Shown::Message(bytes),
+            None => Shown::Value(render::bytes(&bytes)),
+        },
+        value => Shown::Value(text(&value)),
+    };
+    let shown = fields
+        .into_iter()
+        .map(|(number, value)| (number, show(value)));
+    Some(shown.collect())
+}
+
 fn is_message(bytes: &Bytes) -> bool {
     bytes.is_empty() || parse(bytes).is_some()
 }

@@ -44,9 +44,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<(String, String, Origin)>, Confi
         let text = match value.into_inner() {
             DeValue::String(text) => text.into_owned(),
             DeValue::Integer(number) => number.to_string(),
+            DeValue::Boolean(value) => value.to_string(),
             other => {
                 let problem = format!(
-                    "{}: expected a string or a number, found {}",
+                    "{}: expected a string, a number or a boolean, found {}",
                     key.get_ref(),
                     other.type_str()
                 );

@@ -24,7 +24,32 @@ pub const KEYS: &[Key] = &[
     key(
         "listen",
         "127.0.0.1:9090",
-        "address and port of the HTTP endpoint; there is no TLS",
+        "address and port of the HTTP endpoint; beyond loopback only with TLS, a token, or allow_unauthenticated",
+    ),
+    key(
+        "tls_certificate_file",
+        "",
+        "PEM file of the certificate and those above it; read again when it changes",
+    ),
+    key(
+        "tls_private_key_file",
+        "",
+        "PEM file of the certificate's private key",
+    ),
+    key(
+        "tls_client_ca_file",
+        "",
+        "PEM file; if given, clients must have a certificate that one of these signed",
+    ),
+    key(
+        "token_file",
+        "",
+        "file of bearer tokens, one a line; if given, POST /v1/records needs one of them; read at the start",
+    ),
+    key(
+        "allow_unauthenticated",
+        "false",
+        "listen beyond loopback with neither TLS nor token: for where a mesh lets only filters in",
     ),
     key(
         "data_dir",

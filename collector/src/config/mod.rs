@@ -39,6 +39,11 @@ pub enum LogFormat {
 )]
 pub struct Config {
     pub listen: SocketAddr,
+    pub tls_certificate_file: Option<PathBuf>,
+    pub tls_private_key_file: Option<PathBuf>,
+    pub tls_client_ca_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub allow_unauthenticated: bool,
     pub data_dir: PathBuf,
     pub publish_interval: Duration,
     pub segment_bytes_max: u64,
@@ -78,6 +83,11 @@ impl Config {
     pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         let config = Self {
             listen: layers.parse("listen", units::address)?,
+            tls_certificate_file: layers.parse("tls_certificate_file", units::path_or_none)?,
+            tls_private_key_file: layers.parse("tls_private_key_file", units::path_or_none)?,
+            tls_client_ca_file: layers.parse("tls_client_ca_file", units::path_or_none)?,
+            token_file: layers.parse("token_file", units::path_or_none)?,
+            allow_unauthenticated: layers.parse("allow_unauthenticated", units::boolean)?,
             data_dir: layers.parse("data_dir", units::path)?,
             publish_interval: layers.parse("publish_interval", units::duration)?,
             segment_bytes_max: layers.parse("segment_bytes_max", units::size)?,
@@ -127,7 +137,42 @@ impl Config {
                 return Err(layers.error(large, problem));
             }
         }
+        config.check_tls(layers)?;
+        config.check_exposure(layers)?;
         Ok(config)
+    }
+
+    /// TLS takes a certificate and its key.
+    fn check_tls(&self, layers: &Layers) -> Result<(), ConfigError> {
+        let certificate = ("tls_certificate_file", &self.tls_certificate_file);
+        let private_key = ("tls_private_key_file", &self.tls_private_key_file);
+        let client_ca = ("tls_client_ca_file", &self.tls_client_ca_file);
+        let pairs = [
+            (certificate, private_key),
+            (private_key, certificate),
+            (client_ca, certificate),
+        ];
+        for ((given, value), (needed, other)) in pairs {
+            if value.is_some() && other.is_none() {
+                return Err(layers.error(given, format!("{given} is of no use without {needed}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever can reach the port can write records, and so decide what a comparison says.
+    fn check_exposure(&self, layers: &Layers) -> Result<(), ConfigError> {
+        let is_protected = self.tls_certificate_file.is_some() || self.token_file.is_some();
+        if self.listen.ip().is_loopback() || is_protected || self.allow_unauthenticated {
+            return Ok(());
+        }
+        let problem = format!(
+            "{} is not loopback, and anyone who reaches it could write records: set \
+             tls_certificate_file and tls_private_key_file, or token_file, or, where a mesh lets only \
+             filters in, allow_unauthenticated = true",
+            self.listen
+        );
+        Err(layers.error("listen", problem))
     }
 }
 

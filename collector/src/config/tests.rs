@@ -61,7 +61,7 @@ fn errors_say_where_and_what_would_do() {
         (
             "table",
             "[serve]\nlisten = \"x\"",
-            "file:1:2: serve: expected a string or a number, found table",
+            "file:1:2: serve: expected a string, a number or a boolean, found table",
         ),
         (
             "duration",

@@ -77,6 +77,17 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// A path, or nothing.
+pub(super) fn path_or_none(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    let expected = |_| "expected true or false".to_owned();
+    text.trim().parse().map_err(expected)
+}
+
 /// A tracing filter.
 pub(super) fn log_level(text: &str) -> Result<String, String> {
     text.parse::<tracing_subscriber::filter::Targets>()

@@ -8,6 +8,8 @@ pub(super) struct Logical {
     /// The attempt that counts: the last that was not aborted (of hedged attempts the losers are),
     /// else the last.
     pub(super) call: Call,
+    /// When the first of them started, in nanoseconds since the Unix epoch.
+    pub(super) first_started_unix_ns: u64,
     /// Attempts seen, the highest number if they are numbered.
     pub(super) attempts_count: u32,
     /// Records folded into it besides `call`.
@@ -54,6 +56,7 @@ pub(super) fn fold_none(records: Vec<Call>) -> Vec<Logical> {
 fn single(call: Call) -> Logical {
     let attempts_count = attempt_of(&call).unwrap_or(1).max(1);
     Logical {
+        first_started_unix_ns: call.started_unix_ns,
         call,
         attempts_count,
         folded: 0,
@@ -63,6 +66,8 @@ fn single(call: Call) -> Logical {
 fn fold_all(mut records: Vec<Call>, attempts: Option<u32>) -> Vec<Logical> {
     records.sort_by_key(|call| (attempt_of(call), call.started_unix_ns, call.id));
     let count = records.len();
+    let starts = records.iter().map(|call| call.started_unix_ns);
+    let first_started_unix_ns = starts.min().unwrap_or_default();
     let answered = records.iter().rposition(|call| call.end != End::Aborted);
     let index = answered.unwrap_or_else(|| count.saturating_sub(1));
     let Some(call) = records.into_iter().nth(index) else {
@@ -72,6 +77,7 @@ fn fold_all(mut records: Vec<Call>, attempts: Option<u32>) -> Vec<Logical> {
     let folded = u64::try_from(count.saturating_sub(1)).unwrap_or(u64::MAX);
     vec![Logical {
         call,
+        first_started_unix_ns,
         attempts_count,
         folded,
     }]

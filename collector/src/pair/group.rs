@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::attempts::{self, Logical};
 use super::views::View;
-use super::{FoundBy, GroupKey, Pair, Pairing, Reason, Settings, Unpaired};
+use super::{FoundBy, GroupKey, Pair, Pairing, Reason, Settings, Unpaired, is_other_request};
+use super::{clocks, timely, variant};
 use crate::call::{Call, CorrelationKey, Role};
 
 /// What one place recorded of the group, by side.
@@ -20,8 +21,8 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
     for call in calls {
         let seen = views.entry(View::of(&call)).or_default();
         match call.role {
-            Role::Candidate => seen.candidates.push(call),
-            _ => seen.primaries.push(call),
+            Role::Primary => seen.primaries.push(call),
+            _ => seen.candidates.push(call),
         }
     }
     let one_call = matches!(key.key, CorrelationKey::PairId(_));
@@ -30,23 +31,27 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
         count_duplicates(&others, out);
         return several_calls(several, out);
     }
+    if one_call {
+        let primaries = views.values().map(|seen| seen.primaries.as_slice());
+        let candidates = views.values().map(|seen| seen.candidates.as_slice());
+        out.sightings.extend(clocks::sighting(primaries));
+        out.sightings.extend(clocks::sighting(candidates));
+    }
     let (primaries, candidates) = choose(views, out);
+    let several_candidates = variant::are_several(&candidates);
     // Unnumbered records of one pair id are attempts only beside at most one mirrored call.
-    let is_retried = one_call && candidates.len() <= 1;
+    let is_retried = one_call && (candidates.len() <= 1 || several_candidates);
     match attempts::fold(primaries, is_retried) {
         Ok(primaries) => {
             let candidates = attempts::fold_none(candidates);
             out.counts.earlier_attempts += primaries.iter().map(|call| call.folded).sum::<u64>();
-            if one_call {
+            if several_candidates {
+                unpaired(primaries, Reason::SeveralCandidates, out);
+                unpaired(candidates, Reason::SeveralCandidates, out);
+            } else if one_call {
                 by_pair_id(key, primaries, candidates, settings, out);
             } else {
-                by_occurrence(
-                    key,
-                    primaries,
-                    candidates,
-                    Some(settings.start_gap_max_ns),
-                    out,
-                );
+                by_occurrence(key, (primaries, candidates), true, settings, out);
             }
         }
         Err(primaries) => {
@@ -128,7 +133,7 @@ fn by_pair_id(
     out: &mut Pairing,
 ) {
     if primaries.len() <= 1 && candidates.len() <= 1 {
-        return by_occurrence(key, primaries, candidates, None, out);
+        return by_occurrence(key, (primaries, candidates), false, settings, out);
     }
     let mut requests: BTreeMap<_, (Vec<Logical>, Vec<Logical>)> = BTreeMap::new();
     let request = |logical: &Logical| {
@@ -152,22 +157,17 @@ fn by_pair_id(
             .push(logical);
     }
     for (primaries, candidates) in requests.into_values() {
-        by_occurrence(
-            key,
-            primaries,
-            candidates,
-            Some(settings.start_gap_max_ns),
-            out,
-        );
+        by_occurrence(key, (primaries, candidates), true, settings, out);
     }
 }
 
-/// First with first, second with second, if both sides have the same number.
+/// First with first, second with second, if both sides have the same number, and if they can be of
+/// one call by their times. `is_shared` says that other calls may have the key too.
 fn by_occurrence(
     key: &GroupKey,
-    primaries: Vec<Logical>,
-    candidates: Vec<Logical>,
-    start_gap_max_ns: Option<u64>,
+    (primaries, candidates): (Vec<Logical>, Vec<Logical>),
+    is_shared: bool,
+    settings: &Settings,
     out: &mut Pairing,
 ) {
     if candidates.is_empty() {
@@ -182,11 +182,7 @@ fn by_occurrence(
     }
     let several = primaries.len() > 1;
     for (primary, candidate) in primaries.into_iter().zip(candidates) {
-        let gap = primary
-            .call
-            .started_unix_ns
-            .abs_diff(candidate.call.started_unix_ns);
-        if start_gap_max_ns.is_some_and(|gap_max| gap > gap_max) {
+        if !timely::may_be_one_call(&primary, &candidate.call, is_shared, settings) {
             unpaired(vec![primary], Reason::CandidateMissing, out);
             unpaired(vec![candidate], Reason::PrimaryMissing, out);
         } else {
@@ -199,16 +195,6 @@ fn by_occurrence(
             });
         }
     }
-}
-
-/// Did both sides receive whole requests that differ? Then the pair id may have been used twice.
-fn is_other_request(primary: &Call, candidate: &Call) -> bool {
-    let (a, b) = (&primary.request, &candidate.request);
-    a.end_stream
-        && b.end_stream
-        && a.body_digest.is_some()
-        && b.body_digest.is_some()
-        && a.body_digest != b.body_digest
 }
 
 fn unpaired(calls: Vec<Logical>, reason: Reason, out: &mut Pairing) {

@@ -13,21 +13,36 @@
 //!   which one is missing: all of them stay unpaired, as ambiguous.
 //! - The same call may be recorded at **several places** (caller and server). One place per side is
 //!   chosen, one that saw both sides if there is any; the others are counted as duplicate views.
+//! - A call may be mirrored to **several candidates**. They are told apart by their names
+//!   ([`Settings::candidate`] chooses one); without a choice all of them stay unpaired. A secondary is
+//!   a second copy of the old service and never a candidate, unless [`Settings::against`] asks for it.
+//! - The partner of a call that is **younger** than [`Settings::awaiting_from_ns`] may still come.
 //!
 //! Every call is accounted for:
 //! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
 //!
-//! Not supported: a call with a pair id whose other side has lost it (they are in different
-//! buckets, and both are reported as missing their partner).
+//! A call of which one side lost an id that the other kept is looked for once more, when all buckets
+//! were seen: [`Leftovers`].
 
 mod attempts;
+mod clocks;
 mod group;
+mod leftovers;
+mod timely;
+mod variant;
 mod views;
 
 #[cfg(test)]
+mod million_tests;
+#[cfg(test)]
 mod tests;
 
+pub use clocks::Sighting;
+pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::call::{Call, CorrelationKey, Role};
 
@@ -39,6 +54,17 @@ pub struct Settings {
     /// Furthest apart two calls may start that share a request or trace id (or only their body),
     /// in nanoseconds. A client that sends a constant id must not pair a call with yesterday's.
     pub start_gap_max_ns: u64,
+    /// The same where one recorder saw both, so that clocks do not matter: how long after the end of
+    /// a request its mirror may start.
+    pub mirror_delay_max_ns: u64,
+    /// The side that primaries are paired with: candidates, or secondaries to measure noise.
+    pub against: Role,
+    /// Which of several candidates: its service, workload, `version` label or Envoy cluster. Absent:
+    /// there is but one.
+    pub candidate: Option<String>,
+    /// Calls that started from here on, in nanoseconds since the Unix epoch, may still find a
+    /// partner; absent: no call may.
+    pub awaiting_from_ns: Option<u64>,
 }
 
 impl Default for Settings {
@@ -46,6 +72,10 @@ impl Default for Settings {
         Self {
             by_digest: false,
             start_gap_max_ns: 60_000_000_000,
+            mirror_delay_max_ns: 1_000_000_000,
+            against: Role::Candidate,
+            candidate: None,
+            awaiting_from_ns: None,
         }
     }
 }
@@ -126,6 +156,14 @@ pub enum Reason {
     NoId,
     /// A second run of the old service, kept to measure noise: not compared.
     Secondary,
+    /// It was mirrored to several candidates, and none was chosen.
+    SeveralCandidates,
+    /// A mirrored call to another candidate than the one that was chosen.
+    OtherCandidate,
+    /// So many calls share its id that memory does not hold them.
+    TooMany,
+    /// It is so young that its partner may still come.
+    AwaitingPartner,
 }
 
 impl Reason {
@@ -138,6 +176,10 @@ impl Reason {
             Self::RoleUnknown => "role_unknown",
             Self::NoId => "no_id",
             Self::Secondary => "secondary",
+            Self::SeveralCandidates => "several_candidates",
+            Self::OtherCandidate => "other_candidate",
+            Self::TooMany => "too_many",
+            Self::AwaitingPartner => "awaiting_partner",
         }
     }
 }
@@ -151,6 +193,11 @@ pub struct Pairing {
     pub unpaired: Vec<Unpaired>,
     /// Calls that are neither.
     pub counts: Counts,
+    /// What calls that two places recorded say of their clocks.
+    pub sightings: Vec<Sighting>,
+    /// Of `unpaired`, calls that may have lost an id and were not looked for by another, because there
+    /// are more than [`LEFTOVERS_MAX`].
+    pub not_sought: u64,
 }
 
 /// Calls that are neither in a pair nor unpaired.
@@ -190,19 +237,110 @@ pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) ->
         calls.sort_by_key(|call| (call.started_unix_ns, call.id));
         group::pair(&key, calls, settings, &mut pairing);
     }
+    if let Some(from) = settings.awaiting_from_ns {
+        await_partners(&mut pairing.unpaired, from);
+    }
     pairing
+}
+
+/// As [`pair_calls`], and looks for calls that lost an id at once: for few calls, that are all there are.
+pub fn pair_calls_of_all_ids(
+    calls: impl IntoIterator<Item = Call>,
+    settings: &Settings,
+) -> Pairing {
+    let calls: Vec<Call> = calls.into_iter().collect();
+    let mut whole: BTreeMap<_, _> = calls.iter().map(|call| (call.id, call.clone())).collect();
+    let mut pairing = pair_calls(calls, settings);
+    let mut leftovers = Leftovers::default();
+    pairing.unpaired = leftovers.hold(std::mem::take(&mut pairing.unpaired));
+    let reunited = leftovers.reunite(settings);
+    for found in reunited.matches {
+        let sides = (
+            whole.remove(&found.primary.id),
+            whole.remove(&found.candidate.id),
+        );
+        if let (Some(primary), Some(candidate)) = sides {
+            pairing.pairs.push(found.into_pair(primary, candidate));
+        }
+    }
+    for mut unpaired in reunited.unpaired {
+        if let Some(call) = whole.remove(&unpaired.call.id) {
+            unpaired.call = call;
+        }
+        pairing.unpaired.push(unpaired);
+    }
+    pairing
+}
+
+/// Says of calls that started at `from_ns` or later that their partner may still come.
+fn await_partners(unpaired: &mut [Unpaired], from_ns: u64) {
+    for call in unpaired {
+        let is_missing = matches!(
+            call.reason,
+            Reason::CandidateMissing | Reason::PrimaryMissing
+        );
+        if is_missing && call.call.started_unix_ns >= from_ns {
+            call.reason = Reason::AwaitingPartner;
+        }
+    }
+}
+
+/// What to do with calls of which there are too many to pair: none is, each says why.
+pub fn refuse_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) -> Pairing {
+    let refuse = |call: Call| Unpaired {
+        reason: refusal(&call, settings).unwrap_or(Reason::TooMany),
+        call,
+        attempts_count: 1,
+    };
+    Pairing {
+        unpaired: calls.into_iter().map(refuse).collect(),
+        ..Pairing::default()
+    }
+}
+
+/// Equal for calls that could be in one pair: parts a bucket that is too large to be held.
+pub fn group_hash(call: &Call) -> u64 {
+    let key = GroupKey::of(call);
+    let mut hasher = Xxh3::new();
+    hasher.update(key.key.as_bytes());
+    // No byte of UTF-8, so that no id and method read as others.
+    hasher.update(&[0xff]);
+    hasher.update(key.rpc_method.as_bytes());
+    if let Some((bytes, digest)) = key.request {
+        hasher.update(&bytes.to_le_bytes());
+        hasher.update(&digest.unwrap_or_default().to_le_bytes());
+    }
+    hasher.digest()
 }
 
 /// Why a call is not even looked up.
 fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
     match call.role {
-        Role::Unknown => Some(Reason::RoleUnknown),
-        Role::Secondary => Some(Reason::Secondary),
-        Role::Primary | Role::Candidate => {
-            let has_id = CorrelationKey::of(call) != CorrelationKey::None;
-            (!has_id && !settings.by_digest).then_some(Reason::NoId)
+        Role::Unknown => return Some(Reason::RoleUnknown),
+        Role::Secondary if settings.against != Role::Secondary => return Some(Reason::Secondary),
+        Role::Candidate if settings.against != Role::Candidate => {
+            return Some(Reason::OtherCandidate);
+        }
+        Role::Primary => {}
+        Role::Candidate | Role::Secondary => {
+            let chosen = settings.candidate.as_deref();
+            if chosen.is_some_and(|name| !variant::is_named(call, name)) {
+                return Some(Reason::OtherCandidate);
+            }
         }
     }
+    let has_id = CorrelationKey::of(call) != CorrelationKey::None;
+    (!has_id && !settings.by_digest).then_some(Reason::NoId)
+}
+
+/// Did both sides receive whole requests that differ? Then the pair id may have been used twice.
+fn is_other_request(primary: &Call, candidate: &Call) -> bool {
+    let (a, b) = (&primary.request, &candidate.request);
+    a.end_stream
+        && b.end_stream
+        && a.body_digest.is_some()
+        && b.body_digest.is_some()
+        && a.body_digest != b.body_digest
 }
 
 /// What calls must share to be looked at together.

@@ -30,7 +30,6 @@ use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
 use line_clock::LineClock;
-use writer::bytes_count;
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
@@ -464,7 +463,7 @@ fn make_calls(
         counts.with_gap += u64::from(call.gap);
         match plan.form {
             Form::Calls => {
-                weight += call.weight(bytes_count(&call));
+                weight += call.weight(call.bytes_count());
                 calls.push(call);
             }
             // Writing into memory cannot fail, and no key of the line is anything but text.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -47,6 +48,18 @@ impl StopSignals {
 
 /// Sets `stop` at the first signal, for whoever has no runtime.
 pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), RunError> {
+    ask_on_signals(move || stop.store(true, Ordering::Relaxed))
+}
+
+/// Something arrives at the first signal, for whoever waits without a runtime.
+pub fn stop_signal() -> Result<Receiver<()>, RunError> {
+    let (asked, stop) = sync_channel(1);
+    // Nobody waits any more: then the end has come already.
+    ask_on_signals(move || asked.send(()).unwrap_or_default())?;
+    Ok(stop)
+}
+
+fn ask_on_signals(ask: impl FnOnce() + Send + 'static) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +69,7 @@ pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), RunError> {
         StopSignals::catch().map_err(RunError::Thread)?
     };
     // Ends with the process.
-    let wait = async move { signals.heed(|| stop.store(true, Ordering::Relaxed)).await };
+    let wait = async move { signals.heed(ask).await };
     spawn("signals", move || runtime.block_on(wait))
         .map(drop)
         .map_err(RunError::Thread)

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, Thresholds, rate};
+use super::clocks::ClockSums;
+use super::correlate::{GROUPS_MAX as CORRELATED_MAX, Samples, Wanted};
 use super::coverage::CoverageSums;
-use super::group::{Example, Group, GroupKey};
+use super::group::{Group, GroupKey};
+use super::group_sums::GroupSums;
 use super::latency::Latencies;
-use super::rows::correlation_text;
 use super::rule_use::RuleSums;
 use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, SchemaDrift, Scope};
 use crate::call::{Call, Role};
 use crate::compare::drift::Drift;
-use crate::compare::{LooksLike, Outcome, Rules, Verdict};
-use crate::pair::{Counts, Pair, Unpaired};
+use crate::compare::{Outcome, Rules, Schema, Severity, Verdict};
+use crate::pair::{Counts, Pair, Pairing, Unpaired};
 
 /// Groups kept of all methods; differences beyond that are only counted.
 pub const GROUPS_MAX: usize = 20_000;
@@ -45,7 +47,9 @@ pub struct Aggregate {
     differences_omitted: u64,
     hop_headers: BTreeMap<String, u64>,
     rules: RuleSums,
+    clocks: ClockSums,
     coverage: Option<CoverageSums>,
+    samples: Samples,
     schema_drift: Option<SchemaDrift>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
@@ -108,16 +112,6 @@ fn add_bounded(counts: &mut BTreeMap<String, u64>, name: String, count: u64, max
     *counts.entry(name).or_default() += count;
 }
 
-#[derive(Debug, Default)]
-struct GroupSums {
-    pairs: u64,
-    occurrences: u64,
-    looks_like: BTreeMap<LooksLike, u64>,
-    ignored_by: BTreeSet<String>,
-    /// Start of the example's primary call, then the example: the smallest is kept.
-    example: Option<(u64, Example)>,
-}
-
 impl Aggregate {
     /// One that also notes what the traffic shows of the descriptors.
     pub fn with_coverage(coverage: CoverageSums) -> Self {
@@ -125,6 +119,13 @@ impl Aggregate {
             coverage: Some(coverage),
             ..Self::default()
         }
+    }
+
+    /// Names the fields of requests by these types, where differences hang on them.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Option<Schema>) -> Self {
+        self.samples = Samples::with_schema(schema);
+        self
     }
 
     /// Tells how the candidate's descriptors differ.
@@ -145,6 +146,7 @@ impl Aggregate {
     pub fn add_pair(&mut self, pair: &Pair, verdict: &Verdict) {
         self.see(&pair.primary);
         self.see(&pair.candidate);
+        self.clocks.add_pair(pair);
         let completeness = &mut self.completeness;
         completeness.calls += 2;
         completeness.pairs += 1;
@@ -213,6 +215,15 @@ impl Aggregate {
             counts.duplicate_views + counts.duplicate_records + counts.earlier_attempts;
     }
 
+    /// Adds what a pass says of all its calls: those that are neither in a pair nor unpaired, and clocks.
+    pub fn add_pass(&mut self, pairing: &Pairing) {
+        self.add_counts(&pairing.counts);
+        self.completeness.not_sought += pairing.not_sought;
+        for sighting in &pairing.sightings {
+            self.clocks.add_sighting(sighting);
+        }
+    }
+
     /// Makes the report. `knows` tells whether the descriptors know a method.
     pub fn into_report(
         mut self,
@@ -223,6 +234,7 @@ impl Aggregate {
         knows: impl Fn(&str) -> bool,
     ) -> Report {
         self.completeness.loss = loss;
+        self.completeness.clocks = self.clocks.into_shifts();
         scope.first_call_at = self.first_call_ns.map(super::rows::time_text);
         scope.last_call_at = self.last_call_ns.map(super::rows::time_text);
         scope.methods_without_descriptor = self
@@ -242,7 +254,7 @@ impl Aggregate {
             answer: Answer::of(&self.completeness, &total, &thresholds),
             gates: Vec::new(),
             total,
-            differences: groups(self.groups, &self.methods),
+            differences: groups(self.groups, &self.methods, &self.samples),
             differences_omitted: self.differences_omitted,
             hop_headers: self.hop_headers,
             rules: self.rules.into_uses(),
@@ -266,33 +278,14 @@ impl Aggregate {
                 self.differences_omitted += 1;
                 continue;
             }
-            let started = pair.primary.started_unix_ns;
-            let sums = self.groups.entry(key.clone()).or_default();
-            sums.pairs += u64::from(in_this_pair.insert(key));
-            sums.occurrences += 1;
-            if let Some(looks_like) = difference.looks_like {
-                *sums.looks_like.entry(looks_like).or_default() += 1;
-            }
-            sums.ignored_by.extend(difference.ignored_by.clone());
-            if sums
-                .example
-                .as_ref()
-                .is_none_or(|(kept, _)| started <= *kept)
-            {
-                let example = Example {
-                    at: super::rows::time_text(started),
-                    correlation_key: correlation_text(&pair.primary),
-                    path: difference.path.clone(),
-                    message_index: difference.message_index,
-                    primary: difference.primary.clone(),
-                    candidate: difference.candidate.clone(),
-                };
-                let found = Some((started, example));
-                if sums.example.is_none() || found < sums.example {
-                    sums.example = found;
-                }
-            }
+            let is_first = in_this_pair.insert(key.clone());
+            let sums = self.groups.entry(key).or_default();
+            sums.add(pair, difference, is_first);
         }
+        let counted = in_this_pair
+            .iter()
+            .filter(|key| key.severity != Severity::Ignored);
+        self.samples.add(pair, counted);
     }
 
     fn method(&mut self, rpc_method: &str) -> &mut MethodSums {
@@ -328,31 +321,33 @@ impl Aggregate {
 fn groups(
     sums: BTreeMap<GroupKey, GroupSums>,
     methods: &BTreeMap<String, MethodSums>,
+    samples: &Samples,
 ) -> Vec<Group> {
-    let mut groups: Vec<Group> = sums
-        .into_iter()
-        .map(|(key, sums)| Group {
-            rate: rate(
-                sums.pairs,
-                methods
-                    .get(&key.rpc_method)
-                    .map_or(0, |sums| sums.method.judged()),
-            ),
-            rpc_method: key.rpc_method,
-            place: key.place.name(),
-            path: key.path,
-            kind: key.kind.name(),
-            severity: key.severity,
-            ignored_by: sums.ignored_by.into_iter().collect(),
-            pairs: sums.pairs,
-            occurrences: sums.occurrences,
-            looks_like: sums.looks_like,
-            example: sums.example.map(|(_, example)| example).unwrap_or_default(),
+    let judged = |key: &GroupKey| {
+        let sums = methods.get(&key.rpc_method);
+        sums.map_or(0, |sums| sums.method.judged())
+    };
+    let mut sums: Vec<(GroupKey, GroupSums)> = sums.into_iter().collect();
+    // Stable: equal counts stay in order of method, place, path and kind.
+    sums.sort_by_key(|(key, sums)| (key.severity, std::cmp::Reverse(sums.pairs())));
+    let wanted: Vec<Wanted<'_>> = sums
+        .iter()
+        .filter(|(key, _)| key.severity != Severity::Ignored)
+        .take(CORRELATED_MAX)
+        .map(|(key, sums)| Wanted {
+            key,
+            pairs: (sums.pairs(), judged(key)),
+            seen: sums.seen(),
         })
         .collect();
-    // Stable: equal counts stay in order of method, place, path and kind.
-    groups.sort_by_key(|group| (group.severity, std::cmp::Reverse(group.pairs)));
-    groups
+    // Those that are ignored sort last, so the others begin the list.
+    let mut correlations = samples.correlate(&wanted).into_iter();
+    sums.into_iter()
+        .map(|(key, sums)| {
+            let judged = judged(&key);
+            sums.into_group(key, judged, correlations.next().unwrap_or_default())
+        })
+        .collect()
 }
 
 fn summary(sums: MethodSums) -> Method {

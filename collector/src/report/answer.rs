@@ -159,7 +159,7 @@ pub(super) fn rate(part: u64, whole: u64) -> f64 {
 }
 
 /// `0 %`, `0.042 %`, `12.3 %`, `100 %`: never 0 or 100 unless it is.
-pub(super) fn percent(rate: f64) -> String {
+pub(crate) fn percent(rate: f64) -> String {
     let value = rate * 100.0;
     if value == 0.0 || value == 100.0 {
         format!("{value:.0} %")

@@ -1,11 +1,17 @@
 //! What became of every call, as rows, and notes on how it was compared.
 
 use super::escape::{escape, shorten};
-use super::figures::{count, thousands};
-use super::{Completeness, Report, RuleRemark, RuleUse};
+use super::figures::{count, micros, signed_micros, thousands};
+use super::{ClockShift, Completeness, Report, RuleRemark, RuleUse};
 
 /// Characters shown of a list of names.
 const NAMES_CHARS_MAX: usize = 160;
+
+/// Characters shown of a host's name.
+const HOST_CHARS_MAX: usize = 60;
+
+/// Pairs of hosts whose clocks are told of in notes.
+const CLOCK_NOTES_MAX: usize = 3;
 
 /// Calls that share a fate.
 pub(super) struct Row {
@@ -124,6 +130,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     }
     notes.extend(report.rules.iter().map(rule_note));
     notes.extend(unpaired_hints(completeness));
+    notes.extend(clock_notes(completeness));
     if !report.hop_headers.is_empty() {
         let names: Vec<&str> = report.hop_headers.keys().map(String::as_str).collect();
         let names = shorten(&names.join(", "), NAMES_CHARS_MAX);
@@ -172,7 +179,57 @@ fn unpaired_hints(completeness: &Completeness) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if are_some("several_candidates") {
+        hints.push(
+            "Calls were mirrored to several candidates: --candidate NAME (service, workload, version or \
+             Envoy cluster) chooses one."
+                .to_owned(),
+        );
+    }
+    if are_some("too_many") {
+        hints.push(
+            "So many calls share one id that memory does not hold them: --memory-mib gives it more."
+                .to_owned(),
+        );
+    }
+    if completeness.not_sought > 0 {
+        hints.push(format!(
+            "{} without a partner may have lost an id on the way; these are too many to look for each by \
+             another id.",
+            count(completeness.not_sought, "call")
+        ));
+    }
     hints
+}
+
+/// How far clocks are apart, the furthest first.
+fn clock_notes(completeness: &Completeness) -> Vec<String> {
+    let mut clocks: Vec<_> = completeness.clocks.iter().collect();
+    clocks.sort_by_key(|clock| std::cmp::Reverse(clock.start_shift_us.unsigned_abs()));
+    let note = |clock: &&ClockShift| {
+        let skew = match (clock.skew_low_us, clock.skew_high_us) {
+            (Some(low), Some(high)) if low <= high => format!(
+                ": its clock is between {} and {} ahead",
+                signed_micros(low),
+                signed_micros(high)
+            ),
+            (Some(_), Some(_)) => ": a clock was set meanwhile".to_owned(),
+            _ => String::new(),
+        };
+        format!(
+            "Calls start {} at {} than at {} (median of {}){skew}.",
+            later(clock.start_shift_us),
+            escape(&shorten(&clock.candidate_host, HOST_CHARS_MAX)),
+            escape(&shorten(&clock.primary_host, HOST_CHARS_MAX)),
+            count(clock.pairs, "pair"),
+        )
+    };
+    clocks.iter().take(CLOCK_NOTES_MAX).map(note).collect()
+}
+
+fn later(us: i64) -> String {
+    let word = if us < 0 { "earlier" } else { "later" };
+    format!("{} {word}", micros(us.unsigned_abs()))
 }
 
 fn found_by(completeness: &Completeness) -> String {

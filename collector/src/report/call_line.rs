@@ -1,6 +1,6 @@
 //! One line of JSON a call: what `twintap ingest --format ndjson` prints.
 //!
-//! Keys: `request_id`, `client_port`, `stream_id`, `method` (`:path`), `method_certainty`, `status`,
+//! Keys: `role`, `server` (address and port), `request_id`, `client_port`, `stream_id`, `method` (`:path`), `method_certainty`, `status`,
 //! `status_certainty`, `request_sha256` and `response_sha256` (SHA-256 of each decompressed message,
 //! in lower-case hexadecimal; null for one that is not whole or cannot be decompressed), `flags`.
 //! What is not known is null, and its certainty says so.
@@ -12,7 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use twintap_decode::grpc::{decompress, sniff_encoding};
 
-use crate::call::{Call, Certainty, Direction, End, Message};
+use crate::call::{Call, Certainty, Direction, End, Message, Role};
 use crate::store::hex::hex;
 
 /// Most bytes of a decompressed message.
@@ -20,6 +20,8 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Serialize)]
 struct Line<'a> {
+    role: Option<&'static str>,
+    server: Option<&'a str>,
     request_id: Option<&'a str>,
     client_port: Option<u16>,
     stream_id: Option<u32>,
@@ -36,7 +38,10 @@ struct Line<'a> {
 pub fn append(call: &Call, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let client = std::str::from_utf8(&call.client_address).unwrap_or_default();
     let request_id = std::str::from_utf8(&call.request_id).unwrap_or_default();
+    let server = std::str::from_utf8(&call.server_address).unwrap_or_default();
     let line = Line {
+        role: (call.role != Role::Unknown).then(|| call.role.as_str()),
+        server: (!server.is_empty()).then_some(server),
         request_id: (!request_id.is_empty()).then_some(request_id),
         client_port: client
             .parse::<SocketAddr>()

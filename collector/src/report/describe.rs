@@ -1,9 +1,10 @@
 //! What figures and groups mean, in words that every form for people shares.
 
 use super::answer::percent;
+use super::escape::escape;
 use super::figures::{count, micros, signed_micros, signed_percent, thousands};
 use super::gate::{State, Unit};
-use super::{Completeness, Gate, Group, Method, Report};
+use super::{Completeness, Correlation, Gate, Group, Method, Relation, Report};
 
 /// The service of `package.Service/Method`.
 pub(super) fn service(method: &Method) -> &str {
@@ -49,10 +50,14 @@ pub(super) fn kind(kind: &str) -> String {
     .to_owned()
 }
 
-/// What a group of differences is, in a few words.
+/// What a group of differences is, in a few words: what all have in common, else what most look like.
 pub(super) fn group(group: &Group) -> String {
     use std::fmt::Write as _;
     let mut text = kind(group.kind);
+    if let Some(explanation) = &group.explanation {
+        let _infallible = write!(text, ": {}", escape(&explanation.text));
+        return text;
+    }
     if let Some((looks_like, times)) = group.looks_like.iter().max_by_key(|(_, times)| **times) {
         let _infallible = write!(text, ", looks like {}", looks_like.describe());
         if *times < group.occurrences {
@@ -60,6 +65,43 @@ pub(super) fn group(group: &Group) -> String {
         }
     }
     text
+}
+
+/// What a group hangs on: `only when request.country = "DE" (98 % of these differ)`.
+pub(super) fn correlation(correlation: &Correlation) -> String {
+    let Correlation {
+        feature,
+        relation,
+        value,
+        until,
+        is_only,
+        share_of_differing,
+        rate_with,
+        ..
+    } = correlation;
+    let often = if *is_only {
+        "only".to_owned()
+    } else {
+        format!("mostly ({})", percent(*share_of_differing))
+    };
+    let who = ["primary.", "candidate.", "client."];
+    let condition = match relation {
+        Relation::Equals if who.iter().any(|who| feature.starts_with(who)) => {
+            format!("from {} {value}", feature.replace('.', " "))
+        }
+        Relation::Equals => format!("when {feature} = {value}"),
+        Relation::AtLeast => format!("when {feature} ≥ {value}"),
+        Relation::AtMost => format!("when {feature} ≤ {value}"),
+        Relation::Since => format!("since {value}"),
+        Relation::Until => format!("until {value}"),
+        Relation::Between => {
+            format!("from {value} to {}", until.as_deref().unwrap_or_default())
+        }
+    };
+    escape(&format!(
+        "{often} {condition}; of these {} differ",
+        percent(*rate_with)
+    ))
 }
 
 /// Why the answer can be trusted.

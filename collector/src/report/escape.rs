@@ -2,7 +2,7 @@
 //! as `\u{..}`.
 
 /// Replaces control characters, bidirectional overrides and invisible characters.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_unsafe(c) {
@@ -24,7 +24,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Cuts `text` to `width` characters, with a sign that it was.
-pub(super) fn shorten(text: &str, width: usize) -> String {
+pub(crate) fn shorten(text: &str, width: usize) -> String {
     match text.char_indices().nth(width) {
         None => text.to_owned(),
         Some(_) => text

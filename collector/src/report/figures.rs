@@ -13,7 +13,7 @@ pub(super) fn micros(us: u64) -> String {
 }
 
 /// `1 call`, `2 calls`.
-pub(super) fn count(value: u64, noun: &str) -> String {
+pub(crate) fn count(value: u64, noun: &str) -> String {
     format!(
         "{} {noun}{}",
         thousands(value),
@@ -27,7 +27,7 @@ pub(super) fn size(value: usize) -> u64 {
 }
 
 /// `1 234 567`, grouped by thin spaces as SI asks; an ordinary space in a terminal.
-pub(super) fn thousands(value: u64) -> String {
+pub(crate) fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

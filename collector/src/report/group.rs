@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::correlate::Correlation;
+use super::explain::Explanation;
 use crate::compare::{Difference, Kind, LooksLike, Place, Severity};
 
 /// What a group has in common.
@@ -17,6 +19,18 @@ pub(super) struct GroupKey {
 }
 
 impl GroupKey {
+    /// One for tests.
+    #[cfg(test)]
+    pub(super) fn sample(rpc_method: &str) -> Self {
+        Self {
+            rpc_method: rpc_method.to_owned(),
+            place: Place::ResponseMessage,
+            path: "1".to_owned(),
+            kind: Kind::Value,
+            severity: Severity::Error,
+        }
+    }
+
     pub(super) fn of(rpc_method: &str, difference: &Difference) -> Self {
         Self {
             rpc_method: rpc_method.to_owned(),
@@ -52,8 +66,18 @@ pub struct Group {
     /// How many of them look like what (see [`crate::compare::LooksLike`]).
     #[serde(serialize_with = "by_name")]
     pub looks_like: BTreeMap<LooksLike, u64>,
+    /// What all of them have in common, if there is something.
+    pub explanation: Option<Explanation>,
+    /// What it hangs on, the most telling first; empty if nothing is sure.
+    pub correlations: Vec<Correlation>,
+    /// Start of the earliest primary call of a pair that has it, RFC 3339.
+    pub first_seen: String,
+    /// Start of the latest.
+    pub last_seen: String,
     /// The earliest.
     pub example: Example,
+    /// The earliest of other pairs, [`EXAMPLES_MAX`](super::EXAMPLES_MAX) with that one.
+    pub more_examples: Vec<Example>,
 }
 
 /// In order of the stable names.
@@ -85,7 +109,7 @@ pub struct Example {
 }
 
 /// `items[2].labels["a]b"]` to `items[*].labels[*]`; the type in the brackets of an `Any` stays.
-pub(super) fn collapse(path: &str) -> String {
+pub(crate) fn collapse(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('[') {

@@ -10,29 +10,40 @@ pub mod aggregate;
 pub mod answer;
 mod balance;
 pub mod call_line;
+mod clocks;
+mod correlate;
 pub mod coverage;
 mod describe;
-mod escape;
-mod figures;
+pub(crate) mod escape;
+mod explain;
+pub(crate) mod figures;
 pub mod form;
 pub mod gate;
-mod group;
+pub(crate) mod group;
+mod group_sums;
 mod latency;
 mod loss;
 pub mod rows;
 mod rule_use;
 mod schema_drift;
-mod statistics;
+pub mod side_by_side;
+pub(crate) mod statistics;
 pub mod text;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 
 pub use aggregate::Aggregate;
 pub use answer::{Answer, Thresholds};
+pub use clocks::ClockShift;
+pub use correlate::{Correlation, Relation};
 pub use coverage::{Coverage, CoverageSums};
+pub use explain::Explanation;
 pub use gate::Gate;
 pub use group::{Example, Group};
+pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::Loss;
 pub use rule_use::{RuleRemark, RuleUse};
@@ -114,6 +125,9 @@ pub struct Completeness {
     pub pairs_ambiguous: u64,
     /// Calls without a partner, by reason.
     pub unpaired: BTreeMap<&'static str, u64>,
+    /// Unpaired calls that may have lost an id and were not looked for by another, because there were
+    /// too many.
+    pub not_sought: u64,
     /// Pairs that cannot be judged, by reason.
     pub incomparable: BTreeMap<&'static str, u64>,
     /// Pairs whose primary call took more than one attempt.
@@ -133,6 +147,8 @@ pub struct Completeness {
     pub primary_sampled_ppm: Option<u32>,
     /// Lowest sampling rate seen of the candidate.
     pub candidate_sampled_ppm: Option<u32>,
+    /// How the clocks of hosts differ that recorded the sides of pairs.
+    pub clocks: Vec<ClockShift>,
     /// What was lost on the way to the dataset; absent if nothing says so.
     pub loss: Option<Loss>,
 }
@@ -183,10 +199,11 @@ impl Method {
     }
 
     /// Calls that should have a partner and have none. A second run of the old service has none by
-    /// nature.
+    /// nature, nor has a call to another candidate than the chosen one, or one that is too young.
     pub fn without_partner(&self) -> u64 {
+        let has_none = ["secondary", "other_candidate", "awaiting_partner"];
         let unpaired = self.unpaired.iter();
-        let should = unpaired.filter(|(reason, _)| **reason != "secondary");
+        let should = unpaired.filter(|(reason, _)| !has_none.contains(reason));
         should.map(|(_, count)| count).sum()
     }
 

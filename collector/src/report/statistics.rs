@@ -31,7 +31,7 @@ pub struct Interval<T> {
     clippy::cast_precision_loss,
     reason = "a count beyond 2^53 is off by less than its square root"
 )]
-pub(super) fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -60,10 +60,22 @@ pub struct Accounting {
     /// Packets of a live capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packets: Option<PacketFigures>,
+    /// Files of an ingested capture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<CapturedFile>,
     /// Is this of a capture that was not over when it was written? Where nobody holds the data directory
     /// any more, it was cut short.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open: bool,
+}
+
+/// A file whose calls are in the dataset, or were to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturedFile {
+    /// As it was given.
+    pub path: String,
+    /// Says which file it is, whatever its name; opaque.
+    pub fingerprint: String,
 }
 
 /// What became of the packets of a live capture.
@@ -201,6 +213,19 @@ impl Accounting {
             all.iter_mut().for_each(Self::cut_short);
         }
         Ok(all)
+    }
+
+    /// When, in nanoseconds since the Unix epoch, a file of this fingerprint was ingested into `data_dir`,
+    /// and under which name.
+    pub fn find_file(data_dir: &Path, fingerprint: &str) -> io::Result<Option<(u64, String)>> {
+        for name in names(data_dir)? {
+            let accounting = Self::load_file(data_dir, &name)?;
+            let mut files = accounting.files.into_iter();
+            if let Some(file) = files.find(|file| file.fingerprint == fingerprint) {
+                return Ok(Some((accounting.written_unix_ns, file.path)));
+            }
+        }
+        Ok(None)
     }
 
     /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.

@@ -15,7 +15,7 @@ use super::journal::disk::FILE_MODE;
 /// Mode of directories with recorded traffic.
 pub const DIR_MODE: u32 = 0o700;
 /// Names the directory's format; its lock is the directory's lock.
-const MARKER: &str = "twintap.json";
+pub(super) const MARKER: &str = "twintap.json";
 /// Format of the directory as a whole. The parts have their own versions.
 const FORMAT: u32 = 1;
 

@@ -11,6 +11,7 @@
 
 pub mod accounting;
 pub mod data_dir;
+pub mod fsck;
 pub(crate) mod hex;
 pub mod journal;
 pub mod parquet;

@@ -4,11 +4,14 @@
 #![allow(missing_docs, reason = "tests document themselves")]
 
 mod browser;
+mod correlations;
 mod drift;
 mod exit_codes;
 mod recording;
 mod reflection;
 mod reports;
+mod show;
 #[path = "../dataset/venv.rs"]
 mod venv;
 mod verdict;
+mod watch;

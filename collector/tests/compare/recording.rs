@@ -54,6 +54,16 @@ impl Recording {
         twintap(Some(self.path()), arguments)
     }
 
+    /// Runs `twintap show PAIR` on it.
+    pub(crate) fn show(&self, pair: &str, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_twintap"))
+            .args(["show", pair])
+            .arg(self.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
     /// Files below `dataset`.
     pub(crate) fn files(&self, dataset: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();

@@ -1,6 +1,8 @@
 //! Reports and datasets.
 
-use super::recording::{Recording, calls, stdout};
+use twintap::call::{Call, CallId, Role};
+
+use super::recording::{Recording, call, calls, stdout};
 
 const RUN_ID: &str = "01990000-0000-7000-8000-000000000000";
 
@@ -26,6 +28,102 @@ fn the_report_does_not_depend_on_files_or_passes() {
         report.to_string()
     };
     assert_eq!(run(&one, "512"), run(&two, "1"));
+}
+
+#[test]
+fn every_form_is_the_same_whatever_order_calls_come_in() {
+    let all = calls(0, 400, 9);
+    // Late, out of order, twice, in parts of any size; one side in one file, the other in another.
+    let (old, new): (Vec<Call>, Vec<Call>) = all
+        .iter()
+        .cloned()
+        .partition(|call| call.role == Role::Primary);
+    let stride = |calls: &[Call], step: usize| -> Vec<Call> {
+        let indices = (0..step).flat_map(|start| (start..calls.len()).step_by(step));
+        indices.map(|index| calls[index].clone()).collect()
+    };
+    let recordings = [
+        Recording::new().part(all.clone()),
+        Recording::new().part(new.clone()).part(old.clone()),
+        Recording::new().part(stride(&all, 7)),
+        stride(&all, 13)
+            .chunks(50)
+            .fold(Recording::new(), |recording, part| {
+                recording.part(part.to_vec())
+            }),
+    ];
+    let forms = ["text", "json", "junit", "markdown", "html", "sarif"];
+    for form in forms {
+        let of = |recording: &Recording, memory: &str| {
+            let arguments = ["--run-id", RUN_ID, "--no-write", "--memory-mib", memory];
+            let output = recording.compare(&[&arguments[..], &["--output", form]].concat());
+            let folder = recording.path().to_str().unwrap();
+            stdout(&output).replace(folder, "DATA")
+        };
+        let first = of(&recordings[0], "512");
+        assert!(!first.is_empty());
+        for recording in &recordings {
+            for memory in ["512", "1"] {
+                assert_eq!(of(recording, memory), first, "{form}, {memory} MiB");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_of_several_candidates_is_chosen_by_name() {
+    let mirrored = |number, cluster: &'static str, text| Call {
+        id: CallId {
+            producer_id: [cluster.len() as u8; 16],
+            record_number: number + 1,
+        },
+        cluster_name: cluster.into(),
+        ..call(number, Role::Candidate, text)
+    };
+    let calls = (0..20).flat_map(|number| {
+        [
+            call(number, Role::Primary, "x"),
+            mirrored(number, "shop-v2", "x"),
+            mirrored(number, "shop-v3-rc", "y"),
+        ]
+    });
+    let recording = Recording::new().part(calls.collect()).dropped(0);
+    let unpaired = |report: &serde_json::Value| report["completeness"]["unpaired"].clone();
+    let several = json(&recording, &[]);
+    assert_eq!(unpaired(&several)["several_candidates"], 60);
+    for (name, mismatched) in [("shop-v2", 0), ("shop-v3-rc", 20)] {
+        let report = json(&recording, &["--candidate", name]);
+        assert_eq!(report["answer"]["mismatched"], mismatched, "{name}");
+        assert_eq!(unpaired(&report)["other_candidate"], 20);
+        assert_eq!(report["answer"]["incomplete_rate"], 0.0);
+    }
+}
+
+#[test]
+fn a_side_that_lost_its_pair_id_is_compared_all_the_same() {
+    let with_request_id = |call: Call, number: u64| Call {
+        request_id: format!("request-{number}").into(),
+        ..call
+    };
+    let calls = (0..40).flat_map(|number| {
+        let mut new = with_request_id(call(number, Role::Candidate, "new"), number);
+        if number % 2 == 0 {
+            new.pair_id = Default::default();
+        }
+        [
+            with_request_id(call(number, Role::Primary, "old"), number),
+            new,
+        ]
+    });
+    let report = json(&Recording::new().part(calls.collect()), &[]);
+    let found_by = &report["completeness"]["pairs_found_by"];
+    assert_eq!(
+        (&found_by["pair_id"], &found_by["request_id"]),
+        (&20.into(), &20.into())
+    );
+    // Their messages were read again: each pair has the one difference.
+    assert_eq!(report["differences"][0]["pairs"], 40);
+    assert_eq!(report["differences"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -19,8 +19,10 @@
 )]
 
 mod generate;
+mod groups;
 mod locate;
 mod mutate;
+mod noise;
 mod oracle;
 mod sample;
 mod score;
@@ -62,4 +64,21 @@ fn every_planted_difference_is_found_and_explained_and_nothing_else_is() {
     score.print();
     score.check();
     oracle::agrees(&kept);
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("TWINTAP_CORPUS_SEED");
+    let seed = seed.map_or(20_261_122, |text| text.parse::<u64>().unwrap());
+    println!("seed {seed}");
+    seed
+}
+
+#[test]
+fn every_change_of_a_whole_group_is_explained_and_chance_is_not() {
+    groups::are_explained(20, &mut Random::new(seed()));
+}
+
+#[test]
+fn every_change_is_learned_as_noise_but_never_as_a_regression() {
+    noise::is_learned(20, &mut Random::new(seed()));
 }

@@ -132,6 +132,11 @@ fn strict_misses_tls_connections_of_servers_that_were_asked_for() {
     let (place, seen) = (Place::new(), two_calls(Options::tls13()));
     let capture = place.file("a.pcap", &pcap(&seen.sent));
     let capture = capture.to_str().unwrap();
+    // With calls in the clear, which nothing asks to be whole.
+    let clear = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
     let server = format!("10.0.0.2:{SERVER_PORT}");
     for (asked, expected) in [
         (&[][..], 0),
@@ -139,9 +144,74 @@ fn strict_misses_tls_connections_of_servers_that_were_asked_for() {
         (&["--candidate", &server], 4),
         (&["--primary", "10.0.0.9:50443"], 0),
     ] {
-        let output = ingest(&[&["--strict"], asked, &[capture]].concat());
-        assert_eq!(output.status.code(), Some(expected), "{asked:?}");
+        let output = ingest(&[&["--strict"], asked, &[capture, clear]].concat());
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(expected), "{asked:?}: {told}");
     }
+}
+
+#[test]
+fn strict_misses_calls_and_secrets_that_came_to_nothing() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let other = place.file("keys.log", &two_calls(Options::tls12()).key_log);
+    let (capture, other) = (capture.to_str().unwrap(), other.to_str().unwrap());
+    let clear = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
+    for (arguments, told) in [
+        (&[capture][..], "no call was found: TLS needs --tls-keylog"),
+        (
+            &["--port", "1", capture],
+            "no call was found: no TCP connection was seen",
+        ),
+        (
+            &["--tls-keylog", other, clear],
+            "--tls-keylog opened nothing: there is no TLS connection",
+        ),
+        (
+            &["--tls-keylog", other, clear, capture],
+            "--tls-keylog opened nothing: it has no secret of any",
+        ),
+    ] {
+        for (strict, expected) in [(&[][..], 0), (&["--strict"], 4)] {
+            let output = ingest(&[strict, arguments].concat());
+            assert!(stderr(&output).contains(told), "{}", stderr(&output));
+            assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_capture_whose_calls_are_in_the_dataset_is_refused() {
+    let place = Place::new();
+    let capture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
+    let copy = place.file("copy.pcap.zst", &std::fs::read(capture).unwrap());
+    let data_dir = place.0.path().join("data");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+        command.arg("ingest").args(arguments);
+        command.arg("--data-dir").arg(&data_dir).output().unwrap()
+    };
+    let twice = run(&[capture, capture]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(
+        stderr(&twice).contains("in this very command"),
+        "{}",
+        stderr(&twice)
+    );
+    assert_eq!(run(&[capture]).status.code(), Some(0));
+    let again = run(&[copy.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(2));
+    let told = "copy.pcap.zst was ingested before (at ";
+    assert!(stderr(&again).contains(told), "{}", stderr(&again));
+    assert!(stderr(&again).contains("as /"), "{}", stderr(&again));
+    let forced = run(&["--again", capture]);
+    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
 }
 
 #[test]

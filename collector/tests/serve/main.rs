@@ -15,5 +15,7 @@ mod client;
 mod collector;
 mod drain;
 mod durability;
+mod exposure;
 mod flow;
+mod fsck;
 mod http2;

@@ -4,7 +4,7 @@
 //! sizes, circuit breakers, timeouts.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ const HCM: &str = "type.googleapis.com/envoy.extensions.filters.network.http_con
 const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
 const UPSTREAM_CODEC: &str =
     "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec";
+const HTTP_OPTIONS_NAME: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const HTTP_OPTIONS: &str =
     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -22,13 +23,27 @@ const HEADERS_COUNT_MAX: u32 = 8192;
 /// Envoy's default is 60.
 const HEADERS_KB_MAX: u32 = 2048;
 
+/// Files by which the collector and Envoy know each other.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// Who signed the collector's certificate.
+    pub authority: PathBuf,
+    /// Envoy's own certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub private_key: PathBuf,
+    /// The value of `authorization`.
+    pub authorization: PathBuf,
+}
+
 /// One Envoy's configuration.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
     pub(super) name: String,
     pub(super) concurrency: u32,
-    listeners: Vec<Listener>,
+    listeners: Vec<Value>,
     clusters: Vec<Value>,
+    secrets: Vec<Value>,
     metadata: Value,
 }
 
@@ -47,6 +62,7 @@ impl Bootstrap {
             concurrency: 1,
             listeners: vec![],
             clusters: vec![],
+            secrets: vec![],
             metadata,
         }
     }
@@ -61,6 +77,13 @@ impl Bootstrap {
     /// Adds a listener.
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener.json());
+        self
+    }
+
+    /// Adds a listener that was made elsewhere.
+    #[must_use]
+    pub fn listener_json(mut self, listener: Value) -> Self {
         self.listeners.push(listener);
         self
     }
@@ -98,6 +121,54 @@ impl Bootstrap {
         self.grpc("collector", address)
     }
 
+    /// Adds the cluster called `collector`, spoken to in HTTP/2 over TLS, with the token in a file.
+    #[must_use]
+    pub fn collector_secured(mut self, address: SocketAddr, secured: &Secured) -> Self {
+        let mut collector = cluster("collector", address, json!({"http2_protocol_options": {}}));
+        let file = |path: &Path| json!({"filename": path});
+        collector["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": "localhost",
+                "common_tls_context": {
+                    "tls_certificates": [{
+                        "certificate_chain": file(&secured.certificate),
+                        "private_key": file(&secured.private_key),
+                    }],
+                    "validation_context": {"trusted_ca": file(&secured.authority)},
+                },
+            },
+        });
+        let options = &mut collector["typed_extension_protocol_options"][HTTP_OPTIONS_NAME];
+        options["http_filters"] = json!([
+            {
+                "name": "envoy.filters.http.credential_injector",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+                    "credential": {
+                        "name": "envoy.http.injected_credentials.generic",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
+                            "credential": {"name": "token"},
+                            "header": "authorization",
+                        },
+                    },
+                },
+            },
+            {
+                "name": "envoy.filters.http.upstream_codec",
+                "typed_config": {"@type": UPSTREAM_CODEC},
+            },
+        ]);
+        self.clusters.push(collector);
+        self.secrets.push(json!({
+            "name": "token",
+            "generic_secret": {"secret": file(&secured.authorization)},
+        }));
+        self
+    }
+
     /// Adds a cluster of one HTTP/1.1 server.
     #[must_use]
     pub fn http1(mut self, name: &str, address: SocketAddr) -> Self {
@@ -112,8 +183,7 @@ impl Bootstrap {
     }
 
     pub(super) fn listeners_json(&self) -> String {
-        let listeners: Vec<Value> = self.listeners.iter().map(Listener::json).collect();
-        json!({"version_info": "1", "resources": listeners}).to_string()
+        json!({"version_info": "1", "resources": self.listeners}).to_string()
     }
 
     pub(super) fn json(&self, directory: &Path) -> String {
@@ -121,7 +191,7 @@ impl Bootstrap {
         json!({
             "node": {"id": self.name, "cluster": self.name, "metadata": self.metadata},
             "admin": {"address": loopback},
-            "static_resources": {"clusters": self.clusters},
+            "static_resources": {"clusters": self.clusters, "secrets": self.secrets},
             "dynamic_resources": {"lds_config": {
                 "resource_api_version": "V3",
                 "path_config_source": {
@@ -152,7 +222,7 @@ fn cluster(name: &str, address: SocketAddr, protocol: Value) -> Value {
         }]}]},
         "circuit_breakers": {"thresholds": [breaker]},
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            HTTP_OPTIONS_NAME: {
                 "@type": HTTP_OPTIONS,
                 "common_http_protocol_options": {
                     "max_headers_count": HEADERS_COUNT_MAX,
@@ -202,7 +272,8 @@ impl Listener {
         self
     }
 
-    fn json(&self) -> Value {
+    /// As Envoy's configuration has it.
+    pub fn json(&self) -> Value {
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": self.name,

@@ -54,9 +54,11 @@ async fn packets_that_nobody_took_in_time_are_counted_and_flagged() {
     };
     let (server, port) = server(oracle.mix).await;
     let arguments = ["-i", "lo", "--port", &port, "--strict"];
-    let buffer = ["--buffer-bytes", "1MiB"];
+    let buffer = ["--buffer-bytes", "1MiB", "--rotate-interval", "100ms"];
     let mut live = LiveCapture::start(&[&arguments[..], &buffer].concat()).await;
     at_full_speed(server.address(), oracle.mix, 0..20, 1).await;
+    let stored = || live.accounting()["total"]["recorded"].as_u64();
+    wait::until_true("20 calls are stored", WITHIN, async || stored() >= Some(20)).await;
     // Far more comes than fits into the kernel's buffer, the program's and the pipe.
     live.process.signal(Signal::STOP);
     at_full_speed(server.address(), oracle.mix, 20..380, 2).await;

@@ -69,13 +69,27 @@ impl OutputArgs {
         Ok(())
     }
 
+    /// The form on standard output.
+    pub(super) fn form(&self) -> Form {
+        self.output
+    }
+
     /// Writes the files, then prints.
     pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
+        self.write_files(report)?;
+        self.print(report)
+    }
+
+    pub(super) fn write_files(&self, report: &Report) -> anyhow::Result<()> {
         for ReportFile { form, file } in &self.write_report {
             let text = form.render(report, self.style(PLAIN_COLUMNS, false))?;
             write_whole(file, text.as_bytes())
                 .with_context(|| format!("failed to write report {}", file.display()))?;
         }
+        Ok(())
+    }
+
+    pub(super) fn print(&self, report: &Report) -> anyhow::Result<()> {
         let terminal = console::Term::stdout();
         let mut stdout = std::io::stdout().lock();
         let is_terminal = stdout.is_terminal();
@@ -105,7 +119,7 @@ fn folder(file: &Path) -> &Path {
 
 /// A reader sees the old file or the whole new one, never a part, also after a crash. A pipe or a
 /// device is written to, not replaced.
-fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(in crate::cli) fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
         return std::fs::OpenOptions::new()
             .write(true)

@@ -12,6 +12,8 @@ use crate::compare::leaf::Leaf;
 use crate::compare::sink::{Side, Sink};
 use crate::compare::{json, render};
 
+const ANY: &str = "google.protobuf.Any";
+
 /// Compares the fields that the descriptor knows, extensions included.
 pub(super) fn compare(
     primary: &DynamicMessage,
@@ -275,9 +277,6 @@ pub(super) fn any(
     depth: u32,
     sink: &mut Sink,
 ) -> bool {
-    if primary.descriptor().full_name() != "google.protobuf.Any" {
-        return false;
-    }
     let (Some(a), Some(b)) = (unpack(primary), unpack(candidate)) else {
         return false;
     };
@@ -297,7 +296,10 @@ pub(super) fn any(
 
 /// The message inside, if the pool knows its type. The prefix of the URL does not count, and is
 /// never fetched.
-fn unpack(any: &DynamicMessage) -> Option<DynamicMessage> {
+pub(in crate::compare) fn unpack(any: &DynamicMessage) -> Option<DynamicMessage> {
+    if any.descriptor().full_name() != ANY {
+        return None;
+    }
     let url = any.get_field_by_number(1)?;
     let name = url.as_str()?.rsplit('/').next()?;
     let descriptor = any.descriptor().parent_pool().get_message_by_name(name)?;

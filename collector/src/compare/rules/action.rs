@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::class::Class;
 use super::path::Reach;
+use crate::compare::classify::rounded;
 use crate::compare::difference::Kind;
 use crate::compare::json;
 use crate::compare::leaf::Leaf;
@@ -54,13 +55,27 @@ pub(in crate::compare) struct Tolerance {
 /// A way of writing that does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::compare) enum Form {
+pub enum Form {
     /// Upper and lower case.
     Case,
     /// White space at the ends, and how much of it stands between.
     WhiteSpace,
     /// `1.50`, `1.5` and `15e-1`.
     NumberFormat,
+}
+
+impl Form {
+    /// Every form.
+    pub const ALL: [Self; 3] = [Self::Case, Self::WhiteSpace, Self::NumberFormat];
+
+    /// As rules files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Case => "case",
+            Self::WhiteSpace => "white_space",
+            Self::NumberFormat => "number_format",
+        }
+    }
 }
 
 impl Action {
@@ -160,14 +175,6 @@ fn apart(a: Number, b: Number) -> (f64, f64) {
     ((a - b).abs(), a.abs().max(b.abs()))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "of a distance, taken exactly before: a tolerance is coarser than its last bit"
-)]
-fn rounded(value: u128) -> f64 {
-    value as f64
-}
-
 fn as_bytes<'a>(leaf: &Leaf<'a>) -> Option<&'a [u8]> {
     match leaf {
         Leaf::Text(text) => Some(text.as_bytes()),
@@ -185,7 +192,7 @@ fn as_text(leaf: &Leaf<'_>) -> Option<String> {
     }
 }
 
-fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
+pub(in crate::compare) fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
     if forms.contains(&Form::NumberFormat)
         && let (Some(a), Some(b)) = (number(a), number(b))
         && apart(a, b).0 == 0.0

@@ -9,7 +9,7 @@ use crate::compare::leaf::Leaf;
 /// What a value has to look like on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::compare) enum Class {
+pub enum Class {
     /// 8-4-4-4-12 hexadecimal digits, in braces, after `urn:uuid:`, or without hyphens; 16 bytes.
     Uuid,
     /// A `Timestamp`, RFC 3339, or a whole number of seconds, milliseconds, microseconds or
@@ -35,6 +35,26 @@ const HASH_NAME_CHARS_MAX: usize = 16;
 const TOKEN_CHARS_MIN: usize = 16;
 
 impl Class {
+    /// Every class, the narrowest first.
+    pub const ALL: [Self; 5] = [
+        Self::Uuid,
+        Self::Hash,
+        Self::Timestamp,
+        Self::Token,
+        Self::Number,
+    ];
+
+    /// As rules files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Timestamp => "timestamp",
+            Self::Hash => "hash",
+            Self::Token => "token",
+            Self::Number => "number",
+        }
+    }
+
     /// Is `value` one of these?
     pub(in crate::compare) fn holds(self, value: &Leaf<'_>) -> bool {
         match (self, value) {

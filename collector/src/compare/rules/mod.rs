@@ -25,8 +25,9 @@ use super::leaf::Leaf;
 use action::Action;
 use path::Pattern;
 
-pub(super) use action::ListOrder;
-pub(super) use class::Class;
+pub use action::Form;
+pub(super) use action::{ListOrder, written_alike};
+pub use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
 pub use preset::Preset;

@@ -8,7 +8,7 @@ use super::{by_descriptor, only};
 use crate::compare::{LooksLike, Outcome};
 
 /// One line of the table: a change, and the path, kind and explanation it must give.
-type Line = (
+pub(super) type Line = (
     fn(&mut DynamicMessage),
     &'static str,
     &'static str,
@@ -31,7 +31,7 @@ fn label(key: &str, value: &str) -> (MapKey, Value) {
     (MapKey::String(key.to_owned()), text(value))
 }
 
-const TABLE: &[Line] = &[
+pub(super) const TABLE: &[Line] = &[
     (
         |i| set(i, "price", Value::F64(12.35)),
         "price",

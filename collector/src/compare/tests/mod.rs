@@ -1,6 +1,7 @@
 //! Comparison tests: one planted change, one difference, in the right place and of the right kind.
 
 mod calls;
+mod contents;
 mod drift;
 mod hostile;
 mod json;

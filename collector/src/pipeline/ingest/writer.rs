@@ -12,7 +12,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{IngestError, Product};
-use crate::call::{Call, Header};
 use crate::clock::Clock;
 use crate::store::parquet::{WriteError, WriteSettings, write_part};
 
@@ -137,17 +136,4 @@ fn write_parts(
             return Ok(());
         }
     }
-}
-
-/// Bytes of metadata and messages.
-pub(super) fn bytes_count(call: &Call) -> usize {
-    let blocks = [
-        &call.request_metadata,
-        &call.response_metadata,
-        &call.trailers,
-    ];
-    let header = |header: &Header| header.name.len() + header.value.len();
-    let headers: usize = blocks.into_iter().flatten().map(header).sum();
-    let messages = call.request.messages.iter().chain(&call.response.messages);
-    headers + messages.map(|message| message.bytes.len()).sum::<usize>()
 }

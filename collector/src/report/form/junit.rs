@@ -81,13 +81,18 @@ fn differences(report: &Report, method: &Method) -> String {
     let mut text = String::new();
     for group in groups.by_ref().take(GROUPS_MAX) {
         let place = format!("{} {}", group.place.replace('_', " "), escape(&group.path));
+        let hangs: String = group
+            .correlations
+            .iter()
+            .map(|correlation| format!("\n  {}", describe::correlation(correlation)))
+            .collect();
         let value = |value: &Option<String>| match value {
             Some(value) => escape(value),
             None => "(absent)".to_owned(),
         };
         let _infallible = writeln!(
             text,
-            "{}: {}\n  {} ({})\n  - {}\n  + {}\n  at {}, pair {}",
+            "{}: {}{hangs}\n  {} ({})\n  - {}\n  + {}\n  at {}, pair {}",
             place.trim_end(),
             describe::group(group),
             count(group.pairs, "pair"),

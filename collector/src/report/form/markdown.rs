@@ -138,13 +138,20 @@ impl GroupRow {
         Self {
             method: code(describe::method_of(&group.rpc_method)),
             place: format!("{}{path}", group.place.replace('_', " ")),
-            what: describe::group(group),
+            what: text(&what(group)),
             pairs: thousands(group.pairs),
             rate: percent(group.rate),
             old: value(&group.example.primary),
             new: value(&group.example.candidate),
         }
     }
+}
+
+/// What the differences are, and what they hang on.
+fn what(group: &Group) -> String {
+    let mut parts = vec![describe::group(group)];
+    parts.extend(group.correlations.iter().map(describe::correlation));
+    parts.join("; ")
 }
 
 /// Words of our own with foreign names in them: those that Markdown could take for markup escaped.

@@ -76,8 +76,13 @@ fn of_group(group: &Group) -> Value {
         path => format!("{place} {path}"),
     };
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(absent)".to_owned());
+    let hangs: String = group
+        .correlations
+        .iter()
+        .map(|correlation| format!("; {}", describe::correlation(correlation)))
+        .collect();
     let text = format!(
-        "{name}: {}; {} ({}). For example: {} became {}",
+        "{name}: {}; {} ({}){hangs}. For example: {} became {}",
         describe::group(group),
         count(group.pairs, "pair"),
         percent(group.rate),

@@ -68,10 +68,18 @@ impl Page {
             format!(", {} times", thousands(group.occurrences))
         };
         let pairs = count(group.pairs, "pair");
+        let last = if group.last_seen == group.first_seen {
+            String::new()
+        } else {
+            format!(", last at {}", group.last_seen)
+        };
         self.line(format_args!(
-            "     {pairs} ({}){times}",
+            "     {pairs} ({}){times}{last}",
             percent(group.rate)
         ));
+        for correlation in &group.correlations {
+            self.wrapped(5, &describe::correlation(correlation));
+        }
         let example = &group.example;
         let (old, new) = (example.primary.as_deref(), example.candidate.as_deref());
         let (old, new) = both_shortened(old, new, self.style.width - 9);
@@ -96,7 +104,11 @@ impl Page {
 
 /// Both values escaped and cut to `width`, so that the first difference between them is shown: what
 /// they begin with in common is left out where it would not be.
-fn both_shortened(old: Option<&str>, new: Option<&str>, width: usize) -> (String, String) {
+pub(super) fn both_shortened(
+    old: Option<&str>,
+    new: Option<&str>,
+    width: usize,
+) -> (String, String) {
     let text = |value: Option<&str>| value.map_or_else(|| "(absent)".to_owned(), escape);
     let (old, new) = (text(old), text(new));
     let common = old

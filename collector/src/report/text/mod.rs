@@ -9,9 +9,11 @@ mod differences;
 mod methods;
 mod page;
 mod schema_drift;
+mod side_by_side;
 mod verdict;
 
 use super::Report;
+use super::side_by_side::Shown;
 use page::Page;
 
 /// How to print.
@@ -40,14 +42,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 60..=160;
 
 /// Prints `report`.
 pub fn render(report: &Report, style: Style) -> String {
-    let style = Style {
-        width: style.width.clamp(*WIDTHS.start(), *WIDTHS.end()),
-        ..style
-    };
-    let mut page = Page {
-        out: String::new(),
-        style,
-    };
+    let mut page = Page::new(style);
     page.head(report);
     page.answer(report);
     page.gates(&report.gates);
@@ -56,5 +51,12 @@ pub fn render(report: &Report, style: Style) -> String {
     page.schema_drift(report);
     page.coverage(report);
     page.completeness(report);
+    page.out
+}
+
+/// Prints what an id led to; equal lines only if `all` are asked for.
+pub fn render_shown(shown: &Shown, style: Style, all: bool) -> String {
+    let mut page = Page::new(style);
+    page.shown(shown, all);
     page.out
 }

@@ -6,7 +6,7 @@ use comfy_table::{
     Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
 
-use super::Style;
+use super::{Style, WIDTHS};
 use crate::report::figures::thousands;
 
 pub(super) struct Page {
@@ -34,6 +34,16 @@ pub(super) fn right(text: impl ToString) -> Cell {
 }
 
 impl Page {
+    pub(super) fn new(style: Style) -> Self {
+        Self {
+            out: String::new(),
+            style: Style {
+                width: style.width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+                ..style
+            },
+        }
+    }
+
     pub(super) fn title(&mut self, text: &str) {
         let text = self.paint(text, Colour::Bold);
         self.line(format_args!("\n{text}"));
@@ -80,18 +90,23 @@ impl Page {
 
     /// A sentence, wrapped and indented.
     pub(super) fn prose(&mut self, text: &str) {
+        self.wrapped(4, text);
+    }
+
+    /// A sentence, wrapped and indented by so many columns.
+    pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
         let mut line = String::new();
         for word in text.split(' ') {
             if !line.is_empty()
-                && line.chars().count() + word.chars().count() + 5 > self.style.width
+                && line.chars().count() + word.chars().count() + indent + 1 > self.style.width
             {
-                self.line(format_args!("    {line}"));
+                self.line(format_args!("{:indent$}{line}", ""));
                 line.clear();
             }
             line.push_str(if line.is_empty() { "" } else { " " });
             line.push_str(word);
         }
-        self.line(format_args!("    {line}"));
+        self.line(format_args!("{:indent$}{line}", ""));
     }
 
     pub(super) fn line(&mut self, text: impl std::fmt::Display) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -88,6 +88,9 @@ impl From<Refused> for Answer {
         }
         if let Some(method) = refused.allow {
             headers.insert(ALLOW, HeaderValue::from_static(method));
+        }
+        if refused.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if refused.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -23,13 +23,12 @@ use crate::sources::Intake;
 /// Serves one connection until the peer leaves, a limit ends it, or `shutdown` has been asked for
 /// and the requests in flight are answered.
 pub async fn serve_connection<I: Intake>(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     service: Service<I>,
     shutdown: CancellationToken,
 ) {
     let limits = *service.limits();
     let metrics = Arc::clone(service.metrics());
-    stream.set_nodelay(true).ok();
     let opened = Instant::now();
     let activity = Arc::new(Activity::default());
     let watched = Arc::clone(&activity);

@@ -3,12 +3,14 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`limits`] | every bound a client meets |
+//! | [`tls`] | certificates |
+//! | [`token`] | who may send records |
 //! | [`connection`] | one connection from first byte to last |
 //! | [`routes`] | which request goes where |
 //! | [`records`] | the POST: checks, body, hand-over, answer |
 //! | [`answer`] | the responses and their machine-readable codes |
 //!
-//! Not supported: TLS (put it behind the mesh, or on loopback), `Content-Encoding` other than
+//! Not supported: `Content-Encoding` other than
 //! identity (the filter does not compress), trailers, upgrades.
 
 pub mod answer;
@@ -16,7 +18,11 @@ pub mod connection;
 pub mod limits;
 pub mod records;
 pub mod routes;
+pub mod tls;
+pub mod token;
 
 pub use connection::serve_connection;
 pub use limits::Limits;
 pub use routes::Service;
+pub use tls::{Tls, TlsError, TlsFiles};
+pub use token::{TokenError, Tokens};

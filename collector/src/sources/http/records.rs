@@ -2,7 +2,7 @@
 //!
 //! In this order, so that what is refused costs as little as can be: headers, memory, body,
 //! envelope, journal. Nothing is kept of a batch that is refused. 4xx: the same batch will be
-//! refused again (the filter counts it as refused). 408, 429, 5xx: send it again later.
+//! refused again (the filter counts it as refused). 401, 403, 408, 429, 5xx: send it again later.
 
 use std::time::Duration;
 

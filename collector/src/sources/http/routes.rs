@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::answer::{Answer, Refused, text};
 use super::limits::Limits;
 use super::records::memory_permits;
+use super::token::Tokens;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::sources::{Busy, Intake};
@@ -35,6 +36,7 @@ pub struct Service<I> {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) memory: Arc<Semaphore>,
+    tokens: Option<Arc<Tokens>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,6 +47,7 @@ impl<I: Intake> Clone for Service<I> {
             limits: self.limits,
             metrics: Arc::clone(&self.metrics),
             memory: Arc::clone(&self.memory),
+            tokens: self.tokens.clone(),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -59,7 +62,17 @@ impl<I: Intake> Service<I> {
             limits,
             metrics,
             memory,
+            tokens: None,
             clock,
+        }
+    }
+
+    /// Takes records only of those who have one of `tokens`.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Option<Tokens>) -> Self {
+        Self {
+            tokens: tokens.map(Arc::new),
+            ..self
         }
     }
 
@@ -105,10 +118,11 @@ impl<I: Intake> Service<I> {
         self.check_header_size(request.headers())?;
         let get = request.method() == Method::GET;
         match request.uri().path() {
-            twintap_record::PATH if request.method() == Method::POST => self
-                .post_records(request)
-                .await
-                .map(|taken| (taken.into(), true)),
+            twintap_record::PATH if request.method() == Method::POST => {
+                self.check_token(request.headers())?;
+                let taken = self.post_records(request).await?;
+                Ok((taken.into(), true))
+            }
             twintap_record::PATH => Err(method("POST", &request)),
             "/healthz" if get => Ok((text(StatusCode::OK, "text/plain", "ok\n"), false)),
             "/readyz" if get => match self.intake.ready() {
@@ -124,6 +138,20 @@ impl<I: Intake> Service<I> {
                 let reason = format!("there is only {}", twintap_record::PATH);
                 Err(refuse(StatusCode::NOT_FOUND, "not_found", reason, &request))
             }
+        }
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        match &self.tokens {
+            Some(tokens) if !tokens.allow(headers) => {
+                let reason = "records are taken only with `authorization: Bearer TOKEN`, TOKEN one of token_file";
+                Err(Refused::unread(
+                    StatusCode::UNAUTHORIZED,
+                    "unauthorized",
+                    reason,
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@
 //! without a new major version.
 
 use super::SCHEMA_VERSION;
-use crate::call::{Call, End, Header, Message, Position, Role};
+use crate::call::{Call, End, Header, Message, Position};
 
 /// One top-level column.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(4, "trace_id", OptionalId(|row| row.call.trace_id), "trace id of `traceparent`, else of B3"),
     column(5, "producer_id", Id(|row| row.call.id.producer_id), "who recorded it"),
     column(6, "record_number", Int64(|row| saturate(row.call.id.record_number)), "number at that recorder, from 1"),
-    column(7, "role", Text(|row| role(row.call.role)), "`primary`, `candidate`, `secondary` or `unknown`"),
+    column(7, "role", Text(|row| row.call.role.as_str().as_bytes()), "`primary`, `candidate`, `secondary` or `unknown`"),
     column(8, "position", Text(|row| position(row.call.position)), "`inbound`, `upstream`, `outbound`, `wire` (rebuilt from packets) or `unknown`"),
     column(9, "service", OptionalText(|row| row.call.workload.service.as_bytes()), "free name from the recorder's configuration"),
     column(10, "workload_name", OptionalText(|row| row.call.workload.workload_name.as_bytes()), "Istio workload of the recorder"),
@@ -161,15 +161,6 @@ fn status_name(call: &Call) -> &'static [u8] {
         .and_then(crate::call::Status::name)
         .unwrap_or_default()
         .as_bytes()
-}
-
-fn role(role: Role) -> &'static [u8] {
-    match role {
-        Role::Unknown => b"unknown",
-        Role::Primary => b"primary",
-        Role::Candidate => b"candidate",
-        Role::Secondary => b"secondary",
-    }
 }
 
 fn position(position: Position) -> &'static [u8] {

@@ -5,11 +5,13 @@
 //! its name whole or not at all.
 
 mod arrays;
+mod check;
 mod columns;
 mod concatenated;
 mod contain;
 mod describe;
 mod error;
+mod find;
 mod from_rows;
 mod layout;
 mod order;
@@ -23,8 +25,10 @@ mod sweep;
 mod typed;
 mod writer;
 
+pub use check::{PartFiles, check_part, part_files};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
+pub use find::Ids;
 pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};

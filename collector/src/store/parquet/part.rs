@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -35,6 +36,9 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// Once decompressed and decoded, about.
     pub(super) decoded_bytes: u64,
+    /// Is the footer kept once it was read whole? It is asked for in each pass.
+    pub(super) keeps_footer: bool,
+    footer: OnceLock<ArrowReaderMetadata>,
 }
 
 impl Part {
@@ -58,7 +62,24 @@ impl Part {
             rows,
             bytes,
             decoded_bytes,
+            keeps_footer: false,
+            footer: OnceLock::new(),
         })
+    }
+
+    /// The file and its footer with the page index.
+    fn load(&self) -> Result<(File, ArrowReaderMetadata), ReadError> {
+        if let Some(footer) = self.footer.get() {
+            let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
+            return Ok((file, footer.clone()));
+        }
+        let (file, footer) = load(&self.path, PageIndexPolicy::Optional)?;
+        let footer = if self.keeps_footer {
+            self.footer.get_or_init(|| footer).clone()
+        } else {
+            footer
+        };
+        Ok((file, footer))
     }
 
     /// Rows whose bucket is in `buckets`.
@@ -67,7 +88,7 @@ impl Part {
         buckets: &Range<u16>,
         projection: Projection,
     ) -> Result<ParquetRecordBatchReader, ReadError> {
-        let (file, metadata) = load(&self.path, PageIndexPolicy::Optional)?;
+        let (file, metadata) = self.load()?;
         let groups = metadata.metadata().row_groups().iter().enumerate();
         let groups: Vec<usize> = groups
             .filter(|(_, group)| may_hold(group, buckets))
@@ -92,7 +113,10 @@ impl Part {
     }
 }
 
-fn load(path: &Path, index: PageIndexPolicy) -> Result<(File, ArrowReaderMetadata), ReadError> {
+pub(super) fn load(
+    path: &Path,
+    index: PageIndexPolicy,
+) -> Result<(File, ArrowReaderMetadata), ReadError> {
     let file = File::open(path).map_err(io_error("open", path))?;
     // The writer's Arrow schema, if any, is not asked: the Parquet schema says everything.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -187,7 +211,7 @@ fn is_in(batch: &RecordBatch, buckets: &Range<i32>) -> Result<BooleanArray, Arro
 }
 
 /// Never the maps: the exact metadata holds all they do.
-fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
+pub(super) fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
     let columns = COLUMNS.iter().filter(move |column| match column.values {
         Values::MetadataMap { .. } => false,
         Values::Metadata(_) | Values::Messages(_) => projection == Projection::Everything,

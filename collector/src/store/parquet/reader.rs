@@ -1,6 +1,6 @@
 //! Reads calls back, a range of pairing buckets at a time, in bounded memory.
 //!
-//! Held at once are one batch of rows (about 8 MiB) and the footer of one part. Row groups outside
+//! Held at once are one batch of rows (about 8 MiB) and the footer of one part (of all, if they are few). Row groups outside
 //! the range are skipped by their statistics, pages by the page index. A part that cannot be read
 //! is an error that names it; nothing is skipped silently.
 
@@ -15,12 +15,16 @@ use super::contain::contain;
 use super::from_rows::FromRows;
 use super::layout::{EXTENSION, Hour, calls_folder};
 use super::part::{Part, io_error};
-use crate::call::{Call, PAIR_BUCKETS};
+use crate::call::Call;
+
+/// Footers that are kept, of about 150 KiB each; those of a dataset with more parts are read in each
+/// pass.
+const FOOTERS_MAX: usize = 256;
 
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// Which columns to read.
@@ -63,6 +67,10 @@ impl Dataset {
                 }
             }
         }
+        let keeps_footers = parts.len() <= FOOTERS_MAX;
+        for part in &mut parts {
+            part.keeps_footer = keeps_footers;
+        }
         Ok(Self { parts })
     }
 
@@ -81,17 +89,9 @@ impl Dataset {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
-    /// Splits all buckets into ranges whose calls take about `memory_bytes_max` each; one bucket
-    /// is the least.
-    pub fn bucket_ranges(&self, memory_bytes_max: u64) -> Vec<Range<u16>> {
-        let bytes: u64 = self.parts.iter().map(|part| part.decoded_bytes).sum();
-        let ranges = bytes
-            .div_ceil(memory_bytes_max.max(1))
-            .clamp(1, PAIR_BUCKETS);
-        let border = |index: u64| u16::try_from(index * PAIR_BUCKETS / ranges).unwrap_or(u16::MAX);
-        (0..ranges)
-            .map(|index| border(index)..border(index + 1))
-            .collect()
+    /// Bytes of all parts once decompressed and decoded, about.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.decoded_bytes).sum()
     }
 
     /// Calls whose bucket is in `buckets`: part by part, in each in order of bucket and key. After

@@ -8,7 +8,7 @@ use crate::report::figures::{
     count, micros, share_interval, shift_interval, signed_percent, thousands,
 };
 use crate::report::gate::State;
-use crate::report::{Gate, Group, Interval, Method, Shift, describe};
+use crate::report::{Example, Gate, Group, Interval, Method, Shift, describe};
 
 /// Names listed of one direction of a method.
 const PATHS_MAX: usize = 500;
@@ -200,6 +200,10 @@ pub(super) struct GroupRow {
     pub(super) severity: &'static str,
     pub(super) ignored_by: Vec<String>,
     pub(super) looks_like: Vec<String>,
+    pub(super) correlations: Vec<String>,
+    pub(super) first_seen: String,
+    pub(super) last_seen: String,
+    pub(super) more_examples: Vec<ExampleRow>,
     pub(super) old: String,
     pub(super) new: String,
     pub(super) at: String,
@@ -208,13 +212,35 @@ pub(super) struct GroupRow {
     pub(super) pair: String,
 }
 
+/// Another pair that has the difference.
+pub(super) struct ExampleRow {
+    pub(super) at: String,
+    pub(super) pair: String,
+    pub(super) old: String,
+    pub(super) new: String,
+}
+
+impl ExampleRow {
+    fn of(example: &Example) -> Self {
+        Self {
+            at: example.at.clone(),
+            pair: escape(&example.correlation_key),
+            old: value('-', &example.primary),
+            new: value('+', &example.candidate),
+        }
+    }
+}
+
+fn value(sign: char, value: &Option<String>) -> String {
+    match value {
+        Some(value) => format!("{sign} {}", escape(value)),
+        None => format!("{sign} (absent)"),
+    }
+}
+
 impl GroupRow {
     pub(super) fn of(group: &Group) -> Self {
         let example = &group.example;
-        let value = |sign: char, value: &Option<String>| match value {
-            Some(value) => format!("{sign} {}", escape(value)),
-            None => format!("{sign} (absent)"),
-        };
         let times = |(looks_like, times): (&LooksLike, &u64)| {
             format!("{}, {}", looks_like.describe(), count(*times, "time"))
         };
@@ -232,6 +258,14 @@ impl GroupRow {
             severity: group.severity.name(),
             ignored_by: group.ignored_by.iter().map(|rule| escape(rule)).collect(),
             looks_like: group.looks_like.iter().map(times).collect(),
+            correlations: group
+                .correlations
+                .iter()
+                .map(describe::correlation)
+                .collect(),
+            first_seen: group.first_seen.clone(),
+            last_seen: group.last_seen.clone(),
+            more_examples: group.more_examples.iter().map(ExampleRow::of).collect(),
             old: value('-', &example.primary),
             new: value('+', &example.candidate),
             at: example.at.clone(),

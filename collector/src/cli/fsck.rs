@@ -1,0 +1,107 @@
+//! `twintap fsck`: is all of a data directory readable?
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{EXIT_INCOMPLETE, EXIT_IO};
+use crate::clock::SystemClock;
+use crate::store::fsck::{Checked, Finding, Severity, check};
+
+/// Checks that every recorded call can be read, and mends what can be mended without loss.
+///
+/// Reads the journal, every value of every Parquet file of `calls`, and the accounting. Changes nothing
+/// without --repair.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Data directory
+    #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
+    data_dir: PathBuf,
+
+    /// Moves files that cannot be read to quarantine/parts, counts them in the accounting, removes what
+    /// was never whole, closes the directory to others. Nobody else may be using it
+    #[arg(long)]
+    repair: bool,
+
+    /// How findings are printed
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in use (with
+--repair), or something is left that --repair mends; 4 recorded calls are lost, or were moved aside.
+
+Examples:
+  twintap fsck
+  twintap fsck /var/lib/twintap --repair
+  twintap fsck --output json | jq '.findings[] | select(.severity == \"damaged\")'";
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let now = args.repair.then(|| SystemClock::shared().unix_ns());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("checking {bar:40} {pos} of {len} files, {eta}")
+    {
+        bar.set_style(style);
+    }
+    let checked = check(&args.data_dir, now, |all| {
+        bar.set_length(all);
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let checked = checked?;
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        Form::Text => out.write_all(text(&checked).as_bytes())?,
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut out, &checked)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    Ok(match checked.worst() {
+        Some(Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
+        _ if checked.is_repair_due() => ExitCode::from(EXIT_IO),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn text(checked: &Checked) -> String {
+    let mut text: String = checked.findings.iter().map(line).collect();
+    text += &format!(
+        "{} calls in {} files and {} frames in {} segments can be read\n",
+        checked.calls, checked.parts, checked.frames, checked.segments
+    );
+    if checked.is_repair_due() {
+        text += "twintap fsck --repair mends what can be mended without loss\n";
+    }
+    text
+}
+
+fn line(finding: &Finding) -> String {
+    let severity = match (finding.severity, finding.is_repaired) {
+        (Severity::Note, _) => "note",
+        (Severity::Repairable, false) => "to mend",
+        (Severity::Damaged, false) => "damaged",
+        (_, true) => "mended",
+    };
+    format!(
+        "{severity:<8} {}: {}\n",
+        finding.path.display(),
+        finding.what
+    )
+}

@@ -1,0 +1,263 @@
+//! `twintap rules suggest`: learns noise from a data directory and writes it as a rules file.
+//!
+//! Memory as of `twintap compare`: the calls of two passes of [`passes`], and the bounded tables of
+//! [`crate::noise`].
+
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use jiff::Zoned;
+
+use super::super::UsageError;
+use super::super::compare::{MARGIN_NS, output, parse_rate, progress, time_range};
+use super::super::schema_args::SchemaArgs;
+use super::{Loaded, RulesArgs};
+use crate::call::{Call, Role};
+use crate::compare::rules::matches_glob;
+use crate::compare::{self, Verdict};
+use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
+use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
+use crate::pipeline::passes::{self, pair_dataset};
+use crate::store::parquet::{Dataset, Projection};
+
+/// Learns which differences are noise, and writes rules that take them for equal, each with its
+/// evidence.
+///
+/// Looks at what the old service differs from itself in: the answers of a second run (role
+/// `secondary`), else answers to equal requests, else ids and times that are new in each answer.
+/// Nothing is applied: read the file, then give it to `twintap compare --rules`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// Data directory of `twintap serve` or `twintap ingest`
+    #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
+    data_dir: PathBuf,
+
+    /// Rules file to write, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    types: SchemaArgs,
+
+    /// Only calls that started at or after this: RFC 3339, or how long ago (`2h`, `30m`)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Only calls that started before this
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// Only methods that match, such as `shop.v1.Shop/*`; `*` matches any text
+    #[arg(long, value_name = "GLOB")]
+    method: Option<String>,
+
+    /// A difference is no noise if its share between primary and candidate is above that of noise by
+    /// more than this share of both together, ...
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::default().relative, value_parser = parse_rate)]
+    relative_over: f64,
+
+    /// ... and by more than this share of all pairs
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::default().absolute, value_parser = parse_rate)]
+    absolute_over: f64,
+
+    /// Pairs in which noise has to be seen
+    #[arg(long, value_name = "COUNT", default_value_t = Thresholds::default().pairs_min, value_parser = clap::value_parser!(u64).range(1..))]
+    min_pairs: u64,
+
+    #[command(flatten)]
+    rules: RulesArgs,
+
+    /// Pair calls that carry no id by method, request body and order
+    #[arg(long)]
+    pair_by_digest: bool,
+
+    /// Learn with this one of several candidates that calls were mirrored to: its service, workload,
+    /// `version` label or Envoy cluster
+    #[arg(long, value_name = "NAME")]
+    candidate: Option<String>,
+
+    /// Memory for calls, about: half for those being read, half for those being compared
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    memory_mib: u64,
+}
+
+const AFTER_HELP: &str = "\
+Record a second run of the old service with the filter's `role` set to `secondary`, mirrored the same
+requests as the candidate. What --rules take for equal already is not suggested again. docs/rules.md
+says what is suggested when.
+
+Exit codes: 0 also where no noise was found; 2 usage; 3 the data cannot be read.
+
+Examples:
+  twintap rules suggest > noise.yaml
+  twintap rules suggest --proto ./protos --output noise.yaml
+  twintap rules suggest --rules rules.yaml --method 'shop.v1.Shop/*' --since 1h
+  twintap rules check noise.yaml && twintap compare --rules noise.yaml";
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let plan = Plan::of(args)?;
+    if !args.data_dir.is_dir() {
+        anyhow::bail!("data directory {} does not exist", args.data_dir.display());
+    }
+    let dataset = Dataset::open_within(&args.data_dir, plan.widened())?;
+    let learned = plan.learn(&dataset)?;
+    let yaml = learned.to_yaml();
+    match &args.output {
+        Some(file) => output::write_whole(file, yaml.as_bytes())
+            .with_context(|| format!("failed to write rules {}", file.display()))?,
+        None => std::io::stdout().lock().write_all(yaml.as_bytes())?,
+    }
+    let mut stderr = std::io::stderr().lock();
+    for line in learned.summary() {
+        writeln!(stderr, "twintap: {line}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the arguments come to.
+struct Plan {
+    comparing: compare::Settings,
+    pairing: pair::Settings,
+    thresholds: Thresholds,
+    range_ns: Range<u64>,
+    method: Option<String>,
+    memory_bytes_max: u64,
+}
+
+/// What is kept from pass to pass.
+#[derive(Default)]
+struct Learning {
+    learner: Learner,
+    repeats: Repeats,
+}
+
+impl Plan {
+    fn of(args: &Args) -> anyhow::Result<Self> {
+        if let Some(file) = args.output.as_ref().filter(|file| file.is_dir()) {
+            let what = format!("--output {} is a folder", file.display());
+            return Err(UsageError(what).into());
+        }
+        let Loaded { rules, .. } = args.rules.load(Zoned::now().date())?;
+        Ok(Self {
+            comparing: compare::Settings {
+                schema: args.types.load()?,
+                rules,
+                ..compare::Settings::default()
+            },
+            pairing: pair::Settings {
+                by_digest: args.pair_by_digest,
+                candidate: args.candidate.clone(),
+                ..pair::Settings::default()
+            },
+            thresholds: Thresholds {
+                relative: args.relative_over,
+                absolute: args.absolute_over,
+                pairs_min: args.min_pairs,
+            },
+            range_ns: time_range(args.since.as_deref(), args.until.as_deref())?,
+            method: args.method.clone(),
+            memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
+        })
+    }
+
+    fn widened(&self) -> Range<u64> {
+        self.range_ns.start.saturating_sub(MARGIN_NS)..self.range_ns.end.saturating_add(MARGIN_NS)
+    }
+
+    fn learn(&self, dataset: &Dataset) -> anyhow::Result<Learned> {
+        let mut learning = Learning::default();
+        let progress = progress(dataset.rows());
+        let widened = self.widened();
+        let reading = passes::Settings {
+            memory_bytes_max: self.memory_bytes_max,
+            projection: Projection::Everything,
+            pairing: self.pairing.clone(),
+        };
+        let is_wanted =
+            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
+        pair_dataset(
+            dataset,
+            &reading,
+            is_wanted,
+            |rows| progress.inc(rows),
+            |pairing| {
+                self.pass(&pairing, &mut learning);
+                Ok(())
+            },
+        )?;
+        progress.finish_and_clear();
+        let Learning {
+            mut learner,
+            repeats,
+        } = learning;
+        for (first, repeat) in repeats.pairs() {
+            learner.add_repeat(first, &self.verdict(first, repeat));
+        }
+        learner.add_left_out(repeats.left_out());
+        Ok(learner.learn(&self.thresholds))
+    }
+
+    /// Learns from what became of the calls of whole buckets.
+    fn pass(&self, pairing: &Pairing, learning: &mut Learning) {
+        let against_second = pair::Settings {
+            against: Role::Secondary,
+            candidate: None,
+            ..self.pairing.clone()
+        };
+        for pair in self.within(&pair_calls(old_runs(pairing), &against_second)) {
+            let verdict = self.verdict(&pair.primary, &pair.candidate);
+            learning.learner.add(Source::Secondary, pair, &verdict);
+        }
+        for pair in self.within(pairing) {
+            let verdict = self.verdict(&pair.primary, &pair.candidate);
+            learning.learner.add(Source::Candidate, pair, &verdict);
+            learning.repeats.add(&pair.primary);
+        }
+        for unpaired in alone(pairing) {
+            if self.range_ns.contains(&unpaired.call.started_unix_ns) {
+                learning.repeats.add(&unpaired.call);
+            }
+        }
+    }
+
+    fn within<'p>(&self, pairing: &'p Pairing) -> impl Iterator<Item = &'p Pair> {
+        let range_ns = self.range_ns.clone();
+        let pairs = pairing.pairs.iter();
+        pairs.filter(move |pair| range_ns.contains(&pair.primary.started_unix_ns))
+    }
+
+    fn verdict(&self, primary: &Call, candidate: &Call) -> Verdict {
+        compare::compare(primary, candidate, &self.comparing)
+    }
+
+    fn is_wanted(&self, call: &Call) -> bool {
+        let glob = self.method.as_ref();
+        glob.is_none_or(|glob| matches_glob(glob, &call.rpc_method))
+    }
+}
+
+/// Calls of the old service that have no candidate.
+fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
+    let is_alone = |unpaired: &&Unpaired| {
+        unpaired.call.role == Role::Primary
+            && matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId)
+    };
+    pairing.unpaired.iter().filter(is_alone)
+}
+
+/// The calls of both runs of the old service; empty where there is no second.
+fn old_runs(pairing: &Pairing) -> Vec<Call> {
+    let is_second = |unpaired: &&Unpaired| unpaired.reason == Reason::Secondary;
+    let seconds = pairing.unpaired.iter().filter(is_second);
+    let mut calls: Vec<Call> = seconds.map(|unpaired| unpaired.call.clone()).collect();
+    if !calls.is_empty() {
+        calls.extend(pairing.pairs.iter().map(|pair| pair.primary.clone()));
+        calls.extend(alone(pairing).map(|unpaired| unpaired.call.clone()));
+    }
+    calls
+}

@@ -1,0 +1,249 @@
+//! `twintap show`: one pair, or one call without a partner, both sides next to each other.
+//!
+//! Reads little: bloom filters say which row groups may hold the id, and only the rows that carry it are
+//! read whole.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use jiff::Zoned;
+
+use super::rules::{Loaded, RulesArgs};
+use super::schema_args::SchemaArgs;
+use super::{EXIT_INCOMPLETE, EXIT_IO};
+use crate::call::{Call, CallId, request_id_variants};
+use crate::compare;
+use crate::compare::rules::matches_glob;
+use crate::pair::{self, pair_calls_of_all_ids};
+use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
+use crate::report::text;
+use crate::store::parquet::{Dataset, Ids};
+
+/// Calls with one id that are looked at: a trace may have any number.
+const CALLS_MAX: usize = 10_000;
+
+/// Columns where there is no terminal.
+const PLAIN_COLUMNS: usize = 120;
+
+/// Shows both sides of one pair, and what differs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Pair id, request id or trace id, as reports print it
+    #[arg(value_name = "PAIR")]
+    pair: String,
+
+    /// Data directory of `twintap serve` or `twintap ingest`
+    #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
+    data_dir: PathBuf,
+
+    #[command(flatten)]
+    types: SchemaArgs,
+
+    #[command(flatten)]
+    rules: RulesArgs,
+
+    /// Also count metadata that proxies and transport libraries set
+    #[arg(long)]
+    no_default_ignores: bool,
+
+    /// Pair with this one of several candidates, as for compare
+    #[arg(long, value_name = "NAME")]
+    candidate: Option<String>,
+
+    /// Only methods that match, such as `shop.v1.Shop/*`
+    #[arg(long, value_name = "GLOB")]
+    method: Option<String>,
+
+    /// Pairs and calls shown, where several carry the id
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    max: usize,
+
+    /// Show equal metadata and requests too
+    #[arg(long)]
+    all: bool,
+
+    /// Form on standard output
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Output,
+}
+
+/// A form of what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people at a terminal
+    Text,
+    /// For programs: one JSON object, described in docs/report.md
+    Json,
+}
+
+const AFTER_HELP: &str = "\
+Values are shown as they are stored: what the recorder redacted stays redacted.
+
+Exit codes: 0 equal, or only differences that rules ignore; 1 something differs; 2 usage; 3 no call
+carries the id, or the data cannot be read; 4 a call has no partner, or the pair cannot be judged.
+
+Examples:
+  twintap show 6f1c2a9e-4b1d-4c9a-9d5f-2f0c5a3b7e10
+  twintap show 4bf92f3577b34da6a3ce929d0e0e4736 --descriptors shop.binpb --rules rules.yaml
+  twintap show pair-7 ./twintap-data --output json | jq '.found[].differences'";
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = compare::Settings {
+        schema: args.types.load()?,
+        default_ignores: !args.no_default_ignores,
+        rules: rules(&args.rules)?,
+    };
+    let data_dir = args.data_dir.display();
+    if !args.data_dir.is_dir() {
+        anyhow::bail!("data directory {data_dir} does not exist");
+    }
+    let dataset = Dataset::open(&args.data_dir)?;
+    let ids = ids_of(&args.pair);
+    let found = with_partners(&dataset, &ids)?;
+    let shown = shown(&args, found, &ids, &settings);
+    if shown.found.is_empty() {
+        writeln!(
+            std::io::stderr(),
+            "twintap: no call in {data_dir} carries the id {:?}",
+            args.pair
+        )?;
+        return Ok(ExitCode::from(EXIT_IO));
+    }
+    let terminal = console::Term::stdout();
+    let mut stdout = std::io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
+    let columns = terminal
+        .size_checked()
+        .map_or(PLAIN_COLUMNS, |(_, columns)| usize::from(columns));
+    let style = text::Style {
+        width: columns,
+        colours: is_terminal && console::colors_enabled(),
+        ..text::Style::default()
+    };
+    let out = match args.output {
+        Output::Text => text::render_shown(&shown, style, args.all),
+        Output::Json => serde_json::to_string_pretty(&shown)? + "\n",
+    };
+    stdout.write_all(out.as_bytes())?;
+    stdout.flush()?;
+    Ok(ExitCode::from(exit_code(&shown)))
+}
+
+fn rules(args: &RulesArgs) -> anyhow::Result<compare::Rules> {
+    let Loaded { rules, expired } = args.load(Zoned::now().date())?;
+    for rule in &expired {
+        let (origin, name) = (rule.origin(), rule.name());
+        writeln!(
+            std::io::stderr(),
+            "twintap: {origin}: rule {name:?} has expired and is not applied"
+        )?;
+    }
+    Ok(rules)
+}
+
+/// What `text` may be.
+fn ids_of(text: &str) -> Ids {
+    let id = Bytes::copy_from_slice(text.as_bytes());
+    Ids {
+        pair_ids: BTreeSet::from([id.clone()]),
+        request_ids: request_id_variants(&id).into_iter().collect(),
+        trace_ids: trace_id(text).into_iter().collect(),
+    }
+}
+
+/// The calls that carry `ids`, and those that could be their partners: they share the strongest id.
+fn with_partners(dataset: &Dataset, ids: &Ids) -> anyhow::Result<Vec<Call>> {
+    let mut calls = dataset.find(ids, |_| true, CALLS_MAX)?;
+    let mut keys = Ids::default();
+    calls.iter().for_each(|call| keys.add_key_of(call));
+    let is_new = !keys.pair_ids.is_subset(&ids.pair_ids)
+        || !keys.request_ids.is_subset(&ids.request_ids)
+        || !keys.trace_ids.is_subset(&ids.trace_ids);
+    if is_new {
+        let seen: BTreeSet<CallId> = calls.iter().map(|call| call.id).collect();
+        let is_new = |call: &Call| !seen.contains(&call.id);
+        calls.extend(dataset.find(&keys, is_new, CALLS_MAX)?);
+    }
+    Ok(calls)
+}
+
+fn shown(args: &Args, calls: Vec<Call>, ids: &Ids, settings: &compare::Settings) -> Shown {
+    let pairing = pair::Settings {
+        candidate: args.candidate.clone(),
+        ..pair::Settings::default()
+    };
+    let pairing = pair_calls_of_all_ids(calls, &pairing);
+    let schema = settings.schema.as_ref();
+    let is_wanted = |call: &Call| {
+        let is_method = |glob: &String| matches_glob(glob, &call.rpc_method);
+        carries(call, ids) && args.method.as_ref().is_none_or(is_method)
+    };
+    let pairs = pairing
+        .pairs
+        .iter()
+        .filter(|pair| is_wanted(&pair.primary) || is_wanted(&pair.candidate))
+        .map(|pair| {
+            let verdict = compare::compare(&pair.primary, &pair.candidate, settings);
+            SideBySide::of_pair(pair, &verdict, schema)
+        });
+    let alone = pairing
+        .unpaired
+        .iter()
+        .filter(|unpaired| is_wanted(&unpaired.call))
+        .map(|unpaired| SideBySide::of_unpaired(unpaired, schema));
+    let mut found: Vec<SideBySide> = pairs.chain(alone).collect();
+    found.sort_by(|a, b| a.started_at().cmp(b.started_at()));
+    let omitted = found.len().saturating_sub(args.max);
+    found.truncate(args.max);
+    Shown {
+        version: SHOW_VERSION,
+        asked: args.pair.clone(),
+        found,
+        omitted: u64::try_from(omitted).unwrap_or(u64::MAX),
+    }
+}
+
+fn carries(call: &Call, ids: &Ids) -> bool {
+    ids.pair_ids.contains(&call.pair_id)
+        || ids.request_ids.contains(&call.request_id)
+        || call.trace_id.is_some_and(|id| ids.trace_ids.contains(&id))
+}
+
+/// The worst of all that is shown: a difference, then doubt.
+fn exit_code(shown: &Shown) -> u8 {
+    let is = |verdict: &str| shown.found.iter().any(|found| found.verdict == verdict);
+    if is("mismatched") {
+        1
+    } else if is("unpaired") || is("incomparable") {
+        EXIT_INCOMPLETE
+    } else {
+        0
+    }
+}
+
+/// 32 hexadecimal digits; 16 are a short B3 id, padded as it is stored.
+fn trace_id(text: &str) -> Option<[u8; 16]> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex || !matches!(text.len(), 16 | 32) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trace_ids_are_16_or_32_digits() {
+        assert_eq!(trace_id("00000000000000ff").unwrap()[15], 0xff);
+        assert_eq!(trace_id(&"ab".repeat(16)).unwrap(), [0xab; 16]);
+        assert!(trace_id("abc").is_none() && trace_id(&"xy".repeat(16)).is_none());
+    }
+}

@@ -1,0 +1,261 @@
+//! The text of `twintap doctor`: what was read, what was found, what was not looked at.
+
+use std::fmt::Write as _;
+
+use crate::doctor::Examination;
+use crate::doctor::finding::Finding;
+use crate::doctor::input::Inputs;
+use crate::doctor::trap::{Need, Severity, Trap};
+use crate::doctor::traps::ALL;
+
+/// How it is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Are colours wanted?
+    pub colours: bool,
+    /// Columns to fill.
+    pub width: usize,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn severity(self, severity: Severity) -> String {
+        let code = match severity {
+            Severity::Error => "1;31",
+            Severity::Warning => "33",
+            Severity::Info => "36",
+        };
+        self.paint(code, severity.name())
+    }
+}
+
+/// The whole answer.
+pub fn text(examination: &Examination, inputs: &Inputs, style: Style) -> String {
+    let mut out = String::new();
+    push(&mut out, style.paint("1", "Looked at"));
+    for taken in &inputs.taken {
+        wrapped(
+            &mut out,
+            &format!("{}: {}", taken.input, taken.taken_for),
+            2,
+            4,
+            style,
+        );
+    }
+    if inputs.taken.is_empty() {
+        push(&mut out, "  nothing");
+    }
+    if !inputs.problems.is_empty() {
+        push(
+            &mut out,
+            format!("\n{}", style.paint("1", "Could not be read")),
+        );
+        for problem in &inputs.problems {
+            wrapped(&mut out, &problem.to_string(), 2, 4, style);
+        }
+    }
+    found(&mut out, examination, style);
+    not_looked_at(&mut out, examination, style);
+    summary(&mut out, examination, inputs);
+    out
+}
+
+fn found(out: &mut String, examination: &Examination, style: Style) {
+    if examination.findings.is_empty() {
+        return;
+    }
+    push(out, format!("\n{}", style.paint("1", "Found")));
+    let mut explained: Vec<&str> = Vec::new();
+    for finding in &examination.findings {
+        one(out, finding, style);
+        // Why and what to do stand at the first finding of a trap.
+        if !explained.contains(&finding.trap.id) {
+            explained.push(finding.trap.id);
+            wrapped(out, &format!("why: {}", finding.trap.hurts), 4, 9, style);
+            wrapped(out, &format!("do:  {}", finding.trap.remedy), 4, 9, style);
+        }
+    }
+    if examination.omitted > 0 {
+        push(
+            out,
+            format!("  and {} more of the same", examination.omitted),
+        );
+    }
+}
+
+fn one(out: &mut String, finding: &Finding, style: Style) {
+    let id = style.paint("1", finding.trap.id);
+    push(
+        out,
+        format!(
+            "  {} {id}  {}",
+            style.severity(finding.severity),
+            finding.place
+        ),
+    );
+    wrapped(out, &finding.what, 4, 4, style);
+}
+
+fn not_looked_at(out: &mut String, examination: &Examination, style: Style) {
+    if examination.not_looked_at.is_empty() && examination.unseen.is_empty() {
+        return;
+    }
+    push(out, format!("\n{}", style.paint("1", "Not looked at")));
+    for need in Need::ALL {
+        let mut ids: Vec<&str> = examination
+            .not_looked_at
+            .iter()
+            .filter(|missing| missing.need == need)
+            .map(|missing| missing.trap.id)
+            .collect();
+        ids.dedup();
+        if !ids.is_empty() {
+            wrapped(
+                out,
+                &format!("without {}: {}", need.name(), ids.join(", ")),
+                2,
+                4,
+                style,
+            );
+        }
+    }
+    for unseen in &examination.unseen {
+        wrapped(
+            out,
+            &format!("{}: {}", unseen.trap, unseen.why),
+            2,
+            4,
+            style,
+        );
+    }
+}
+
+fn summary(out: &mut String, examination: &Examination, inputs: &Inputs) {
+    let count = |severity| {
+        examination
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let (errors, warnings, infos) = (
+        count(Severity::Error),
+        count(Severity::Warning),
+        count(Severity::Info),
+    );
+    let unread = inputs.problems.len();
+    let mut line = format!(
+        "\n{errors} {}, {warnings} {}, {infos} to know",
+        plural(errors, "error"),
+        plural(warnings, "warning")
+    );
+    if unread > 0 {
+        line.push_str(&format!(
+            "; {unread} {} could not be read",
+            plural(unread, "input")
+        ));
+    }
+    push(out, line);
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
+}
+
+/// The table of all traps.
+pub fn list(style: Style) -> String {
+    let mut out = String::new();
+    let width = ALL
+        .iter()
+        .map(|trap| trap.id.len())
+        .max()
+        .unwrap_or_default();
+    for trap in &ALL {
+        let id = format!("{:width$}", trap.id);
+        push(
+            &mut out,
+            format!(
+                "{:>2}  {}  {:7}  {}",
+                trap.number,
+                style.paint("1", &id),
+                trap.severity.name(),
+                trap.title
+            ),
+        );
+    }
+    out
+}
+
+/// One trap, in full.
+pub fn explain(trap: &Trap, style: Style) -> String {
+    let mut out = String::new();
+    push(
+        &mut out,
+        format!(
+            "{} (trap {}, {})",
+            style.paint("1", trap.id),
+            trap.number,
+            style.severity(trap.severity)
+        ),
+    );
+    wrapped(&mut out, trap.title, 2, 2, style);
+    push(&mut out, "\nWhy it hurts");
+    wrapped(&mut out, trap.hurts, 2, 2, style);
+    push(&mut out, "\nWhat to do");
+    wrapped(&mut out, trap.remedy, 2, 2, style);
+    push(&mut out, "\nHow it is seen");
+    for look in trap.looks {
+        wrapped(
+            &mut out,
+            &format!("{}: {}", look.need.name(), look.at),
+            2,
+            4,
+            style,
+        );
+    }
+    out
+}
+
+fn push(out: &mut String, line: impl AsRef<str>) {
+    out.push_str(line.as_ref());
+    out.push('\n');
+}
+
+/// Writes `text` with `first` blanks before it, `next` before further lines.
+fn wrapped(out: &mut String, text: &str, first: usize, next: usize, style: Style) {
+    let mut column = first;
+    let mut is_first = true;
+    let _infallible = write!(out, "{:first$}", "");
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !is_first && column + 1 + length > style.width {
+            let _infallible = write!(out, "\n{:next$}", "");
+            column = next;
+            is_first = true;
+        }
+        if !is_first {
+            out.push(' ');
+            column += 1;
+        }
+        // A label such as `do:  ` keeps its text in line with the others.
+        out.push_str(word);
+        column += length;
+        if is_first && word == "do:" {
+            out.push(' ');
+            column += 1;
+        }
+        is_first = false;
+    }
+    out.push('\n');
+}

@@ -1,0 +1,144 @@
+//! Other filters change bodies between the recorder and the service.
+
+use super::super::envoy::{Chain, Filter};
+use super::super::finding::Findings;
+use super::super::recorder::patches;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, percent, share};
+
+/// Types, and words in names, of filters that change bodies or framing.
+const CHANGING: [(&str, &str); 8] = [
+    ("GrpcWeb", "grpc_web"),
+    ("GrpcJsonTranscoder", "grpc_json_transcoder"),
+    ("Compressor", "compressor"),
+    ("Decompressor", "decompressor"),
+    ("FilterConfig", "grpc_http1_reverse_bridge"),
+    ("Config", "grpc_http1_bridge"),
+    ("Lua", "filters.http.lua"),
+    ("ExternalProcessor", "ext_proc"),
+];
+const OURS: &str = "twintap";
+/// Share of calls that are no gRPC, from which on it is worth a word.
+const SHARE_MAX: f64 = 0.5;
+
+pub(super) const TRAP: Trap = Trap {
+    number: 21,
+    id: "body-filters",
+    title: "other filters change what the recorder sees",
+    severity: Severity::Warning,
+    hurts: "A filter between the recorder and the router (grpc-web, transcoding, compression) changes bodies \
+            after they were recorded, or before: what is compared is not what the service answered, and what is \
+            no gRPC is not recorded at all.",
+    remedy: "Place the recorder next to the router (INSERT_BEFORE it, applied last), or in its upstream chain.",
+    looks: &[
+        look(Need::Envoy, "filters between the recorder and the router"),
+        look(Need::Installers, "other patches that insert such filters"),
+        look(Need::Recording, "content types of recorded calls"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for envoy in &view.envoys {
+        for chain in envoy.chains().iter().filter(|chain| !chain.is_upstream) {
+            between(findings, chain);
+        }
+    }
+    others(view, findings);
+    for recording in &view.recordings {
+        let foreign: u64 = recording.foreign_content_types.values().sum();
+        if foreign > 0 {
+            let types: Vec<String> = recording
+                .foreign_content_types
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
+            findings.put(
+                Severity::Warning,
+                recording.origin.clone(),
+                format!(
+                    "{foreign} recorded calls are not plain gRPC: {}",
+                    types.join(", ")
+                ),
+            );
+        }
+        let Some(accounted) = &recording.accounting else {
+            continue;
+        };
+        let part = share(accounted.not_grpc, accounted.observed);
+        if part > SHARE_MAX {
+            findings.put(Severity::Warning, recording.origin.clone(), format!("{} of all requests are no gRPC where the recorder stands, and are not recorded", percent(part)));
+        }
+    }
+}
+
+fn changes(filter: &Filter<'_>) -> bool {
+    let kind = filter.kind();
+    CHANGING.iter().any(|(of_kind, in_name)| {
+        (kind == *of_kind && kind.len() > "FilterConfig".len()) || filter.name.contains(in_name)
+    })
+}
+
+fn between(findings: &mut Findings, chain: &Chain<'_>) {
+    let behind = chain
+        .filters
+        .iter()
+        .skip_while(|filter| !filter.name.contains(OURS))
+        .skip(1);
+    for filter in behind.filter(|filter| changes(filter)) {
+        findings.warning(
+            &filter.at,
+            format!("{} stands between the recorder and the router", filter.name),
+        );
+    }
+}
+
+/// EnvoyFilters of others that insert such a filter next to the router after ours.
+fn others(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
+        let Some(own) = recorder
+            .object
+            .filter(|object| object.kind == "EnvoyFilter")
+        else {
+            continue;
+        };
+        let priority = |object: &crate::doctor::kube::Object| {
+            object
+                .at()
+                .find(&["spec"])
+                .and_then(|spec| spec.number("priority"))
+                .unwrap_or(0.0)
+        };
+        for object in view
+            .of_kind("EnvoyFilter")
+            .filter(|object| object.origin != own.origin && object.is_in(&own.namespace))
+        {
+            for patch in patches(object) {
+                let same_context =
+                    patch.context == recorder.context || matches!(patch.context, "" | "ANY");
+                let Some(value) = patch.value.filter(|_| {
+                    patch.apply_to == "HTTP_FILTER"
+                        && patch.operation == "INSERT_BEFORE"
+                        && same_context
+                }) else {
+                    continue;
+                };
+                let name = value.text("name").unwrap_or_default();
+                let filter = Filter {
+                    name,
+                    at: value.clone(),
+                };
+                if changes(&filter) && priority(object) >= priority(own) {
+                    findings.warning(
+                        &value,
+                        format!(
+                            "inserts {name} behind the recorder of {}",
+                            own.origin.object
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}

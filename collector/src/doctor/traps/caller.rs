@@ -1,0 +1,114 @@
+//! The caller's proxy does not mirror: there is none, or the route is not bound to it.
+
+use super::super::finding::Findings;
+use super::super::recorder::Recorder;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::look;
+
+pub(super) const TRAP: Trap = Trap {
+    number: 2,
+    id: "caller-does-not-mirror",
+    title: "the caller's proxy has no route that mirrors",
+    severity: Severity::Error,
+    hurts: "The sender's proxy makes the copy: the sidecar of the caller, or the gateway. Without one, or \
+            with a route bound to gateways only, calls pass unmirrored and nothing says so.",
+    remedy: "Inject a sidecar into callers; bind the VirtualService to what calls come through: \
+             `gateways: [mesh]`, or `[mesh, NAMESPACE/GATEWAY]` for both.",
+    looks: &[
+        look(
+            Need::Routes,
+            "gateways that routes with mirrors are bound to",
+        ),
+        look(Need::Workloads, "recorded workloads without a sidecar"),
+        look(Need::Envoy, "routes of the caller's Envoy"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    bindings(view, findings);
+    for recorder in &view.installed {
+        for workload in view.recorded_by(recorder) {
+            let is_chosen = !recorder.selector().is_empty();
+            if let Some(at) = workload.without_sidecar().filter(|_| is_chosen) {
+                let installer = recorder
+                    .object
+                    .map(|object| object.origin.object.clone())
+                    .unwrap_or_default();
+                findings.error(
+                    &at,
+                    format!("its pods get no sidecar, so {installer} records nothing there"),
+                );
+            }
+        }
+    }
+    envoys(view, findings);
+}
+
+/// A mesh-internal name is called from within the mesh; bound to gateways only, those calls are not
+/// mirrored.
+fn bindings(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
+        let at = route.object.at();
+        let at = at.find(&["spec", "gateways"]).unwrap_or(at);
+        if route.in_mesh || route.gateways.is_empty() {
+            continue;
+        }
+        let internal = route
+            .hosts
+            .iter()
+            .find(|host| host.ends_with(".svc.cluster.local"));
+        if let Some(host) = internal {
+            findings.warning(&at, format!("{host} is a name inside the mesh, and the route is bound to gateways only: calls from sidecars are not mirrored"));
+        }
+    }
+}
+
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    let wanted = &view.mirrored_routes;
+    for envoy in &view.envoys {
+        let hosts = envoy.virtual_hosts();
+        let mirrors = envoy.mirrors();
+        for route in wanted.iter().filter(|route| route.in_mesh) {
+            for name in &route.hosts {
+                let is_meant =
+                    |domain: &str| domain == name || domain.split(':').next() == Some(name);
+                let found = hosts.iter().find(|host| {
+                    let domains = host.list("domains");
+                    domains
+                        .iter()
+                        .any(|domain| domain.node().text().is_some_and(is_meant))
+                });
+                let Some(host) = found else {
+                    continue;
+                };
+                let policies = host
+                    .list("routes")
+                    .iter()
+                    .filter_map(|route| route.get("route"))
+                    .any(|action| !action.list("request_mirror_policies").is_empty());
+                if !policies {
+                    findings.error(host, format!("this Envoy routes {name} without mirroring, and {} says that it is mirrored", route.object.origin.object));
+                }
+            }
+        }
+        let upstream = Recorder::all_of_envoy(envoy)
+            .into_iter()
+            .find(|recorder| recorder.position() == "upstream");
+        if let Some(recorder) = upstream.filter(|_| mirrors.is_empty() && !hosts.is_empty()) {
+            findings.warning(
+                &recorder.at,
+                "it records here what is mirrored, and no route of this Envoy mirrors",
+            );
+        }
+    }
+    if !view.envoys.is_empty()
+        && wanted.is_empty()
+        && view.envoys.iter().all(|envoy| envoy.mirrors().is_empty())
+    {
+        findings.unseen(
+            "no route of any Envoy given mirrors, and no route YAML says whether one should",
+        );
+    }
+}

@@ -1,0 +1,298 @@
+//! The collector's proxy, or the network, refuses records.
+
+use super::super::at::At;
+use super::super::finding::Findings;
+use super::super::kube::{Object, labels, selects};
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, stat_place};
+
+/// Where records are posted.
+const PATH: &str = "/v1/records";
+
+pub(super) const TRAP: Trap = Trap {
+    number: 14,
+    id: "collector-denied",
+    title: "the collector may not be reached",
+    severity: Severity::Error,
+    hurts: "Where policies deny by default, recorders get 403 or no connection, and every record is dropped \
+            after it was tried.",
+    remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
+             (AuthorizationPolicy), and their pods to its port (NetworkPolicy).",
+    looks: &[
+        look(Need::Policies, "who may reach the collector"),
+        look(Need::Stats, "refused records"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    authorization(view, findings);
+    network(view, findings);
+    for stats in &view.stats {
+        for cluster in &view.collector_clusters {
+            let count = stats.of_cluster(cluster, "upstream_rq_403").unwrap_or(0.0);
+            if count > 0.0 {
+                findings.put(
+                    Severity::Error,
+                    stat_place(stats, cluster, "upstream_rq_403"),
+                    format!("{count} batches were answered with 403"),
+                );
+            }
+        }
+    }
+}
+
+fn authorization(view: &View<'_>, findings: &mut Findings) {
+    let namespaces = &view.collector_namespaces;
+    if namespaces.is_empty() && view.collector_workloads.is_empty() {
+        return;
+    }
+    let collectors = &view.collector_workloads;
+    let ports = target_ports(view);
+    let operations_take = |rule: &At<'_>| operations_take(rule, &ports);
+    let applies = |policy: &&Object| {
+        let spec = policy.at().get("spec");
+        let has_targets =
+            spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some());
+        let in_reach = policy.namespace.is_empty()
+            || namespaces.contains(&policy.namespace)
+            || view.is_root_namespace(&policy.namespace);
+        let wanted = labels(policy.at().find(&["spec", "selector", "matchLabels"]));
+        // Those are for waypoints and gateways.
+        in_reach
+            && !has_targets
+            && (wanted.is_empty()
+                || collectors
+                    .iter()
+                    .any(|collector| selects(&wanted, &collector.labels)))
+    };
+    let policies: Vec<&Object> = view
+        .of_kind("AuthorizationPolicy")
+        .filter(applies)
+        .collect();
+    let action = |policy: &Object| {
+        policy
+            .at()
+            .find(&["spec", "action"])
+            .and_then(|at| at.node().text().map(str::to_owned))
+            .unwrap_or_else(|| "ALLOW".to_owned())
+    };
+    for policy in policies.iter().filter(|policy| action(policy) == "DENY") {
+        for rule in policy
+            .at()
+            .find(&["spec"])
+            .map(|spec| spec.list("rules"))
+            .unwrap_or_default()
+        {
+            if rule.get("from").is_none() && rule.get("when").is_none() && operations_take(&rule) {
+                findings.error(
+                    &rule,
+                    format!("denies everyone POST {PATH} on the collector"),
+                );
+            }
+        }
+    }
+    let allowing: Vec<&&Object> = policies
+        .iter()
+        .filter(|policy| action(policy) == "ALLOW")
+        .collect();
+    let sources = recorded_namespaces(view);
+    let is_allowed = |namespace: &str| {
+        allowing.iter().any(|policy| {
+            let rules = policy
+                .at()
+                .find(&["spec"])
+                .map(|spec| spec.list("rules"))
+                .unwrap_or_default();
+            rules
+                .iter()
+                .any(|rule| operations_take(rule) && sources_take(rule, namespace))
+        })
+    };
+    let Some(first) = allowing.first() else {
+        return;
+    };
+    if sources.is_empty() && !is_allowed("") {
+        findings.error(
+            &first.at(),
+            format!("no rule that applies to the collector allows POST {PATH}"),
+        );
+    }
+    for namespace in sources.iter().filter(|namespace| !is_allowed(namespace)) {
+        findings.error(&first.at(), format!("no rule that applies to the collector allows POST {PATH} from the recorded namespace {namespace}"));
+    }
+}
+
+/// Namespaces with recorders.
+fn recorded_namespaces(view: &View<'_>) -> Vec<String> {
+    let recorders = &view.installed;
+    let mut found: Vec<String> = recorders
+        .iter()
+        .filter(|recorder| recorder.records())
+        .filter_map(|recorder| recorder.object.map(|object| object.namespace.clone()))
+        .filter(|namespace| !namespace.is_empty() && !view.is_root_namespace(namespace))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn texts(at: &At<'_>, key: &str) -> Vec<String> {
+    at.list(key)
+        .iter()
+        .filter_map(|item| item.node().text().map(str::to_owned))
+        .collect()
+}
+
+/// Does one of the rule's operations take the posting of records? No operation takes all.
+fn operations_take(rule: &At<'_>, collector_ports: &[f64]) -> bool {
+    let to = rule.list("to");
+    to.is_empty()
+        || to
+            .iter()
+            .filter_map(|to| to.get("operation"))
+            .any(|operation| {
+                let methods = texts(&operation, "methods");
+                let paths = texts(&operation, "paths");
+                let ports: Vec<f64> = operation
+                    .list("ports")
+                    .iter()
+                    .filter_map(|at| at.node().number())
+                    .collect();
+                let of_port = ports.is_empty()
+                    || collector_ports.is_empty()
+                    || ports.iter().any(|port| collector_ports.contains(port));
+                of_port
+                    && (methods.is_empty() || methods.iter().any(|method| fits(method, "POST")))
+                    && (paths.is_empty() || paths.iter().any(|path| fits(path, PATH)))
+            })
+}
+
+/// May callers of `namespace` be among the rule's sources? No source takes all.
+fn sources_take(rule: &At<'_>, namespace: &str) -> bool {
+    let from = rule.list("from");
+    from.is_empty()
+        || from
+            .iter()
+            .filter_map(|from| from.get("source"))
+            .any(|source| {
+                let principals = texts(&source, "principals");
+                let namespaces = texts(&source, "namespaces");
+                let accounts = texts(&source, "serviceAccounts");
+                let of_principal = |principal: &String| {
+                    let own = principal
+                        .split("/ns/")
+                        .nth(1)
+                        .and_then(|rest| rest.split('/').next());
+                    own.map_or(principal.contains('*'), |own| fits(own, namespace))
+                };
+                namespace.is_empty()
+                    || principals.is_empty() && namespaces.is_empty() && accounts.is_empty()
+                    || principals.iter().any(of_principal)
+                    || namespaces.iter().any(|own| fits(own, namespace))
+                    || accounts.iter().any(|account| {
+                        account
+                            .split('/')
+                            .next()
+                            .is_some_and(|own| fits(own, namespace))
+                    })
+            })
+}
+
+/// Matches as AuthorizationPolicies do: exactly, or with a `*` at the beginning or the end.
+fn fits(pattern: &str, value: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(rest), _) if value.ends_with(rest) => true,
+        (_, Some(rest)) => value.starts_with(rest),
+        _ => pattern == value,
+    }
+}
+
+/// A NetworkPolicy for the collector whose ingress has no rule for its port.
+fn network(view: &View<'_>, findings: &mut Findings) {
+    let collectors = &view.collector_workloads;
+    let ports = target_ports(view);
+    let mut concerned = Vec::new();
+    for policy in view.of_kind("NetworkPolicy") {
+        let Some(spec) = policy.at().get("spec") else {
+            continue;
+        };
+        let selector = spec.get("podSelector");
+        if selector
+            .as_ref()
+            .is_some_and(|selector| selector.get("matchExpressions").is_some())
+        {
+            findings.unseen(format!(
+                "whether {} is for the collector: it has matchExpressions",
+                policy.origin.object
+            ));
+            continue;
+        }
+        let wanted = labels(selector.and_then(|selector| selector.get("matchLabels")));
+        let chosen = collectors.iter().any(|collector| {
+            policy.is_in(&collector.object.namespace) && selects(&wanted, &collector.labels)
+        });
+        let types = texts(&spec, "policyTypes");
+        if chosen && (types.is_empty() || types.iter().any(|kind| kind == "Ingress")) {
+            concerned.push(spec);
+        }
+    }
+    let takes = |rule: &At<'_>| {
+        let allowed = rule.list("ports");
+        // A name, or a range, may be the port.
+        let fits = |at: &At<'_>| match (at.get("endPort"), at.number("port")) {
+            (None, Some(port)) => ports.contains(&port),
+            _ => true,
+        };
+        allowed.is_empty() || ports.is_empty() || allowed.iter().any(fits)
+    };
+    if let Some(spec) = concerned.first()
+        && !concerned
+            .iter()
+            .flat_map(|spec| spec.list("ingress"))
+            .any(|rule| takes(&rule))
+    {
+        findings.error(spec, "no rule lets recorders reach the collector's port");
+    }
+}
+
+/// Ports of the collector's pods that its Services lead to.
+fn target_ports(view: &View<'_>) -> Vec<f64> {
+    let mut found = Vec::new();
+    let services = &view.collector_services;
+    let wanted: Vec<f64> = view
+        .recorders
+        .iter()
+        .filter_map(|recorder| Some(f64::from(recorder.collector()?.0)))
+        .collect();
+    for port in services
+        .iter()
+        .filter_map(|service| service.at().find(&["spec", "ports"]))
+        .flat_map(|ports| ports.items())
+    {
+        let number = port.number("port").unwrap_or_default();
+        if !wanted.is_empty() && !wanted.contains(&number) {
+            continue;
+        }
+        match port.get("targetPort") {
+            None => found.push(number),
+            Some(target) => match target.node().number() {
+                Some(target) => found.push(target),
+                None => found.extend(named_port(view, target.node().text().unwrap_or_default())),
+            },
+        }
+    }
+    found
+}
+
+fn named_port(view: &View<'_>, name: &str) -> Option<f64> {
+    let collectors = &view.collector_workloads;
+    let mut ports = collectors
+        .iter()
+        .flat_map(|collector| collector.containers())
+        .flat_map(|container| container.list("ports"));
+    ports
+        .find(|port| port.text("name") == Some(name))?
+        .number("containerPort")
+}

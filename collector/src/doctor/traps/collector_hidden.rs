@@ -1,0 +1,193 @@
+//! Proxies do not know the collector.
+
+use super::super::at::At;
+use super::super::finding::Findings;
+use super::super::kube::{labels, may_be_same, selects};
+use super::super::recorder::Recorder;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, stat_place};
+
+/// Annotation of a Service that says who may see it.
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
+
+pub(super) const TRAP: Trap = Trap {
+    number: 12,
+    id: "collector-hidden",
+    title: "proxies do not know the collector",
+    severity: Severity::Error,
+    hurts: "The filter sends records to a cluster of its Envoy. Where a Sidecar's `egress` or the Service's \
+            `exportTo` hides the collector, or the name or port is wrong, there is no such cluster: traffic is \
+            not touched, and every record is dropped.",
+    remedy: "Add the collector to each Sidecar: `egress.hosts: [\"./*\", \"istio-system/*\", \
+             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service; name host and port in \
+             `collector_cluster` as they are.",
+    looks: &[
+        look(Need::Installers, "clusters that recorders send to"),
+        look(Need::Services, "the collector's Service and port"),
+        look(Need::Sidecars, "what sidecars may reach"),
+        look(Need::Envoy, "whether the collector's cluster is there"),
+        look(
+            Need::Stats,
+            "hosts of the collector, records that were dropped",
+        ),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.installed {
+        settings(findings, recorder);
+        if let Some((port, host)) = recorder.collector() {
+            service(view, findings, recorder, port, host);
+            sidecars(view, findings, recorder, host);
+        }
+    }
+    for envoy in &view.envoys {
+        let clusters = envoy.clusters();
+        for recorder in Recorder::all_of_envoy(envoy) {
+            settings(findings, &recorder);
+            let Some(name) = recorder.collector_cluster() else {
+                continue;
+            };
+            if envoy.clusters_are_complete() && !clusters.iter().any(|cluster| cluster.name == name)
+            {
+                findings.error(
+                    &recorder.at,
+                    format!("sends records to the cluster {name}, which this Envoy does not have"),
+                );
+            }
+        }
+    }
+    let clusters = &view.collector_clusters;
+    for stats in &view.stats {
+        for cluster in clusters {
+            if stats.of_cluster(cluster, "membership_total") == Some(0.0) {
+                let place = stat_place(stats, cluster, "membership_total");
+                findings.put(
+                    Severity::Error,
+                    place,
+                    format!("the collector's cluster {cluster} has no hosts"),
+                );
+            }
+        }
+        let dropped = stats.of_filter("twintap_dropped_total").unwrap_or(0.0);
+        let shipped = stats.of_filter("twintap_batches_sent_total").unwrap_or(0.0);
+        if dropped > 0.0 && shipped == 0.0 {
+            findings.put(
+                Severity::Error,
+                stats.place("twintap_dropped_total"),
+                format!("{dropped} records were dropped and no batch was ever sent"),
+            );
+        }
+    }
+}
+
+fn settings(findings: &mut Findings, recorder: &Recorder<'_>) {
+    let is_known = !recorder.position().is_empty();
+    if is_known && recorder.records() && recorder.collector_cluster().is_none() {
+        findings.error(
+            &recorder.at,
+            "records and has no collector_cluster: the filter stays inert",
+        );
+    }
+}
+
+fn service(
+    view: &View<'_>,
+    findings: &mut Findings,
+    recorder: &Recorder<'_>,
+    port: u16,
+    host: &str,
+) {
+    let Some(service) = view.service(host) else {
+        if view.has(Need::Services) {
+            findings.unseen(format!("the collector {host}: its Service was not given"));
+        }
+        return;
+    };
+    let ports = service
+        .at()
+        .find(&["spec", "ports"])
+        .map(|at| at.items())
+        .unwrap_or_default();
+    if !ports
+        .iter()
+        .any(|at| at.number("port") == Some(f64::from(port)))
+    {
+        findings.error(
+            &recorder.at,
+            format!(
+                "sends records to port {port} of {}, which has no such port",
+                service.origin.object
+            ),
+        );
+    }
+    let exported = service.annotation(EXPORT_TO).unwrap_or("*");
+    let to: Vec<&str> = exported.split(',').map(str::trim).collect();
+    let namespace = recorder
+        .object
+        .map(|object| object.namespace.as_str())
+        .unwrap_or_default();
+    let is_visible = to.iter().any(|to| match *to {
+        "*" => true,
+        "." => may_be_same(&service.namespace, namespace),
+        name => may_be_same(name, namespace),
+    });
+    if !is_visible {
+        findings.error(
+            &service.at(),
+            format!("exported to {exported:?} only: recorders in {namespace:?} cannot see it"),
+        );
+    }
+}
+
+fn sidecars(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, host: &str) {
+    let Some(object) = recorder.object else {
+        return;
+    };
+    let collector_namespace = host.split('.').nth(1).unwrap_or_default();
+    for sidecar in view.of_kind("Sidecar") {
+        let everywhere = view.is_root_namespace(&sidecar.namespace);
+        if !everywhere && !sidecar.is_in(&object.namespace) {
+            continue;
+        }
+        let wanted = labels(sidecar.at().find(&["spec", "workloadSelector", "labels"]));
+        let chosen = recorder.selector();
+        let concerns = selects(&wanted, &chosen) || selects(&chosen, &wanted);
+        let Some(egress) = sidecar.at().find(&["spec", "egress"]).filter(|_| concerns) else {
+            continue;
+        };
+        let hosts: Vec<At<'_>> = egress
+            .items()
+            .iter()
+            .flat_map(|listener| listener.list("hosts"))
+            .collect();
+        let reaches = hosts
+            .iter()
+            .filter_map(|at| at.node().text())
+            .any(|rule| admits(rule, host, collector_namespace, &sidecar.namespace));
+        if !reaches {
+            findings.error(
+                &egress,
+                format!("these hosts leave out the collector {host}"),
+            );
+        }
+    }
+}
+
+/// Does `namespace/dnsName` let the host through?
+fn admits(rule: &str, host: &str, host_namespace: &str, own_namespace: &str) -> bool {
+    let (namespace, name) = rule.split_once('/').unwrap_or(("*", rule));
+    let namespace_fits = match namespace {
+        "*" => true,
+        "." => may_be_same(own_namespace, host_namespace),
+        "~" => false,
+        namespace => may_be_same(namespace, host_namespace),
+    };
+    let name_fits = match name.strip_prefix('*') {
+        Some(rest) => host.ends_with(rest),
+        None => name == host,
+    };
+    namespace_fits && name_fits
+}

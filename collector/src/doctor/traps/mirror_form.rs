@@ -1,0 +1,171 @@
+//! A mirror that is written so that it does not mirror, or not where it should.
+
+use super::super::finding::Findings;
+use super::super::kube::full_host;
+use super::super::routes::{Destination, MirroredRoute};
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, stat_place};
+
+/// Hosts of a cluster.
+const MEMBERS: &str = "membership_total";
+
+pub(super) const TRAP: Trap = Trap {
+    number: 3,
+    id: "mirror-form",
+    title: "a mirror is written so that it does not work",
+    severity: Severity::Error,
+    hurts: "Istio refuses a route with both `mirror` and `mirrors`; 0 percent is no mirror; and a mirror to a \
+            subset, port or service that does not exist is dropped by Envoy without a word.",
+    remedy: "Write `mirrors` only, each with its percentage; define each subset in a DestinationRule of the \
+             same host; name a port that the Service has.",
+    looks: &[
+        look(Need::Routes, "mirrors of routes"),
+        look(Need::DestinationRules, "subsets that mirrors name"),
+        look(Need::Services, "services and ports that mirrors name"),
+        look(Need::Envoy, "clusters that mirrors name"),
+        look(Need::Stats, "hosts of mirrors"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for route in &view.mirrored_routes {
+        form(findings, route);
+        for mirror in &route.mirrors {
+            let to = &mirror.destination;
+            match mirror.percent {
+                Some(percent) if percent <= 0.0 => {
+                    findings.error(&to.at, "0 percent of requests are mirrored here: none")
+                }
+                Some(percent) if percent > 100.0 => {
+                    findings.error(&to.at, format!("{percent} percent is more than all"))
+                }
+                _ => {}
+            }
+            let is_itself = |primary: &Destination<'_>| {
+                primary.host == to.host && primary.subset == to.subset && primary.port == to.port
+            };
+            if route.primaries.iter().any(is_itself) {
+                findings.error(
+                    &to.at,
+                    format!(
+                        "the mirror is the service itself: {} gets each request twice",
+                        to.host
+                    ),
+                );
+            }
+            subset(view, findings, to);
+            port(view, findings, to);
+        }
+    }
+    envoys(view, findings);
+    for stats in &view.stats {
+        for cluster in &view.mirror_clusters {
+            if stats.of_cluster(cluster, MEMBERS) == Some(0.0) {
+                let what =
+                    format!("the mirror {cluster} has no hosts: Envoy mirrors nothing to it");
+                findings.put(Severity::Error, stat_place(stats, cluster, MEMBERS), what);
+            }
+        }
+    }
+}
+
+fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {
+    if route.at.get("mirror").is_some()
+        && let Some(mirrors) = route.at.get("mirrors")
+    {
+        findings.error(
+            &mirrors,
+            "`mirror` and `mirrors` in one route: Istio refuses it",
+        );
+    }
+}
+
+fn subset(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
+    let Some(subset) = to.subset else { return };
+    if !view.has(Need::DestinationRules) {
+        return;
+    }
+    let mut rules = view.of_kind("DestinationRule").filter(|rule| {
+        let host = rule.at().find(&["spec", "host"]);
+        host.and_then(|host| host.node().text())
+            .is_some_and(|host| full_host(host, &rule.namespace) == to.host)
+    });
+    let defines = rules.any(|rule| {
+        let subsets = rule
+            .at()
+            .find(&["spec", "subsets"])
+            .map(|at| at.items())
+            .unwrap_or_default();
+        subsets
+            .iter()
+            .any(|defined| defined.text("name") == Some(subset))
+    });
+    if !defines {
+        findings.error(
+            &to.at,
+            format!(
+                "no DestinationRule given defines the subset {subset} of {}: nothing is mirrored",
+                to.host
+            ),
+        );
+    }
+}
+
+fn port(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
+    let Some(service) = view.service(&to.host) else {
+        return;
+    };
+    let ports = service
+        .at()
+        .find(&["spec", "ports"])
+        .map(|at| at.items())
+        .unwrap_or_default();
+    match to.port {
+        Some(number)
+            if !ports
+                .iter()
+                .any(|port| port.number("port") == Some(f64::from(number))) =>
+        {
+            findings.error(
+                &to.at,
+                format!(
+                    "{} has no port {number}: nothing is mirrored",
+                    service.origin.object
+                ),
+            );
+        }
+        None if ports.len() > 1 => {
+            findings.warning(
+                &to.at,
+                format!(
+                    "{} has several ports, and the mirror names none",
+                    service.origin.object
+                ),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    for envoy in &view.envoys {
+        let clusters = envoy.clusters();
+        for (policy, _) in envoy.mirrors() {
+            let Some(name) = policy.text("cluster") else {
+                continue;
+            };
+            if envoy.clusters_are_complete() && !clusters.iter().any(|cluster| cluster.name == name)
+            {
+                findings.error(&policy, format!("mirrors to the cluster {name}, which does not exist: Envoy mirrors nothing and says so only at level debug"));
+            }
+            let fraction = policy.find(&["runtime_fraction", "default_value"]);
+            if let Some(fraction) =
+                fraction.filter(|fraction| fraction.number("numerator").unwrap_or(0.0) <= 0.0)
+            {
+                findings.error(&fraction, "mirrors 0 percent of requests: none");
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The traps, one a module: what each is, and how it is seen.
+
+mod body_filters;
+mod caller;
+mod collector_denied;
+mod collector_hidden;
+mod collector_replicas;
+mod collector_tls;
+mod drain;
+mod duplicates;
+mod early_cancel;
+mod filter_order;
+mod grpc_port;
+mod hop_headers;
+mod lost_tail;
+mod memory;
+mod mirror_form;
+mod module_load;
+mod pair_id;
+mod self_recording;
+mod stall;
+mod start_order;
+mod trailers;
+mod version_skew;
+mod writes;
+
+use super::at::Place;
+use super::stats::Stats;
+use super::trap::{Look, Need, Trap};
+
+/// All traps, by number.
+pub static ALL: [Trap; 23] = [
+    grpc_port::TRAP,
+    caller::TRAP,
+    mirror_form::TRAP,
+    writes::TRAP,
+    stall::TRAP,
+    early_cancel::TRAP,
+    duplicates::TRAP,
+    pair_id::TRAP,
+    collector_replicas::TRAP,
+    module_load::TRAP,
+    start_order::TRAP,
+    collector_hidden::TRAP,
+    collector_tls::TRAP,
+    collector_denied::TRAP,
+    self_recording::TRAP,
+    memory::TRAP,
+    filter_order::TRAP,
+    version_skew::TRAP,
+    drain::TRAP,
+    hop_headers::TRAP,
+    body_filters::TRAP,
+    trailers::TRAP,
+    lost_tail::TRAP,
+];
+
+/// The trap called `id`, or with that number.
+pub fn by_id(id: &str) -> Option<&'static Trap> {
+    ALL.iter()
+        .find(|trap| trap.id == id || trap.number.to_string() == id)
+}
+
+const fn look(need: Need, at: &'static str) -> Look {
+    Look { need, at }
+}
+
+/// The place of a statistic of a cluster.
+fn stat_place(stats: &Stats, cluster: &str, stat: &str) -> Place {
+    stats.place(&format!("cluster.{cluster}.{stat}"))
+}
+
+/// `part` of `whole` as a share; 0 of nothing.
+fn share(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    let (part, whole) = (part as f64, whole as f64);
+    if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+/// A share as people read it.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traps_are_numbered_in_order_and_named_once() {
+        for (index, trap) in ALL.iter().enumerate() {
+            assert_eq!(usize::from(trap.number), index + 1, "{}", trap.id);
+            assert_eq!(by_id(trap.id).map(|found| found.number), Some(trap.number));
+            assert!(!trap.looks.is_empty(), "{} looks at nothing", trap.id);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What happens if the module, or its configuration, cannot be loaded.
+
+use super::super::at::At;
+use super::super::envoy::Envoy;
+use super::super::finding::Findings;
+use super::super::kube::Object;
+use super::super::recorder::{How, Patch, Recorder, patches};
+use super::super::stats::Stats;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::look;
+
+const RBAC: &str = "envoy.extensions.filters.http.rbac.v3.RBAC";
+const OURS: &str = "twintap";
+/// What stands for no digest where Envoy demands one: Istio's agent then checks none.
+const UNPINNED: &str = "nil";
+
+pub(super) const TRAP: Trap = Trap {
+    number: 10,
+    id: "module-load",
+    title: "production fails if the module cannot be loaded",
+    severity: Severity::Error,
+    hurts: "FAIL_OPEN covers a module that fails while it runs. One that cannot be fetched or loaded makes \
+            Envoy answer every request with 500, or hold listeners back; Istio's agent then puts an RBAC filter \
+            in its place, which Envoy refuses if it was not announced.",
+    remedy: "Install by ECDS with `default_config` (an RBAC without rules), \
+             `apply_default_config_without_warming: true`, both types in `type_urls`, \
+             `initial_fetch_timeout: 5s`; set FAIL_OPEN; pin the sha256.",
+    looks: &[
+        look(
+            Need::Installers,
+            "how the module is fetched, and what if it fails",
+        ),
+        look(Need::Envoy, "failure policies in force"),
+        look(
+            Need::Stats,
+            "configurations and modules that failed to load",
+        ),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recorder in &view.recorders {
+        match recorder.how {
+            How::Plugin => plugin(findings, recorder),
+            _ => failure_policy(findings, &recorder.at),
+        }
+        // In an Envoy, Istio's agent has made a file of it.
+        if recorder.object.is_some() && recorder.how != How::Plugin {
+            code(findings, recorder);
+        }
+    }
+    for object in view.of_kind("EnvoyFilter") {
+        discovery(findings, object);
+    }
+    for server in view
+        .servers
+        .iter()
+        .filter(|server| server.is_initializing())
+    {
+        let what = format!(
+            "this Envoy is {}: its listeners wait for something, a module perhaps",
+            server.state
+        );
+        findings.put(Severity::Warning, server.origin.clone(), what);
+    }
+    view.envoys
+        .iter()
+        .for_each(|envoy| in_envoy(findings, envoy));
+    view.stats.iter().for_each(|stats| failed(findings, stats));
+}
+
+fn failure_policy(findings: &mut Findings, config: &At<'_>) {
+    let policy = config.get("failure_policy");
+    let open = config.get("fail_open");
+    match (&policy, &open) {
+        (Some(_), Some(open)) => findings.error(
+            open,
+            "both failure_policy and fail_open: Envoy refuses the configuration",
+        ),
+        (Some(policy), None) if policy.node().text() == Some("FAIL_OPEN") => {}
+        (Some(policy), None) if policy.node().text() == Some("FAIL_RELOAD") => findings.warning(
+            policy,
+            "failure_policy FAIL_RELOAD: all requests fail for a second whenever the module does",
+        ),
+        (Some(policy), None) => {
+            let name = policy.node().text().unwrap_or_default();
+            findings.error(
+                policy,
+                format!("failure_policy {name}: requests fail if the module does"),
+            );
+        }
+        (None, Some(open)) if open.node().boolean() == Some(true) => {}
+        (None, _) => findings.error(
+            config,
+            "no failure_policy: the default fails requests if the module fails",
+        ),
+    }
+}
+
+fn code(findings: &mut Findings, recorder: &Recorder<'_>) {
+    let Some(code) = recorder.at.find(&["vm_config", "code"]) else {
+        return findings.error(
+            &recorder.at,
+            "no vm_config.code: there is no module to load",
+        );
+    };
+    let Some(remote) = code.get("remote") else {
+        return;
+    };
+    if recorder.how != How::Extension {
+        findings.error(&remote, "fetched by Envoy itself, which holds the listener back until it is there: move it to an EXTENSION_CONFIG, which the agent fetches");
+    }
+    digest(findings, &remote, "sha256");
+}
+
+fn digest(findings: &mut Findings, owner: &At<'_>, key: &str) {
+    let pinned = owner.get(key);
+    let text = pinned
+        .as_ref()
+        .and_then(|at| at.node().text())
+        .unwrap_or(UNPINNED);
+    if text == UNPINNED {
+        let at = pinned.as_ref().unwrap_or(owner);
+        return findings.warning(
+            at,
+            "no sha256: a module that was replaced under its name is loaded unseen",
+        );
+    }
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_digest {
+        findings.error(
+            pinned.as_ref().unwrap_or(owner),
+            format!("{text:?} is no sha256 (64 hexadecimal digits): the module is refused"),
+        );
+    }
+}
+
+fn plugin(findings: &mut Findings, plugin: &Recorder<'_>) {
+    match plugin.at.get("failStrategy") {
+        Some(at) if at.node().text() == Some("FAIL_OPEN") => {}
+        Some(at) => findings.error(&at, "requests fail if the module cannot be fetched or fails"),
+        None => findings.error(&plugin.at, "no failStrategy: the default FAIL_CLOSE denies requests if the module cannot be fetched"),
+    }
+    let Some(url) = plugin.at.get("url") else {
+        return findings.error(&plugin.at, "no url: there is no module to load");
+    };
+    let text = url.node().text().unwrap_or_default();
+    if text.starts_with("file:") {
+        return;
+    }
+    let is_pinned = text.contains("@sha256:");
+    if !is_pinned {
+        digest(findings, &plugin.at, "sha256");
+    }
+    let path = text.rsplit('/').next().unwrap_or_default();
+    if !is_pinned && text.starts_with("oci:") && (path.ends_with(":latest") || !path.contains(':'))
+    {
+        findings.warning(
+            &url,
+            "the tag `latest` is another module from one pull to the next",
+        );
+    }
+}
+
+/// Filters that are fetched by name: what holds until they are there.
+fn discovery(findings: &mut Findings, object: &Object) {
+    let all = patches(object);
+    for patch in all.iter().filter(|patch| patch.apply_to == "HTTP_FILTER") {
+        let Some(value) = &patch.value else { continue };
+        let Some(source) = value.get("config_discovery") else {
+            continue;
+        };
+        let name = value.text("name").unwrap_or_default();
+        let delivered = all.iter().find(|other| is_delivery(other, name));
+        let is_ours = name.contains(OURS)
+            || delivered.is_some_and(|delivered| {
+                let path = format!("{}.", delivered.at.place().path);
+                let recorders = Recorder::all_of_object(object);
+                recorders
+                    .iter()
+                    .any(|recorder| recorder.at.place().path.starts_with(&path))
+            });
+        if !is_ours {
+            continue;
+        }
+        if delivered.is_none() {
+            findings.error(&source, format!("no EXTENSION_CONFIG here is called {name:?}: the filter waits for a configuration that never comes"));
+        }
+        stand_in(findings, &source);
+    }
+}
+
+fn is_delivery(patch: &Patch<'_>, name: &str) -> bool {
+    patch.apply_to == "EXTENSION_CONFIG"
+        && patch
+            .value
+            .as_ref()
+            .is_some_and(|value| value.text("name") == Some(name))
+}
+
+fn stand_in(findings: &mut Findings, source: &At<'_>) {
+    if source.get("default_config").is_none() {
+        findings.error(source, "no default_config: until the module is loaded, and if it cannot be, every request is answered with 500");
+    } else if source.boolean("apply_default_config_without_warming") != Some(true) {
+        findings.error(source, "no apply_default_config_without_warming: true: the listener waits for the module although there is a default_config");
+    }
+    let types: Vec<String> = source
+        .list("type_urls")
+        .iter()
+        .filter_map(|at| at.node().text().map(str::to_owned))
+        .collect();
+    if !types.iter().any(|url| url.ends_with(RBAC)) {
+        findings.error(source, "type_urls lacks the RBAC filter, which Istio's agent puts in place of a module that it cannot fetch: Envoy refuses it and answers 500");
+    }
+    if source
+        .find(&["config_source", "initial_fetch_timeout"])
+        .is_none()
+    {
+        findings.warning(source, "no initial_fetch_timeout (5s): new pods wait 15 s for a configuration that does not come");
+    }
+}
+
+/// Dynamic filters of ours whose configuration has not come.
+fn in_envoy(findings: &mut Findings, envoy: &Envoy) {
+    let extensions = envoy.extensions();
+    for chain in envoy.chains() {
+        for filter in chain
+            .filters
+            .iter()
+            .filter(|filter| filter.name.contains(OURS))
+        {
+            let Some(source) = filter.at.get("config_discovery") else {
+                continue;
+            };
+            stand_in(findings, &source);
+            if envoy.is_dump() && !extensions.iter().any(|(name, _)| *name == filter.name) {
+                findings.error(
+                    &source,
+                    format!(
+                        "the configuration of {} has not come: nothing is recorded",
+                        filter.name
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn failed(findings: &mut Findings, stats: &Stats) {
+    let mut put = |name: &str, what: String| findings.put(Severity::Error, stats.place(name), what);
+    for (name, value) in stats.plain().filter(|(_, value)| *value > 0.0) {
+        let of_filter = name.starts_with("extension_config_discovery.") && name.contains(OURS);
+        if of_filter && (name.ends_with(".config_fail") || name.ends_with(".config_conflict")) {
+            put(
+                name,
+                format!("{value} configurations of the filter were refused"),
+            );
+        } else if name.contains("wasm-default-deny") || name.contains("wasm-default-allow") {
+            put(
+                name,
+                "a module could not be fetched: Istio's agent put an RBAC filter in its place"
+                    .to_owned(),
+            );
+        } else if name.starts_with("wasm.")
+            && name.contains(OURS)
+            && name.ends_with(".vm_reload_failure")
+        {
+            put(
+                name,
+                format!("the module failed and could not be started again {value} times"),
+            );
+        }
+    }
+    for sample in stats.samples().iter().filter(|sample| sample.value > 0.0) {
+        let is_fetch = sample.name == "istio_agent_wasm_remote_fetch_count"
+            || sample.name == "istio_agent_wasm_config_conversion_count";
+        let result = sample.label("result");
+        if is_fetch && !matches!(result, "success" | "no_remote_load") {
+            put(
+                &sample.name,
+                format!(
+                    "Istio's agent failed {} times to get a module: {result}",
+                    sample.value
+                ),
+            );
+        } else if sample.name.contains("extension_config_discovery")
+            && (sample.name.ends_with("config_fail") || sample.name.ends_with("config_conflict"))
+            && sample.name.contains(OURS)
+        {
+            put(
+                &sample.name,
+                format!("{} configurations of the filter were refused", sample.value),
+            );
+        }
+    }
+    let invalid = stats.of_filter("twintap_config_invalid").unwrap_or(0.0);
+    if invalid > 0.0 {
+        put(
+            "twintap_config_invalid",
+            "the filter refused its settings and records nothing: its log line says why".to_owned(),
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Two sides of a call do not find each other: no id, a changed id, or one id for many calls.
+
+use super::super::finding::Findings;
+use super::super::recorder::Recorder;
+use super::super::recording::RECORDS_OF_ID_MAX;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, percent, share};
+
+/// Share of calls without a partner that is no accident any more.
+const UNPAIRED_WARNING: f64 = 0.05;
+/// Share from which on the answer is of no use.
+const UNPAIRED_ERROR: f64 = 0.5;
+/// Calls below which shares tell nothing.
+const CALLS_MIN: u64 = 20;
+
+pub(super) const TRAP: Trap = Trap {
+    number: 8,
+    id: "pair-id",
+    title: "the sides of a call cannot find each other",
+    severity: Severity::Error,
+    hurts: "A pair needs an id that is equal on both sides and belongs to one call. Proxies can be told not to \
+            make request ids, edges overwrite them, applications pass on the id of another call, and clients \
+            send constant ones. What is not paired is not compared.",
+    remedy: "Install the outbound filter at the caller or gateway: it stamps `x-twintap-pair-id`, one per \
+             request, before the copy is made. Without it, leave request ids on.",
+    looks: &[
+        look(
+            Need::Workloads,
+            "proxy settings that switch request ids off",
+        ),
+        look(Need::Installers, "whether something stamps the pair id"),
+        look(Need::Envoy, "connection managers without request ids"),
+        look(
+            Need::Recording,
+            "share of unpaired calls, ids with too many records",
+        ),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let stamped =
+        view.recorders.iter().any(Recorder::stamps) || view.envoys.iter().any(stamps_by_route);
+    if !stamped {
+        for (config, at) in view.proxy_configs() {
+            let request_id = config
+                .get("proxyHeaders")
+                .and_then(|headers| headers.get("requestId")?.get("disabled"));
+            if request_id.and_then(crate::doctor::node::Node::boolean) == Some(true) {
+                findings.error(&at, "proxyHeaders.requestId.disabled: proxies make no request id, and nothing stamps a pair id");
+            }
+        }
+    }
+    for envoy in &view.envoys {
+        let recorders = Recorder::all_of_envoy(envoy);
+        let records = recorders.iter().any(Recorder::records);
+        let stamps = recorders.iter().any(Recorder::stamps) || stamps_by_route(envoy);
+        if !records || stamps || envoy.mirrors().is_empty() {
+            continue;
+        }
+        for manager in envoy.managers() {
+            if manager.boolean("generate_request_id") == Some(false) {
+                findings.error(
+                    &manager,
+                    "makes no request ids, mirrors, and nothing here stamps a pair id",
+                );
+            } else if manager.boolean("preserve_external_request_id") == Some(true) {
+                findings.warning(&manager, "keeps the request ids that clients send, which need not be unique, and nothing here stamps a pair id");
+            }
+        }
+    }
+    recordings(view, findings);
+}
+
+/// Does a route set the header, as `%UNIQUE_ID%`?
+fn stamps_by_route(envoy: &crate::doctor::envoy::Envoy) -> bool {
+    let mut levels = envoy.route_tables();
+    for host in envoy.virtual_hosts() {
+        levels.extend(host.list("routes"));
+        levels.push(host);
+    }
+    levels
+        .iter()
+        .flat_map(|level| level.list("request_headers_to_add"))
+        .any(|entry| {
+            let key = entry.find(&["header", "key"]);
+            key.and_then(|key| key.node().text())
+                .is_some_and(|key| key.eq_ignore_ascii_case("x-twintap-pair-id"))
+        })
+}
+
+fn recordings(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
+        if recording.crowded_ids > 0 {
+            let most = recording
+                .most_crowded
+                .as_ref()
+                .map(|(count, id)| format!("; {id:?} has {count}"))
+                .unwrap_or_default();
+            let what = format!(
+                "{} ids have more than {RECORDS_OF_ID_MAX} records on one side{most}",
+                recording.crowded_ids
+            );
+            findings.put(Severity::Error, recording.origin.clone(), what);
+        }
+        if recording.calls < CALLS_MIN {
+            findings.unseen(format!(
+                "share of unpaired calls: {} calls in {} are too few",
+                recording.calls, recording.origin.input
+            ));
+            continue;
+        }
+        let unpaired = recording.unpaired_count();
+        let part = share(unpaired, unpaired + 2 * recording.pairs);
+        if part > UNPAIRED_WARNING {
+            let severity = if part > UNPAIRED_ERROR {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            let reasons: Vec<String> = recording
+                .unpaired
+                .iter()
+                .map(|(reason, count)| format!("{reason} {count}"))
+                .collect();
+            let what = format!(
+                "{unpaired} calls ({}) have no partner: {}",
+                percent(part),
+                reasons.join(", ")
+            );
+            findings.put(severity, recording.origin.clone(), what);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The set-up holds for some versions only, or versions are mixed.
+
+use std::collections::BTreeMap;
+
+use super::super::finding::Findings;
+use super::super::kube::Object;
+use super::super::recorder::patches;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::look;
+use crate::doctor::at::At;
+
+/// Istio's images name its version in their tag.
+const ISTIO_IMAGES: [&str; 2] = ["/pilot:", "/proxyv2:"];
+
+pub(super) const TRAP: Trap = Trap {
+    number: 18,
+    id: "version-skew",
+    title: "the set-up depends on a version, or versions are mixed",
+    severity: Severity::Warning,
+    hurts: "Names and features change between versions of Istio: `-shadow` is gone from mirrored authorities \
+            since 1.28, WasmPlugin filters are renamed in 1.30, MERGE_AND_REPLACE_LIST is known since 1.31. \
+            What is bound to one version stops at an upgrade, without a word.",
+    remedy: "Set no proxyVersion; match neither `-shadow` nor generated names; apply what needs a newer Istio \
+             only where all of it is; run one version of the filter.",
+    looks: &[
+        look(Need::Installers, "patches bound to a version"),
+        look(Need::Routes, "hosts that end with -shadow"),
+        look(Need::Envoy, "versions of Istio"),
+        look(Need::Recording, "versions of the filter"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    let versions = istio_versions(view);
+    let oldest = versions.keys().next().copied();
+    if let (Some(oldest), Some((newest, at))) = (oldest, versions.iter().next_back())
+        && oldest != *newest
+    {
+        let named: Vec<String> = versions
+            .keys()
+            .map(|(major, minor)| format!("{major}.{minor}"))
+            .collect();
+        findings.warning(
+            at,
+            format!("several versions of Istio at once: {}", named.join(", ")),
+        );
+    }
+    for object in view.of_kind("EnvoyFilter") {
+        for patch in patches(object) {
+            if let Some(at) = patch.at.find(&["match", "proxy", "proxyVersion"]) {
+                findings.warning(
+                    &at,
+                    "bound to a version of the proxy: after an upgrade it does nothing",
+                );
+            }
+            if patch.operation == "MERGE_AND_REPLACE_LIST"
+                && oldest.is_none_or(|oldest| oldest < (1, 31))
+            {
+                let known = oldest.map_or(
+                    "which version is in use was not told".to_owned(),
+                    |(major, minor)| format!("{major}.{minor} is in use"),
+                );
+                findings.warning(
+                    &patch.at,
+                    format!("MERGE_AND_REPLACE_LIST needs Istio 1.31, and {known}"),
+                );
+            }
+            let beside = patch.at.find(&[
+                "match",
+                "listener",
+                "filterChain",
+                "filter",
+                "subFilter",
+                "name",
+            ]);
+            if let Some(at) = beside.filter(|at| {
+                at.node()
+                    .text()
+                    .is_some_and(|name| name.starts_with("extensions.istio.io/"))
+            }) {
+                findings.warning(
+                    &at,
+                    "a name that Istio generates, which is another from 1.30 on",
+                );
+            }
+        }
+    }
+    for object in view.of_kind("TrafficExtension") {
+        if let Some((major, minor)) = oldest.filter(|oldest| *oldest < (1, 30)) {
+            findings.error(
+                &object.at(),
+                format!("TrafficExtension needs Istio 1.30, and {major}.{minor} is in use"),
+            );
+        }
+    }
+    shadow(view, findings);
+    for recording in &view.recordings {
+        let versions: Vec<String> = recording
+            .recorder_versions
+            .iter()
+            .map(|(version, count)| format!("{version} ({count})"))
+            .collect();
+        if versions.len() > 1 {
+            findings.put(
+                Severity::Warning,
+                recording.origin.clone(),
+                format!(
+                    "calls were recorded by several versions of the filter: {}",
+                    versions.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+/// Hosts and authorities that only mirrored requests of older versions have. A service may be called so:
+/// then it is no matter of versions.
+fn shadow(view: &View<'_>, findings: &mut Findings) {
+    let routes = &view.mirrored_routes;
+    let is_service = |name: &str| {
+        let mut hosts = routes.iter().flat_map(|route| {
+            let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+            mirrors.chain(&route.primaries).map(|to| to.host.as_str())
+        });
+        let named = |host: &str| host.split('.').next() == Some(name);
+        hosts.any(named) || view.of_kind("Service").any(|service| service.name == name)
+    };
+    for object in &view.objects {
+        for at in authorities(object) {
+            let text = at.node().text().unwrap_or_default();
+            let name = text.split([':', '.']).next().unwrap_or_default();
+            if name.ends_with("-shadow") && !is_service(name) {
+                findings.warning(
+                    &at,
+                    "mirrored requests have no `-shadow` in their authority since Istio 1.28",
+                );
+            }
+        }
+    }
+}
+
+/// Where objects name hosts or authorities of requests.
+fn authorities(object: &Object) -> Vec<At<'_>> {
+    let Some(spec) = object.at().get("spec") else {
+        return Vec::new();
+    };
+    match object.kind.as_str() {
+        "VirtualService" => {
+            let matches = spec
+                .list("http")
+                .into_iter()
+                .flat_map(|rule| rule.list("match"));
+            let written = matches.filter_map(|rule| rule.get("authority"));
+            let written = written.flat_map(|authority| authority.entries());
+            let mut found: Vec<At<'_>> = written.map(|(_, at)| at).collect();
+            found.extend(spec.list("hosts"));
+            found
+        }
+        "GRPCRoute" | "HTTPRoute" => spec.list("hostnames"),
+        "AuthorizationPolicy" => {
+            let to = spec
+                .list("rules")
+                .into_iter()
+                .flat_map(|rule| rule.list("to"));
+            let operations = to.filter_map(|to| to.get("operation"));
+            operations
+                .flat_map(|operation| operation.list("hosts"))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Versions of Istio in use, with a place that shows each.
+fn istio_versions<'a>(view: &'a View<'_>) -> BTreeMap<(u32, u32), At<'a>> {
+    let mut found = BTreeMap::new();
+    for envoy in &view.envoys {
+        if let Some(at) = envoy.metadata("ISTIO_VERSION")
+            && let Some(version) = at.node().text().and_then(version_of)
+        {
+            found.insert(version, at);
+        }
+    }
+    for container in view
+        .workloads
+        .iter()
+        .flat_map(|workload| workload.containers())
+    {
+        let Some(at) = container.get("image") else {
+            continue;
+        };
+        let image = at.node().text().unwrap_or_default();
+        let tag = ISTIO_IMAGES
+            .iter()
+            .find_map(|name| image.split(name).nth(1));
+        if let Some(version) = tag.and_then(version_of) {
+            found.insert(version, at);
+        }
+    }
+    found
+}
+
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

@@ -1,0 +1,328 @@
+//! What is noise, and why the rest is not offered.
+
+use std::collections::BTreeMap;
+
+use super::{Action, BySource, Example, Key, Learner, Seen, Source};
+use crate::compare::rules::Class;
+use crate::compare::{Kind, Place};
+use crate::report::escape::escape;
+use crate::report::statistics::float;
+
+/// From when on something counts as noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Primary and candidate differ truly if their share is above that of noise by more than this
+    /// share of both together, ...
+    pub relative: f64,
+    /// ... and by more than this share of all pairs.
+    pub absolute: f64,
+    /// Pairs in which noise has to be seen.
+    pub pairs_min: u64,
+}
+
+/// Diffy's: 20 % and 0.03 %.
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            relative: 0.2,
+            absolute: 0.0003,
+            pairs_min: 3,
+        }
+    }
+}
+
+/// Ids and times that differ in fewer of a method's pairs are not made anew for each answer.
+pub const CLASS_SHARE_MIN: f64 = 0.5;
+
+/// Suggestions at most: what one rules file may hold.
+pub const SUGGESTIONS_MAX: usize = 1_000;
+
+/// What was learned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learned {
+    /// Rules worth a look, by method, place and path.
+    pub suggestions: Vec<Suggestion>,
+    /// What looks like noise and is not offered, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Places in which primary and candidate differ, and the old service never differs from itself.
+    pub true_differences: u64,
+    /// Suggestions beyond [`SUGGESTIONS_MAX`].
+    pub suggestions_omitted: u64,
+    /// Differences beyond the limits of a pair or of [`super::KEYS_MAX`].
+    pub differences_omitted: u64,
+    /// Pairs that could not be judged, or may be the wrong pair.
+    pub unjudged: u64,
+    /// Requests of which repeats were not looked at: more than are kept.
+    pub requests_left_out: u64,
+    /// Pairs judged of primary and candidate.
+    pub candidate_pairs: u64,
+    /// Pairs judged of primary and secondary.
+    pub secondary_pairs: u64,
+    /// Repeats judged.
+    pub repeats: u64,
+}
+
+/// One rule that would take noise for equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// `package.Service/Method`.
+    pub rpc_method: String,
+    /// Part of the call.
+    pub place: Place,
+    /// The path; list indices and map keys are `[*]`. Empty for the place as a whole.
+    pub path: String,
+    /// What the rule does.
+    pub action: Action,
+    /// Why, for each kind of difference that it is for.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Something that differs and is not offered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftOut {
+    /// `package.Service/Method`.
+    pub rpc_method: String,
+    /// Part of the call.
+    pub place: Place,
+    /// The path.
+    pub path: String,
+    /// What is known of it.
+    pub evidence: Evidence,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why something is not offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Primary and candidate differ clearly more often.
+    MoreOften,
+    /// It was seen too seldom.
+    TooFew,
+    /// Values of a class that differ in too few pairs to be made anew for each.
+    Seldom,
+    /// Nothing narrower fits than hiding it, and it may be a state that changed.
+    NothingNarrow,
+    /// A status that varies is a failure, not noise.
+    Status,
+    /// It would hide that something could not be seen.
+    Unseen,
+    /// Its name cannot be written in a rule.
+    Unwritable,
+}
+
+impl Why {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::MoreOften => "primary and candidate differ clearly more often than noise",
+            Self::TooFew => "seen too seldom (--min-pairs)",
+            Self::Seldom => "too seldom for a value made anew for each answer",
+            Self::NothingNarrow => {
+                "nothing narrower fits than hiding it, and it may be a state that changed"
+            }
+            Self::Status => "a status that varies is a failure, not noise",
+            Self::Unseen => "a rule would hide that something could not be seen",
+            Self::Unwritable => "its name cannot be written in a rule",
+        }
+    }
+}
+
+/// What was seen of one kind of difference in one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Kind of difference.
+    pub kind: Kind,
+    /// Where the noise was seen; [`Source::Candidate`] for value classes alone.
+    pub source: Source,
+    /// Pairs of that source that differ, of those judged.
+    pub noise: (u64, u64),
+    /// Pairs of primary and candidate that differ, of those judged.
+    pub raw: (u64, u64),
+    /// Does the rule take all that differs here between primary and candidate?
+    pub takes_all: bool,
+    /// The earliest pairs of the source.
+    pub examples: Vec<Example>,
+}
+
+pub(super) fn decide(learner: Learner, thresholds: &Thresholds) -> Learned {
+    let mut learned = Learned {
+        differences_omitted: learner.omitted,
+        unjudged: learner.unjudged,
+        requests_left_out: learner.requests_left_out,
+        ..Learned::default()
+    };
+    for [candidate, secondary, repeats] in learner.judged.values() {
+        learned.candidate_pairs += candidate;
+        learned.secondary_pairs += secondary;
+        learned.repeats += repeats;
+    }
+    let mut rules: BTreeMap<(String, Place, String), Vec<Suggestion>> = BTreeMap::new();
+    for (key, seen) in learner.keys {
+        let judged = learner
+            .judged
+            .get(&key.rpc_method)
+            .copied()
+            .unwrap_or_default();
+        match judge(&key, &seen, &judged, thresholds) {
+            Judged::Nothing => {}
+            Judged::TrueDifference => learned.true_differences += 1,
+            Judged::LeftOut(why, evidence) => learned.left_out.push(LeftOut {
+                rpc_method: key.rpc_method,
+                place: key.place,
+                path: key.path,
+                evidence,
+                why,
+            }),
+            Judged::Noise(action, evidence) => {
+                let place = (key.rpc_method, key.place, key.path);
+                let (rpc_method, path) = (place.0.clone(), place.2.clone());
+                merge(
+                    rules.entry(place).or_default(),
+                    Suggestion {
+                        rpc_method,
+                        place: key.place,
+                        path,
+                        action,
+                        evidence: vec![evidence],
+                    },
+                );
+            }
+        }
+    }
+    let mut suggestions = rules.into_values().flatten();
+    learned.suggestions = suggestions.by_ref().take(SUGGESTIONS_MAX).collect();
+    learned.suggestions_omitted = u64::try_from(suggestions.count()).unwrap_or(u64::MAX);
+    learned
+}
+
+/// Two kinds of differences in one place that the same action takes are one rule.
+fn merge(rules: &mut Vec<Suggestion>, new: Suggestion) {
+    for rule in rules.iter_mut() {
+        match (&mut rule.action, &new.action) {
+            (Action::Ignore(kinds), Action::Ignore(more)) => kinds.extend(more),
+            (known, action) if known == action => {}
+            _ => continue,
+        }
+        rule.evidence.extend(new.evidence);
+        return;
+    }
+    rules.push(new);
+}
+
+enum Judged {
+    /// Nothing to say: a difference, and nothing is known of noise.
+    Nothing,
+    /// The old service does not differ from itself there.
+    TrueDifference,
+    LeftOut(Why, Evidence),
+    Noise(Action, Evidence),
+}
+
+fn judge(
+    key: &Key,
+    seen: &BySource<Seen>,
+    judged: &BySource<u64>,
+    thresholds: &Thresholds,
+) -> Judged {
+    let [candidate, secondary, repeat] = seen;
+    let [candidate_judged, secondary_judged, repeat_judged] = *judged;
+    // The strongest source that saw the method, whether or not it differs here.
+    let (source, noise, noise_judged) = if secondary_judged > 0 {
+        (Source::Secondary, secondary, secondary_judged)
+    } else if repeat_judged > 0 {
+        (Source::Repeat, repeat, repeat_judged)
+    } else {
+        (Source::Candidate, candidate, candidate_judged)
+    };
+    if noise.pairs == 0 {
+        return if candidate.pairs > 0 {
+            Judged::TrueDifference
+        } else {
+            Judged::Nothing
+        };
+    }
+    let evidence = |takes_all| Evidence {
+        kind: key.kind,
+        source,
+        noise: (noise.pairs, noise_judged),
+        raw: (candidate.pairs, candidate_judged),
+        takes_all,
+        examples: noise.examples.iter().cloned().collect(),
+    };
+    let left_out = |why| Judged::LeftOut(why, evidence(false));
+    let action = match source {
+        Source::Candidate => {
+            Action::narrowest(key.kind, &noise.fit, Source::Repeat).filter(is_class)
+        }
+        source => Action::narrowest(key.kind, &noise.fit, source),
+    };
+    let Some(action) = action else {
+        return match (source, key.kind) {
+            (Source::Candidate, _) => Judged::Nothing,
+            (Source::Repeat, _) => left_out(Why::NothingNarrow),
+            (Source::Secondary, _) => left_out(Why::Unseen),
+        };
+    };
+    if key.place == Place::Status {
+        return left_out(Why::Status);
+    }
+    if noise.pairs < thresholds.pairs_min {
+        return left_out(Why::TooFew);
+    }
+    if source == Source::Candidate && share(noise.pairs, noise_judged) < CLASS_SHARE_MIN {
+        return left_out(Why::Seldom);
+    }
+    let raw_share = share(candidate.pairs, candidate_judged);
+    if differs_truly(raw_share, share(noise.pairs, noise_judged), thresholds) {
+        return left_out(Why::MoreOften);
+    }
+    if !is_writable(key) {
+        return left_out(Why::Unwritable);
+    }
+    let takes_all = candidate.pairs == 0 || action.takes(key.kind, &candidate.fit);
+    Judged::Noise(action, evidence(takes_all))
+}
+
+/// What value classes alone bear.
+fn is_class(action: &Action) -> bool {
+    match action {
+        Action::Class(class) => *class != Class::Number,
+        Action::Time(_) => true,
+        _ => false,
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        float(part) / float(whole)
+    }
+}
+
+/// Diffy's rule, on shares, since not every request need have gone to all three.
+fn differs_truly(raw: f64, noise: f64, thresholds: &Thresholds) -> bool {
+    let more = raw - noise;
+    more > 0.0 && more / (raw + noise) > thresholds.relative && more > thresholds.absolute
+}
+
+/// Characters of a name or path that a rule is written with at most.
+const NAME_CHARS_MAX: usize = 512;
+
+/// A `*` of its own in a name would make the rule cover more than it was learned from, and names
+/// with control characters are nobody's.
+fn is_writable(key: &Key) -> bool {
+    let is_plain = |text: &str| escape(text) == text && text.chars().count() <= NAME_CHARS_MAX;
+    let path = key.path.replace("[*]", "");
+    let steps = key.path.matches(['.', '[']).count();
+    is_plain(&key.rpc_method)
+        && !key.rpc_method.is_empty()
+        && is_plain(&key.path)
+        && !key.rpc_method.contains('*')
+        && !path.contains('*')
+        && steps < STEPS_MAX
+}
+
+/// Steps of a path that a rule may have.
+const STEPS_MAX: usize = 60;

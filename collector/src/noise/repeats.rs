@@ -1,0 +1,197 @@
+//! Answers of the old service to equal requests, found in bounded memory.
+//!
+//! Of each request a few calls are kept, those with the smallest hashes, and of more requests than fit
+//! likewise: a fair sample, the same whatever order calls come in (as long as they fit into
+//! [`BYTES_MAX`]).
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::call::{Call, End, Role};
+
+/// Requests of which calls are kept.
+pub const REQUESTS_MAX: usize = 16_384;
+
+/// Calls kept of one request: one that is sent all the time is not all there is.
+pub const PER_REQUEST_MAX: usize = 5;
+
+/// Memory for the calls.
+pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Calls by hash of what was asked, then by hash of who recorded them.
+#[derive(Debug, Default)]
+pub struct Repeats {
+    requests: BTreeMap<u64, BTreeMap<u64, Call>>,
+    bytes_count: usize,
+    /// Requests that were given up again.
+    left_out: u64,
+}
+
+impl Repeats {
+    /// Takes note of a call of the old service. One that says nothing of its answer is not kept.
+    pub fn add(&mut self, call: &Call) {
+        let is_whole = !call.incomplete
+            && call.request.end_stream
+            && !matches!(call.end, End::Aborted | End::Unknown);
+        if call.role != Role::Primary || !is_whole {
+            return;
+        }
+        let Some(hash) = request_hash(call) else {
+            return;
+        };
+        let is_full = self.requests.len() >= REQUESTS_MAX || self.bytes_count >= BYTES_MAX;
+        let last = self.requests.last_key_value();
+        if is_full && last.is_some_and(|(last, _)| *last < hash) {
+            self.left_out += 1;
+            return;
+        }
+        let calls = self.requests.entry(hash).or_default();
+        self.bytes_count += weight(call);
+        if let Some(same) = calls.insert(call_hash(call), call.clone()) {
+            self.bytes_count -= weight(&same);
+        }
+        if calls.len() > PER_REQUEST_MAX
+            && let Some((_, last)) = calls.pop_last()
+        {
+            self.bytes_count -= weight(&last);
+        }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.requests.len() > REQUESTS_MAX || self.bytes_count > BYTES_MAX {
+            let Some((_, calls)) = self.requests.pop_last() else {
+                return;
+            };
+            self.bytes_count -= calls.values().map(weight).sum::<usize>();
+            self.left_out += 1;
+        }
+    }
+
+    /// Each repeat with the earliest call of its request.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Call, &Call)> {
+        self.requests.values().flat_map(|calls| {
+            let key = |call: &&Call| (call.started_unix_ns, call.id);
+            let first = calls.values().min_by_key(key);
+            let repeats = calls.values().filter_map(move |call| Some((first?, call)));
+            repeats.filter(|(first, call)| first.id != call.id && is_same_request(first, call))
+        })
+    }
+
+    /// Requests that were given up for lack of memory; one may be counted several times.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+fn weight(call: &Call) -> usize {
+    let bytes = [&call.request, &call.response].map(|direction| {
+        let messages = direction.messages.iter();
+        messages.map(|message| message.bytes.len()).sum::<usize>()
+    });
+    call.weight(bytes.iter().sum())
+}
+
+/// Equal for calls of one service, method and request at one kind of place; none if the request's
+/// body is not known whole.
+fn request_hash(call: &Call) -> Option<u64> {
+    let digest = call.request.body_digest?;
+    let mut hasher = Xxh3::new();
+    for text in [&call.workload.service, &call.rpc_method] {
+        hasher.update(&text.len().to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.update(&digest.to_le_bytes());
+    hasher.update(&call.request.body_bytes.to_le_bytes());
+    hasher.update(&[call.position as u8]);
+    Some(hasher.digest())
+}
+
+fn is_same_request(a: &Call, b: &Call) -> bool {
+    a.rpc_method == b.rpc_method
+        && a.workload.service == b.workload.service
+        && a.position == b.position
+        && a.request.body_digest == b.request.body_digest
+        && a.request.body_bytes == b.request.body_bytes
+}
+
+fn call_hash(call: &Call) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&call.id.producer_id);
+    hasher.update(&call.id.record_number.to_le_bytes());
+    hasher.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{CallId, Direction};
+
+    fn call(number: u64, digest: u64) -> Call {
+        Call {
+            id: CallId {
+                record_number: number,
+                ..CallId::default()
+            },
+            role: Role::Primary,
+            rpc_method: "a.B/C".to_owned(),
+            started_unix_ns: number,
+            request: Direction {
+                body_digest: Some(digest),
+                end_stream: true,
+                ..Direction::default()
+            },
+            end: End::Complete,
+            ..Call::default()
+        }
+    }
+
+    fn pairs(calls: impl IntoIterator<Item = Call>) -> Vec<(u64, u64)> {
+        let mut repeats = Repeats::default();
+        calls.into_iter().for_each(|call| repeats.add(&call));
+        let number = |call: &Call| call.id.record_number;
+        repeats
+            .pairs()
+            .map(|(a, b)| (number(a), number(b)))
+            .collect()
+    }
+
+    #[test]
+    fn a_repeat_is_compared_with_the_earliest_call() {
+        let calls = [call(3, 7), call(2, 8), call(1, 7), call(1, 7)];
+        assert_eq!(pairs(calls), [(1, 3)]);
+        let candidate = Call {
+            role: Role::Candidate,
+            ..call(4, 7)
+        };
+        let elsewhere = Call {
+            position: crate::call::Position::Inbound,
+            ..call(5, 7)
+        };
+        let aborted = Call {
+            end: End::Aborted,
+            ..call(6, 7)
+        };
+        assert_eq!(pairs([call(1, 7), candidate, elsewhere, aborted]), []);
+    }
+
+    #[test]
+    fn a_request_sent_all_the_time_is_compared_a_few_times() {
+        let calls = || (1..100).map(|number| call(number, 7));
+        let found = pairs(calls());
+        assert_eq!(found.len(), PER_REQUEST_MAX - 1);
+        assert_eq!(found, pairs(calls().rev()));
+    }
+
+    #[test]
+    fn no_more_requests_are_kept_than_the_limit() {
+        let mut repeats = Repeats::default();
+        let count = REQUESTS_MAX as u64 + 100;
+        for number in 0..count {
+            repeats.add(&call(number, number));
+        }
+        let kept = repeats.requests.len();
+        assert_eq!((kept, repeats.left_out()), (REQUESTS_MAX, 100));
+    }
+}

@@ -1,0 +1,330 @@
+//! Calls of the dataset to pairs, a pass at a time: the one reader of `compare` and whatever else needs
+//! all pairs.
+//!
+//! ```text
+//! buckets ──▶ pass: read, pair ──▶ rendezvous ──▶ the caller: compare, count
+//! ```
+//!
+//! A pass is a range of pairing buckets whose calls fit into half of the memory; while the caller works
+//! on one, a thread reads the next. Buckets of a dataset are seldom equal: a pass that turns out too
+//! large is read again as two, one bucket by a further hash of what its calls must share
+//! ([`group_hash`]). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
+//! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the
+//! dataset. At the end, calls of which one side lost its id are looked for by the next one
+//! ([`Leftovers`]). Which calls that hits depends on the calls and the memory alone, and what a call's partner
+//! is on neither files nor passes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use crate::call::{Call, PAIR_BUCKETS};
+use crate::pair::{
+    self, Leftovers, Match, Pairing, Reunited, group_hash, pair_calls, refuse_calls,
+};
+use crate::store::parquet::{Dataset, Ids, Projection, ReadError};
+
+/// Shards that one bucket is split into at most.
+pub const SHARDS_MAX: u64 = 4096;
+
+/// Shards that a bucket, or a shard, is split into at a time.
+const SHARDS_STEP: u64 = 8;
+
+/// What a row takes in memory besides its decoded bytes, about: the call and its lists.
+const ROW_BYTES: u64 = 2048;
+
+/// Pairs read at a time whose sides were found by other ids.
+const MATCHES_READ: usize = 256;
+
+/// Calls handed on at a time that nobody tried to pair.
+const REFUSED_CALLS: usize = 256;
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Memory for calls, about: half for the pass being read, half for the one being worked on.
+    pub memory_bytes_max: u64,
+    /// Columns to read.
+    pub projection: Projection,
+    /// How to pair.
+    pub pairing: pair::Settings,
+}
+
+/// What came out of the reader thread.
+enum Read {
+    /// Rows read since the last time.
+    Rows(u64),
+    Pairing(Pairing),
+    Failed(ReadError),
+}
+
+/// Pairs the calls of `dataset` that `is_wanted`, and hands each pass to `take`. `seen` is told of rows
+/// as they are read; those of a pass that is read again count again.
+pub fn pair_dataset(
+    dataset: &Dataset,
+    settings: &Settings,
+    is_wanted: impl Fn(&Call) -> bool + Sync,
+    mut seen: impl FnMut(u64),
+    mut take: impl FnMut(Pairing) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    // No place: a pass waits in the hands of the reader, so that two are held at most.
+    let (passes, taken) = sync_channel(0);
+    std::thread::scope(|scope| {
+        let reader = Reader {
+            dataset,
+            settings,
+            is_wanted: &is_wanted,
+            passes,
+            leftovers: Leftovers::default(),
+        };
+        scope.spawn(move || reader.read());
+        for read in taken {
+            match read {
+                Read::Rows(rows) => seen(rows),
+                Read::Pairing(pairing) => take(pairing)?,
+                Read::Failed(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Part of the dataset: buckets, and of one bucket perhaps a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pass {
+    buckets: Range<u16>,
+    /// Index and number of shards.
+    shard: (u64, u64),
+}
+
+impl Pass {
+    fn holds(&self, call: &Call) -> bool {
+        let (index, shards) = self.shard;
+        shards == 1 || group_hash(call) % shards == index
+    }
+
+    fn is_sharded(&self) -> bool {
+        self.shard.1 > 1
+    }
+
+    /// The same in smaller parts, the first one last; none if it cannot be split any more.
+    fn split(&self) -> Vec<Self> {
+        let Range { start, end } = self.buckets;
+        if end.saturating_sub(start) > 1 {
+            let middle = start.midpoint(end);
+            return [middle..end, start..middle]
+                .map(|buckets| Self {
+                    buckets,
+                    shard: (0, 1),
+                })
+                .to_vec();
+        }
+        let (index, shards) = self.shard;
+        if shards >= SHARDS_MAX {
+            return Vec::new();
+        }
+        let split = (0..SHARDS_STEP).rev().map(|step| Self {
+            buckets: self.buckets.clone(),
+            // index + step * shards, of all those that leave `index` when divided by `shards`.
+            shard: (index + step * shards, shards * SHARDS_STEP),
+        });
+        split.collect()
+    }
+}
+
+struct Reader<'a, W> {
+    dataset: &'a Dataset,
+    settings: &'a Settings,
+    is_wanted: &'a W,
+    passes: SyncSender<Read>,
+    leftovers: Leftovers,
+}
+
+/// The other end is gone: nobody wants more.
+struct Gone;
+
+impl<W: Fn(&Call) -> bool> Reader<'_, W> {
+    fn read(mut self) {
+        let mut buckets = Buckets::of(self.dataset);
+        let mut parts = Vec::new();
+        while let Some(pass) = parts.pop().or_else(|| buckets.next(self.memory_bytes())) {
+            let done = match self.calls(&pass) {
+                Ok(Some((calls, bytes))) => {
+                    buckets.learn(&pass, bytes);
+                    let mut pairing = pair_calls(calls, &self.settings.pairing);
+                    pairing.unpaired = self.leftovers.hold(pairing.unpaired);
+                    self.send(Read::Pairing(pairing))
+                }
+                Ok(None) => match pass.split() {
+                    split if split.is_empty() => self.refuse(&pass),
+                    split => {
+                        parts.extend(split);
+                        Ok(())
+                    }
+                },
+                Err(error) => self.send(Read::Failed(error)),
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+        // Nobody is left to tell that nobody is left.
+        self.look_again().ok();
+    }
+
+    /// Reads and hands on the pairs whose sides were found by other ids, and what stays alone.
+    fn look_again(mut self) -> Result<(), Gone> {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        let not_sought = leftovers.not_sought();
+        let Reunited { matches, unpaired } = leftovers.reunite(&self.settings.pairing);
+        for matches in matches.chunks(MATCHES_READ) {
+            let pairing = match self.whole(matches) {
+                Ok(pairing) => pairing,
+                Err(error) => return self.send(Read::Failed(error)),
+            };
+            self.send(Read::Pairing(pairing))?;
+        }
+        self.send(Read::Pairing(Pairing {
+            unpaired,
+            not_sought,
+            ..Pairing::default()
+        }))
+    }
+
+    /// The pairs of `matches`, with all that their calls carried.
+    fn whole(&self, matches: &[Match]) -> Result<Pairing, ReadError> {
+        let mut ids = Ids::default();
+        let mut wanted = BTreeSet::new();
+        for call in matches
+            .iter()
+            .flat_map(|found| [&found.primary, &found.candidate])
+        {
+            ids.add_key_of(call);
+            wanted.insert(call.id);
+        }
+        let found = self
+            .dataset
+            .find(&ids, |call| wanted.contains(&call.id), usize::MAX)?;
+        let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
+        let mut pairing = Pairing::default();
+        for found in matches.iter().cloned() {
+            let sides = (
+                whole.remove(&found.primary.id),
+                whole.remove(&found.candidate.id),
+            );
+            match sides {
+                (Some(primary), Some(candidate)) => {
+                    pairing.pairs.push(found.into_pair(primary, candidate));
+                }
+                _ => pairing.unpaired.extend(found.into_unpaired()),
+            }
+        }
+        Ok(pairing)
+    }
+
+    /// What one pass may hold.
+    fn memory_bytes(&self) -> u64 {
+        (self.settings.memory_bytes_max / 2).max(1)
+    }
+
+    /// The calls of `pass` and their bytes in memory; `None` if they are more than it holds.
+    fn calls(&self, pass: &Pass) -> Result<Option<(Vec<Call>, u64)>, ReadError> {
+        let mut calls = Vec::new();
+        let (mut bytes, mut rows) = (0_u64, 0);
+        let all = self
+            .dataset
+            .calls_in_buckets(pass.buckets.clone(), self.settings.projection);
+        for call in all {
+            let mut call = call?;
+            rows += 1;
+            if !(self.is_wanted)(&call) || !pass.holds(&call) {
+                continue;
+            }
+            if pass.is_sharded() {
+                // Otherwise it would keep the bytes of its neighbours in memory.
+                call.detach();
+            }
+            bytes += u64::try_from(call.weight(call.bytes_count())).unwrap_or(u64::MAX);
+            calls.push(call);
+            // A single call is paired, however large it is: its partner is not here.
+            if bytes > self.memory_bytes() && calls.len() > 1 {
+                return Ok(None);
+            }
+        }
+        // Nobody listening is found out when the pass is sent.
+        self.send(Read::Rows(rows)).ok();
+        Ok(Some((calls, bytes)))
+    }
+
+    /// Hands on the calls of `pass` as they come, none of them paired.
+    fn refuse(&self, pass: &Pass) -> Result<(), Gone> {
+        let all = self
+            .dataset
+            .calls_in_buckets(pass.buckets.clone(), self.settings.projection);
+        let mut held = Vec::new();
+        for call in all {
+            match call {
+                Ok(call) if (self.is_wanted)(&call) && pass.holds(&call) => held.push(call),
+                Ok(_) => {}
+                Err(error) => return self.send(Read::Failed(error)),
+            }
+            if held.len() >= REFUSED_CALLS {
+                let refused = refuse_calls(std::mem::take(&mut held), &self.settings.pairing);
+                self.send(Read::Pairing(refused))?;
+            }
+        }
+        self.send(Read::Pairing(refuse_calls(held, &self.settings.pairing)))
+    }
+
+    fn send(&self, read: Read) -> Result<(), Gone> {
+        self.passes.send(read).map_err(|_| Gone)
+    }
+}
+
+/// Hands out ranges of buckets that likely fit into memory: by the size of the files first, then by
+/// what the buckets before took.
+#[derive(Debug)]
+struct Buckets {
+    next: u64,
+    /// Guessed, until one is known.
+    bucket_bytes: u64,
+    /// Buckets read, and what they took.
+    known: (u64, u64),
+}
+
+impl Buckets {
+    fn of(dataset: &Dataset) -> Self {
+        let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
+        Self {
+            next: 0,
+            bucket_bytes: bytes.div_ceil(PAIR_BUCKETS),
+            known: (0, 0),
+        }
+    }
+
+    /// The next buckets; `None` after the last.
+    fn next(&mut self, memory_bytes: u64) -> Option<Pass> {
+        // Buckets differ: a fifth is left free.
+        let free = memory_bytes - memory_bytes / 5;
+        let count = (free / self.bucket_bytes.max(1)).clamp(1, PAIR_BUCKETS);
+        let start = self.next;
+        self.next = (start + count).min(PAIR_BUCKETS);
+        let border = |bucket: u64| u16::try_from(bucket).unwrap_or(u16::MAX);
+        (start < PAIR_BUCKETS).then(|| Pass {
+            buckets: border(start)..border(self.next),
+            shard: (0, 1),
+        })
+    }
+
+    /// Takes note of what `pass` took. Shards say nothing of buckets.
+    fn learn(&mut self, pass: &Pass, bytes: u64) {
+        if !pass.is_sharded() {
+            self.known.0 += u64::try_from(pass.buckets.len()).unwrap_or(u64::MAX);
+            self.known.1 += bytes;
+            self.bucket_bytes = self.known.1.div_ceil(self.known.0.max(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

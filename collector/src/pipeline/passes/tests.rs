@@ -1,0 +1,107 @@
+//! Passes: every call once, whatever fits into memory.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::*;
+use crate::call::{CallId, Role};
+use crate::pair::Reason;
+use crate::store::parquet::{WriteSettings, write_part};
+
+fn call(number: u64, role: Role, request_id: String) -> Call {
+    let mut call = Call {
+        id: CallId {
+            producer_id: [role as u8; 16],
+            record_number: number + 1,
+        },
+        role,
+        rpc_method: "shop.v1.Shop/Get".to_owned(),
+        started_unix_ns: 1_800_000_000_000_000_000 + number * 1_000,
+        request_id: Bytes::from(request_id),
+        sampled_ppm: 1_000_000,
+        ..Call::default()
+    };
+    call.request.body_digest = Some(number);
+    call
+}
+
+fn both(number: u64, id: &str) -> [Call; 2] {
+    [Role::Primary, Role::Candidate].map(|role| call(number, role, id.to_owned()))
+}
+
+/// Pairs, unpaired by reason, passes.
+fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
+    let dataset = Dataset::open(folder.path()).unwrap();
+    let settings = Settings {
+        memory_bytes_max,
+        projection: Projection::Everything,
+        pairing: pair::Settings::default(),
+    };
+    let (mut pairs, mut reasons, mut passes) = (0, Vec::new(), 0);
+    let take = |pairing: Pairing| {
+        passes += 1;
+        pairs += pairing.pairs.len();
+        reasons.extend(pairing.unpaired.iter().map(|unpaired| unpaired.reason));
+        Ok(())
+    };
+    pair_dataset(&dataset, &settings, |_| true, |_| {}, take).unwrap();
+    (pairs, reasons, passes)
+}
+
+#[test]
+fn a_bucket_that_memory_does_not_hold_is_read_in_shards() {
+    // One id, so one bucket; other requests, so other pairs.
+    let calls: Vec<Call> = (0..300)
+        .flat_map(|number| both(number, "constant"))
+        .collect();
+    let (pairs, reasons, passes) = run(calls, 100_000);
+    assert_eq!((pairs, reasons.len()), (300, 0));
+    assert!(passes > 8, "{passes}");
+}
+
+#[test]
+fn calls_that_nothing_parts_are_refused_and_counted() {
+    let mut calls: Vec<Call> = (0..300)
+        .flat_map(|number| both(number, "constant"))
+        .collect();
+    for call in &mut calls {
+        call.request.body_digest = None;
+    }
+    calls.extend(both(1_000, "another"));
+    let (pairs, reasons, _) = run(calls, 100_000);
+    assert_eq!((pairs, reasons.len()), (1, 600));
+    assert!(reasons.iter().all(|reason| *reason == Reason::TooMany));
+}
+
+#[test]
+fn equal_buckets_take_the_passes_that_memory_asks_for() {
+    let calls: Vec<Call> = (0..500)
+        .flat_map(|number| both(number, &format!("id-{number}")))
+        .collect();
+    for (memory, least) in [(u64::MAX, 1), (1_000_000, 3), (100_000, 20)] {
+        let (pairs, reasons, passes) = run(calls.clone(), memory);
+        assert_eq!((pairs, reasons.len()), (500, 0));
+        assert!(passes >= least, "{memory}: {passes}");
+    }
+}
+
+#[test]
+fn a_split_pass_holds_what_it_held_before() {
+    let whole = |buckets| Pass {
+        buckets,
+        shard: (0, 1),
+    };
+    assert_eq!(whole(3..6).split(), [whole(4..6), whole(3..4)]);
+    let mut passes = vec![whole(3..4)];
+    for shards in [8, 64, 512, 4096] {
+        passes = passes.iter().flat_map(Pass::split).collect();
+        assert!(passes.iter().all(|pass| pass.shard.1 == shards));
+    }
+    assert!(passes.iter().all(|pass| pass.split().is_empty()));
+    for number in 0..100 {
+        let call = call(number, Role::Primary, format!("id-{number}"));
+        assert_eq!(passes.iter().filter(|pass| pass.holds(&call)).count(), 1);
+    }
+}

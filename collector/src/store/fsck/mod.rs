@@ -1,0 +1,179 @@
+//! Is all of a data directory readable, and what became of what is not? Checks, and repairs without loss.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`journal`] | segments: damaged frames, torn ends |
+//! | [`dataset`] | files of `calls`: every value is decoded |
+//! | [`figures`] | accounting files: do their sums hold? |
+//!
+//! Checking changes nothing. Repairing takes the data directory's lock, moves files that cannot be read into
+//! `quarantine/` (nothing is deleted but what was never whole), counts them as damaged stretches, so that no
+//! comparison passes for complete, and takes rights away from others. The journal needs no repair: the
+//! collector passes over what is damaged, counts it, and cuts a torn end, which was never acknowledged.
+
+mod dataset;
+mod figures;
+mod journal;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::data_dir::{self, DataDir, DataDirError};
+
+/// What a finding means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing; nothing is lost.
+    Note,
+    /// A repair, or the collector's next start, mends it without loss.
+    Repairable,
+    /// Recorded calls are lost or cannot be read.
+    Damaged,
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it means.
+    pub severity: Severity,
+    /// Where, as given to the check.
+    pub path: PathBuf,
+    /// What it is.
+    pub what: String,
+    /// Was it mended?
+    pub is_repaired: bool,
+}
+
+/// What was checked, and what was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Checked {
+    /// Segments of the journal.
+    pub segments: u64,
+    /// Valid frames in them.
+    pub frames: u64,
+    /// Files of `calls`.
+    pub parts: u64,
+    /// Calls that could be read from them.
+    pub calls: u64,
+    /// Findings, in the order of the check.
+    pub findings: Vec<Finding>,
+}
+
+/// Why nothing can be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum FsckError {
+    /// Not a data directory.
+    #[error("{0} is no data directory: it has no twintap.json")]
+    NoDataDir(PathBuf),
+    /// In use, or of a newer version.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The file system refused.
+    #[error("{action} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl Checked {
+    fn found(&mut self, severity: Severity, path: &Path, what: impl Into<String>) {
+        self.findings.push(Finding {
+            severity,
+            path: path.to_owned(),
+            what: what.into(),
+            is_repaired: false,
+        });
+    }
+
+    fn repaired(&mut self, severity: Severity, path: &Path, what: impl Into<String>) {
+        self.found(severity, path, what);
+        if let Some(last) = self.findings.last_mut() {
+            last.is_repaired = true;
+        }
+    }
+
+    /// The worst finding, whether mended or not.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    /// Is anything left to mend?
+    pub fn is_repair_due(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.severity > Severity::Note && !finding.is_repaired)
+    }
+}
+
+/// Checks the data directory at `path`, and mends it if `repair_at_unix_ns` says when. `on_part` hears of
+/// each file of the dataset before it is read, with how many there are.
+pub fn check(
+    path: &Path,
+    repair_at_unix_ns: Option<u64>,
+    mut on_part: impl FnMut(u64),
+) -> Result<Checked, FsckError> {
+    if !path.join(data_dir::MARKER).exists() {
+        return Err(FsckError::NoDataDir(path.to_owned()));
+    }
+    let mut checked = Checked::default();
+    let _lock = match repair_at_unix_ns {
+        Some(_) => Some(DataDir::open(path)?),
+        None => None,
+    };
+    let is_in_use = repair_at_unix_ns.is_none()
+        && data_dir::is_in_use(path).map_err(io_error("look at the lock of", path))?;
+    if is_in_use {
+        let what = "in use: what is being written is not judged";
+        checked.found(Severity::Note, path, what);
+    }
+    journal::check(path, is_in_use, &mut checked)?;
+    dataset::check(
+        path,
+        repair_at_unix_ns,
+        is_in_use,
+        &mut checked,
+        &mut on_part,
+    )?;
+    figures::check(path, &mut checked)?;
+    rights(path, repair_at_unix_ns.is_some(), &mut checked)?;
+    Ok(checked)
+}
+
+/// Bits of a mode that let others in.
+const OTHERS: u32 = 0o077;
+
+/// Recorded traffic is for its owner. Below a folder that lets nobody else in, nothing is reached.
+fn rights(path: &Path, repair: bool, checked: &mut Checked) -> Result<(), FsckError> {
+    let metadata = fs::metadata(path).map_err(io_error("inspect", path))?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    let what = format!("mode {mode:04o} lets others reach recorded traffic");
+    if repair {
+        let closed = fs::Permissions::from_mode(mode & !OTHERS);
+        fs::set_permissions(path, closed).map_err(io_error("change the mode of", path))?;
+        checked.repaired(Severity::Repairable, path, what);
+    } else {
+        checked.found(Severity::Repairable, path, what);
+    }
+    Ok(())
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FsckError {
+    let path = path.to_owned();
+    move |error| FsckError::Io {
+        action,
+        path,
+        error,
+    }
+}

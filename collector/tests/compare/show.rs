@@ -1,0 +1,147 @@
+//! `twintap show`: from an id in a report to both sides of the pair.
+
+use bytes::Bytes;
+use twintap::call::{Call, Role};
+
+use super::recording::{Recording, call, calls, stdout};
+
+fn code(output: &std::process::Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn json(output: &std::process::Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// Call `number`, both sides, under another id than the pair id.
+fn under(number: u64, identify: impl Fn(Call) -> Call) -> Vec<Call> {
+    [(Role::Primary, "Berlin"), (Role::Candidate, "BERLIN")]
+        .map(|(role, text)| {
+            identify(Call {
+                pair_id: Bytes::new(),
+                ..call(number, role, text)
+            })
+        })
+        .to_vec()
+}
+
+#[test]
+fn the_example_of_a_report_is_shown_with_the_same_paths() {
+    let recording = Recording::new()
+        .part(calls(0, 60, 7))
+        .part(calls(60, 60, 7))
+        .dropped(0);
+    let report = recording.compare(&["--output", "json"]);
+    let group = &json(&report)["differences"][0];
+    let example = &group["example"];
+    let pair = example["correlation_key"].as_str().unwrap();
+    let output = recording.show(pair, &["--output", "json"]);
+    assert_eq!(code(&output), 1);
+    let found = &json(&output)["found"];
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    let difference = &found[0]["differences"][0];
+    for key in ["path", "primary", "candidate"] {
+        assert_eq!(difference[key], example[key], "{difference}");
+    }
+    assert_eq!(found[0]["found_by"], "pair_id");
+    let text = stdout(&recording.show(pair, &[]));
+    for told in [
+        "shop.v1.Shop/GetItem",
+        "DIFFERENT",
+        "≠ 1",
+        "\"BERLIN\"",
+        "upper or lower case",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(
+        !text.contains('\u{1b}'),
+        "no colours where there is no terminal"
+    );
+}
+
+#[test]
+fn exit_codes_tell_equal_different_alone_and_not_there() {
+    let mut all = calls(0, 20, 0);
+    all.push(call(20, Role::Primary, "alone"));
+    all.extend(calls(21, 1, 1));
+    let recording = Recording::new().part(all);
+    assert_eq!(code(&recording.show("pair-3", &[])), 0);
+    assert_eq!(code(&recording.show("pair-21", &[])), 1);
+    let alone = recording.show("pair-20", &[]);
+    assert_eq!(code(&alone), 4);
+    let text = stdout(&alone);
+    assert!(text.contains("NO PARTNER: candidate missing"), "{text}");
+    assert!(text.contains("\"alone\""), "{text}");
+    let gone = recording.show("pair-99", &[]);
+    assert_eq!(code(&gone), 3);
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("\"pair-99\""));
+    assert_eq!(code(&recording.show("pair-3", &["--output", "xml"])), 2);
+}
+
+#[test]
+fn rules_hold_for_one_pair_too() {
+    let recording = Recording::new().part(calls(0, 9, 4));
+    let rules = recording.path().join("rules.yaml");
+    std::fs::write(
+        &rules,
+        "version: 1\nrules:\n  - { name: known, ignore: true }\n",
+    )
+    .unwrap();
+    let output = recording.show("pair-4", &["--rules", rules.to_str().unwrap()]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert!(
+        text.contains("~ 1") && text.contains("(ignored by known)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn request_and_trace_ids_find_their_calls() {
+    let id = |digit: char| Bytes::from(format!("f5a88b34-0a41-{digit}bf4-8c3e-0123456789ab"));
+    // Envoy rewrote one digit of the mirrored call's id.
+    let rewritten = under(1, |call| Call {
+        request_id: id(if call.role == Role::Primary { '9' } else { 'a' }),
+        ..call
+    });
+    let traced = under(2, |call| Call {
+        trace_id: Some([0xab; 16]),
+        ..call
+    });
+    // A pair id is stronger, but people know the request id.
+    let both = [Role::Primary, Role::Candidate].map(|role| Call {
+        request_id: Bytes::from_static(b"known-to-people"),
+        ..call(3, role, "x")
+    });
+    let recording = Recording::new()
+        .part(calls(10, 50, 0))
+        .part([rewritten, traced, both.to_vec()].concat());
+    for (asked, found_by, exit) in [
+        ("f5a88b34-0a41-4bf4-8c3e-0123456789ab", "request_id", 1),
+        ("f5a88b34-0a41-9bf4-8c3e-0123456789ab", "request_id", 1),
+        (&*"ab".repeat(16), "trace_id", 1),
+        ("known-to-people", "pair_id", 0),
+    ] {
+        let output = recording.show(asked, &["--output", "json"]);
+        assert_eq!(code(&output), exit, "{asked}");
+        let found = &json(&output)["found"];
+        assert_eq!(found.as_array().unwrap().len(), 1, "{asked}");
+        assert_eq!(found[0]["found_by"], found_by, "{asked}");
+    }
+}
+
+#[test]
+fn of_many_calls_of_one_trace_some_are_shown_and_the_others_counted() {
+    let traced = (0..30).flat_map(|number| {
+        under(number, |call| Call {
+            trace_id: Some([7; 16]),
+            ..call
+        })
+    });
+    let recording = Recording::new().part(traced.collect());
+    let output = recording.show(&"07".repeat(16), &["--max", "4", "--output", "json"]);
+    let shown = json(&output);
+    assert_eq!(shown["found"].as_array().unwrap().len(), 4);
+    assert_eq!(shown["omitted"], 26);
+}

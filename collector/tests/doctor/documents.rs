@@ -1,0 +1,123 @@
+//! What inputs are taken for, and what a broken one costs.
+
+use std::path::PathBuf;
+
+use super::program::{answer, doctor, examine, fixtures, ids};
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_broken_document_costs_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(fixtures().join("grpc-port/bad-unsaid.yaml")).unwrap();
+    let lines = good.lines().count() as u64;
+    let path = file(
+        &folder,
+        "all.yaml",
+        &format!("{good}---\nkind: [Service\nmetadata: {{}}\n"),
+    );
+    let output = doctor(&[path.into_os_string(), "--output".into(), "json".into()]);
+    let answer = answer(&output);
+    assert_eq!(ids(&answer), ["grpc-port"]);
+    let problem = &answer["problems"][0];
+    assert!(
+        problem["line"].as_u64().is_some_and(|line| line > lines),
+        "{problem}"
+    );
+    assert!(
+        problem["what"]
+            .as_str()
+            .unwrap()
+            .starts_with("document 4: is not valid YAML"),
+        "{problem}"
+    );
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn an_unreadable_file_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = file(&folder, "a.json", "{\n \"configs\": [\n}");
+    let answer = examine(&[broken, fixtures().join("grpc-port/bad-unsaid.yaml")]);
+    assert_eq!(ids(&answer), ["grpc-port"]);
+    assert_eq!(answer["problems"][0]["line"], 3);
+}
+
+#[test]
+fn a_list_of_kubectl_is_the_same_as_its_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(fixtures().join("grpc-port/bad-unsaid.yaml")).unwrap();
+    let items: Vec<String> = good
+        .split("---\n")
+        .map(|document| format!("- {}", document.trim_end().replace('\n', "\n  ")))
+        .collect();
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n{}\n", items.join("\n"));
+    let answer = examine(&[file(&folder, "list.yaml", &list)]);
+    assert_eq!(ids(&answer), ["grpc-port"]);
+    assert_eq!(
+        answer["findings"][0]["where"]["path"],
+        "items[1].spec.ports[0]"
+    );
+    assert_eq!(answer["findings"][0]["where"]["line"], 17);
+}
+
+#[test]
+fn what_is_read_and_nothing_to_check_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(
+        &folder,
+        "crd.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n",
+    );
+    let answer = examine(&[path]);
+    assert_eq!(answer["inputs"][0]["taken_for"], "Kubernetes: Namespace");
+}
+
+#[test]
+fn a_folder_says_what_it_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    file(&folder, "a.yaml", "apiVersion: v1\nkind: Namespace\n");
+    file(&folder, "README.md", "no manifest");
+    let answer = examine(&[folder.path().to_owned()]);
+    let taken_for = answer["inputs"][0]["taken_for"].as_str().unwrap();
+    assert_eq!(
+        taken_for,
+        "a folder with 1 files of YAML or JSON; 1 others were not read"
+    );
+}
+
+#[test]
+fn a_file_of_the_bootstrap_is_looked_at_like_a_dump() {
+    let root = fixtures().join("../../../../envoy/mirror.yaml");
+    let answer = examine(&[root]);
+    assert_eq!(
+        answer["inputs"][0]["taken_for"],
+        "bootstrap configuration of an Envoy"
+    );
+    // Its README says so: it mirrors all methods, and leaves deadlines to clients.
+    assert_eq!(ids(&answer), ["mirror-stall", "mirrored-writes"]);
+}
+
+#[test]
+fn a_patch_of_kustomize_in_a_folder_is_named_and_no_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    file(
+        &folder,
+        "kustomization.yaml",
+        "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n",
+    );
+    let patch = file(&folder, "patch.yaml", "- op: remove\n  path: /spec\n");
+    let answer = examine(&[folder.path().to_owned()]);
+    assert_eq!(answer["problems"], serde_json::json!([]));
+    let taken_for = |index: usize| answer["inputs"][index]["taken_for"].as_str().unwrap();
+    assert!(taken_for(0).contains("kubectl kustomize"), "{answer:#}");
+    assert!(
+        taken_for(2).starts_with("not understood, left out: document 1"),
+        "{answer:#}"
+    );
+    assert_eq!(examine(&[patch])["problems"].as_array().unwrap().len(), 1);
+}

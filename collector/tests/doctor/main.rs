@@ -1,0 +1,12 @@
+//! `twintap doctor` as a user runs it: files in, findings and exit code out.
+
+#![cfg(test)]
+#![allow(missing_docs, reason = "tests document themselves")]
+
+mod admin;
+mod command;
+mod documents;
+mod fixtures;
+mod hostile;
+mod program;
+mod recordings;

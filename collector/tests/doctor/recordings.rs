@@ -1,0 +1,264 @@
+//! Data directories: what recorded calls tell about the set-up that recorded them.
+
+use bytes::Bytes;
+use serde_json::Value;
+use tempfile::TempDir;
+use twintap::call::{Call, CallId, Direction, End, Header, Position, Role, Status};
+use twintap::store::parquet::{WriteSettings, write_part};
+use uuid::Uuid;
+
+use super::program::{answer, doctor, ids};
+
+/// Start of the first call: 2026-08-01T10:00:00Z.
+const START_NS: u64 = 1_785_578_400_000_000_000;
+/// Calls of each side.
+const CALLS: u64 = 100;
+
+fn call(number: u64, role: Role) -> Call {
+    let side = u8::from(role == Role::Candidate);
+    let mut call = Call {
+        id: CallId {
+            producer_id: [side; 16],
+            record_number: number + 1,
+        },
+        role,
+        position: Position::Inbound,
+        rpc_method: "shop.v1.Orders/GetOrder".to_owned(),
+        started_unix_ns: START_NS + number * 1_000_000,
+        pair_id: Bytes::from(format!("pair-{number}")),
+        request_metadata: vec![header("content-type", "application/grpc")],
+        response: Direction {
+            end_stream: true,
+            ..Direction::default()
+        },
+        status: Some(Status::OK),
+        http_status: Some(200),
+        end: End::Complete,
+        sampled_ppm: 1_000_000,
+        ..Call::default()
+    };
+    call.workload = std::sync::Arc::new(twintap::call::Workload {
+        recorder_version: "0.1.0".to_owned(),
+        ..Default::default()
+    });
+    call
+}
+
+fn header(name: &'static str, value: &'static str) -> Header {
+    Header {
+        name: Bytes::from_static(name.as_bytes()),
+        value: Bytes::from_static(value.as_bytes()),
+        redacted: false,
+    }
+}
+
+/// [`CALLS`] pairs, after `change` was made to each call.
+fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = (0..CALLS).flat_map(|number| {
+        [Role::Primary, Role::Candidate].map(|role| {
+            let mut call = call(number, role);
+            change(number, &mut call);
+            call
+        })
+    });
+    let id = Uuid::from_u128(1);
+    write_part(
+        calls.collect::<Vec<_>>(),
+        folder.path(),
+        id,
+        &WriteSettings::default(),
+    )
+    .unwrap();
+    folder
+}
+
+fn examine(folder: &TempDir) -> Value {
+    let output = doctor(&[
+        "--output".as_ref(),
+        "json".as_ref(),
+        "--data-dir".as_ref(),
+        folder.path().as_os_str(),
+    ]);
+    let answer = answer(&output);
+    assert_eq!(answer["problems"], serde_json::json!([]));
+    answer
+}
+
+fn finds(id: &str, change: impl Fn(u64, &mut Call)) {
+    let answer = examine(&recording(change));
+    assert_eq!(ids(&answer), [id], "{:#}", answer["findings"]);
+}
+
+#[test]
+fn a_recording_in_which_all_is_well_gives_no_alarm() {
+    let answer = examine(&recording(|_, call| {
+        if call.role == Role::Candidate {
+            call.request_metadata
+                .push(header("x-forwarded-for", "10.0.0.7"));
+        }
+    }));
+    assert_eq!(answer["findings"], serde_json::json!([]), "{answer:#}");
+}
+
+#[test]
+fn mirrored_calls_over_http1_are_seen_by_their_framing() {
+    finds("grpc-port", |_, call| {
+        if call.role == Role::Candidate {
+            call.request_metadata
+                .push(header("transfer-encoding", "chunked"));
+        }
+    });
+}
+
+#[test]
+fn mirrored_calls_that_were_cut_off_are_counted() {
+    finds("early-cancel", |number, call| {
+        if call.role == Role::Candidate && number < 10 {
+            call.end = End::Aborted;
+        }
+    });
+}
+
+#[test]
+fn calls_recorded_at_two_places_are_duplicates() {
+    let folder = recording(|_, _| {});
+    let copies = (0..CALLS).map(|number| Call {
+        id: CallId {
+            producer_id: [9; 16],
+            record_number: number + 1,
+        },
+        position: Position::Outbound,
+        ..call(number, Role::Primary)
+    });
+    write_part(
+        copies.collect::<Vec<_>>(),
+        folder.path(),
+        Uuid::from_u128(2),
+        &WriteSettings::default(),
+    )
+    .unwrap();
+    let answer = examine(&folder);
+    assert_eq!(ids(&answer), ["duplicates"], "{answer:#}");
+}
+
+#[test]
+fn calls_without_a_partner_are_a_matter_of_ids() {
+    finds("pair-id", |number, call| {
+        if call.role == Role::Candidate && number < 30 {
+            call.pair_id = Bytes::from(format!("other-{number}"));
+        }
+    });
+}
+
+#[test]
+fn an_id_that_a_client_uses_for_all_is_named() {
+    let answer = examine(&recording(|number, call| {
+        call.pair_id = Bytes::new();
+        call.request_id = Bytes::from_static(b"constant");
+        call.request.body_digest = Some(number);
+    }));
+    assert_eq!(ids(&answer), ["pair-id"], "{answer:#}");
+    let what = answer["findings"][0]["what"].as_str().unwrap();
+    assert!(what.contains("\"constant\" has 100"), "{what}");
+}
+
+#[test]
+fn records_of_records_and_of_health_checks_are_noise() {
+    finds("self-recording", |_, call| {
+        call.rpc_method = "v1/records".to_owned()
+    });
+    finds("self-recording", |number, call| {
+        if number < 50 {
+            call.rpc_method = "grpc.health.v1.Health/Check".to_owned();
+        }
+    });
+}
+
+#[test]
+fn several_versions_of_the_filter_are_named() {
+    finds("version-skew", |number, call| {
+        if number < 50 {
+            call.workload = std::sync::Arc::new(twintap::call::Workload {
+                recorder_version: "0.2.0".to_owned(),
+                ..Default::default()
+            });
+        }
+    });
+}
+
+#[test]
+fn a_header_of_one_side_that_no_proxy_is_known_for_is_named() {
+    finds("hop-headers", |_, call| {
+        if call.role == Role::Candidate {
+            call.request_metadata.push(header("x-gateway-zone", "eu-1"));
+        }
+    });
+}
+
+#[test]
+fn other_content_types_than_grpc_are_named() {
+    finds("body-filters", |number, call| {
+        if number < 5 {
+            call.request_metadata = vec![header("content-type", "application/grpc-web+proto")];
+        }
+    });
+}
+
+#[test]
+fn answers_without_a_status_have_lost_their_trailers() {
+    finds("trailers", |number, call| {
+        if number < 10 {
+            call.status = None;
+        }
+    });
+}
+
+#[test]
+fn records_that_never_came_are_a_lost_tail() {
+    let folder = recording(|_, _| {});
+    let names = [
+        "observed",
+        "in_flight",
+        "recorded",
+        "refused",
+        "undelivered",
+        "pending",
+        "received",
+        "duplicates",
+        "quarantined",
+        "stored",
+        "published",
+        "journaled",
+        "batches",
+        "batches_retried",
+        "host_errors",
+    ];
+    let mut figures = serde_json::json!({ "dropped": {}, "skipped": {} });
+    for name in names {
+        figures[name] = 0.into();
+    }
+    let mut total = figures.clone();
+    total["observed"] = 200.into();
+    total["undelivered"] = 7.into();
+    let accounting = serde_json::json!({
+        "version": 1, "written_unix_ns": 0, "forgotten_count": 0, "damaged_stretches": 0,
+        "producers": [], "forgotten": figures, "total": total,
+    });
+    std::fs::write(
+        folder.path().join("accounting.json"),
+        accounting.to_string(),
+    )
+    .unwrap();
+    let answer = examine(&folder);
+    assert_eq!(ids(&answer), ["lost-tail"], "{answer:#}");
+}
+
+#[test]
+fn a_folder_that_is_no_data_directory_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = doctor(&["--data-dir".as_ref(), folder.path().as_os_str()]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("is no data directory"), "{text}");
+}

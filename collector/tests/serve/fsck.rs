@@ -1,0 +1,209 @@
+//! `twintap fsck` on what a collector left, whole and damaged.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::batches::Sender;
+use super::collector::Collector;
+
+const CALLS: u64 = 20;
+
+/// A data directory with published calls.
+fn published() -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let collector = Collector::start(data.path(), &[]);
+    assert_eq!(collector.post(&Sender::new(7).encoded(CALLS)).status, 200);
+    assert!(collector.stop().success());
+    close(data.path());
+    data
+}
+
+/// One with acknowledged batches that are only in the journal.
+fn journaled() -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let collector = Collector::start(data.path(), &["publish_interval=1h"]);
+    let mut sender = Sender::new(7);
+    for _ in 0..3 {
+        assert_eq!(collector.post(&sender.encoded(CALLS)).status, 200);
+    }
+    collector.kill();
+    close(data.path());
+    data
+}
+
+/// As the collector makes it, unlike `tempfile`.
+fn close(directory: &Path) {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+fn run(command: &str, arguments: &[&str], data_dir: &Path) -> (Option<i32>, String) {
+    let mut twintap = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let output = twintap.arg(command).args(arguments).arg(data_dir).output();
+    let output = output.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+fn fsck(arguments: &[&str], data_dir: &Path) -> (Option<i32>, String) {
+    run("fsck", arguments, data_dir)
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|ending| ending == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Changes the byte in the middle.
+fn spoil(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_is_whole_has_no_findings() {
+    for (data, expected) in [
+        (published(), "20 calls in 1 files"),
+        (journaled(), "0 calls in 0 files and 4 frames in 1 segments"),
+    ] {
+        let (code, told) = fsck(&[], data.path());
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_moved_aside_and_counted() {
+    let data = published();
+    let parts = files(data.path(), "parquet");
+    assert_eq!(parts.len(), 1);
+    spoil(&parts[0]);
+    let before = fs::read(&parts[0]).unwrap();
+    assert_eq!(run("compare", &[], data.path()).0, Some(3));
+
+    let (code, told) = fsck(&["--output", "json"], data.path());
+    assert_eq!(code, Some(4));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let finding = &told["findings"][0];
+    assert_eq!(finding["severity"], "damaged", "{told:#}");
+    assert_eq!(finding["path"], parts[0].to_str().unwrap());
+    assert_eq!(
+        fs::read(&parts[0]).unwrap(),
+        before,
+        "a check changes nothing"
+    );
+
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.starts_with("mended"), "{told}");
+    assert!(!parts[0].exists());
+    let aside = files(&data.path().join("quarantine"), "parquet");
+    assert_eq!(fs::read(&aside[0]).unwrap(), before, "nothing is lost");
+    assert_eq!(fsck(&[], data.path()).0, Some(0));
+    // Comparisons work again, and know that something is missing.
+    let (code, told) = run("compare", &[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+}
+
+#[test]
+fn damage_within_the_journal_is_told_and_a_torn_end_is_no_loss() {
+    let data = journaled();
+    let segment = files(data.path(), "segment").remove(0);
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, &whole[..whole.len() - 5]).unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("bytes are torn, as a crash leaves them"),
+        "{told}"
+    );
+
+    fs::write(&segment, &whole).unwrap();
+    spoil(&segment);
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("1 damaged stretches"), "{told}");
+    // The collector goes on with the rest.
+    let collector = Collector::start(data.path(), &[]);
+    assert!(collector.stop().success());
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("40 calls in 1 files"), "{told}");
+}
+
+#[test]
+fn what_a_crash_left_half_written_is_mended_and_so_are_rights() {
+    let data = published();
+    let part = files(data.path(), "parquet").remove(0);
+    let unfinished = part.with_extension("parquet.tmp");
+    fs::write(&unfinished, "half").unwrap();
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("half-written"), "{told}");
+    assert!(told.contains("mode 0755 lets others reach"), "{told}");
+    assert!(unfinished.exists());
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!unfinished.exists());
+    let mode = fs::metadata(data.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_directory_in_use_is_checked_but_not_repaired() {
+    let data = tempfile::tempdir().unwrap();
+    close(data.path());
+    let collector = Collector::start(data.path(), &[]);
+    assert_eq!(collector.post(&Sender::new(7).encoded(CALLS)).status, 200);
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("in use"), "{told}");
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("in use by another"), "{told}");
+    assert!(collector.stop().success());
+}
+
+#[test]
+fn what_is_no_data_directory_is_left_alone() {
+    let data = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &["--repair"]] {
+        let (code, told) = fsck(arguments, data.path());
+        assert_eq!(code, Some(3));
+        assert!(told.contains("is no data directory"), "{told}");
+    }
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn figures_that_contradict_are_told() {
+    let data = published();
+    let path = data.path().join("accounting.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replace("\"published\": 20", "\"published\": 21"),
+    )
+    .unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(
+        told.contains("stored 20 is not published + journaled"),
+        "{told}"
+    );
+}

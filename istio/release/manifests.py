@@ -1,0 +1,53 @@
+"""Copies `istio/` with a registry of yours and the digests of your images. Needs Python only.
+
+    manifests.py --digests target/images/digests.json --registry registry.mycompany.com/twintap --out target/istio
+
+Optional: `--module-url https://…/twintap_filter.wasm`, where `components/code-http` fetches it.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import shutil
+
+FOLDER = pathlib.Path(__file__).parents[1]
+REGISTRY = "registry.example.com/twintap"
+URL = "https://downloads.example.com/twintap/{version}/twintap_filter.wasm"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("digests", "registry", "out"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--module-url")
+    arguments = parser.parse_args()
+    digests = json.loads(pathlib.Path(arguments.digests).read_text())
+    out = pathlib.Path(arguments.out)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(FOLDER, out, ignore=shutil.ignore_patterns("release", "__pycache__"))
+    for path in sorted(out.rglob("*.yaml")):
+        path.write_text(pinned(path.read_text(), digests, arguments.registry.rstrip("/"), arguments.module_url))
+    print(f"{out}: filter {digests['filter']}, collector {digests['collector']}")
+
+
+def pinned(text: str, digests: dict, registry: str, module_url: str | None) -> str:
+    """The text of one file with references and digests in place."""
+    version = digests["version"]
+    hexadecimal = {name: digests[name].removeprefix("sha256:") for name in ("filter", "wasm")}
+    module = URL.format(version=version)
+    # What is fetched over HTTPS is checked by the module's own digest, an image by its manifest's.
+    kind = "wasm" if module in text else "filter"
+    text = re.sub(r"( *)# \"nil\": not checked\..*\n", "", text)
+    text = text.replace("sha256: nil\n", f"sha256: {hexadecimal[kind]}\n")
+    text = re.sub(
+        rf"^( *)url: oci://{re.escape(REGISTRY)}/filter:.*\n",
+        rf"\g<0>\g<1>sha256: {hexadecimal['filter']}\n", text, flags=re.M,
+    )
+    text = text.replace(f"{REGISTRY}/collector:{version}", f"{registry}/collector@{digests['collector']}")
+    text = re.sub(rf"{re.escape(REGISTRY)}/(filter|collector)\b", rf"{registry}/\1", text)
+    return text.replace(module, module_url or module)
+
+
+if __name__ == "__main__":
+    main()

@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "CONDITION")]
     fail_if: Vec<Condition>,
 
-    /// Share of judged pairs that may differ (0 to 1) before the exit code is 1: the same as
+    /// Share of judged pairs that may differ (`0.001`, `0.1%`) before the exit code is 1: the same as
     /// `--fail-if 'mismatch_rate > RATE'`. 0 unless --fail-if says something of that rate
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     fail_over: Option<f64>,
@@ -395,15 +395,36 @@ fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
 }
 
 pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
+    // As a person reads it: 0.7 divided by 100 is not 0.007.
+    let written = match text.strip_suffix('%') {
+        Some(percent) => format!("{}e-2", percent.trim_end()),
+        None => text.to_owned(),
+    };
+    match written.parse::<f64>() {
         Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
-        _ => Err("not a share between 0 and 1".to_owned()),
+        _ => Err("not a share: give 0 to 1, or 0% to 100%".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_fractions_or_percentages() {
+        for (text, share) in [
+            ("0", 0.0),
+            ("0.001", 0.001),
+            ("0.1%", 0.001),
+            ("0.7 %", 0.007),
+            ("100%", 1.0),
+        ] {
+            assert_eq!(parse_rate(text), Ok(share), "{text}");
+        }
+        for text in ["1.1", "101%", "-1%", "%", "NaN", "1e-2%", "1%%", ""] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_points_or_ages() {

@@ -37,7 +37,7 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 A method name that was not captured is inferred where calls look like those of one method alone, on
-other connections to the same server or of --descriptors. What could not be seen is flagged, never
+other connections to the same server or of the types given (--descriptors, --proto, --reflect). What could not be seen is flagged, never
 passed off as seen: see rpc_method_certainty, status_certainty, gap and
 incomplete in docs/dataset.md. A file whose calls are in the data directory already is refused. A summary of packets, connections, streams and calls is written to
 standard error; its sums add up.

@@ -18,6 +18,7 @@ pub mod rules;
 mod schema_args;
 pub mod serve;
 pub mod show;
+mod values;
 
 use std::process::ExitCode;
 

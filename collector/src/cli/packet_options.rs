@@ -10,6 +10,7 @@ use twintap_decode::link::LinkConfig;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 
+use super::schema_args::TypeArgs;
 use super::{UsageError, ingest_key_log};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
@@ -80,10 +81,9 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "PORT")]
     pub(super) vxlan_port: Vec<u16>,
 
-    /// FileDescriptorSet of the services, with imports; may be given several times. Names calls of
-    /// connections whose beginning was not captured
-    #[arg(long, value_name = "FILE")]
-    pub(super) descriptors: Vec<PathBuf>,
+    /// Types name calls of connections whose beginning was not captured.
+    #[command(flatten)]
+    pub(super) types: TypeArgs,
 
     /// Threads that rebuild calls [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -135,7 +135,7 @@ impl PacketOptions {
             ports: self.port.clone(),
             key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),
             methods: self.methods()?,
-            descriptors: load_descriptors(&self.descriptors)?,
+            descriptors: load_descriptors(&self.types)?,
             observer: Observer {
                 producer_id,
                 workload: Arc::new(Workload {
@@ -204,22 +204,13 @@ fn names(list: &[String], option: &str) -> anyhow::Result<Names> {
     Ok(names)
 }
 
-fn load_descriptors(files: &[PathBuf]) -> anyhow::Result<Option<Descriptors>> {
-    let (mut encoded, mut descriptors) = (Vec::new(), None);
-    for file in files {
-        let name = file.display();
-        let bytes = std::fs::read(file).map_err(|error| {
-            UsageError::error(format!("failed to read descriptors {name}: {error}"))
-        })?;
-        encoded.push(bytes);
-        // With those before it, so that the one that does not fit is named.
-        let all = encoded.iter().map(Vec::as_slice);
-        let known = Descriptors::new(all).map_err(|error| {
-            UsageError::error(format!("failed to use descriptors {name}: {error}"))
-        })?;
-        descriptors = Some(known);
-    }
-    Ok(descriptors)
+fn load_descriptors(types: &TypeArgs) -> anyhow::Result<Option<Descriptors>> {
+    let Some(schema) = types.load()? else {
+        return Ok(None);
+    };
+    let known = Descriptors::new([schema.to_descriptor_set().as_slice()]);
+    let known = known.map_err(|error| UsageError::error(format!("failed to use types: {error}")));
+    known.map(Some)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {

@@ -16,9 +16,9 @@ const DESCRIPTOR_SET_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Options that say what messages are.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct SchemaArgs {
+pub(super) struct TypeArgs {
     /// FileDescriptorSet of the services, with imports; may be given several times. Without types,
-    /// messages are compared by wire field
+    /// messages are read by wire field
     #[arg(long, value_name = "FILE")]
     descriptors: Vec<PathBuf>,
 
@@ -29,6 +29,22 @@ pub(super) struct SchemaArgs {
     /// A running server that is asked for its types by gRPC reflection, in plain text (h2c)
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     reflect: Option<String>,
+
+    /// Where imports of .proto files are looked for, in this order [default: the folder given, or
+    /// that of the file]
+    #[arg(short = 'I', long, value_name = "DIR")]
+    proto_path: Vec<PathBuf>,
+
+    /// Write the types that were found as a FileDescriptorSet, to be used as --descriptors later
+    #[arg(long, value_name = "FILE")]
+    save_descriptors: Option<PathBuf>,
+}
+
+/// The same, and what the candidate's messages are where they are others.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct SchemaArgs {
+    #[command(flatten)]
+    primary: TypeArgs,
 
     /// Descriptors of the candidate, where they are not the primary's: both are compared by field
     /// number, and how the types differ is part of the report
@@ -43,16 +59,7 @@ pub(super) struct SchemaArgs {
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     candidate_reflect: Option<String>,
 
-    /// Where imports of --proto and --candidate-proto are looked for, in this order [default: the
-    /// folder given, or that of the file]
-    #[arg(short = 'I', long, value_name = "DIR")]
-    proto_path: Vec<PathBuf>,
-
-    /// Write the types that were found as a FileDescriptorSet, to be used as --descriptors later
-    #[arg(long, value_name = "FILE")]
-    save_descriptors: Option<PathBuf>,
-
-    /// Likewise, those of the candidate
+    /// Write the types of the candidate that were found
     #[arg(long, value_name = "FILE")]
     save_candidate_descriptors: Option<PathBuf>,
 }
@@ -66,20 +73,48 @@ struct Sources<'a> {
     save: Option<&'a Path>,
 }
 
-impl SchemaArgs {
+impl TypeArgs {
     /// Is any type named?
     pub(super) fn are_given(&self) -> bool {
-        self.primary().are_given()
+        self.sources().are_given()
     }
 
     /// Reads them all; `None` if none is named.
     pub(super) fn load(&self) -> anyhow::Result<Option<Schema>> {
-        if !self.proto_path.is_empty() && self.proto.is_empty() && self.candidate_proto.is_empty() {
-            return Err(UsageError::error(
-                "--proto-path is for --proto, and there is none",
-            ));
+        if !self.proto_path.is_empty() && self.proto.is_empty() {
+            return Err(no_proto());
         }
-        let (primary, candidate) = (self.primary().load()?, self.candidate().load()?);
+        self.sources().load()
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            descriptors: &self.descriptors,
+            proto: &self.proto,
+            proto_path: &self.proto_path,
+            reflect: self.reflect.as_deref(),
+            save: self.save_descriptors.as_deref(),
+        }
+    }
+}
+
+fn no_proto() -> anyhow::Error {
+    UsageError::error("--proto-path is for .proto files, and none is given")
+}
+
+impl SchemaArgs {
+    /// Is any type named?
+    pub(super) fn are_given(&self) -> bool {
+        self.primary.are_given()
+    }
+
+    /// Reads them all; `None` if none is named.
+    pub(super) fn load(&self) -> anyhow::Result<Option<Schema>> {
+        let has_proto = !self.primary.proto.is_empty() || !self.candidate_proto.is_empty();
+        if !self.primary.proto_path.is_empty() && !has_proto {
+            return Err(no_proto());
+        }
+        let (primary, candidate) = (self.primary.sources().load()?, self.candidate().load()?);
         match (primary, candidate) {
             (None, Some(_)) => Err(UsageError::error(
                 "types of the candidate are given and none of the primary: \
@@ -90,21 +125,11 @@ impl SchemaArgs {
         }
     }
 
-    fn primary(&self) -> Sources<'_> {
-        Sources {
-            descriptors: &self.descriptors,
-            proto: &self.proto,
-            proto_path: &self.proto_path,
-            reflect: self.reflect.as_deref(),
-            save: self.save_descriptors.as_deref(),
-        }
-    }
-
     fn candidate(&self) -> Sources<'_> {
         Sources {
             descriptors: &self.candidate_descriptors,
             proto: &self.candidate_proto,
-            proto_path: &self.proto_path,
+            proto_path: &self.primary.proto_path,
             reflect: self.candidate_reflect.as_deref(),
             save: self.save_candidate_descriptors.as_deref(),
         }
@@ -196,13 +221,13 @@ fn address(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn schema(proto: &str) -> (tempfile::TempDir, SchemaArgs) {
+    fn types(proto: &str) -> (tempfile::TempDir, TypeArgs) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.proto");
         std::fs::write(&path, proto).unwrap();
-        let args = SchemaArgs {
+        let args = TypeArgs {
             proto: vec![path],
-            ..SchemaArgs::default()
+            ..TypeArgs::default()
         };
         (folder, args)
     }
@@ -212,33 +237,37 @@ mod tests {
 
     #[test]
     fn what_was_found_can_be_saved_and_used_again() {
-        let (folder, mut args) = schema(SERVICE);
+        let (folder, mut args) = types(SERVICE);
         let file = folder.path().join("saved.binpb");
         args.save_descriptors = Some(file.clone());
         args.load().unwrap();
-        let saved = SchemaArgs {
+        let saved = TypeArgs {
             descriptors: vec![file],
-            ..SchemaArgs::default()
+            ..TypeArgs::default()
         };
         assert!(saved.load().unwrap().unwrap().knows("a.S/Get"));
     }
 
     #[test]
     fn options_that_lead_nowhere_are_refused() {
-        let (_folder, args) = schema(SERVICE);
+        let (_folder, args) = types(SERVICE);
         let candidate_only = SchemaArgs {
             candidate_proto: args.proto,
             ..SchemaArgs::default()
         };
-        let nothing_to_save = SchemaArgs {
+        let nothing_to_save = TypeArgs {
             save_descriptors: Some("x".into()),
-            ..SchemaArgs::default()
+            ..TypeArgs::default()
         };
-        let nothing_to_import = SchemaArgs {
+        let nothing_to_import = TypeArgs {
             proto_path: vec!["x".into()],
-            ..SchemaArgs::default()
+            ..TypeArgs::default()
         };
-        for args in [candidate_only, nothing_to_save, nothing_to_import] {
+        let both = [nothing_to_save, nothing_to_import].map(|primary| SchemaArgs {
+            primary,
+            ..SchemaArgs::default()
+        });
+        for args in both.into_iter().chain([candidate_only]) {
             let error = args.load().unwrap_err();
             assert!(error.is::<UsageError>(), "{error}");
         }

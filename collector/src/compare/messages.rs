@@ -24,8 +24,8 @@ use twintap_decode::grpc::decompress;
 pub(super) struct Sides<'a> {
     primary: &'a Direction,
     candidate: &'a Direction,
-    /// Do both sides say that the messages are JSON?
-    is_json: bool,
+    /// Headers of the same direction, primary's first: they say what the messages are.
+    metadata: [&'a [Header]; 2],
     /// Does a message that one side lacks count? Not where a side ended with another status.
     whole: bool,
 }
@@ -35,7 +35,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.request,
             candidate: &candidate.request,
-            is_json: are_json(&primary.request_metadata, &candidate.request_metadata),
+            metadata: [&primary.request_metadata, &candidate.request_metadata],
             whole: true,
         }
     }
@@ -45,7 +45,7 @@ impl<'a> Sides<'a> {
         Self {
             primary: &primary.response,
             candidate: &candidate.response,
-            is_json: are_json(&primary.response_metadata, &candidate.response_metadata),
+            metadata: [&primary.response_metadata, &candidate.response_metadata],
             whole: same_status,
         }
     }
@@ -57,17 +57,17 @@ impl<'a> Sides<'a> {
             && self.primary.encoding == self.candidate.encoding
     }
 
+    /// Do both say that their messages are JSON?
+    fn are_json(&self) -> bool {
+        self.metadata.iter().all(|headers| {
+            let content_type = headers.iter().find(|header| header.name == "content-type");
+            content_type.is_some_and(|header| json::is_grpc_json(&header.value))
+        })
+    }
+
     fn are_cut(&self) -> bool {
         self.primary.truncated || self.candidate.truncated
     }
-}
-
-fn are_json(primary: &[Header], candidate: &[Header]) -> bool {
-    let says_json = |headers: &[Header]| {
-        let content_type = headers.iter().find(|header| header.name == "content-type");
-        content_type.is_some_and(|header| json::is_grpc_json(&header.value))
-    };
-    says_json(primary) && says_json(candidate)
 }
 
 /// One message ready to compare.
@@ -89,9 +89,10 @@ pub(super) fn compare(
     }
     let primary = plain_messages(sides.primary);
     let candidate = plain_messages(sides.candidate);
+    let is_json = sides.are_json();
     let mut walk = Walk {
-        types: if sides.is_json { None } else { types() },
-        is_json: sides.is_json,
+        types: if is_json { None } else { types() },
+        is_json,
         is_undecodable: false,
     };
     if sides.are_cut() {

@@ -1,7 +1,6 @@
 //! The report as a whole: a golden text, a golden JSON, and that order does not matter.
 
 use bytes::Bytes;
-use clap::ValueEnum as _;
 use proptest::prelude::*;
 
 use super::form::Form;
@@ -333,7 +332,7 @@ proptest! {
         let settings = crate::pair::Settings::default();
         let pairings = vec![pair_calls(second, &settings), pair_calls(first, &settings)];
         let (found, expected) = (report_of(pairings, Some(Loss::default())), report());
-        for form in Form::value_variants() {
+        for form in Form::ALL {
             let bytes = |report| form.render(report, text::Style::default()).unwrap();
             prop_assert_eq!(bytes(&found), bytes(&expected));
         }

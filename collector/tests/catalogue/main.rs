@@ -9,6 +9,7 @@
 
 mod calls;
 mod descriptors;
+mod files;
 mod parquet;
 mod protobuf;
 mod rules;

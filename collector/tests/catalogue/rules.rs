@@ -5,7 +5,7 @@ use std::process::Command;
 use super::check;
 
 /// The exit code and the first line, without the file's name.
-fn answer(yaml: &String) -> String {
+fn answer(yaml: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.yaml");
     std::fs::write(&path, yaml).unwrap();
@@ -92,7 +92,7 @@ fn rules_files_are_refused_whole_with_the_place_of_what_is_wrong() {
             ("line ends of Windows", rule("{ name: a, pth: x }").replace('\n', "\r\n"), "2:3:16: unknown field `pth`…"),
             ("an escape sequence for the terminal", rule("{ name: a, \"\\e[31mx\": 1 }"), "2:3:16: unknown field…"),
         ],
-        answer,
+        |yaml| answer(yaml),
     );
 }
 

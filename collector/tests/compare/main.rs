@@ -5,6 +5,7 @@
 
 mod browser;
 mod correlations;
+mod drift;
 mod exit_codes;
 mod recording;
 mod reflection;

@@ -4,7 +4,8 @@
 //! compared. So of each method that was called, the fields, enum values and oneof arms of its request
 //! and response types are counted as seen or never seen.
 //!
-//! - Looked at: requests and the **primary's** responses of judged pairs, messages captured whole.
+//! - Looked at: the requests and both responses of judged pairs, messages captured whole. What only the
+//!   candidate sets was compared with nothing, and is a difference.
 //! - A field is seen when it is on the wire. Without presence, a default value is not; the zero of an
 //!   enum counts as seen in a message that leaves the field out.
 //! - Fields are told apart by path (`billing.zip`, `items[*].price`), not by type. A type inside
@@ -97,6 +98,7 @@ impl CoverageSums {
         if let Some(Some(sums)) = self.methods.get_mut(rpc_method) {
             sums.request.add(&pair.primary.request);
             sums.response.add(&pair.primary.response);
+            sums.response.add(&pair.candidate.response);
         }
     }
 

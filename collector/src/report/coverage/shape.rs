@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use prost::encoding::WireType;
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 /// Names in a path; deeper fields are not counted.
@@ -65,6 +66,10 @@ pub(super) struct Slot {
     enum_values: Vec<(i32, usize)>,
     /// Bit of [`Node::implicit_zeros`].
     pub(super) implicit_zero: Option<usize>,
+    /// How one value is written.
+    wire_type: WireType,
+    /// May several be written as one?
+    is_packable: bool,
 }
 
 impl Node {
@@ -82,6 +87,12 @@ impl Node {
 }
 
 impl Slot {
+    /// Is a field written so what its descriptor says?
+    pub(super) fn is_written_as(&self, wire_type: WireType) -> bool {
+        let is_packed = self.is_packable && wire_type == WireType::LengthDelimited;
+        wire_type == self.wire_type || is_packed
+    }
+
     pub(super) fn is_enum(&self) -> bool {
         !self.enum_values.is_empty()
     }
@@ -90,6 +101,14 @@ impl Slot {
         let values = &self.enum_values;
         let index = values.binary_search_by_key(&number, |(known, _)| *known);
         values.get(index.ok()?).map(|(_, item)| *item)
+    }
+}
+
+fn wire_type(field: &FieldDescriptor) -> WireType {
+    if field.is_group() {
+        WireType::StartGroup
+    } else {
+        field.kind().wire_type()
     }
 }
 
@@ -156,6 +175,8 @@ impl Shape {
                 child: None,
                 enum_values: Vec::new(),
                 implicit_zero: None,
+                wire_type: wire_type(&field),
+                is_packable: field.is_list(),
             };
             match field.kind() {
                 Kind::Message(message) => {

@@ -71,6 +71,29 @@ fn coverage_of(pairs: &[Pair]) -> Coverage {
 }
 
 #[test]
+fn a_field_of_another_wire_type_is_not_seen() {
+    // Field 1 is a text: as a varint it is another field, and what follows is still seen.
+    let coverage = coverage_of(&[pair(b"\x08\x07\x10\x01", &[])]);
+    let request = &coverage.of_method("t.Shop/Get").unwrap().request_never_seen;
+    assert_eq!(request.fields, ["id", "other"]);
+}
+
+#[test]
+fn what_only_the_candidate_answers_is_seen() {
+    let mut pair = pair(b"", &[]);
+    pair.candidate.response = direction(&[b"\x0a\x01x"]);
+    let coverage = coverage_of(&[pair]);
+    let response = &coverage
+        .of_method("t.Shop/Get")
+        .unwrap()
+        .response_never_seen;
+    assert!(
+        !response.fields.contains(&"name".to_owned()),
+        "{response:?}"
+    );
+}
+
+#[test]
 fn fields_enum_values_and_arms_are_seen_by_path() {
     // parts[0] = { id: 1, colour: GREEN }, colours = { "a": GREEN }, letter = 1, tints = [-1] packed
     let item = b"\x12\x04\x08\x01\x10\x01\x1a\x05\x0a\x01a\x10\x01\x28\x01\

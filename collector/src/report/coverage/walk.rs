@@ -65,6 +65,10 @@ impl Walk<'_> {
         rest: &mut &[u8],
         depth: u32,
     ) -> Option<()> {
+        if !slot.is_written_as(wire_type) {
+            // Another field than the descriptor's, or a message of another type.
+            return skip(number, wire_type, rest);
+        }
         self.mark(slot.item);
         match (wire_type, slot.child) {
             (WireType::Varint, _) if slot.is_enum() => self.enum_value(slot, rest),

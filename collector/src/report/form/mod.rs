@@ -9,24 +9,22 @@ mod sarif;
 #[cfg(test)]
 mod tests;
 
-use clap::ValueEnum;
-
 use super::{Report, text};
 
 /// A form of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// For people at a terminal
+    /// For people at a terminal.
     Text,
-    /// For programs: one JSON object, described in docs/report.md
+    /// For programs: one JSON object, described in docs/report.md.
     Json,
-    /// For CI systems: a test suite a service, a test case a method and a gate
+    /// For CI systems: a test suite a service, a test case a method and a gate.
     Junit,
-    /// A short summary for a pull request
+    /// A short summary for a pull request.
     Markdown,
-    /// One page for a browser, with everything in it
+    /// One page for a browser, with everything in it.
     Html,
-    /// SARIF 2.1.0, for code scanning tools
+    /// SARIF 2.1.0, for code scanning tools.
     Sarif,
 }
 
@@ -45,6 +43,16 @@ pub enum FormError {
 }
 
 impl Form {
+    /// Every form.
+    pub const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Json,
+        Self::Junit,
+        Self::Markdown,
+        Self::Html,
+        Self::Sarif,
+    ];
+
     /// The report in this form. `style` is for people's forms.
     pub fn render(self, report: &Report, style: text::Style) -> Result<String, FormError> {
         Ok(match self {

@@ -74,7 +74,7 @@ fn every_form_is_the_same_whatever_order_calls_come_in() {
 fn one_of_several_candidates_is_chosen_by_name() {
     let mirrored = |number, cluster: &'static str, text| Call {
         id: CallId {
-            producer_id: [cluster.len() as u8; 16],
+            producer_id: [u8::try_from(cluster.len()).unwrap(); 16],
             record_number: number + 1,
         },
         cluster_name: cluster.into(),

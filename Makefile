@@ -73,6 +73,13 @@ $(DENY):
 test: setup libpcap lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
 	cargo test --locked $(NATIVE) $(LIVE) --no-fail-fast
 
+.PHONY: test-faults
+test-faults: setup ## Kills the collector and fails its disk in every way; writes docs/reliability.md
+	@rm -f target/reliability.json
+	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults -- --nocapture
+	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
+	@cat docs/reliability.md
+
 .PHONY: bench-filter
 bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap
 	cargo run --locked --release -p twintap-e2e --bin bench-filter

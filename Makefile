@@ -26,7 +26,7 @@ help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.made-from ## Makes the virtual environment (Envoy, grpcio, DuckDB, pyarrow) and the wasm target
+setup: $(VENV)/.made-from ## Makes the virtual environment (Envoy, grpcio, DuckDB) and the wasm target
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 2; }
 	@! command -v rustup >/dev/null || rustup target add wasm32-wasip1
 
@@ -38,6 +38,15 @@ $(VENV)/.made-from: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt $@
+
+.PHONY: setup-tests
+setup-tests: setup $(VENV)/.made-for-tests ## Adds what the tests need besides (pyarrow and others; Python 3.11)
+
+$(VENV)/.made-for-tests: $(VENV)/.made-from tests/requirements.txt
+	@$(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "The tests need Python 3.11 or newer: remove $(VENV), then make PYTHON=..." >&2; exit 2; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+	@cp tests/requirements.txt $@
 
 .PHONY: wasm
 wasm: ## Builds the filter module: target/wasm32-wasip1/wasm/twintap_filter.wasm
@@ -70,7 +79,7 @@ $(DENY):
 	cargo install --locked --debug --root target/tools --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test
-test: setup libpcap lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
+test: setup-tests libpcap lint deny ## Everything: lints, unit, property and end-to-end tests with real Envoy
 	cargo test --locked $(NATIVE) $(LIVE) --no-fail-fast
 
 # The collector is alone in its image: linked statically, with the C library of this machine.
@@ -88,6 +97,12 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 	@[ -n "$(REGISTRY)" ] || { echo "say where the images are: make release-manifests REGISTRY=host/path" >&2; exit 2; }
 	@[ -f target/images/digests.json ] || { echo "make images first" >&2; exit 2; }
 	$(PYTHON) istio/release/manifests.py --digests target/images/digests.json --registry $(REGISTRY) --out target/istio
+.PHONY: test-faults
+test-faults: setup ## Kills the collector and fails its disk in every way; writes docs/reliability.md
+	@rm -f target/reliability.json
+	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults -- --nocapture
+	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
+	@cat docs/reliability.md
 
 .PHONY: bench-filter
 bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap

@@ -1,0 +1,89 @@
+//! Batches whose every byte follows from producer and numbers, so that nothing is kept to send one
+//! again or to know what must be stored.
+
+use bytes::Bytes;
+use twintap_record::{
+    Counters, Header, HeaderBlock, Message, Producer, Record, RecordBatch, VERSION,
+};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Request header whose value tells one record from every other.
+pub(crate) const MARK_HEADER: &str = "x-mark";
+
+/// 2026-01-01T00:00:00Z.
+const STARTED_UNIX_NS: u64 = 1_767_225_600_000_000_000;
+
+/// One batch of one producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Batch {
+    pub(crate) producer: u64,
+    /// From 1.
+    pub(crate) sequence: u64,
+    pub(crate) records: u64,
+}
+
+impl Batch {
+    /// Numbers of its records; all batches of a producer are of one size.
+    pub(crate) fn numbers(self) -> std::ops::Range<u64> {
+        let first = (self.sequence - 1) * self.records + 1;
+        first..first + self.records
+    }
+
+    /// As the filter sends it.
+    pub(crate) fn encode(self) -> Bytes {
+        let numbers = self.numbers();
+        let recorded = numbers.end - 1;
+        let batch = RecordBatch {
+            version: VERSION,
+            producer_id: Bytes::copy_from_slice(&producer_id(self.producer)),
+            batch_sequence: self.sequence,
+            first_record_number: numbers.start,
+            producer: Some(Producer {
+                service: "shop".into(),
+                ..Producer::default()
+            }),
+            counters: Some(Counters {
+                observed: recorded,
+                recorded,
+                ..Counters::default()
+            }),
+            records: numbers
+                .map(|number| record(self.producer, number))
+                .collect(),
+        };
+        batch.encode_to_vec().into()
+    }
+}
+
+/// The producer's id in batches.
+pub(crate) fn producer_id(producer: u64) -> [u8; 16] {
+    xxh3_128(&producer.to_le_bytes()).to_be_bytes()
+}
+
+/// The value of [`MARK_HEADER`] of a record.
+pub(crate) fn mark(producer: u64, number: u64) -> String {
+    let hash = xxh3_128(format!("{producer}/{number}").as_bytes());
+    format!("{hash:032x}")
+}
+
+fn record(producer: u64, number: u64) -> Record {
+    let header = |name: &'static str, value: Bytes| Header {
+        name: name.into(),
+        value,
+        redacted: false,
+    };
+    Record {
+        number,
+        started_unix_ns: STARTED_UNIX_NS + number,
+        request_headers: Some(HeaderBlock {
+            headers: vec![
+                header(":path", "/shop.Cart/Add".into()),
+                header(":authority", "shop".into()),
+                header("content-type", "application/grpc".into()),
+                header(MARK_HEADER, mark(producer, number).into()),
+            ],
+            ..HeaderBlock::default()
+        }),
+        ..Record::default()
+    }
+}

@@ -1,0 +1,79 @@
+//! One row of figures per family: printed, and kept for `docs/reliability.md`.
+
+use std::fs;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use twintap_e2e::artifacts;
+
+use crate::oracle::Verdict;
+
+/// What a family has shown.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Names the row.
+    pub(crate) family: &'static str,
+    /// What was done to the collector.
+    pub(crate) fault: &'static str,
+    pub(crate) seed: u64,
+    /// How often.
+    pub(crate) runs: u64,
+    pub(crate) records: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) lost: u64,
+    pub(crate) repeated: u64,
+    /// The slowest start after a fault.
+    pub(crate) worst_restart: Duration,
+}
+
+impl Figures {
+    pub(crate) fn new(family: &'static str, fault: &'static str, seed: u64) -> Self {
+        Self {
+            family,
+            fault,
+            seed,
+            runs: 0,
+            records: 0,
+            acknowledged: 0,
+            lost: 0,
+            repeated: 0,
+            worst_restart: Duration::ZERO,
+        }
+    }
+
+    /// Adds a scenario.
+    pub(crate) fn add(&mut self, runs: u64, verdict: Verdict, restart: Duration) {
+        self.runs += runs;
+        self.records += verdict.records;
+        self.acknowledged += verdict.acknowledged;
+        self.lost += verdict.lost;
+        self.repeated += verdict.repeated;
+        self.worst_restart = self.worst_restart.max(restart);
+    }
+
+    /// Prints the row and puts it into `target/reliability.json`.
+    pub(crate) fn keep(self) {
+        // Families end at different times, in threads of one process.
+        static FILE: Mutex<()> = Mutex::new(());
+        eprintln!("{self:?}");
+        let path = artifacts::target().join("reliability.json");
+        let _guard = FILE.lock().expect("nobody panics while holding it");
+        let rows = fs::read(&path).unwrap_or_default();
+        let mut rows: Map<String, Value> = serde_json::from_slice(&rows).unwrap_or_default();
+        let row = json!({
+            "fault": self.fault,
+            "is_full": std::env::var_os("TWINTAP_FULL").is_some(),
+            "seed": self.seed,
+            "runs": self.runs,
+            "records": self.records,
+            "acknowledged": self.acknowledged,
+            "lost": self.lost,
+            "repeated": self.repeated,
+            "worst_restart_ms": u64::try_from(self.worst_restart.as_millis()).unwrap_or(u64::MAX),
+        });
+        rows.insert(self.family.to_owned(), row);
+        let text = serde_json::to_vec_pretty(&rows).expect("it is JSON");
+        fs::write(&path, text).expect("target/ can be written");
+    }
+}

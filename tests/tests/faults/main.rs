@@ -1,0 +1,31 @@
+//! Crashes, failing disks and repeated batches, against the real `twintap serve`.
+//!
+//! One oracle ([`oracle`]) knows every record that was posted and every one that was acknowledged.
+//! After each scenario it compares that with what is stored, as DuckDB and pyarrow read it and as
+//! `twintap fsck` does, and checks the accounting. Each family prints one row of figures, which
+//! `make test-faults` turns into `docs/reliability.md`.
+//!
+//! Reduced runs are part of every check; `TWINTAP_FULL=1` runs what the documentation promises.
+//! A failure names its seed: `TWINTAP_SEED=N` repeats it.
+
+mod batch;
+mod client;
+mod collector;
+mod figures;
+mod injected;
+mod kill;
+mod once;
+mod oracle;
+mod parallel;
+mod random;
+mod resources;
+mod small_disk;
+mod strace;
+
+/// The first figure if everything that is promised is to be run, else the second.
+fn full_or<T>(full: T, reduced: T) -> T {
+    match std::env::var_os("TWINTAP_FULL") {
+        Some(_) => full,
+        None => reduced,
+    }
+}

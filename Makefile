@@ -97,8 +97,9 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 	@[ -n "$(REGISTRY)" ] || { echo "say where the images are: make release-manifests REGISTRY=host/path" >&2; exit 2; }
 	@[ -f target/images/digests.json ] || { echo "make images first" >&2; exit 2; }
 	$(PYTHON) istio/release/manifests.py --digests target/images/digests.json --registry $(REGISTRY) --out target/istio
+
 .PHONY: test-faults
-test-faults: setup ## Kills the collector and fails its disk in every way; writes docs/reliability.md
+test-faults: setup-tests ## Kills the collector and fails its disk in every way; writes docs/reliability.md
 	@rm -f target/reliability.json
 	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults -- --nocapture
 	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md

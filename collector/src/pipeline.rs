@@ -162,6 +162,10 @@ pub async fn run(
         .as_deref()
         .map(Tokens::read)
         .transpose()?;
+    let address = listener.local_addr().map_err(RunError::Listener)?;
+    if tokens.is_some() && tls.is_none() && !address.ip().is_loopback() {
+        warn!("tokens and records go over the network in the clear: set tls_certificate_file");
+    }
     let data_dir = DataDir::open(&settings.journal.data_dir)?;
     match sweep_unfinished(data_dir.path()) {
         Ok(0) => {}
@@ -190,7 +194,6 @@ pub async fn run(
     let port = Port { service, tls };
     let connections = TaskTracker::new();
     // The port is in the log: with port 0 nobody else knows it.
-    let address = listener.local_addr().map_err(RunError::Listener)?;
     info!(%address, data_dir = %data_dir.path().display(), "listening");
     let mut outcome = tokio::select! {
         () = accept(&listener, &port, &connections, &shutdown) => Ok(()),

@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// Moves files that cannot be read to quarantine/parts, counts them in the accounting, removes what
+    /// Moves files that cannot be read to quarantine/calls, counts them in the accounting, removes what
     /// was never whole, closes the directory to others. Nobody else may be using it
     #[arg(long)]
     repair: bool,
@@ -43,7 +43,7 @@ enum Form {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in use (with
---repair), or something is left that --repair mends; 4 recorded calls are lost, or were moved aside.
+--repair), a file could not be checked, or something is left that --repair mends; 4 recorded calls are lost, or were moved aside.
 
 Examples:
   twintap fsck
@@ -75,6 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     out.flush()?;
     Ok(match checked.worst() {
         Some(Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
+        Some(Severity::Unchecked) => ExitCode::from(EXIT_IO),
         _ if checked.is_repair_due() => ExitCode::from(EXIT_IO),
         _ => ExitCode::SUCCESS,
     })
@@ -96,6 +97,7 @@ fn line(finding: &Finding) -> String {
     let severity = match (finding.severity, finding.is_repaired) {
         (Severity::Note, _) => "note",
         (Severity::Repairable, false) => "to mend",
+        (Severity::Unchecked, false) => "unknown",
         (Severity::Damaged, false) => "damaged",
         (_, true) => "mended",
     };

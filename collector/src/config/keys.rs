@@ -24,7 +24,7 @@ pub const KEYS: &[Key] = &[
     key(
         "listen",
         "127.0.0.1:9090",
-        "address and port of the HTTP endpoint; beyond loopback only with TLS, a token, or allow_unauthenticated",
+        "address and port of the HTTP endpoint; beyond loopback only with a token, client certificates, or allow_unauthenticated",
     ),
     key(
         "tls_certificate_file",
@@ -49,7 +49,7 @@ pub const KEYS: &[Key] = &[
     key(
         "allow_unauthenticated",
         "false",
-        "listen beyond loopback with neither TLS nor token: for where a mesh lets only filters in",
+        "listen beyond loopback with neither token nor client certificates: for where a mesh lets only filters in",
     ),
     key(
         "data_dir",

@@ -162,14 +162,14 @@ impl Config {
 
     /// Whoever can reach the port can write records, and so decide what a comparison says.
     fn check_exposure(&self, layers: &Layers) -> Result<(), ConfigError> {
-        let is_protected = self.tls_certificate_file.is_some() || self.token_file.is_some();
+        let is_protected = self.tls_client_ca_file.is_some() || self.token_file.is_some();
         if self.listen.ip().is_loopback() || is_protected || self.allow_unauthenticated {
             return Ok(());
         }
         let problem = format!(
-            "{} is not loopback, and anyone who reaches it could write records: set \
-             tls_certificate_file and tls_private_key_file, or token_file, or, where a mesh lets only \
-             filters in, allow_unauthenticated = true",
+            "{} is not loopback, and anyone who reaches it could write records: set token_file, or \
+             tls_client_ca_file with tls_certificate_file and tls_private_key_file, or, where a mesh lets \
+             only filters in, allow_unauthenticated = true",
             self.listen
         );
         Err(layers.error("listen", problem))

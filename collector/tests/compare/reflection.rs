@@ -57,7 +57,8 @@ impl Server {
         let mut output = BufReader::new(process.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let port = line.trim().parse();
-        let port = port.expect("the server did not start: run `make setup-tests` for grpcio-reflection");
+        let port =
+            port.expect("the server did not start: run `make setup-tests` for grpcio-reflection");
         Self { process, port }
     }
 

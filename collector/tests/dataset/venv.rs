@@ -10,7 +10,11 @@ pub(crate) fn python() -> PathBuf {
         PathBuf::from,
     );
     let python = venv.join("bin/python");
-    assert!(python.exists(), "no {}: run `make setup-tests`", python.display());
+    assert!(
+        python.exists(),
+        "no {}: run `make setup-tests`",
+        python.display()
+    );
     python
 }
 

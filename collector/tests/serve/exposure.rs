@@ -46,6 +46,7 @@ fn beyond_loopback_it_says_what_protects_and_does_not_start() {
             &[
                 "tls_certificate_file=/run/crt",
                 "tls_private_key_file=/run/key",
+                "tls_client_ca_file=/run/ca",
             ],
             &["allow_unauthenticated=true"],
         ] {

@@ -120,6 +120,46 @@ fn a_file_that_cannot_be_read_is_named_and_moved_aside_and_counted() {
 }
 
 #[test]
+fn damaged_files_of_one_part_keep_their_places() {
+    let data = published();
+    let part = files(data.path(), "parquet").remove(0);
+    let other = data.path().join("calls/v1/dt=2020-01-01/hh=00");
+    fs::create_dir_all(&other).unwrap();
+    let other = other.join(part.file_name().unwrap());
+    for path in [&part, &other] {
+        fs::write(path, path.to_str().unwrap()).unwrap();
+    }
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    for path in [part, other] {
+        let place = path.strip_prefix(data.path()).unwrap();
+        let aside = data.path().join("quarantine").join(place);
+        assert_eq!(fs::read_to_string(aside).unwrap(), path.to_str().unwrap());
+    }
+    let accounting = files(data.path(), "json");
+    let texts = accounting
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap());
+    assert!(
+        texts
+            .into_iter()
+            .any(|text| text.contains("\"damaged_stretches\": 2"))
+    );
+}
+
+#[test]
+fn what_could_not_be_checked_is_not_called_damaged() {
+    let data = journaled();
+    let segment = files(data.path(), "segment").remove(0);
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[8] = 9;
+    fs::write(&segment, bytes).unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("journal format 9 is newer"), "{told}");
+}
+
+#[test]
 fn damage_within_the_journal_is_told_and_a_torn_end_is_no_loss() {
     let data = journaled();
     let segment = files(data.path(), "segment").remove(0);

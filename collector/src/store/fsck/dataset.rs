@@ -11,9 +11,6 @@ use crate::store::accounting::{Accounting, Figures};
 use crate::store::parquet::{check_part, part_files, sweep_unfinished};
 use crate::store::quarantine;
 
-/// Folder for files that cannot be read, inside the quarantine.
-const ASIDE: &str = "parts";
-
 /// Checks each file; moves those that cannot be read aside if `repair_at_unix_ns` says when.
 pub(super) fn check(
     data_dir: &Path,
@@ -24,7 +21,7 @@ pub(super) fn check(
 ) -> Result<(), FsckError> {
     let files = part_files(data_dir).map_err(io_error("list the calls of", data_dir))?;
     let all = files.whole.len() as u64;
-    let mut aside = 0;
+    let mut aside = Aside::new(data_dir);
     for path in files.whole {
         on_part(all);
         checked.parts += 1;
@@ -33,24 +30,27 @@ pub(super) fn check(
                 checked.calls += calls;
                 continue;
             }
-            Err(error) => anyhow::Error::from(error),
+            Err(error) => error,
         };
-        let what = format!("cannot be read: {error:#}");
-        if repair_at_unix_ns.is_none() {
-            checked.found(Severity::Damaged, &path, what);
+        let is_damaged = error.is_of_the_file();
+        let error = anyhow::Error::from(error);
+        if !is_damaged {
+            checked.found(
+                Severity::Unchecked,
+                &path,
+                format!("not checked: {error:#}"),
+            );
             continue;
         }
-        let to = move_aside(data_dir, &path).map_err(io_error("move", &path))?;
-        aside += 1;
+        let what = format!("cannot be read: {error:#}");
+        let Some(now_unix_ns) = repair_at_unix_ns else {
+            checked.found(Severity::Damaged, &path, what);
+            continue;
+        };
+        let to = aside.take(&path, now_unix_ns);
+        let to = to.map_err(io_error("move aside", &path))?;
         let what = format!("{what}; moved to {}", to.display());
         checked.repaired(Severity::Damaged, &path, what);
-    }
-    if let (Some(now_unix_ns), 1..) = (repair_at_unix_ns, aside) {
-        // So that no comparison takes what is left for all there was.
-        let id = *Uuid::now_v7().as_bytes();
-        Accounting::of_capture(&id, Figures::default(), aside, now_unix_ns)
-            .save_capture(data_dir)
-            .map_err(io_error("count what was moved in", data_dir))?;
     }
     if repair_at_unix_ns.is_some() {
         sweep_unfinished(data_dir).map_err(io_error("remove half-written files in", data_dir))?;
@@ -67,18 +67,44 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Durably, under the name it had.
-fn move_aside(data_dir: &Path, path: &Path) -> io::Result<PathBuf> {
-    let folder = data_dir.join(quarantine::DIRECTORY).join(ASIDE);
-    fs::create_dir_all(&folder)?;
-    let name = path.file_name().unwrap_or_default();
-    let to = folder.join(name);
-    fs::rename(path, &to)?;
-    for folder in [Some(folder.as_path()), path.parent()]
-        .into_iter()
-        .flatten()
-    {
-        fs::File::open(folder)?.sync_all()?;
+/// Where files go that cannot be read, and how many.
+struct Aside<'a> {
+    data_dir: &'a Path,
+    id: [u8; 16],
+    count: u64,
+}
+
+impl<'a> Aside<'a> {
+    fn new(data_dir: &'a Path) -> Self {
+        Self {
+            data_dir,
+            id: *Uuid::now_v7().as_bytes(),
+            count: 0,
+        }
     }
-    Ok(to)
+
+    /// Moves a file, durably, to the place in the quarantine that it had among the calls. It is counted
+    /// before: whatever happens in between, no comparison takes what is left for all there was.
+    fn take(&mut self, path: &Path, now_unix_ns: u64) -> io::Result<PathBuf> {
+        self.count += 1;
+        Accounting::of_capture(&self.id, Figures::default(), self.count, now_unix_ns)
+            .save_capture(self.data_dir)?;
+        let place = path.strip_prefix(self.data_dir).unwrap_or(path);
+        let to = self.data_dir.join(quarantine::DIRECTORY).join(place);
+        if to.try_exists()? {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} is there already", to.display()),
+            ));
+        }
+        let folders = [to.parent(), path.parent()];
+        for folder in folders.into_iter().flatten() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(path, &to)?;
+        for folder in folders.into_iter().flatten() {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(to)
+    }
 }

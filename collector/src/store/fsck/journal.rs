@@ -37,8 +37,9 @@ pub(super) fn check(
             Ok(bytes) => bytes,
             // Published and removed since it was listed.
             Err(_) if is_in_use && !path.exists() => continue,
+            // What cannot be read now, or by this version, may be whole.
             Err(error) => {
-                checked.found(Severity::Damaged, &path, format!("cannot be read: {error}"));
+                checked.found(Severity::Unchecked, &path, format!("not checked: {error}"));
                 continue;
             }
         };

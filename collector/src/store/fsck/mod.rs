@@ -7,8 +7,8 @@
 //! | [`figures`] | accounting files: do their sums hold? |
 //!
 //! Checking changes nothing. Repairing takes the data directory's lock, moves files that cannot be read into
-//! `quarantine/` (nothing is deleted but what was never whole), counts them as damaged stretches, so that no
-//! comparison passes for complete, and takes rights away from others. The journal needs no repair: the
+//! `quarantine/` (nothing is deleted but what was never whole), counts them as damaged stretches before it
+//! does, so that no comparison passes for complete, and takes rights away from others. The journal needs no repair: the
 //! collector passes over what is damaged, counts it, and cuts a torn end, which was never acknowledged.
 
 mod dataset;
@@ -32,6 +32,8 @@ pub enum Severity {
     Note,
     /// A repair, or the collector's next start, mends it without loss.
     Repairable,
+    /// The file system or its version kept it from being checked: nobody knows.
+    Unchecked,
     /// Recorded calls are lost or cannot be read.
     Damaged,
 }
@@ -110,7 +112,10 @@ impl Checked {
     /// Is anything left to mend?
     pub fn is_repair_due(&self) -> bool {
         let mut findings = self.findings.iter();
-        findings.any(|finding| finding.severity > Severity::Note && !finding.is_repaired)
+        findings.any(|finding| {
+            let mends = [Severity::Repairable, Severity::Damaged].contains(&finding.severity);
+            mends && !finding.is_repaired
+        })
     }
 }
 
@@ -143,7 +148,10 @@ pub fn check(
         &mut checked,
         &mut on_part,
     )?;
-    figures::check(path, &mut checked)?;
+    // While calls are being written, figures are of another moment than the files.
+    if !is_in_use {
+        figures::check(path, &mut checked)?;
+    }
     rights(path, repair_at_unix_ns.is_some(), &mut checked)?;
     Ok(checked)
 }

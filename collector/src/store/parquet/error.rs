@@ -92,3 +92,19 @@ pub enum ReadError {
         reason: String,
     },
 }
+
+impl ReadError {
+    /// Is the file to blame, and not the file system, or this version?
+    pub fn is_of_the_file(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::NewerSchema { .. } => false,
+            Self::Decode { source, .. } => match source {
+                ParquetError::External(cause) => cause
+                    .downcast_ref::<io::Error>()
+                    .is_none_or(|error| error.kind() == io::ErrorKind::UnexpectedEof),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+}

@@ -241,13 +241,18 @@ impl Plan {
     }
 }
 
-/// Calls of the old service that have no candidate.
+/// Calls of the old service that have no candidate, as far as their pass tells: once and whole. Those that
+/// come back from a second look were here before, and come without what they answered.
 fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
     let is_alone = |unpaired: &&Unpaired| {
         unpaired.call.role == Role::Primary
             && matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId)
     };
-    pairing.unpaired.iter().filter(is_alone)
+    let unpaired: &[Unpaired] = match pairing.is_second_look {
+        true => &[],
+        false => &pairing.unpaired,
+    };
+    unpaired.iter().chain(&pairing.withheld).filter(is_alone)
 }
 
 /// The calls of both runs of the old service; empty where there is no second.

@@ -170,6 +170,21 @@ fn two_runs_of_the_old_service_are_enough_to_see_noise() {
 }
 
 #[test]
+fn an_expired_rule_is_told_of() {
+    let recording = Recording::new().part(three_runs());
+    let file = recording.path().join("old.yaml");
+    let rules = "version: 1\nrules:\n  - { name: old, ignore: true, expires: 2020-01-01 }\n";
+    std::fs::write(&file, rules).unwrap();
+    let rules = ["rules", "suggest", "--rules", file.to_str().unwrap()];
+    let output = twintap(&rules, recording.path());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("rule \"old\" has expired and is not applied"),
+        "{told}"
+    );
+}
+
+#[test]
 fn repeats_of_a_request_show_noise_too() {
     // Every request asks the same, and the old service alone was recorded.
     let calls = (0..20).map(|number| Call {

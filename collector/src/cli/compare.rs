@@ -6,18 +6,18 @@
 pub(super) mod output;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::UsageError;
-use super::rules::{Loaded, RulesArgs};
+use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
 use crate::call::Call;
 use crate::compare::rules::matches_glob;
@@ -177,14 +177,7 @@ impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let range_ns = time_range(args.since.as_deref(), args.until.as_deref())?;
         let schema = args.types.load()?;
-        let Loaded { rules, expired } = args.rules.load(Zoned::now().date())?;
-        for rule in &expired {
-            let (origin, name) = (rule.origin(), rule.name());
-            writeln!(
-                std::io::stderr(),
-                "twintap: {origin}: rule {name:?} has expired and is not applied"
-            )?;
-        }
+        let rules = args.rules.load_and_warn()?;
         let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
             data_dir: args.data_dir.clone(),

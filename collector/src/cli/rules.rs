@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use super::EXIT_USAGE;
 use crate::compare::rules::{Preset, Rule, file};
 
-pub(super) use load::{Loaded, RulesArgs};
+pub(super) use load::RulesArgs;
 
 /// Days before its end at which a rule is worth a word.
 const SOON_DAYS: i64 = 14;

@@ -10,9 +10,8 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use jiff::Zoned;
 
-use super::rules::{Loaded, RulesArgs};
+use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
 use super::{EXIT_INCOMPLETE, EXIT_IO};
 use crate::call::{Call, CallId, request_id_variants};
@@ -97,7 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = compare::Settings {
         schema: args.types.load()?,
         default_ignores: !args.no_default_ignores,
-        rules: rules(&args.rules)?,
+        rules: args.rules.load_and_warn()?,
     };
     let data_dir = args.data_dir.display();
     if !args.data_dir.is_dir() {
@@ -133,18 +132,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     stdout.write_all(out.as_bytes())?;
     stdout.flush()?;
     Ok(ExitCode::from(exit_code(&shown)))
-}
-
-fn rules(args: &RulesArgs) -> anyhow::Result<compare::Rules> {
-    let Loaded { rules, expired } = args.load(Zoned::now().date())?;
-    for rule in &expired {
-        let (origin, name) = (rule.origin(), rule.name());
-        writeln!(
-            std::io::stderr(),
-            "twintap: {origin}: rule {name:?} has expired and is not applied"
-        )?;
-    }
-    Ok(rules)
 }
 
 /// What `text` may be.

@@ -47,8 +47,11 @@ impl Repeats {
             return;
         }
         let calls = self.requests.entry(hash).or_default();
-        self.bytes_count += weight(call);
-        if let Some(same) = calls.insert(call_hash(call), call.clone()) {
+        // Otherwise it would keep the bytes of all calls that were read with it.
+        let mut own = call.clone();
+        own.detach();
+        self.bytes_count += weight(&own);
+        if let Some(same) = calls.insert(call_hash(call), own) {
             self.bytes_count -= weight(&same);
         }
         if calls.len() > PER_REQUEST_MAX
@@ -86,11 +89,7 @@ impl Repeats {
 }
 
 fn weight(call: &Call) -> usize {
-    let bytes = [&call.request, &call.response].map(|direction| {
-        let messages = direction.messages.iter();
-        messages.map(|message| message.bytes.len()).sum::<usize>()
-    });
-    call.weight(bytes.iter().sum())
+    call.weight(call.bytes_count())
 }
 
 /// Equal for calls of one service, method and request at one kind of place; none if the request's
@@ -125,8 +124,10 @@ fn call_hash(call: &Call) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-    use crate::call::{CallId, Direction};
+    use crate::call::{CallId, Direction, Header};
 
     fn call(number: u64, digest: u64) -> Call {
         Call {
@@ -182,6 +183,22 @@ mod tests {
         let found = pairs(calls());
         assert_eq!(found.len(), PER_REQUEST_MAX - 1);
         assert_eq!(found, pairs(calls().rev()));
+    }
+
+    #[test]
+    fn a_kept_call_holds_its_own_bytes_and_all_of_them_count() {
+        let batch = Bytes::from(vec![b'x'; 1_000]);
+        let mut call = call(1, 7);
+        call.trailers = vec![Header {
+            name: batch.slice(..10),
+            value: batch.slice(10..110),
+            redacted: false,
+        }];
+        let mut repeats = Repeats::default();
+        repeats.add(&call);
+        assert_eq!(repeats.bytes_count, call.weight(110));
+        drop(call);
+        assert!(batch.is_unique());
     }
 
     #[test]

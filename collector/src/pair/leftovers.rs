@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::attempts::fold_none;
-use super::{FoundBy, Pair, Reason, Settings, Unpaired, is_other_request, timely};
+use super::{FoundBy, Pair, Pairing, Reason, Settings, Unpaired, is_other_request, timely};
 use crate::call::{Call, CorrelationKey, Role, normalize_request_id};
 
 /// Calls kept at most: about 100 MiB.
@@ -81,26 +81,30 @@ impl Match {
 }
 
 impl Leftovers {
-    /// Takes those of `unpaired` that may be found by another id; hands back the others, and all of them
-    /// once there are too many.
-    pub fn hold(&mut self, unpaired: Vec<Unpaired>) -> Vec<Unpaired> {
+    /// Moves those of the unpaired that may be found by another id to [`Pairing::withheld`], and keeps
+    /// them without what they carried. Once there are too many, hands back all that are kept, and takes
+    /// none any more.
+    pub fn hold(&mut self, pairing: &mut Pairing) -> Vec<Unpaired> {
         if self.is_given_up {
-            let lost = unpaired.iter().filter(|call| may_have_lost_an_id(call));
+            let lost = pairing
+                .unpaired
+                .iter()
+                .filter(|call| may_have_lost_an_id(call));
             self.not_sought += u64::try_from(lost.count()).unwrap_or(u64::MAX);
-            return unpaired;
+            return Vec::new();
         }
-        let (kept, mut others): (Vec<_>, Vec<_>) =
-            unpaired.into_iter().partition(may_have_lost_an_id);
-        for unpaired in kept {
+        let unpaired = std::mem::take(&mut pairing.unpaired);
+        (pairing.withheld, pairing.unpaired) = unpaired.into_iter().partition(may_have_lost_an_id);
+        for unpaired in &pairing.withheld {
             self.kinds.insert(kind(&unpaired.call));
             self.held.push(without_payload(unpaired));
         }
-        if self.held.len() > LEFTOVERS_MAX {
-            self.is_given_up = true;
-            self.not_sought += u64::try_from(self.held.len()).unwrap_or(u64::MAX);
-            others.append(&mut self.held);
+        if self.held.len() <= LEFTOVERS_MAX {
+            return Vec::new();
         }
-        others
+        self.is_given_up = true;
+        self.not_sought += u64::try_from(self.held.len()).unwrap_or(u64::MAX);
+        std::mem::take(&mut self.held)
     }
 
     /// Calls handed back because there were too many.
@@ -211,15 +215,19 @@ fn trace_id(call: &Call) -> Option<Vec<u8>> {
 }
 
 /// What is needed to count and list it, sharing no memory with others.
-fn without_payload(unpaired: Unpaired) -> Unpaired {
-    let mut call = unpaired.call;
+fn without_payload(unpaired: &Unpaired) -> Unpaired {
+    let mut call = unpaired.call.clone();
     call.request_metadata = Vec::new();
     call.response_metadata = Vec::new();
     call.trailers = Vec::new();
     call.request.messages = Vec::new();
     call.response.messages = Vec::new();
     call.detach();
-    Unpaired { call, ..unpaired }
+    Unpaired {
+        call,
+        reason: unpaired.reason,
+        attempts_count: unpaired.attempts_count,
+    }
 }
 
 #[cfg(test)]
@@ -323,9 +331,18 @@ mod tests {
         let mut leftovers = Leftovers::default();
         let mut back = 0;
         for number in 0..count {
-            back += leftovers.hold(vec![unpaired(number)]).len();
+            let mut pairing = Pairing {
+                unpaired: vec![unpaired(number)],
+                ..Pairing::default()
+            };
+            back += leftovers.hold(&mut pairing).len();
+            assert_eq!((pairing.unpaired.len(), pairing.withheld.len()), (0, 1));
         }
-        back += leftovers.hold(vec![unpaired(count)]).len();
+        let mut pairing = Pairing {
+            unpaired: vec![unpaired(count)],
+            ..Pairing::default()
+        };
+        back += leftovers.hold(&mut pairing).len() + pairing.unpaired.len();
         assert_eq!(back, LEFTOVERS_MAX + 2);
         assert_eq!(leftovers.not_sought(), count + 1);
         assert!(leftovers.reunite(&Settings::default()).unpaired.is_empty());

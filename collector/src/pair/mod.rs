@@ -189,8 +189,13 @@ impl Reason {
 pub struct Pairing {
     /// In order of key, method and start.
     pub pairs: Vec<Pair>,
-    /// Likewise.
+    /// Likewise. After [`Self::is_second_look`], without metadata and messages.
     pub unpaired: Vec<Unpaired>,
+    /// Calls that may have lost an id, whole: none of the answer yet, they come back in a pair or unpaired
+    /// when they were looked for by another id.
+    pub withheld: Vec<Unpaired>,
+    /// Were all of these calls in [`Self::withheld`] before?
+    pub is_second_look: bool,
     /// Calls that are neither.
     pub counts: Counts,
     /// What calls that two places recorded say of their clocks.
@@ -248,11 +253,12 @@ pub fn pair_calls_of_all_ids(
     calls: impl IntoIterator<Item = Call>,
     settings: &Settings,
 ) -> Pairing {
-    let calls: Vec<Call> = calls.into_iter().collect();
-    let mut whole: BTreeMap<_, _> = calls.iter().map(|call| (call.id, call.clone())).collect();
     let mut pairing = pair_calls(calls, settings);
     let mut leftovers = Leftovers::default();
-    pairing.unpaired = leftovers.hold(std::mem::take(&mut pairing.unpaired));
+    let given_up = leftovers.hold(&mut pairing);
+    let withheld = std::mem::take(&mut pairing.withheld).into_iter();
+    let mut whole: BTreeMap<_, _> = withheld.map(|held| (held.call.id, held.call)).collect();
+    pairing.not_sought = leftovers.not_sought();
     let reunited = leftovers.reunite(settings);
     for found in reunited.matches {
         let sides = (
@@ -263,7 +269,7 @@ pub fn pair_calls_of_all_ids(
             pairing.pairs.push(found.into_pair(primary, candidate));
         }
     }
-    for mut unpaired in reunited.unpaired {
+    for mut unpaired in given_up.into_iter().chain(reunited.unpaired) {
         if let Some(call) = whole.remove(&unpaired.call.id) {
             unpaired.call = call;
         }

@@ -11,7 +11,8 @@
 //! ([`group_hash`]). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
 //! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the
 //! dataset. At the end, calls of which one side lost its id are looked for by the next one
-//! ([`Leftovers`]). Which calls that hits depends on the calls and the memory alone, and what a call's partner
+//! ([`Leftovers`]): until then they are [`Pairing::withheld`], and what comes back unpaired comes without
+//! what it carried. Which calls that hits depends on the calls and the memory alone, and what a call's partner
 //! is on neither files nor passes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::call::{Call, PAIR_BUCKETS};
 use crate::pair::{
-    self, Leftovers, Match, Pairing, Reunited, group_hash, pair_calls, refuse_calls,
+    self, Leftovers, Match, Pairing, Reunited, Unpaired, group_hash, pair_calls, refuse_calls,
 };
 use crate::store::parquet::{Dataset, Ids, Projection, ReadError};
 
@@ -152,8 +153,9 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
                 Ok(Some((calls, bytes))) => {
                     buckets.learn(&pass, bytes);
                     let mut pairing = pair_calls(calls, &self.settings.pairing);
-                    pairing.unpaired = self.leftovers.hold(pairing.unpaired);
-                    self.send(Read::Pairing(pairing))
+                    let given_up = self.leftovers.hold(&mut pairing);
+                    let sent = self.send(Read::Pairing(pairing));
+                    sent.and_then(|()| self.hand_back(given_up))
                 }
                 Ok(None) => match pass.split() {
                     split if split.is_empty() => self.refuse(&pass),
@@ -172,6 +174,18 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         self.look_again().ok();
     }
 
+    /// Hands back calls that were withheld and are not looked for.
+    fn hand_back(&self, unpaired: Vec<Unpaired>) -> Result<(), Gone> {
+        if unpaired.is_empty() {
+            return Ok(());
+        }
+        self.send(Read::Pairing(Pairing {
+            unpaired,
+            is_second_look: true,
+            ..Pairing::default()
+        }))
+    }
+
     /// Reads and hands on the pairs whose sides were found by other ids, and what stays alone.
     fn look_again(mut self) -> Result<(), Gone> {
         let leftovers = std::mem::take(&mut self.leftovers);
@@ -187,6 +201,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         self.send(Read::Pairing(Pairing {
             unpaired,
             not_sought,
+            is_second_look: true,
             ..Pairing::default()
         }))
     }
@@ -206,7 +221,10 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             .dataset
             .find(&ids, |call| wanted.contains(&call.id), usize::MAX)?;
         let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
-        let mut pairing = Pairing::default();
+        let mut pairing = Pairing {
+            is_second_look: true,
+            ..Pairing::default()
+        };
         for found in matches.iter().cloned() {
             let sides = (
                 whole.remove(&found.primary.id),

@@ -126,6 +126,64 @@ fn the_rules_do_not_depend_on_files_or_passes() {
     );
 }
 
+/// With the id that Envoy gives each call, and by which a lost side would be looked for.
+fn with_request_id(call: Call) -> Call {
+    Call {
+        request_id: Bytes::from([b"request-", &call.pair_id[..]].concat()),
+        ..call
+    }
+}
+
+#[test]
+fn calls_without_a_candidate_are_evidence_whatever_ids_they_have() {
+    let calls = three_runs().into_iter().map(with_request_id);
+    // Half of the requests were never mirrored to the candidate.
+    let is_whole = |call: &Call| call.role != Role::Candidate || call.id.record_number % 2 == 0;
+    let recording = Recording::new().part(calls.filter(is_whole).collect());
+    let yaml = suggest(&recording, &["--memory-mib", "1"]);
+    let line = "  # value: primary and secondary differ in 60 of 60 pairs (100 %); primary and candidate in 30 of 30 pairs (100 %), all of which this rule takes";
+    assert!(yaml.lines().any(|found| found == line), "{yaml}");
+    // Nor are they taken for equal answers once their messages are gone.
+    let repeats = (0..20).map(|number| {
+        with_request_id(Call {
+            request: call(0, Role::Primary, "").request,
+            ..answer(number, Role::Primary, &token(number, 0))
+        })
+    });
+    let yaml = suggest(&Recording::new().part(repeats.collect()), &[]);
+    assert!(
+        yaml.contains("equal requests to the primary differ in 4 of 4 pairs"),
+        "{yaml}"
+    );
+}
+
+#[test]
+fn two_runs_of_the_old_service_are_enough_to_see_noise() {
+    let calls = three_runs().into_iter().map(with_request_id);
+    let old = calls.filter(|call| call.role != Role::Candidate);
+    let output = twintap(
+        &["rules", "suggest"],
+        Recording::new().part(old.collect()).path(),
+    );
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(", 90 of primary and secondary"), "{told}");
+}
+
+#[test]
+fn an_expired_rule_is_told_of() {
+    let recording = Recording::new().part(three_runs());
+    let file = recording.path().join("old.yaml");
+    let rules = "version: 1\nrules:\n  - { name: old, ignore: true, expires: 2020-01-01 }\n";
+    std::fs::write(&file, rules).unwrap();
+    let rules = ["rules", "suggest", "--rules", file.to_str().unwrap()];
+    let output = twintap(&rules, recording.path());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("rule \"old\" has expired and is not applied"),
+        "{told}"
+    );
+}
+
 #[test]
 fn repeats_of_a_request_show_noise_too() {
     // Every request asks the same, and the old service alone was recorded.

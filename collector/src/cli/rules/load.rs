@@ -1,7 +1,9 @@
 //! The rules that the options of a command name.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
+use jiff::Zoned;
 use jiff::civil::Date;
 
 use super::super::UsageError;
@@ -30,16 +32,29 @@ pub(in crate::cli) struct RulesArgs {
 
 /// The rules of a run.
 #[derive(Debug)]
-pub(in crate::cli) struct Loaded {
+struct Loaded {
     /// Those that hold.
-    pub(in crate::cli) rules: Rules,
+    rules: Rules,
     /// Those whose last day is over.
-    pub(in crate::cli) expired: Vec<Rule>,
+    expired: Vec<Rule>,
 }
 
 impl RulesArgs {
+    /// Reads those that hold today, and says on standard error which have expired.
+    pub(in crate::cli) fn load_and_warn(&self) -> anyhow::Result<Rules> {
+        let Loaded { rules, expired } = self.load(Zoned::now().date())?;
+        for rule in &expired {
+            let (origin, name) = (rule.origin(), rule.name());
+            writeln!(
+                std::io::stderr(),
+                "twintap: {origin}: rule {name:?} has expired and is not applied"
+            )?;
+        }
+        Ok(rules)
+    }
+
     /// Reads them all; `today` decides which have expired.
-    pub(in crate::cli) fn load(&self, today: Date) -> anyhow::Result<Loaded> {
+    fn load(&self, today: Date) -> anyhow::Result<Loaded> {
         let mut rules = Rules::default();
         rules.extend(
             self.ignore_metadata

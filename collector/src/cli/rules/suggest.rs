@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use jiff::Zoned;
 
 use super::super::UsageError;
 use super::super::compare::{MARGIN_NS, output, parse_rate, progress, time_range};
 use super::super::schema_args::SchemaArgs;
-use super::{Loaded, RulesArgs};
+use super::RulesArgs;
 use crate::call::{Call, Role};
 use crate::compare::rules::matches_glob;
 use crate::compare::{self, Verdict};
@@ -142,7 +141,7 @@ impl Plan {
             let what = format!("--output {} is a folder", file.display());
             return Err(UsageError(what).into());
         }
-        let Loaded { rules, .. } = args.rules.load(Zoned::now().date())?;
+        let rules = args.rules.load_and_warn()?;
         Ok(Self {
             comparing: compare::Settings {
                 schema: args.types.load()?,
@@ -241,13 +240,18 @@ impl Plan {
     }
 }
 
-/// Calls of the old service that have no candidate.
+/// Calls of the old service that have no candidate, as far as their pass tells: once and whole. Those that
+/// come back from a second look were here before, and come without what they answered.
 fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
     let is_alone = |unpaired: &&Unpaired| {
         unpaired.call.role == Role::Primary
             && matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId)
     };
-    pairing.unpaired.iter().filter(is_alone)
+    let unpaired: &[Unpaired] = match pairing.is_second_look {
+        true => &[],
+        false => &pairing.unpaired,
+    };
+    unpaired.iter().chain(&pairing.withheld).filter(is_alone)
 }
 
 /// The calls of both runs of the old service; empty where there is no second.

@@ -76,9 +76,9 @@ pub enum ChangeKind {
     FieldRemoved,
     /// Only the candidate has it.
     FieldAdded,
-    /// The same number, another name.
+    /// The same number, another name that the other side has nowhere.
     FieldRenamed,
-    /// The same name, another number.
+    /// The same name, another number; or the number has another field's name.
     FieldRenumbered,
     /// Another type.
     FieldType,
@@ -148,7 +148,10 @@ impl ChangeKind {
     /// May equal bytes mean different things to the two sides?
     fn rereads(self, effect: Effect) -> bool {
         match self {
-            Self::EnumValueRenamed | Self::EnumValueRenumbered | Self::OneofMoved => true,
+            Self::FieldRenumbered
+            | Self::EnumValueRenamed
+            | Self::EnumValueRenumbered
+            | Self::OneofMoved => true,
             Self::FieldType | Self::FieldCardinality => effect != Effect::None,
             _ => false,
         }
@@ -206,4 +209,28 @@ pub(super) fn fields_by_number(
         numbers.entry(field.number()).or_default().1 = Some(field.clone());
     }
     numbers
+}
+
+/// What another name means for two fields of one number.
+pub(super) enum Renaming {
+    /// Neither name is known to the other side: the same field.
+    Same,
+    /// The primary's field has this other number at the candidate.
+    Moved(FieldDescriptor),
+    /// The primary's name is gone, and a field of another number took its number.
+    Taken,
+}
+
+/// What the names say of two fields of one number; `None` if they are the same.
+pub(super) fn renaming(primary: &FieldDescriptor, candidate: &FieldDescriptor) -> Option<Renaming> {
+    if primary.name() == candidate.name() {
+        return None;
+    }
+    let moved = candidate.parent_message().get_field_by_name(primary.name());
+    let taken = || primary.parent_message().get_field_by_name(candidate.name());
+    Some(match moved {
+        Some(moved) => Renaming::Moved(moved),
+        None if taken().is_some() => Renaming::Taken,
+        None => Renaming::Same,
+    })
 }

@@ -7,7 +7,10 @@ use prost_reflect::{
     MethodDescriptor,
 };
 
-use super::{CHANGES_MAX, Change, ChangeKind, Drift, Effect, Touched, fields_by_number, of_kinds};
+use super::{
+    CHANGES_MAX, Change, ChangeKind, Drift, Effect, Renaming, Touched, fields_by_number, of_kinds,
+    renaming,
+};
 
 pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> Drift {
     let mut walk = Walk::default();
@@ -175,19 +178,7 @@ impl Walk {
                     self.fields(&x, &y, number)
                 }
                 (Some(x), None) => match b.get_field_by_name(x.name()) {
-                    Some(moved) => {
-                        let numbers = (
-                            Some(x.number().to_string()),
-                            Some(moved.number().to_string()),
-                        );
-                        self.change(
-                            ChangeKind::FieldRenumbered,
-                            x.full_name(),
-                            number,
-                            numbers,
-                            Effect::Breaking,
-                        )
-                    }
+                    Some(moved) => self.renumbered(&x, &moved, number),
                     None => {
                         let text = (Some(describe(&x)), None);
                         self.change(
@@ -220,14 +211,47 @@ impl Walk {
         (touched, inside)
     }
 
+    /// A field of the primary whose name has another number at the candidate.
+    fn renumbered(
+        &mut self,
+        field: &FieldDescriptor,
+        moved: &FieldDescriptor,
+        number: Option<i32>,
+    ) -> Touched {
+        let numbers = (
+            Some(field.number().to_string()),
+            Some(moved.number().to_string()),
+        );
+        self.change(
+            ChangeKind::FieldRenumbered,
+            field.full_name(),
+            number,
+            numbers,
+            Effect::Breaking,
+        )
+    }
+
     fn fields(&mut self, a: &FieldDescriptor, b: &FieldDescriptor, number: Option<i32>) -> Touched {
         let mut touched = Touched::default();
         let (kind_a, kind_b) = (a.kind(), b.kind());
         let both = |x: &str, y: &str| (Some(x.to_owned()), Some(y.to_owned()));
-        if a.name() != b.name() {
-            let names = both(a.name(), b.name());
-            let change = ChangeKind::FieldRenamed;
-            touched = touched.or(self.change(change, a.full_name(), number, names, Effect::None));
+        match renaming(a, b) {
+            None => {}
+            Some(Renaming::Same) => {
+                let names = both(a.name(), b.name());
+                let change = ChangeKind::FieldRenamed;
+                touched =
+                    touched.or(self.change(change, a.full_name(), number, names, Effect::None));
+            }
+            Some(Renaming::Moved(moved)) => {
+                touched = touched.or(self.renumbered(a, &moved, number));
+            }
+            Some(Renaming::Taken) => {
+                let names = both(a.name(), b.name());
+                let change = ChangeKind::FieldRenumbered;
+                let effect = Effect::Breaking;
+                touched = touched.or(self.change(change, a.full_name(), number, names, effect));
+            }
         }
         let arm = |field: &FieldDescriptor| {
             let oneof = field

@@ -4,7 +4,7 @@
 //! Paths have the primary's names. A field that one side does not know is held against what that
 //! side has of its number in unknown fields. Types that share an encoding are compared by value;
 //! with others the callers of the two services cannot read the same bytes alike, and a field that is
-//! set at all is [`Kind::SchemaDrift`].
+//! set at all is [`Kind::SchemaDrift`]. So is an equal value of a number that is another field's now.
 
 use bytes::Bytes;
 use prost_reflect::prost::Message as _;
@@ -13,7 +13,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Value}
 use super::fields::{self, Kinds};
 use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
-use crate::compare::drift::{Effect, fields_by_number, of_kinds};
+use crate::compare::drift::{Effect, Renaming, fields_by_number, of_kinds, renaming};
 use crate::compare::leaf::Leaf;
 use crate::compare::sink::Sink;
 use crate::compare::{render, wire};
@@ -75,7 +75,11 @@ pub(super) fn compare(
                     message: candidate,
                     field: &b,
                 };
+                let before = sink.next();
                 of_both(a, b, depth, sink);
+                if sink.next() == before {
+                    another_field(a, b, sink);
+                }
                 sink.leave(mark);
             }
             (Some(field), None) | (None, Some(field)) => {
@@ -102,6 +106,18 @@ pub(super) fn compare(
     extensions(primary, candidate, depth, sink);
     settled.extend(of_one_side);
     settled
+}
+
+/// Equal values of which the sides say that they are different fields: the number is another's now.
+fn another_field(a: At<'_>, b: At<'_>, sink: &mut Sink) {
+    let is_another = matches!(
+        renaming(a.field, b.field),
+        Some(Renaming::Moved(_) | Renaming::Taken)
+    );
+    if is_another && (a.is_set() || b.is_set()) {
+        let named = |at: At<'_>| Some(format!("{}: {}", at.field.name(), at.text()?));
+        sink.report(Kind::SchemaDrift, named(a), named(b), None);
+    }
 }
 
 fn of_both(a: At<'_>, b: At<'_>, depth: u32, sink: &mut Sink) {

@@ -335,6 +335,61 @@ fn a_field_number_that_changed_is_breaking() {
 }
 
 #[test]
+fn field_numbers_that_were_swapped_are_breaking() {
+    let drifted = drifted(&[
+        ("string name = 1", "string note = 1"),
+        ("string note = 4", "string name = 4"),
+    ]);
+    let renumbered = |name: &str| {
+        let kind = ChangeKind::FieldRenumbered;
+        (format!("shop.v1.Item.{name}"), kind, Effect::Breaking)
+    };
+    assert_eq!(drifted.changes(), [renumbered("name"), renumbered("note")]);
+    // The same bytes are a name to the old and a note to the new.
+    let verdict = drifted.compare(&[("name", text("a"))], &[("note", text("a"))]);
+    assert_eq!(only(&verdict), ("response_message", "name", "schema_drift"));
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    let found = &verdict.differences[0];
+    assert_eq!(found.primary.as_deref(), Some("name: \"a\""));
+    assert_eq!(found.candidate.as_deref(), Some("note: \"a\""));
+    // Values that differ are told as such.
+    let verdict = drifted.compare(&[("name", text("a"))], &[("note", text("b"))]);
+    assert_eq!(only(&verdict), ("response_message", "name", "value"));
+    assert_eq!(drifted.compare(&[], &[]).outcome, Outcome::Matched);
+}
+
+#[test]
+fn a_field_number_that_another_field_took_is_breaking() {
+    // `name` is gone, `note` has its number, and `remark` that of `note`.
+    let drifted = drifted(&[
+        ("string name = 1", "string note = 1"),
+        ("string note = 4", "string remark = 4"),
+    ]);
+    let drift = drifted.settings.schema.as_ref().unwrap().drift().unwrap();
+    let told: Vec<_> = drift
+        .changes()
+        .iter()
+        .map(|it| {
+            let texts = (it.primary.as_deref(), it.candidate.as_deref());
+            (&*it.name, it.kind, it.effect, texts)
+        })
+        .collect();
+    let (kind, effect) = (ChangeKind::FieldRenumbered, Effect::Breaking);
+    assert_eq!(
+        told,
+        [
+            (
+                "shop.v1.Item.name",
+                kind,
+                effect,
+                (Some("name"), Some("note"))
+            ),
+            ("shop.v1.Item.note", kind, effect, (Some("4"), Some("1"))),
+        ]
+    );
+}
+
+#[test]
 fn closed_and_open_enums_are_told_apart() {
     let old = schema(OLD);
     let proto2 = OLD

@@ -15,7 +15,7 @@
 //!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
 //! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
-//! [`clock`] the time it is given.
+//! [`clock`] the time it is given, `escape` makes foreign text safe for a terminal.
 
 pub mod call;
 pub mod cli;
@@ -23,6 +23,7 @@ pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod doctor;
+mod escape;
 pub mod metrics;
 pub mod noise;
 pub mod pair;

@@ -18,9 +18,9 @@ const STAGES: &[(&str, &[&str])] = &[
     ("store", &["call", "clock", "metrics"]),
     ("pair", &["call"]),
     ("compare", &["call"]),
-    ("report", &["call", "pair", "compare", "store"]),
+    ("report", &["call", "pair", "compare", "store", "escape"]),
     ("noise", &["call", "pair", "compare", "report"]),
-    ("doctor", &["call", "pair", "compare"]),
+    ("doctor", &["call", "pair", "compare", "escape"]),
 ];
 
 struct Source {

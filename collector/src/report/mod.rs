@@ -14,7 +14,6 @@ mod clocks;
 mod correlate;
 pub mod coverage;
 mod describe;
-pub(crate) mod escape;
 mod explain;
 pub(crate) mod figures;
 pub mod form;
@@ -49,6 +48,8 @@ pub use loss::Loss;
 pub use rule_use::{RuleRemark, RuleUse};
 pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;
+
+pub(crate) use crate::escape;
 
 use std::collections::BTreeMap;
 

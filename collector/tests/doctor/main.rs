@@ -6,6 +6,7 @@
 mod admin;
 mod command;
 mod documents;
+mod escaped;
 mod fixtures;
 mod hostile;
 mod program;

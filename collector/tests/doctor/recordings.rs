@@ -44,7 +44,7 @@ fn call(number: u64, role: Role) -> Call {
     call
 }
 
-fn header(name: &'static str, value: &'static str) -> Header {
+pub(crate) fn header(name: &'static str, value: &'static str) -> Header {
     Header {
         name: Bytes::from_static(name.as_bytes()),
         value: Bytes::from_static(value.as_bytes()),
@@ -53,7 +53,7 @@ fn header(name: &'static str, value: &'static str) -> Header {
 }
 
 /// [`CALLS`] pairs, after `change` was made to each call.
-fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
+pub(crate) fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let calls = (0..CALLS).flat_map(|number| {
         [Role::Primary, Role::Candidate].map(|role| {

@@ -1,4 +1,6 @@
 //! The text of `twintap doctor`: what was read, what was found, what was not looked at.
+//!
+//! Names, values and paths in it are foreign: none of their bytes reaches the terminal unescaped.
 
 use std::fmt::Write as _;
 
@@ -7,6 +9,7 @@ use crate::doctor::finding::Finding;
 use crate::doctor::input::Inputs;
 use crate::doctor::trap::{Need, Severity, Trap};
 use crate::doctor::traps::ALL;
+use crate::escape::escape;
 
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,7 @@ fn one(out: &mut String, finding: &Finding, style: Style) {
         format!(
             "  {} {id}  {}",
             style.severity(finding.severity),
-            finding.place
+            escape(&finding.place.to_string())
         ),
     );
     wrapped(out, &finding.what, 4, 4, style);
@@ -232,12 +235,12 @@ fn push(out: &mut String, line: impl AsRef<str>) {
     out.push('\n');
 }
 
-/// Writes `text` with `first` blanks before it, `next` before further lines.
+/// Writes `text`, escaped, with `first` blanks before it, `next` before further lines.
 fn wrapped(out: &mut String, text: &str, first: usize, next: usize, style: Style) {
     let mut column = first;
     let mut is_first = true;
     let _infallible = write!(out, "{:first$}", "");
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().map(escape) {
         let length = word.chars().count();
         if !is_first && column + 1 + length > style.width {
             let _infallible = write!(out, "\n{:next$}", "");
@@ -249,7 +252,7 @@ fn wrapped(out: &mut String, text: &str, first: usize, next: usize, style: Style
             column += 1;
         }
         // A label such as `do:  ` keeps its text in line with the others.
-        out.push_str(word);
+        out.push_str(&word);
         column += length;
         if is_first && word == "do:" {
             out.push(' ');

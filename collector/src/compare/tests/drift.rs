@@ -205,6 +205,15 @@ fn fields_of_one_side_are_missing_or_extra() {
     let bytes = item(&drifted.old, &[("old_only", text("x"))]);
     let (a, b) = (answers([bytes.clone()]), answers([bytes]));
     assert_eq!(compare(&a, &b, &drifted.settings).outcome, Outcome::Matched);
+    // Both sent it, and not the same.
+    let other = item(&drifted.old, &[("old_only", text("y"))]);
+    let verdict = compare(&a, &answers([other]), &drifted.settings);
+    assert_eq!(only(&verdict), ("response_message", "old_only", "value"));
+    let found = &verdict.differences[0];
+    assert_eq!(
+        (found.primary.as_deref(), found.candidate.as_deref()),
+        (Some("\"x\""), Some("field 12, length-delimited: \"y\""))
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use prost_reflect::{DynamicMessage, MapKey, Value};
 
 use super::only;
 use super::shop::{answers, text};
-use crate::compare::drift::{ChangeKind, Effect};
+use crate::compare::drift::{CHANGES_MAX, ChangeKind, Effect};
 use crate::compare::rules::{Rules, file};
 use crate::compare::{LooksLike, Outcome, Schema, Settings, Severity, Verdict, compare};
 
@@ -416,4 +416,24 @@ fn closed_and_open_enums_are_told_apart() {
     let drift = with.drift().unwrap();
     let kinds: Vec<_> = drift.changes().iter().map(|change| change.kind).collect();
     assert!(kinds.contains(&ChangeKind::EnumOpenness), "{kinds:?}");
+}
+
+#[test]
+fn changes_that_are_not_listed_are_counted_by_effect() {
+    let fields = |kind: &str, last: &str| -> String {
+        let many = (1..=CHANGES_MAX).map(|n| format!("{kind} a{n} = {n};"));
+        let last = format!("{last} z = {};", CHANGES_MAX + 1);
+        many.chain([last]).collect()
+    };
+    let of = |fields: String| {
+        schema(&format!(
+            "syntax = \"proto3\"; package a; message M {{ {fields} }} service S {{ rpc G(M) returns (M); }}"
+        ))
+    };
+    let old = of(fields("int32", "int32"));
+    let both = old.with_candidate(&of(fields("int64", "string")));
+    let drift = both.drift().unwrap();
+    assert_eq!((drift.changes().len(), drift.omitted()), (CHANGES_MAX, 1));
+    assert_eq!(drift.count(Effect::Breaking), 1);
+    assert_eq!(drift.count(Effect::Lossy), CHANGES_MAX as u64);
 }

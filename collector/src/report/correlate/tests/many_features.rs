@@ -38,7 +38,7 @@ fn a_feature_that_was_cut_off_is_not_taken_for_absent() {
             country: "DE",
             ..draw(20, number)
         };
-        let differs = number % 2 == 0;
+        let differs = number.is_multiple_of(2);
         let names = too_many().filter(|_| !differs);
         with_metadata(pair(drawn, differs), names)
     }));
@@ -57,7 +57,7 @@ fn a_request_that_was_not_captured_whole_is_not_taken_for_an_empty_one() {
             country: "DE",
             ..draw(24, number)
         };
-        let differs = number % 2 == 0;
+        let differs = number.is_multiple_of(2);
         let mut pair = pair(drawn, differs);
         for call in [&mut pair.primary, &mut pair.candidate] {
             for message in call.request.messages.iter_mut().filter(|_| !differs) {
@@ -116,7 +116,7 @@ fn names_that_each_pair_has_for_itself_cost_no_more_than_others() {
         let names = (0..FEATURES_MAX).map(|name| format!("x-{number}-{name}"));
         let mut pair = with_metadata(pair(draw(23, number), false), names);
         pair.primary.rpc_method = "a.B/C".to_owned();
-        let differs = number % 2 == 0;
+        let differs = number.is_multiple_of(2);
         samples.add(&pair, keys.iter().take(usize::from(differs)));
     }
     let wanted: Vec<Wanted<'_>> = keys

@@ -123,6 +123,11 @@ impl Scene {
     pub fn stop_servers(&mut self) {
         self.servers.clear();
     }
+
+    /// Nobody serves mirrored calls any more.
+    pub fn stop_mirror(&mut self) {
+        self.servers.truncate(1);
+    }
 }
 
 impl Builder {

@@ -126,6 +126,7 @@ Examples:
   twintap compare --reflect old:50051 --candidate-reflect new:50051 --save-descriptors shop.binpb
   twintap compare --output json | jq '.differences[0]'
   twintap compare --fail-if 'mismatch_rate > 0.1%' --fail-if 'latency_p99_shift[*] > 20ms'
+  twintap compare --proto old/ --candidate-proto new/ --fail-if 'schema_breaking > 0'
   twintap compare --write-report html=report.html --write-report junit=report.xml
   twintap compare --watch
   duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";

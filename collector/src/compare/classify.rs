@@ -48,6 +48,8 @@ pub enum LooksLike {
     StreamTail,
     /// The primary answered, the candidate failed.
     ErrorInsteadOfAnswer,
+    /// The primary answered; in place of the candidate Envoy did, which did not reach it.
+    NoAnswer,
     /// The primary failed, the candidate answered.
     AnswerInsteadOfError,
     /// A number for which the enum has no name.
@@ -90,6 +92,7 @@ impl LooksLike {
             Self::SwappedFields => "swapped_fields",
             Self::StreamTail => "stream_tail",
             Self::ErrorInsteadOfAnswer => "error_instead_of_answer",
+            Self::NoAnswer => "no_answer",
             Self::AnswerInsteadOfError => "answer_instead_of_error",
             Self::UnknownEnumNumber => "unknown_enum_number",
             Self::EnumRenamed => "enum_renamed",
@@ -123,6 +126,7 @@ impl LooksLike {
             Self::SwappedFields => "two fields swapped",
             Self::StreamTail => "a stream that ended early",
             Self::ErrorInsteadOfAnswer => "an error instead of an answer",
+            Self::NoAnswer => "no answer: the error is Envoy's own",
             Self::AnswerInsteadOfError => "an answer instead of an error",
             Self::UnknownEnumNumber => "an enum number without a name",
             Self::EnumRenamed => "an enum value renamed",

@@ -46,6 +46,15 @@ impl<'a> Leaf<'a> {
         }
     }
 
+    /// The bytes of a text or of bytes.
+    pub(super) fn bytes(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// Is it zero or empty?
     pub(super) fn is_hollow(&self) -> bool {
         match self {

@@ -9,6 +9,9 @@ pub const VALUE_CHARS_MAX: usize = 512;
 /// Fields, list elements and map entries visited per pair.
 pub const WORK_MAX: u64 = 4_000_000;
 
+/// Bytes of JSON that are read at the cost of one field.
+pub const JSON_BYTES_PER_FIELD: usize = 16;
+
 /// Depth of nested messages that is walked; protobuf runtimes refuse more than 100.
 pub const DEPTH_MAX: u32 = 100;
 

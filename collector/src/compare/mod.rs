@@ -16,6 +16,7 @@
 //! dropped. What else does not count, [`rules`] say. Where the candidate has descriptors of its own,
 //! each side is read with its own, and how they differ is in [`drift`].
 
+mod aborted;
 mod align;
 mod classify;
 pub mod contents;
@@ -42,6 +43,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use aborted::aborted;
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
@@ -53,7 +55,7 @@ pub use settings::Settings;
 
 use std::sync::Arc;
 
-use crate::call::{Call, End};
+use crate::call::Call;
 use drift::Half;
 use sink::Sink;
 
@@ -117,8 +119,12 @@ impl Outcome {
 pub enum Incomparable {
     /// The primary's call was cancelled, reset or timed out.
     PrimaryAborted,
-    /// The mirrored call was: Envoy resets a mirror when the caller goes away early.
+    /// The mirrored call was, and nothing tells by whom.
     CandidateAborted,
+    /// The mirrored call was, on the new service's side: refused, reset or too slow.
+    CandidateFailed,
+    /// The mirrored call was, by Envoy: the primary answered before the request was over.
+    CandidateCancelled,
     /// Bodies are cut and nothing says whether the rest is equal.
     Truncated,
     /// A message cannot be decompressed.
@@ -133,6 +139,8 @@ impl Incomparable {
         match self {
             Self::PrimaryAborted => "primary_aborted",
             Self::CandidateAborted => "candidate_aborted",
+            Self::CandidateFailed => "candidate_failed",
+            Self::CandidateCancelled => "candidate_cancelled",
             Self::Truncated => "truncated",
             Self::Undecodable => "undecodable",
             Self::Incomplete => "incomplete",
@@ -173,16 +181,6 @@ pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict
         unjudged,
         primary.incomplete || candidate.incomplete,
     )
-}
-
-fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
-    if primary.end == End::Aborted {
-        Some(Incomparable::PrimaryAborted)
-    } else if candidate.end == End::Aborted {
-        Some(Incomparable::CandidateAborted)
-    } else {
-        None
-    }
 }
 
 /// A difference that was found stands, whatever else could not be judged; only without one does

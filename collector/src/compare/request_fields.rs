@@ -15,14 +15,15 @@ const DEPTH_MAX: u32 = 4;
 
 /// Tells `visit` path and value, as reports show them, of each field of the first request message
 /// that has one value, and `count(path)` of each list and map. Fields without presence count with
-/// their default. By wire field without a descriptor. `visit` answers whether it wants more.
+/// their default. By wire field without a descriptor. `visit` answers whether it wants more. `false`
+/// if there are fields that cannot be known, as the message was not captured whole.
 pub fn request_fields(
     call: &Call,
     schema: Option<&Schema>,
     visit: &mut dyn FnMut(&str, String) -> bool,
-) {
+) -> bool {
     let Some(bytes) = first_message(call) else {
-        return;
+        return call.request.messages_count == Some(0);
     };
     let decoded = schema
         .and_then(|schema| schema.types_of(&call.rpc_method, Half::Request))
@@ -32,6 +33,7 @@ pub fn request_fields(
         Some(message) => message_fields(&message, "", 0, visit),
         None => wire_fields(&bytes, "", 0, visit),
     };
+    true
 }
 
 /// The first message of the request, if it was captured whole.

@@ -1,6 +1,7 @@
 //! Message types by method, from descriptor sets: the primary's, and the candidate's where they are
 //! others.
 
+mod same;
 mod validate;
 
 use std::sync::Arc;

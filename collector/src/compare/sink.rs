@@ -204,6 +204,20 @@ impl<'r> Sink<'r> {
         true
     }
 
+    /// Takes the cost of reading two texts as JSON, before they are; `false` as of [`Self::spend`].
+    pub(super) fn spend_on_json(&mut self, primary: &[u8], candidate: &[u8]) -> bool {
+        let bytes = primary.len().saturating_add(candidate.len());
+        self.spend(1 + bytes / limits::JSON_BYTES_PER_FIELD)
+    }
+
+    /// The same, where a rule will read these values to judge their difference.
+    fn spend_on_rules(&mut self, a: Option<&Leaf<'_>>, b: Option<&Leaf<'_>>) -> bool {
+        match (a.and_then(Leaf::bytes), b.and_then(Leaf::bytes)) {
+            (Some(a), Some(b)) if self.holds_json() => self.spend_on_json(a, b),
+            _ => true,
+        }
+    }
+
     /// Notes that the walk stopped short, as [`Self::spend`] does when nothing is left.
     pub(super) fn exhaust(&mut self) {
         self.exhausted = true;
@@ -228,7 +242,7 @@ impl<'r> Sink<'r> {
         self.keep(kind, (primary, candidate), what, ruling);
     }
 
-    /// Reports a difference of which rules may want to know the values.
+    /// Reports a difference of which rules may want to know the values, unless that is too much work.
     pub(super) fn report_values(
         &mut self,
         kind: Kind,
@@ -238,6 +252,9 @@ impl<'r> Sink<'r> {
     ) {
         let (primary, a) = primary.unzip();
         let (candidate, b) = candidate.unzip();
+        if kind == Kind::Value && !self.spend_on_rules(a.as_ref(), b.as_ref()) {
+            return;
+        }
         let ruling = self.ruling(kind, (a.as_ref(), b.as_ref()));
         let relation = if self.is_trial {
             Relation::default()

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::aborted::is_envoys_answer;
 use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
@@ -82,6 +83,7 @@ fn status_leaf(call: &Call) -> Leaf<'static> {
 fn looks_like(primary: &Call, candidate: &Call) -> Option<LooksLike> {
     let is_answer = |call: &Call| call.status == Some(Status::OK);
     match (is_answer(primary), is_answer(candidate)) {
+        (true, false) if is_envoys_answer(candidate) => Some(LooksLike::NoAnswer),
         (true, false) => Some(LooksLike::ErrorInsteadOfAnswer),
         (false, true) => Some(LooksLike::AnswerInsteadOfError),
         _ => None,

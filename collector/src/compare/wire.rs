@@ -8,6 +8,7 @@
 //! Paths are field numbers: `4.2[1]`.
 
 mod parse;
+mod unknown;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -23,6 +24,7 @@ use super::rules::ListOrder;
 use super::sink::{Side, Sink};
 use super::{json, render};
 use parse::{WireValue, parse};
+pub(super) use unknown::unknown_text;
 
 /// Compares two encoded messages.
 pub(super) fn compare(primary: &Bytes, candidate: &Bytes, sink: &mut Sink) {

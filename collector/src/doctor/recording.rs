@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::at::Place;
-use crate::call::{Call, CorrelationKey, End, Position, Role};
+use crate::call::{Call, CorrelationKey, Position, Role};
+use crate::compare::{Incomparable, aborted};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
@@ -50,7 +51,9 @@ pub struct Recording {
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
     pub http1_candidates: u64,
-    /// Mirrored calls that were cut off while the primary one was answered.
+    /// Mirrored calls that were cut off because the primary one was answered.
+    pub cancelled_candidates: u64,
+    /// Mirrored calls that broke off while the primary one was answered, and nothing tells by whom.
     pub aborted_candidates: u64,
     /// Answered calls (HTTP 200, response ended) with no gRPC status.
     pub without_status: u64,
@@ -159,8 +162,11 @@ impl Recording {
             self.pairs += 1;
             self.pairs_by_shared_id += u64::from(pair.is_ambiguous);
             self.retried += u64::from(pair.attempts_count > 1);
-            let is_cut = pair.candidate.end == End::Aborted && pair.primary.end != End::Aborted;
-            self.aborted_candidates += u64::from(is_cut);
+            match aborted(&pair.primary, &pair.candidate) {
+                Some(Incomparable::CandidateCancelled) => self.cancelled_candidates += 1,
+                Some(Incomparable::CandidateAborted) => self.aborted_candidates += 1,
+                _ => {}
+            }
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);
             }

@@ -33,7 +33,7 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
         row("unpaired", *calls, &reason.replace('_', " "));
     }
     for (reason, pairs) in &completeness.incomparable {
-        row("not judged", 2 * pairs, &reason.replace('_', " "));
+        row("not judged", 2 * pairs, &why_not_judged(reason));
     }
     let optional = [
         (
@@ -93,6 +93,17 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
     rows
 }
 
+/// `reason` in words, and what it means where that is not all.
+fn why_not_judged(reason: &str) -> String {
+    let words = reason.replace('_', " ");
+    match reason {
+        "candidate_failed" => format!("{words}: refused, reset or too slow"),
+        "candidate_cancelled" => format!("{words}: the mirror was cut off early"),
+        "candidate_aborted" => format!("{words}: by whom is not known"),
+        _ => words,
+    }
+}
+
 /// What a reader should know of how it was compared.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
@@ -129,6 +140,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         ));
     }
     notes.extend(report.rules.iter().map(rule_note));
+    notes.extend(failed_note(completeness));
     notes.extend(unpaired_hints(completeness));
     notes.extend(clock_notes(completeness));
     if !report.hop_headers.is_empty() {
@@ -154,6 +166,16 @@ fn rule_note(rule: &RuleUse) -> String {
         count(rule.differences, "difference"),
         count(rule.pairs, "pair"),
     )
+}
+
+/// That the new service failed is no difference, and more than a gap in the comparison.
+fn failed_note(completeness: &Completeness) -> Option<String> {
+    let pairs = completeness.incomparable.get("candidate_failed")?;
+    Some(format!(
+        "{} broke off on the new service's side, or on the way to it: refused, reset or too slow. They \
+         are not judged, and not among the differences.",
+        count(*pairs, "mirrored call")
+    ))
 }
 
 /// What to do about calls that could not be paired at all.

@@ -1,7 +1,5 @@
 //! How the candidate's descriptors differ from the primary's, as the report shows it.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::compare::drift::{Change, Drift, Effect};
@@ -41,18 +39,13 @@ pub struct DriftRow {
 impl SchemaDrift {
     /// The report of `drift`.
     pub fn of(drift: &Drift) -> Self {
-        let mut counts: BTreeMap<Effect, u64> = BTreeMap::new();
         let mut changes: Vec<&Change> = drift.changes().iter().collect();
-        for change in &changes {
-            *counts.entry(change.effect).or_default() += 1;
-        }
-        let count = |effect| counts.get(&effect).copied().unwrap_or_default();
         // Stable: within one effect in order of name, as they are.
         changes.sort_by_key(|change| std::cmp::Reverse(change.effect));
         Self {
-            breaking: count(Effect::Breaking),
-            lossy: count(Effect::Lossy),
-            harmless: count(Effect::None),
+            breaking: drift.count(Effect::Breaking),
+            lossy: drift.count(Effect::Lossy),
+            harmless: drift.count(Effect::None),
             changes: changes.into_iter().map(DriftRow::of).collect(),
             changes_omitted: drift.omitted(),
         }

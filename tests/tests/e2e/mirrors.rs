@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use twintap_e2e::grpc::{Answer, Call};
+use twintap_e2e::grpc::{Answer, Call, Send, Step, framed};
 use twintap_e2e::records::Recorded;
 use twintap_e2e::{Filter, Scene, machine};
-use twintap_record::Role;
+use twintap_record::{End, Record, Role};
 
 const METHOD: &str = "shop.v1.Orders/Get";
 
@@ -114,4 +114,77 @@ async fn slow_mirror_is_recorded_after_the_client_has_its_answer() {
         timing.response_headers_ns >= delay.as_nanos() as u64,
         "{timing:?}"
     );
+}
+
+/// The primary's record and the mirror's.
+fn sides(records: Vec<Record>) -> (Record, Record) {
+    let (mirror, primary): (Vec<_>, Vec<_>) = records.into_iter().partition(|it| it.shadow);
+    let one = |side: Vec<Record>| side.into_iter().next().expect("this side");
+    (one(primary), one(mirror))
+}
+
+/// When the answer of `record` was over, and when all of it was.
+fn ends_unix_ns(record: &Record) -> (u64, u64) {
+    let timing = record.timing.expect("a timing");
+    (
+        record.started_unix_ns + timing.response_end_ns,
+        record.started_unix_ns + timing.end_ns,
+    )
+}
+
+// The next two are what the collector tells a candidate that is down from a mirror that was cut off by.
+
+#[tokio::test]
+async fn mirror_that_is_down_is_a_whole_request_without_an_answer() {
+    let _machine = machine::shared();
+    let mut scene = Scene::of(Filter::upstream())
+        .mirrored(|_| Answer::echo())
+        .start()
+        .await;
+    scene.stop_mirror();
+
+    assert!(scene.client.call(Call::unary(METHOD, "x")).await.ok());
+
+    let (primary, mirror) = sides(scene.records(2).await);
+    assert_eq!(primary.end(), End::Complete);
+    assert_eq!(mirror.end(), End::Aborted);
+    assert!(mirror.request_body.is_some_and(|body| body.end_stream));
+    assert!(mirror.response_headers.is_none());
+    assert_eq!(mirror.response_flags, 0, "Envoy sets none on mirrors");
+}
+
+#[tokio::test]
+async fn early_answer_cuts_off_the_mirror_and_not_before() {
+    let _machine = machine::shared();
+    let early = |_: &_| {
+        let answer = Answer::trailers_only(0, "").steps().to_vec();
+        let answer = answer.into_iter().filter(|it| !matches!(it, Step::ReadAll));
+        let mut steps = vec![Step::ReadBytes(5)];
+        steps.extend(answer);
+        Answer::script(steps)
+    };
+    let scene = Scene::of(Filter::upstream())
+        .answering(early)
+        .mirrored(|_| Answer::script([Step::Hang]))
+        .start()
+        .await;
+    let steps = [
+        Send::Data(framed(b"first")),
+        Send::Sleep(Duration::from_secs(2)),
+        Send::End,
+    ];
+
+    scene.client.call(Call::script(METHOD, steps)).await;
+
+    let (primary, mirror) = sides(scene.records(2).await);
+    assert_eq!(primary.end(), End::ResponseFirst);
+    assert_eq!(mirror.end(), End::Aborted);
+    assert!(
+        !mirror
+            .request_body
+            .as_ref()
+            .is_some_and(|body| body.end_stream)
+    );
+    let ((answered, _), (_, cut)) = (ends_unix_ns(&primary), ends_unix_ns(&mirror));
+    assert!(cut >= answered, "{cut} {answered}");
 }

@@ -23,6 +23,8 @@ pub const CHANGES_MAX: usize = 2_000;
 pub struct Drift {
     changes: Vec<Change>,
     omitted: u64,
+    /// All changes by what they do, those that are not kept included.
+    counts: BTreeMap<Effect, u64>,
     /// What of it reaches the messages of a method; absent where nothing does.
     by_method: HashMap<String, [Touched; 2]>,
 }
@@ -167,6 +169,11 @@ impl Drift {
     /// What differs, in order of name; at most [`CHANGES_MAX`].
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// How many changes do that, those beyond that number included.
+    pub fn count(&self, effect: Effect) -> u64 {
+        self.counts.get(&effect).copied().unwrap_or_default()
     }
 
     /// Changes beyond that number.

@@ -39,7 +39,12 @@ pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> D
         }
     }
     let found = walk.changes.len();
+    let mut counts = BTreeMap::new();
+    for change in &walk.changes {
+        *counts.entry(change.effect).or_default() += 1;
+    }
     Drift {
+        counts,
         changes: walk.changes.into_iter().take(CHANGES_MAX).collect(),
         omitted: u64::try_from(found.saturating_sub(CHANGES_MAX)).unwrap_or(u64::MAX),
         by_method,

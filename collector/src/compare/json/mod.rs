@@ -46,7 +46,7 @@ fn media_type(content_type: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-/// Do both say the same in JSON?
+/// Do both say the same in JSON? Whoever asks pays first: [`Sink::spend_on_json`].
 pub(super) fn are_equal(primary: &[u8], candidate: &[u8]) -> bool {
     let parse = |bytes| Some(sorted(Json::parse(std::str::from_utf8(bytes).ok()?)?));
     let primary = parse(primary);
@@ -56,7 +56,13 @@ pub(super) fn are_equal(primary: &[u8], candidate: &[u8]) -> bool {
 /// Compares two texts below the current path, if a rule says that JSON is there and they say something
 /// else; `false` if they are to be compared as they are, perhaps to be taken for equal by the rule.
 pub(super) fn by_rule(primary: &[u8], candidate: &[u8], sink: &mut Sink) -> bool {
-    sink.holds_json() && !are_equal(primary, candidate) && compare(primary, candidate, sink)
+    if !sink.holds_json() {
+        return false;
+    }
+    if !sink.spend_on_json(primary, candidate) {
+        return true;
+    }
+    !are_equal(primary, candidate) && compare(primary, candidate, sink)
 }
 
 /// Keys in order; repeated ones stay in theirs.
@@ -78,7 +84,7 @@ fn sorted(json: Json) -> Json {
 /// Compares two texts below the current path; `false` if neither is JSON, so that they are something
 /// else.
 pub(super) fn compare(primary: &[u8], candidate: &[u8], sink: &mut Sink) -> bool {
-    if !sink.spend(1 + (primary.len() + candidate.len()) / 16) {
+    if !sink.spend_on_json(primary, candidate) {
         return true;
     }
     let parse = |bytes| Json::parse(std::str::from_utf8(bytes).ok()?);

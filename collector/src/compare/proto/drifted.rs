@@ -214,7 +214,7 @@ fn of_one(known: At<'_>, other: &DynamicMessage, looks_like: LooksLike, sink: &m
     if known.encoded() == unknown {
         return;
     }
-    let unknown_text = (!unknown.is_empty()).then(|| render::bytes(&unknown));
+    let unknown_text = wire::unknown_text(&unknown.into());
     let value = known.message.get_field(known.field);
     let known_side = known.text().map(|text| (text, Leaf::of_value(&value)));
     let unknown_side = unknown_text.map(|text| (text, Leaf::Other));

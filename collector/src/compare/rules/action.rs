@@ -105,7 +105,7 @@ impl Action {
                 is_match(a) && is_match(b)
             }),
             Self::Class(class) => both.is_some_and(|(a, b)| class.holds(a) && class.holds(b)),
-            Self::Json => both.is_some_and(|(a, b)| match (as_bytes(a), as_bytes(b)) {
+            Self::Json => both.is_some_and(|(a, b)| match (a.bytes(), b.bytes()) {
                 (Some(a), Some(b)) => json::are_equal(a, b),
                 _ => false,
             }),
@@ -173,14 +173,6 @@ fn apart(a: Number, b: Number) -> (f64, f64) {
     };
     let (a, b) = (real(a), real(b));
     ((a - b).abs(), a.abs().max(b.abs()))
-}
-
-fn as_bytes<'a>(leaf: &Leaf<'a>) -> Option<&'a [u8]> {
-    match leaf {
-        Leaf::Text(text) => Some(text.as_bytes()),
-        Leaf::Bytes(bytes) => Some(bytes),
-        _ => None,
-    }
 }
 
 fn as_text(leaf: &Leaf<'_>) -> Option<String> {

@@ -195,9 +195,10 @@ impl<'r> Applicable<'r> {
         // An element or entry that one side lacks is no field that is absent.
         let is_element = matches!(path.clone().last(), Some(Step::Element(_)));
         let rule = rules.find(|rule| {
-            rule.action.equates(kind, sides.0, sides.1)
+            // First where, then what: only where JSON is expected is it read.
+            rule.covers(place, path.clone())
                 && !(is_element && matches!(rule.action, Action::EmptyEqualsAbsent))
-                && rule.covers(place, path.clone())
+                && rule.action.equates(kind, sides.0, sides.1)
         })?;
         Some((&rule.name, rule.severity))
     }

@@ -9,9 +9,11 @@ use std::collections::{HashMap, HashSet};
 use prost_reflect::DescriptorPool;
 use prost_reflect::prost_types::field_descriptor_proto::Type;
 use prost_reflect::prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet, ServiceDescriptorProto,
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto,
 };
+
+use super::same;
 
 /// Says what is wrong with `set`, given what was taken before.
 pub(super) fn problem(set: &FileDescriptorSet, taken: &DescriptorPool) -> Option<String> {
@@ -28,7 +30,7 @@ pub(super) fn problem(set: &FileDescriptorSet, taken: &DescriptorPool) -> Option
             return Some(format!("two different files are called {name:?}"));
         }
         let before = taken.get_file_by_name(name);
-        if before.is_some_and(|before| !says_the_same(before.file_descriptor_proto(), file)) {
+        if before.is_some_and(|before| !same::says_the_same(before.file_descriptor_proto(), file)) {
             return Some(format!(
                 "another file {name:?} was taken before, which says something else"
             ));
@@ -108,67 +110,6 @@ fn is_map_entry(message: &DescriptorProto) -> bool {
         )
     };
     numbers == [1, 2] && key.is_some_and(is_key)
-}
-
-/// Do both define the same names, numbers and types? Compilers differ in options, comments and JSON
-/// names that they add.
-fn says_the_same(a: &FileDescriptorProto, b: &FileDescriptorProto) -> bool {
-    let is_protobufs_own = a.package() == "google.protobuf" && b.package() == "google.protobuf";
-    a == b || is_protobufs_own || bare_file(a) == bare_file(b)
-}
-
-fn bare_file(file: &FileDescriptorProto) -> FileDescriptorProto {
-    FileDescriptorProto {
-        package: file.package.clone(),
-        message_type: file.message_type.iter().map(bare_message).collect(),
-        enum_type: file.enum_type.iter().map(bare_enum).collect(),
-        service: file.service.iter().map(bare_service).collect(),
-        extension: file.extension.iter().map(bare_field).collect(),
-        ..FileDescriptorProto::default()
-    }
-}
-
-fn bare_message(message: &DescriptorProto) -> DescriptorProto {
-    DescriptorProto {
-        name: message.name.clone(),
-        field: message.field.iter().map(bare_field).collect(),
-        extension: message.extension.iter().map(bare_field).collect(),
-        nested_type: message.nested_type.iter().map(bare_message).collect(),
-        enum_type: message.enum_type.iter().map(bare_enum).collect(),
-        ..DescriptorProto::default()
-    }
-}
-
-fn bare_enum(descriptor: &EnumDescriptorProto) -> EnumDescriptorProto {
-    let mut bare = EnumDescriptorProto {
-        name: descriptor.name.clone(),
-        value: descriptor.value.clone(),
-        ..EnumDescriptorProto::default()
-    };
-    bare.value.iter_mut().for_each(|value| value.options = None);
-    bare
-}
-
-fn bare_service(service: &ServiceDescriptorProto) -> ServiceDescriptorProto {
-    let mut bare = ServiceDescriptorProto {
-        options: None,
-        ..service.clone()
-    };
-    for method in &mut bare.method {
-        method.options = None;
-        // Written out or left to the default.
-        method.client_streaming = Some(method.client_streaming());
-        method.server_streaming = Some(method.server_streaming());
-    }
-    bare
-}
-
-fn bare_field(field: &FieldDescriptorProto) -> FieldDescriptorProto {
-    FieldDescriptorProto {
-        options: None,
-        json_name: None,
-        ..field.clone()
-    }
 }
 
 /// Imports that lead back to where they began.

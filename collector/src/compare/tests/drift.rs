@@ -5,7 +5,7 @@ use prost_reflect::{DynamicMessage, MapKey, Value};
 
 use super::only;
 use super::shop::{answers, text};
-use crate::compare::drift::{ChangeKind, Effect};
+use crate::compare::drift::{CHANGES_MAX, ChangeKind, Effect};
 use crate::compare::rules::{Rules, file};
 use crate::compare::{LooksLike, Outcome, Schema, Settings, Severity, Verdict, compare};
 
@@ -205,6 +205,15 @@ fn fields_of_one_side_are_missing_or_extra() {
     let bytes = item(&drifted.old, &[("old_only", text("x"))]);
     let (a, b) = (answers([bytes.clone()]), answers([bytes]));
     assert_eq!(compare(&a, &b, &drifted.settings).outcome, Outcome::Matched);
+    // Both sent it, and not the same.
+    let other = item(&drifted.old, &[("old_only", text("y"))]);
+    let verdict = compare(&a, &answers([other]), &drifted.settings);
+    assert_eq!(only(&verdict), ("response_message", "old_only", "value"));
+    let found = &verdict.differences[0];
+    assert_eq!(
+        (found.primary.as_deref(), found.candidate.as_deref()),
+        (Some("\"x\""), Some("field 12, length-delimited: \"y\""))
+    );
 }
 
 #[test]
@@ -407,4 +416,24 @@ fn closed_and_open_enums_are_told_apart() {
     let drift = with.drift().unwrap();
     let kinds: Vec<_> = drift.changes().iter().map(|change| change.kind).collect();
     assert!(kinds.contains(&ChangeKind::EnumOpenness), "{kinds:?}");
+}
+
+#[test]
+fn changes_that_are_not_listed_are_counted_by_effect() {
+    let fields = |kind: &str, last: &str| -> String {
+        let many = (1..=CHANGES_MAX).map(|n| format!("{kind} a{n} = {n};"));
+        let last = format!("{last} z = {};", CHANGES_MAX + 1);
+        many.chain([last]).collect()
+    };
+    let of = |fields: String| {
+        schema(&format!(
+            "syntax = \"proto3\"; package a; message M {{ {fields} }} service S {{ rpc G(M) returns (M); }}"
+        ))
+    };
+    let old = of(fields("int32", "int32"));
+    let both = old.with_candidate(&of(fields("int64", "string")));
+    let drift = both.drift().unwrap();
+    assert_eq!((drift.changes().len(), drift.omitted()), (CHANGES_MAX, 1));
+    assert_eq!(drift.count(Effect::Breaking), 1);
+    assert_eq!(drift.count(Effect::Lossy), CHANGES_MAX as u64);
 }

@@ -7,8 +7,11 @@ use prost_reflect::{DynamicMessage, Value};
 use super::shop::{answer, answers, changed, header, text};
 use super::{by_descriptor, by_wire, compare, only};
 use crate::call::Call;
+use crate::compare::json::by_rule;
+use crate::compare::leaf::Leaf;
 use crate::compare::rules::{Rules, file};
-use crate::compare::{LooksLike, Outcome, Schema, Settings, Verdict};
+use crate::compare::sink::Sink;
+use crate::compare::{Kind, LooksLike, Outcome, Place, Schema, Settings, Verdict, limits};
 
 /// A call that answers with JSON messages.
 fn json(messages: &[&str]) -> Call {
@@ -150,6 +153,32 @@ fn a_field_holds_json_where_a_rule_says_so() {
     };
     let verdict = compare(&a, &named(r#"{"x":1,"y":3}"#), &by_number);
     assert_eq!(only(&verdict), ("response_message", "1.y", "value"));
+}
+
+#[test]
+fn json_is_paid_for_before_it_is_read() {
+    let mut rules = Rules::default();
+    let json = "version: 1\nrules: [{ name: j, path: name, json: true }]";
+    rules.extend(file::parse(json, "rules.yaml").unwrap());
+    let long = |end: &str| format!("{{\"x\":\"{}\"{end}", "y".repeat(10_000));
+    // Whatever reading them would tell: equal, different, no JSON.
+    for (a, b) in [("}", " }"), ("}", ",\"z\":1}"), ("", "?")] {
+        let (a, b) = (long(a), long(b));
+        let mut sink = Sink::new(&rules, "a.B/C");
+        sink.place(Place::ResponseMessage);
+        sink.enter_field("name");
+        assert!(sink.spend(usize::try_from(limits::WORK_MAX).unwrap() - 100));
+        by_rule(a.as_bytes(), b.as_bytes(), &mut sink);
+        assert!(sink.take_exhausted(), "{b}");
+        let side = |text| Some((String::new(), Leaf::Text(text)));
+        sink.report_values(Kind::Value, side(&a), side(&b), None);
+        assert!(sink.take_exhausted(), "{b}");
+        let (differences, _, hidden) = sink.finish();
+        assert!(
+            differences.is_empty() && hidden.is_empty(),
+            "{differences:?}"
+        );
+    }
 }
 
 const BODY: &str = r#"

@@ -1,5 +1,6 @@
 //! Comparison tests: one planted change, one difference, in the right place and of the right kind.
 
+mod aborted;
 mod calls;
 mod contents;
 mod drift;

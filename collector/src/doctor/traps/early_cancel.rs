@@ -29,21 +29,27 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        let count = recording.aborted_candidates;
-        if count == 0 {
+        let (cut, unclear) = (recording.cancelled_candidates, recording.aborted_candidates);
+        if cut + unclear == 0 {
             continue;
         }
-        let part = share(count, recording.pairs);
+        let part = share(cut + unclear, recording.pairs);
         let severity = if part > SHARE_MAX {
             Severity::Warning
         } else {
             Severity::Info
         };
-        let what = format!(
-            "{count} of {} mirrored calls ({}) were cut off while the primary was answered",
-            recording.pairs,
+        let pairs = recording.pairs;
+        let mut what = format!(
+            "{} of {pairs} mirrored calls ({}) broke off while the primary was answered",
+            cut + unclear,
             percent(part)
         );
+        if unclear > 0 {
+            what.push_str(&format!(
+                ", {unclear} of them for reasons that the records do not tell"
+            ));
+        }
         findings.put(severity, recording.origin.clone(), what);
     }
     for stats in &view.stats {

@@ -22,7 +22,7 @@ pub(super) struct Features {
     text: String,
     /// Where each name, and then its value, ends.
     ends: Vec<(usize, usize)>,
-    /// Are there more than are kept?
+    /// Are there more than are kept, or are those of the request not known?
     is_cut: bool,
 }
 
@@ -37,7 +37,7 @@ impl Features {
         features.add("client.identity", &quoted(&call.peer_identity));
         features.metadata(call);
         let mut path = String::new();
-        request_fields(call, schema, &mut |name, value| {
+        let is_known = request_fields(call, schema, &mut |name, value| {
             path.clear();
             let _infallible = match name.strip_prefix("count(") {
                 Some(name) => write!(path, "count(request.{name}"),
@@ -46,6 +46,7 @@ impl Features {
             features.add(&path, &value);
             !features.is_cut
         });
+        features.is_cut |= !is_known;
         features
     }
 
@@ -107,7 +108,7 @@ impl Features {
         self.ends.push((end, self.text.len()));
     }
 
-    /// Are there more than are kept?
+    /// May the pair have features that are not here?
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }

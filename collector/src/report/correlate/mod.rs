@@ -8,9 +8,11 @@
 //! Memory: [`SAMPLE_MAX`] pairs of each sort a method, [`SAMPLES_MAX`] in all methods, each of at most
 //! [`features::FEATURES_MAX`] short features.
 
+mod correlation;
 mod decide;
 mod features;
 mod statistic;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use crate::compare::Schema;
 use crate::pair::Pair;
 use features::Features;
 
-pub use decide::{Correlation, Relation};
+pub use correlation::{Correlation, Relation};
 pub(crate) use decide::{GROUPS_MAX, Wanted};
 
 /// Pairs of one sort kept of one method.
@@ -55,7 +57,8 @@ pub struct CorrelationLimits {
     pub sampled_pairs: u64,
     /// Pairs sampled of those that differ, partly the same.
     pub sampled_differing: u64,
-    /// Judged pairs sampled that have more features than are looked at.
+    /// Judged pairs sampled that have more features than are looked at, or a request that was not
+    /// captured whole.
     pub features_cut: u64,
     /// Judged pairs of methods beyond the limit of 2048.
     pub pairs_left_out: u64,

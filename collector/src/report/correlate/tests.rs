@@ -1,5 +1,7 @@
 //! Planted correlations are found, and chance is not taken for one.
 
+mod many_features;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

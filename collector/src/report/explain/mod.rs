@@ -2,7 +2,8 @@
 //! `always PAID became SETTLED`.
 //!
 //! A claim is about every difference of the group, and at least [`EXPLAINED_MIN`] of them; one that
-//! does not fit and there is none. All sums are extremes, counts and intersections: the same
+//! does not fit and there is none. A claim on values that were not seen (a rounding, an offset, a
+//! zone) needs two differences that are not the same, however often each was seen. All sums are extremes, counts and intersections: the same
 //! differences give the same answer, whatever order they come in.
 
 mod numbers;
@@ -13,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::compare::{Difference, Kind, LooksLike, Values};
 use numbers::Numbers;
@@ -59,9 +61,37 @@ impl Side {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trend {
     count: u64,
+    seen: Seen,
     numbers: Numbers,
     lengths: Lengths,
     renames: Renames,
+}
+
+/// Which pairs of values were seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// Always the one with this hash.
+    One(u64),
+    /// At least two.
+    Several,
+}
+
+impl Seen {
+    fn add(&mut self, difference: &Difference) {
+        let mut hasher = Xxh3::new();
+        for side in [&difference.primary, &difference.candidate] {
+            let text = side.as_deref().unwrap_or_default();
+            hasher.update(&text.len().to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        *self = match *self {
+            Self::Nothing => Self::One(hasher.digest()),
+            Self::One(hash) if hash == hasher.digest() => *self,
+            _ => Self::Several,
+        };
+    }
 }
 
 /// Lengths of texts and byte strings of both sides.
@@ -87,6 +117,7 @@ impl Trend {
             Some(values) => self.numbers.add(values),
             None => {}
         }
+        self.seen.add(difference);
         self.renames.add(
             difference.primary.as_deref(),
             difference.candidate.as_deref(),
@@ -117,6 +148,7 @@ impl Trend {
         let renamed = || self.renames.explain(self.count);
         by_look
             .or_else(|| self.numbers.explain(self.count))
+            .filter(|_| self.seen == Seen::Several)
             .or_else(|| renamed().filter(|_| !looks_like.iter().any(says_more)))
     }
 }

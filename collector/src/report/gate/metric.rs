@@ -6,7 +6,7 @@ use crate::report::answer::rate;
 use crate::report::coverage::{Coverage, MethodCoverage, Seen};
 use crate::report::latency::{Latency, LatencyShift, Shift};
 use crate::report::statistics::{float, wilson};
-use crate::report::{Completeness, Method, Report};
+use crate::report::{Completeness, Method, Report, SchemaDrift};
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -14,7 +14,7 @@ use crate::report::{Completeness, Method, Report};
 pub enum Unit {
     /// A part of a whole, or how much of one more: 1 is 100 %.
     Share,
-    /// A number of calls or pairs.
+    /// A number of calls, pairs or changes.
     Count,
     /// A time in microseconds.
     Us,
@@ -70,6 +70,7 @@ pub(super) struct Subject<'a> {
     /// Only of all methods together.
     completeness: Option<&'a Completeness>,
     coverage: Option<&'a Coverage>,
+    schema_drift: Option<&'a SchemaDrift>,
     covered: Option<&'a MethodCoverage>,
 }
 
@@ -79,6 +80,7 @@ impl<'a> Subject<'a> {
             figures: &report.total,
             completeness: Some(&report.completeness),
             coverage: report.coverage.as_ref(),
+            schema_drift: report.schema_drift.as_ref(),
             covered: None,
         }
     }
@@ -90,6 +92,7 @@ impl<'a> Subject<'a> {
             figures: method,
             completeness: None,
             coverage: None,
+            schema_drift: None,
             covered: coverage.and_then(covered),
         }
     }
@@ -163,6 +166,11 @@ pub static METRICS: &[Metric] = &[
         |s, _| match s.completeness.and_then(|completeness| completeness.loss.as_ref()) {
             Some(loss) => Ok(float(loss.calls())),
             None => Err("there is no accounting".to_owned()),
+        }),
+    metric!("schema_breaking", Count, false, "breaking changes in the candidate's own descriptors",
+        |s, _| match s.schema_drift {
+            Some(drift) => Ok(float(drift.breaking)),
+            None => Err("the candidate has no descriptors of its own".to_owned()),
         }),
     metric!("latency_p50_shift", Shift, true, "candidate's median against the primary's",
         |s, unit| shift(&s.figures.latency_shift.p50, unit)),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::report::coverage::{Coverage, MethodCoverage, Seen};
-use crate::report::{Latency, LatencyShift, Loss, Shift};
+use crate::report::{Latency, LatencyShift, Loss, SchemaDrift, Shift};
 
 fn parse(text: &str) -> Condition {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -217,6 +217,29 @@ fn coverage_is_asked_of_all_or_of_one_method() {
     assert_eq!(state("coverage_fields < 75%"), State::Passed);
     assert_eq!(state("coverage_fields[*/Get] <= 75%"), State::Failed);
     assert_eq!(state("coverage_oneof_arms < 75%"), State::Unknown);
+}
+
+#[test]
+fn breaking_changes_of_the_schema_fail_whether_or_not_the_traffic_showed_them() {
+    let state = |schema_drift, text: &str| {
+        let mut report = report();
+        report.schema_drift = schema_drift;
+        of(&report, &parse(text), "--fail-if", 1)
+    };
+    let drift = |breaking| {
+        Some(SchemaDrift {
+            breaking,
+            lossy: 3,
+            ..SchemaDrift::default()
+        })
+    };
+    let failed = state(drift(2), "schema_breaking > 0");
+    assert_eq!((failed.state, failed.value), (State::Failed, Some(2.0)));
+    assert_eq!(state(drift(0), "schema_breaking > 0").state, State::Passed);
+    assert_eq!(state(drift(2), "schema_breaking > 2").state, State::Passed);
+    // One set of descriptors for both sides says nothing of the candidate's.
+    assert_eq!(state(None, "schema_breaking > 0").state, State::Unknown);
+    assert!("schema_breaking[a.*] > 0".parse::<Condition>().is_err());
 }
 
 #[test]

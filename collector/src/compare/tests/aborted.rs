@@ -1,0 +1,142 @@
+//! Mirrored calls that broke off: by whom, as far as their records tell.
+
+use super::shop::{answer, item};
+use super::{by_wire, only};
+use crate::call::{Call, End, Position, Status};
+use crate::compare::{Incomparable, LooksLike, Outcome};
+
+/// Envoy response flags, by their names in its access log.
+const UF: u64 = 0x20;
+const UC: u64 = 0x40;
+const DC: u64 = 0x4000;
+const DR: u64 = 0x1000_0000;
+
+const STARTED_UNIX_NS: u64 = 1_000_000_000;
+
+/// The primary's call, answered after 300 ms: before or after its request was over.
+fn primary(end: End) -> Call {
+    let mut call = answer(&item());
+    call.position = Position::Upstream;
+    call.started_unix_ns = STARTED_UNIX_NS;
+    call.end = end;
+    call.request.end_stream = end == End::Complete;
+    call.timing.response_end_ns = Some(300_000_000);
+    call
+}
+
+/// Its mirror, that broke off after `lasted_ms` without an answer.
+fn mirror(of: &Call, lasted_ms: u64) -> Call {
+    let mut call = Call {
+        end: End::Aborted,
+        response: super::shop::direction([]),
+        status: None,
+        http_status: None,
+        ..of.clone()
+    };
+    call.response.end_stream = false;
+    call.timing.response_end_ns = None;
+    call.timing.duration_ns = Some(lasted_ms * 1_000_000);
+    call
+}
+
+/// The mirror, as the recorder of the new service saw it.
+fn inbound(of: &Call, response_flags: u64) -> Call {
+    let mut call = mirror(of, 300);
+    call.position = Position::Inbound;
+    call.id.producer_id = [9; 16];
+    call.response_flags = response_flags;
+    call
+}
+
+#[track_caller]
+fn expect(primary: &Call, candidate: &Call, reason: Incomparable) {
+    let verdict = by_wire(primary, candidate);
+    assert_eq!(verdict.outcome, Outcome::Incomparable(reason));
+    assert!(verdict.differences.is_empty());
+}
+
+#[test]
+fn a_mirror_whose_request_was_whole_was_not_cancelled() {
+    // Refused at once, or reset at the route's timeout: Envoy keeps mirrors of answered calls.
+    let old = primary(End::Complete);
+    expect(&old, &mirror(&old, 1), Incomparable::CandidateFailed);
+    expect(&old, &mirror(&old, 15_000), Incomparable::CandidateFailed);
+    // The primary ended whole: what stopped the mirror in mid-request was not that.
+    let mut new = mirror(&old, 1);
+    new.request.end_stream = false;
+    expect(&old, &new, Incomparable::CandidateFailed);
+}
+
+#[test]
+fn a_mirror_that_ended_with_an_early_answer_was_cancelled() {
+    let old = primary(End::ResponseFirst);
+    expect(&old, &mirror(&old, 300), Incomparable::CandidateCancelled);
+    expect(&old, &mirror(&old, 301), Incomparable::CandidateCancelled);
+    // Before that there was no reason to.
+    expect(&old, &mirror(&old, 2), Incomparable::CandidateFailed);
+}
+
+#[test]
+fn two_recorders_have_two_clocks() {
+    let old = primary(End::ResponseFirst);
+    let mut new = mirror(&old, 2);
+    new.id.producer_id = [9; 16];
+    expect(&old, &new, Incomparable::CandidateAborted);
+    let old = primary(End::Complete);
+    expect(&old, &inbound(&old, 0), Incomparable::CandidateAborted);
+}
+
+#[test]
+fn flags_of_the_new_services_envoy_say_which_side_failed() {
+    for end in [End::Complete, End::ResponseFirst] {
+        let old = primary(end);
+        expect(&old, &inbound(&old, UF), Incomparable::CandidateFailed);
+        expect(&old, &inbound(&old, UC), Incomparable::CandidateFailed);
+        // Both: which came first is not told.
+        expect(
+            &old,
+            &inbound(&old, UC | DC),
+            Incomparable::CandidateAborted,
+        );
+    }
+    let early = primary(End::ResponseFirst);
+    expect(
+        &early,
+        &inbound(&early, DR),
+        Incomparable::CandidateCancelled,
+    );
+    // A timeout of the mirror, or the caller's end.
+    let whole = primary(End::Complete);
+    expect(&whole, &inbound(&whole, DR), Incomparable::CandidateAborted);
+}
+
+#[test]
+fn captures_do_not_tell_who_reset_a_call() {
+    for end in [End::Complete, End::ResponseFirst] {
+        let mut old = primary(end);
+        old.position = Position::Wire;
+        expect(&old, &mirror(&old, 2), Incomparable::CandidateAborted);
+    }
+}
+
+#[test]
+fn an_error_that_envoy_made_up_is_told_from_one_of_the_new_service() {
+    let old = primary(End::Complete);
+    let unavailable = |response_flags| {
+        let mut call = inbound(&old, response_flags);
+        call.end = End::Complete;
+        call.trailers_only = true;
+        call.status = Some(Status(14));
+        call.http_status = Some(200);
+        call
+    };
+    for (flags, expected) in [
+        (UF, LooksLike::NoAnswer),
+        (0, LooksLike::ErrorInsteadOfAnswer),
+        (DC, LooksLike::ErrorInsteadOfAnswer),
+    ] {
+        let verdict = by_wire(&old, &unavailable(flags));
+        assert_eq!(only(&verdict).0, "status");
+        assert_eq!(verdict.differences[0].looks_like, Some(expected));
+    }
+}

@@ -1,17 +1,17 @@
 //! What recorded calls tell about the set-up that recorded them.
 //!
-//! Sums over pairing buckets, in bounded memory: names beyond [`NAMES_MAX`] are counted together.
+//! Sums over calls, one by one, and over what pairing them gave, in bounded memory: no call is held, names
+//! beyond [`NAMES_MAX`] are counted together.
 
 use std::collections::BTreeMap;
 
 use super::at::Place;
-use crate::call::{Call, CorrelationKey, End, Position, Role};
+use super::crowds::Crowds;
+use crate::call::{Call, End, Position, Role};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
 const NAMES_MAX: usize = 1_000;
-/// Records of one id on one side, seen at one place, that are still no sign of a constant id.
-pub const RECORDS_OF_ID_MAX: u64 = 16;
 /// Headers that HTTP/2 forbids (RFC 9113, section 8.2.2): a call that carries one came over HTTP/1.1.
 const HTTP1_ONLY: [&[u8]; 4] = [
     b"transfer-encoding",
@@ -43,9 +43,7 @@ pub struct Recording {
     /// Calls recorded at a second place as well.
     pub duplicate_views: u64,
     /// Ids with more records on one side and at one place than attempts explain.
-    pub crowded_ids: u64,
-    /// Most records of one such id, and the id.
-    pub most_crowded: Option<(u64, String)>,
+    pub crowds: Crowds,
     /// Primary calls that were recorded in several attempts.
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
@@ -83,39 +81,9 @@ pub struct Accounted {
 }
 
 impl Recording {
-    /// Adds the calls of whole buckets, before they are paired.
-    pub fn add_calls(&mut self, calls: &[Call]) {
-        let mut of_id: BTreeMap<(CorrelationKey, Role, Position, &str), u64> = BTreeMap::new();
-        for call in calls {
-            self.add_call(call);
-            let key = CorrelationKey::of(call);
-            if key != CorrelationKey::None && call.role != Role::Unknown {
-                *of_id
-                    .entry((key, call.role, call.position, &call.workload.pod_name))
-                    .or_default() += 1;
-            }
-        }
-        for ((key, ..), count) in of_id {
-            if count > RECORDS_OF_ID_MAX {
-                self.crowded_ids += 1;
-                if self
-                    .most_crowded
-                    .as_ref()
-                    .is_none_or(|(most, _)| count > *most)
-                {
-                    let id = match &key {
-                        CorrelationKey::TraceId(id) => {
-                            id.iter().map(|byte| format!("{byte:02x}")).collect()
-                        }
-                        key => String::from_utf8_lossy(key.as_bytes()).into_owned(),
-                    };
-                    self.most_crowded = Some((count, id));
-                }
-            }
-        }
-    }
-
-    fn add_call(&mut self, call: &Call) {
+    /// Adds a call, before it is paired.
+    pub fn add_call(&mut self, call: &Call) {
+        self.crowds.add(call);
         self.calls += 1;
         match call.role {
             Role::Primary => self.primaries += 1,

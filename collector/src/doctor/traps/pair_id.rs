@@ -1,8 +1,8 @@
 //! Two sides of a call do not find each other: no id, a changed id, or one id for many calls.
 
+use super::super::crowds::{IDS_MAX, RECORDS_OF_ID_MAX};
 use super::super::finding::Findings;
 use super::super::recorder::Recorder;
-use super::super::recording::RECORDS_OF_ID_MAX;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, percent, share};
@@ -92,17 +92,24 @@ fn stamps_by_route(envoy: &crate::doctor::envoy::Envoy) -> bool {
 
 fn recordings(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        if recording.crowded_ids > 0 {
-            let most = recording
-                .most_crowded
+        let crowds = &recording.crowds;
+        if crowds.ids > 0 {
+            let most = crowds
+                .most
                 .as_ref()
-                .map(|(count, id)| format!("; {id:?} has {count}"))
+                .map(|most| format!("; {:?} has {}", most.id, most.records))
                 .unwrap_or_default();
             let what = format!(
                 "{} ids have more than {RECORDS_OF_ID_MAX} records on one side{most}",
-                recording.crowded_ids
+                crowds.ids
             );
             findings.put(Severity::Error, recording.origin.clone(), what);
+        }
+        if crowds.not_counted > 0 {
+            findings.unseen(format!(
+                "ids with too many records: {} records in {} are of ids beyond {IDS_MAX}",
+                crowds.not_counted, recording.origin.input
+            ));
         }
         if recording.calls < CALLS_MIN {
             findings.unseen(format!(

@@ -86,7 +86,7 @@ fn a_folder_says_what_it_left_out() {
     let taken_for = answer["inputs"][0]["taken_for"].as_str().unwrap();
     assert_eq!(
         taken_for,
-        "a folder with 1 files of YAML or JSON; 1 others were not read"
+        "a folder with 1 file of YAML or JSON; 1 other not read"
     );
 }
 
@@ -114,7 +114,6 @@ fn a_patch_of_kustomize_in_a_folder_is_named_and_no_problem() {
     let answer = examine(&[folder.path().to_owned()]);
     assert_eq!(answer["problems"], serde_json::json!([]));
     let taken_for = |index: usize| answer["inputs"][index]["taken_for"].as_str().unwrap();
-    assert!(taken_for(0).contains("kubectl kustomize"), "{answer:#}");
     assert!(
         taken_for(2).starts_with("not understood, left out: document 1"),
         "{answer:#}"
@@ -129,4 +128,49 @@ fn an_empty_input_is_no_clean_bill_of_health() {
         let path = file(&folder, name, text);
         assert_eq!(doctor(&[path]).status.code(), Some(3), "{name}");
     }
+}
+
+#[test]
+fn only_regular_files_of_a_folder_are_opened() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let folder = tempfile::tempdir().unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let linked = file(&target, "a.yaml", "apiVersion: v1\nkind: Namespace\n");
+    std::os::unix::fs::symlink(linked, folder.path().join("link.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero.json")).unwrap();
+    let pipe = folder.path().join("pipe.yaml");
+    // Whoever opens it waits for a writer.
+    mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let answer = examine(&[folder.path().to_owned()]);
+    assert_eq!(
+        answer["inputs"][0]["taken_for"],
+        "a folder with 1 file of YAML or JSON; not looked at: 2 pipes, folders or devices named like a file"
+    );
+    assert_eq!(answer["inputs"][1]["taken_for"], "Kubernetes: Namespace");
+    assert_eq!(answer["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn kustomize_is_proposed_for_folders_that_have_a_kustomization() {
+    let proposal = |kustomizations: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder, "a.yaml", "apiVersion: v1\nkind: Namespace\n");
+        for name in kustomizations {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let text = "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n";
+            std::fs::write(path, text).unwrap();
+        }
+        let answer = examine(&[folder.path().to_owned()]);
+        let taken_for = answer["inputs"][0]["taken_for"].as_str().unwrap();
+        taken_for.replace(folder.path().to_str().unwrap(), "DIR")
+    };
+    assert!(!proposal(&[]).contains("kustomize"));
+    let here = proposal(&["kustomization.yaml", "base/kustomization.yaml"]);
+    assert!(here.contains("`kubectl kustomize DIR |"), "{here}");
+    assert!(!here.contains("other folders"), "{here}");
+    let below = proposal(&["base/Kustomization", "prod/kustomization.yml"]);
+    assert!(below.contains("`kubectl kustomize DIR/base |"), "{below}");
+    assert!(below.contains("1 other folder with"), "{below}");
 }

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::envoy::Envoy;
-use super::kube::{Object, is_service};
+use super::kube::{Object, is_read, is_service};
 use super::methods::Methods;
 use super::node::Node;
 use super::recording::Recording;
@@ -40,6 +40,16 @@ impl Evidence {
                 .iter()
                 .any(|object| kinds.kinds().contains(&object.kind.as_str())),
         }
+    }
+
+    /// Is there anything at all that a check reads? Descriptors alone say nothing of a set-up.
+    pub fn is_known(&self) -> bool {
+        let has_others = [Need::Envoy, Need::Stats, Need::Recording]
+            .into_iter()
+            .any(|need| self.has(need));
+        has_others
+            || !self.servers.is_empty()
+            || self.objects.iter().any(|object| is_read(&object.kind))
     }
 
     /// Objects of one kind.

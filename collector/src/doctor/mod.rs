@@ -43,6 +43,8 @@ pub struct Examination {
     pub not_looked_at: Vec<NotLookedAt>,
     /// What could not be told although its kind of input was there.
     pub unseen: Vec<Unseen>,
+    /// Was there anything that a check reads? Else no word about a trap means nothing at all.
+    pub is_known: bool,
 }
 
 /// A part of a check for which there was no input.
@@ -68,7 +70,10 @@ impl Examination {
 
 /// Runs all checks but those of the traps whose ids are in `ignored`.
 pub fn examine(evidence: &Evidence, ignored: &[&str]) -> Examination {
-    let mut examination = Examination::default();
+    let mut examination = Examination {
+        is_known: evidence.is_known(),
+        ..Examination::default()
+    };
     let view = View::of(evidence);
     for trap in traps::ALL.iter().filter(|trap| !ignored.contains(&trap.id)) {
         let mut findings = Findings::of(trap);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::program::{answer, doctor, examine, fixtures, ids};
+use super::program::{answer, doctor, examine, fixtures, ids, stdout};
 
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
     let path = folder.path().join(name);
@@ -173,4 +173,34 @@ fn kustomize_is_proposed_for_folders_that_have_a_kustomization() {
     let below = proposal(&["base/Kustomization", "prod/kustomization.yml"]);
     assert!(below.contains("`kubectl kustomize DIR/base |"), "{below}");
     assert!(below.contains("1 other folder with"), "{below}");
+}
+
+#[test]
+fn inputs_that_doctor_knows_nothing_of_are_no_clean_bill_of_health() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let kinds: String = (0..8)
+        .map(|number| format!("apiVersion: v1\nkind: Odd{number}\n---\n"))
+        .collect();
+    let odd = file(&folder, "odd.yaml", &kinds);
+    for path in [empty, odd.clone()] {
+        let output = doctor(&[path]);
+        assert_eq!(output.status.code(), Some(4));
+        let text = stdout(&output);
+        assert!(
+            text.contains("nothing that was given is of a kind"),
+            "{text}"
+        );
+        assert!(!text.contains("0 errors"), "{text}");
+    }
+    let answer = examine(std::slice::from_ref(&odd));
+    assert_eq!(answer["recognised"], false);
+    assert_eq!(
+        answer["inputs"][0]["taken_for"],
+        "Kubernetes: 8 documents of kinds that no check reads: Odd0, Odd1, Odd2, Odd3, Odd4 and 3 more kinds"
+    );
+    let service = file(&folder, "service.yaml", "apiVersion: v1\nkind: Service\n");
+    let answer = examine(&[odd, service]);
+    assert_eq!(answer["recognised"], true);
 }

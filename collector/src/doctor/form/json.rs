@@ -14,6 +14,7 @@ pub const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
+    recognised: bool,
     inputs: Vec<Input<'a>>,
     problems: Vec<Problem<'a>>,
     findings: Vec<Finding<'a>>,
@@ -79,6 +80,7 @@ pub fn json(examination: &Examination, inputs: &Inputs) -> serde_json::Result<St
         });
     let document = Document {
         version: VERSION,
+        recognised: examination.is_known,
         inputs: inputs
             .taken
             .iter()

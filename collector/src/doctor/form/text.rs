@@ -153,6 +153,11 @@ fn summary(out: &mut String, examination: &Examination, inputs: &Inputs) {
         count(Severity::Warning),
         count(Severity::Info),
     );
+    if !examination.is_known {
+        let line =
+            "\nnothing that was given is of a kind that doctor reads: no trap was looked for";
+        return push(out, line);
+    }
     let unread = inputs.problems.len();
     let mut line = format!(
         "\n{errors} {}, {warnings} {}, {infos} to know",

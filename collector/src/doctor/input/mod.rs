@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 use super::at::Place;
 use super::envoy::Envoy;
 use super::evidence::Evidence;
-use super::kube::Object;
+use super::kube::{Object, is_read};
 use super::node::{Node, Plain, Value};
 use super::server::Server;
 use super::stats::{Stats, prometheus_line, text_line};
 
 /// Lines that are looked at to tell statistics from YAML.
 const SAMPLE_LINES: usize = 50;
+/// Kinds that no check reads and that are named for one input; more are counted.
+const KINDS_SHOWN_MAX: usize = 5;
 
 /// Why an input, or a part of it, was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -297,20 +299,40 @@ fn document(
 }
 
 fn kinds_text(kinds: &BTreeMap<String, u64>) -> String {
-    if kinds.is_empty() {
-        return "Kubernetes: an empty list".to_owned();
+    let named = |(kind, count): (&String, &u64)| {
+        if *count == 1 {
+            kind.clone()
+        } else {
+            format!("{count} {kind}")
+        }
+    };
+    let is_known = |(kind, _): &(&String, &u64)| is_read(kind);
+    let (known, unknown): (Vec<_>, Vec<_>) = kinds.iter().partition(is_known);
+    let count: u64 = unknown.iter().map(|(_, count)| **count).sum();
+    let mut texts = Vec::new();
+    if !known.is_empty() {
+        let known: Vec<String> = known.into_iter().map(named).collect();
+        texts.push(known.join(", "));
     }
-    let texts: Vec<String> = kinds
-        .iter()
-        .map(|(kind, count)| {
-            if *count == 1 {
-                kind.clone()
-            } else {
-                format!("{count} {kind}")
-            }
-        })
-        .collect();
-    format!("Kubernetes: {}", texts.join(", "))
+    if count > 0 {
+        let shown = unknown.iter().copied().take(KINDS_SHOWN_MAX);
+        let shown: Vec<String> = shown.map(named).collect();
+        let more = unknown.len().saturating_sub(KINDS_SHOWN_MAX);
+        let more = if more > 0 {
+            format!(" and {more} more kinds")
+        } else {
+            String::new()
+        };
+        let documents = if count == 1 { "document" } else { "documents" };
+        texts.push(format!(
+            "{count} {documents} of kinds that no check reads: {}{more}",
+            shown.join(", ")
+        ));
+    }
+    if texts.is_empty() {
+        texts.push("an empty list".to_owned());
+    }
+    format!("Kubernetes: {}", texts.join("; "))
 }
 
 #[cfg(test)]

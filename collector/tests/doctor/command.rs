@@ -112,6 +112,14 @@ fn what_could_not_be_looked_at_is_said_of_every_trap() {
 }
 
 #[test]
+fn what_was_not_looked_at_is_counted_with_a_few_examples() {
+    let text = stdout(&doctor(&[fixture("grpc-port/good-said.yaml")]));
+    let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = "without recorded calls (--data-dir): 10 traps (grpc-port, early-cancel, duplicates, and 7 more)";
+    assert!(whole.contains(line), "{text}");
+}
+
+#[test]
 fn the_list_and_the_explanations_cover_all_traps() {
     let list = stdout(&doctor(&["--list"]));
     assert_eq!(list.lines().count(), twintap::doctor::traps::ALL.len());

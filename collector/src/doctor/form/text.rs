@@ -11,6 +11,9 @@ use crate::doctor::trap::{Need, Severity, Trap};
 use crate::doctor::traps::ALL;
 use crate::escape::escape;
 
+/// What is named of one reason for which something was not looked at.
+const EXAMPLES_MAX: usize = 3;
+
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
@@ -120,24 +123,43 @@ fn not_looked_at(out: &mut String, examination: &Examination, style: Style) {
             .collect();
         ids.dedup();
         if !ids.is_empty() {
-            wrapped(
-                out,
-                &format!("without {}: {}", need.name(), ids.join(", ")),
-                2,
-                4,
-                style,
+            let line = format!(
+                "without {}: {} {} ({})",
+                need.name(),
+                ids.len(),
+                plural(ids.len(), "trap"),
+                examples(&ids, ", ")
             );
+            wrapped(out, &line, 2, 4, style);
         }
     }
-    for unseen in &examination.unseen {
+    // Of one trap they stand together.
+    for unseen in examination
+        .unseen
+        .chunk_by(|left, right| left.trap == right.trap)
+    {
+        let whys: Vec<&str> = unseen.iter().map(|unseen| unseen.why.as_str()).collect();
+        let trap = unseen.first().map(|unseen| unseen.trap).unwrap_or_default();
         wrapped(
             out,
-            &format!("{}: {}", unseen.trap, unseen.why),
+            &format!("{trap}: {}", examples(&whys, "; ")),
             2,
             4,
             style,
         );
     }
+}
+
+/// The first [`EXAMPLES_MAX`], and how many more there are: JSON has all of them.
+fn examples(all: &[&str], between: &str) -> String {
+    let shown: Vec<&str> = all.iter().copied().take(EXAMPLES_MAX).collect();
+    let more = all.len().saturating_sub(EXAMPLES_MAX);
+    let more = if more > 0 {
+        format!("{between}and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(between))
 }
 
 fn summary(out: &mut String, examination: &Examination, inputs: &Inputs) {

@@ -204,3 +204,21 @@ fn inputs_that_doctor_knows_nothing_of_are_no_clean_bill_of_health() {
     let answer = examine(&[odd, service]);
     assert_eq!(answer["recognised"], true);
 }
+
+#[test]
+fn settings_that_the_filter_refuses_are_found_in_a_bootstrap_file_at_their_line() {
+    let root = fixtures().join("../../../../envoy/mirror.yaml");
+    let text = std::fs::read_to_string(root).unwrap();
+    let broken = text.replace("\"service\": \"orders\"", "\"services\": \"orders\"");
+    assert_ne!(text, broken);
+    let folder = tempfile::tempdir().unwrap();
+    let answer = examine(&[file(&folder, "envoy.yaml", &broken)]);
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["id"], "filter-settings", "{answer:#}");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.contains("the key \"services\""), "{what}");
+    let line = usize::try_from(finding["where"]["line"].as_u64().unwrap()).unwrap();
+    // The text begins on the line behind its key.
+    assert_eq!(broken.lines().nth(line - 1).unwrap().trim(), "{");
+    assert!(broken.lines().nth(line - 2).unwrap().contains("value: |"));
+}

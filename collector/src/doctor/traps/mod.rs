@@ -18,6 +18,7 @@ mod mirror_form;
 mod module_load;
 mod pair_id;
 mod self_recording;
+mod settings;
 mod stall;
 mod start_order;
 mod trailers;
@@ -29,7 +30,7 @@ use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
 
 /// All traps, by number.
-pub static ALL: [Trap; 23] = [
+pub static ALL: [Trap; 24] = [
     grpc_port::TRAP,
     caller::TRAP,
     mirror_form::TRAP,
@@ -53,6 +54,7 @@ pub static ALL: [Trap; 23] = [
     body_filters::TRAP,
     trailers::TRAP,
     lost_tail::TRAP,
+    settings::TRAP,
 ];
 
 /// The trap called `id`, or with that number.

@@ -129,6 +129,18 @@ impl Envoy {
         self.bootstrap()?.find(&["node", "metadata", key])
     }
 
+    /// Does Istio configure it? Then its node has Istio's id and metadata, and its clusters Istio's names.
+    pub fn is_of_istio(&self) -> bool {
+        let id = self
+            .bootstrap()
+            .and_then(|bootstrap| bootstrap.find(&["node", "id"]));
+        let has_id = id.is_some_and(|id| id.node().text().is_some_and(|id| id.contains('~')));
+        let mut clusters = self.clusters().into_iter();
+        has_id
+            || self.metadata("ISTIO_VERSION").is_some()
+            || clusters.any(|cluster| cluster.name.starts_with("outbound|"))
+    }
+
     /// Everything below `lists` of the sections called `name`, then below `wrap` of each entry.
     fn dumped(&self, name: &str, lists: &[&str], wrap: &[&str]) -> Vec<At<'_>> {
         let mut found = Vec::new();

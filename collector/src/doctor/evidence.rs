@@ -1,6 +1,6 @@
 //! Everything that was given to look at.
 
-use super::at::At;
+use super::at::{At, Place};
 use super::envoy::Envoy;
 use super::kube::{Object, is_read, is_service};
 use super::methods::Methods;
@@ -50,6 +50,25 @@ impl Evidence {
         has_others
             || !self.servers.is_empty()
             || self.objects.iter().any(|object| is_read(&object.kind))
+    }
+
+    /// Is what stands at `place` set up by hand, in an Envoy without Istio? Statistics and recorded calls
+    /// do not tell; they are taken for what all else that was given is.
+    pub fn is_by_hand(&self, place: &Place) -> bool {
+        if !place.object.is_empty() {
+            return false;
+        }
+        let is_there = |envoy: &&Envoy| {
+            envoy.origin.input == place.input && envoy.origin.document == place.document
+        };
+        match self.envoys.iter().find(is_there) {
+            Some(envoy) => !envoy.is_of_istio(),
+            None => {
+                !self.envoys.is_empty()
+                    && !self.envoys.iter().any(Envoy::is_of_istio)
+                    && !self.objects.iter().any(Object::is_of_istio)
+            }
+        }
     }
 
     /// Objects of one kind.

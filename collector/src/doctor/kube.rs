@@ -112,6 +112,12 @@ impl Object {
         }
     }
 
+    /// Is it one of Istio's own kinds?
+    pub fn is_of_istio(&self) -> bool {
+        let version = self.node.get("apiVersion").and_then(Node::text);
+        version.is_some_and(|version| version.contains("istio.io/"))
+    }
+
     /// Its root.
     pub fn at(&self) -> At<'_> {
         At::root(&self.node, &self.origin)

@@ -78,6 +78,9 @@ pub fn examine(evidence: &Evidence, ignored: &[&str]) -> Examination {
     for trap in traps::ALL.iter().filter(|trap| !ignored.contains(&trap.id)) {
         let mut findings = Findings::of(trap);
         (trap.check)(&view, &mut findings);
+        for finding in &mut findings.found {
+            finding.by_hand = evidence.is_by_hand(&finding.place);
+        }
         examination.findings.append(&mut findings.found);
         examination.unseen.append(&mut findings.unseen);
         examination.omitted += findings.omitted;

@@ -222,3 +222,40 @@ fn settings_that_the_filter_refuses_are_found_in_a_bootstrap_file_at_their_line(
     assert_eq!(broken.lines().nth(line - 1).unwrap().trim(), "{");
     assert!(broken.lines().nth(line - 2).unwrap().contains("value: |"));
 }
+
+#[test]
+fn an_envoy_without_istio_gets_the_checks_and_the_advice_of_one() {
+    let root = fixtures().join("../../../../envoy/mirror.yaml");
+    let text = std::fs::read_to_string(root).unwrap();
+    let local = "code: {local: {filename: target/wasm32-wasip1/wasm/twintap_filter.wasm}}";
+    let remote =
+        "code: {remote: {http_uri: {uri: \"http://x/f.wasm\", cluster: old, timeout: 5s}}}";
+    let changed = text
+        .replacen("vm_id: twintap", "vm_id: another", 1)
+        .replacen(local, remote, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let answer = examine(&[file(&folder, "envoy.yaml", &changed)]);
+    assert_eq!(
+        ids(&answer),
+        [
+            "mirror-stall",
+            "mirrored-writes",
+            "module-load",
+            "vm-memory"
+        ]
+    );
+    for finding in answer["findings"].as_array().unwrap() {
+        let remedy = finding["remedy"].as_str().unwrap();
+        for word in [
+            "VirtualService",
+            "DestinationRule",
+            "EXTENSION_CONFIG",
+            "proxy.istio.io",
+        ] {
+            assert!(!remedy.contains(word), "{finding:#}");
+        }
+    }
+    let dump = fixtures().join("mirrored-writes/bad-envoy.json");
+    let of_istio = &examine(&[dump])["findings"][0];
+    assert!(of_istio["remedy"].as_str().unwrap().contains("GRPCRoute"));
+}

@@ -63,7 +63,7 @@ pub fn json(examination: &Examination, inputs: &Inputs) -> serde_json::Result<St
         place: &finding.place,
         what: &finding.what,
         why: finding.trap.hurts,
-        remedy: finding.trap.remedy,
+        remedy: finding.remedy(),
     });
     let missing = examination.not_looked_at.iter().map(|missing| NotChecked {
         id: missing.trap.id,

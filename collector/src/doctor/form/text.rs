@@ -78,14 +78,19 @@ fn found(out: &mut String, examination: &Examination, style: Style) {
         return;
     }
     push(out, format!("\n{}", style.paint("1", "Found")));
-    let mut explained: Vec<&str> = Vec::new();
+    let (mut explained, mut advised) = (Vec::new(), Vec::new());
     for finding in &examination.findings {
         one(out, finding, style);
-        // Why and what to do stand at the first finding of a trap.
-        if !explained.contains(&finding.trap.id) {
-            explained.push(finding.trap.id);
+        // Why stands at the first finding of a trap, what to do where it is new.
+        let id = finding.trap.id;
+        if !explained.contains(&id) {
+            explained.push(id);
             wrapped(out, &format!("why: {}", finding.trap.hurts), 4, 9, style);
-            wrapped(out, &format!("do:  {}", finding.trap.remedy), 4, 9, style);
+        }
+        let advice = (id, finding.remedy());
+        if !advised.contains(&advice) {
+            advised.push(advice);
+            wrapped(out, &format!("do:  {}", advice.1), 4, 9, style);
         }
     }
     if examination.omitted > 0 {
@@ -244,6 +249,10 @@ pub fn explain(trap: &Trap, style: Style) -> String {
     wrapped(&mut out, trap.hurts, 2, 2, style);
     push(&mut out, "\nWhat to do");
     wrapped(&mut out, trap.remedy, 2, 2, style);
+    if let Some(remedy) = trap.remedy_by_hand {
+        push(&mut out, "\nWhat to do in an Envoy without Istio");
+        wrapped(&mut out, remedy, 2, 2, style);
+    }
     push(&mut out, "\nHow it is seen");
     for look in trap.looks {
         wrapped(

@@ -19,6 +19,10 @@ pub(super) const TRAP: Trap = Trap {
             after it was tried.",
     remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
              (AuthorizationPolicy), and their pods to its port (NetworkPolicy).",
+    remedy_by_hand: Some(
+        "Let these Envoys `POST /v1/records` to the collector: what stands before it, or its \
+         own list of tokens, refuses them.",
+    ),
     looks: &[
         look(Need::Policies, "who may reach the collector"),
         look(Need::Stats, "refused records"),

@@ -22,6 +22,11 @@ pub(super) const TRAP: Trap = Trap {
             the rest, but it costs twice, and with a shared id the choice may be wrong.",
     remedy: "Set `retries.attempts: 0` on mirrored routes; have one mirror, one way to install the filter and \
              one place that records; name the context of a patch.",
+    remedy_by_hand: Some(
+        "Leave `retry_policy` off mirrored routes, or record in the upstream chain, which \
+         tells attempts apart; have one recorder in a chain. Where several candidates are \
+         meant, name one: `twintap compare --candidate NAME`.",
+    ),
     looks: &[
         look(
             Need::Routes,

@@ -17,6 +17,7 @@ pub(super) const TRAP: Trap = Trap {
             sees a cancel that no client sent. Unary calls are safe. Comparing never takes it for a \
             difference, but those calls are not judged.",
     remedy: "Exclude methods whose server answers early from the mirror, or accept that they are not judged.",
+    remedy_by_hand: None,
     looks: &[
         look(
             Need::Recording,

@@ -24,6 +24,12 @@ pub(super) const TRAP: Trap = Trap {
             send constant ones. What is not paired is not compared.",
     remedy: "Install the outbound filter at the caller or gateway: it stamps `x-twintap-pair-id`, one per \
              request, before the copy is made. Without it, leave request ids on.",
+    remedy_by_hand: Some(
+        "Place the outbound filter in the connection manager that mirrors: it stamps \
+         `x-twintap-pair-id`, one per request, before the copy is made. Or add that header in \
+         the route (`request_headers_to_add`, `%UNIQUE_ID%`). Without either, leave \
+         `generate_request_id` on.",
+    ),
     looks: &[
         look(
             Need::Workloads,

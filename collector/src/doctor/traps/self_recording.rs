@@ -22,6 +22,10 @@ pub(super) const TRAP: Trap = Trap {
             checks and reflection drown the calls that count.",
     remedy: "Select recorded workloads by a label that the collector does not have; give the port of the \
              service; leave `grpc.health.v1.Health/*` and `grpc.reflection.*` in `exclude_methods`.",
+    remedy_by_hand: Some(
+        "Keep the filter out of listeners that records pass through; leave \
+         `grpc.health.v1.Health/*` and `grpc.reflection.*` in `exclude_methods`.",
+    ),
     looks: &[
         look(
             Need::Installers,

@@ -20,6 +20,7 @@ pub(super) const TRAP: Trap = Trap {
             (`twintap_config_invalid`) and a line of Envoy's log say so.",
     remedy: "Write the settings as ARCHITECTURE.md, section 2, has them: one JSON object, whole numbers, \
              names in snake_case.",
+    remedy_by_hand: None,
     looks: &[
         look(Need::Installers, "settings of recorders"),
         look(Need::Envoy, "settings of recorders in force"),

@@ -23,6 +23,7 @@ pub(super) const TRAP: Trap = Trap {
             What is bound to one version stops at an upgrade, without a word.",
     remedy: "Set no proxyVersion; match neither `-shadow` nor generated names; apply what needs a newer Istio \
              only where all of it is; run one version of the filter.",
+    remedy_by_hand: None,
     looks: &[
         look(Need::Installers, "patches bound to a version"),
         look(Need::Routes, "hosts that end with -shadow"),

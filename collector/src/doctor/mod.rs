@@ -17,6 +17,7 @@ pub mod form;
 pub mod input;
 pub mod kube;
 pub mod methods;
+pub mod mirror_end;
 pub mod node;
 pub mod recorder;
 pub mod recording;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::at::Place;
 use super::crowds::Crowds;
-use crate::call::{Call, End, Position, Role};
+use super::mirror_end::MirrorEnd;
+use crate::call::{Call, Position, Role};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
@@ -48,8 +49,10 @@ pub struct Recording {
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
     pub http1_candidates: u64,
-    /// Mirrored calls that were cut off while the primary one was answered.
-    pub aborted_candidates: u64,
+    /// Mirrored calls that Envoy cut off because the primary one was over first.
+    pub cut_candidates: u64,
+    /// Mirrored calls that failed beside a primary that did not, by reason.
+    pub failed_candidates: Histogram,
     /// Answered calls (HTTP 200, response ended) with no gRPC status.
     pub without_status: u64,
     /// Answered calls.
@@ -127,8 +130,11 @@ impl Recording {
             self.pairs += 1;
             self.pairs_by_shared_id += u64::from(pair.is_ambiguous);
             self.retried += u64::from(pair.attempts_count > 1);
-            let is_cut = pair.candidate.end == End::Aborted && pair.primary.end != End::Aborted;
-            self.aborted_candidates += u64::from(is_cut);
+            match MirrorEnd::of(&pair.primary, &pair.candidate) {
+                MirrorEnd::Own => {}
+                MirrorEnd::CutOff => self.cut_candidates += 1,
+                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, why),
+            }
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);
             }

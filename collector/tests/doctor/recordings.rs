@@ -114,10 +114,38 @@ fn mirrored_calls_over_http1_are_seen_by_their_framing() {
 #[test]
 fn mirrored_calls_that_were_cut_off_are_counted() {
     finds("early-cancel", |number, call| {
+        call.end = match call.role {
+            Role::Candidate if number < 10 => End::Aborted,
+            _ if number < 10 => End::ResponseFirst,
+            _ => End::Complete,
+        };
+    });
+}
+
+#[test]
+fn a_new_service_that_is_down_is_told_from_calls_that_were_cut_off() {
+    // At the caller Envoy tells nothing of a copy that found nobody.
+    finds("candidate-down", |number, call| {
         if call.role == Role::Candidate && number < 10 {
             call.end = End::Aborted;
+            call.status = None;
+            call.http_status = None;
         }
     });
+    // At the new service's proxy it does.
+    let answer = examine(&recording(|_, call| {
+        if call.role == Role::Candidate {
+            call.status = Some(Status(14));
+            call.response_flags = 1 << 5;
+            call.response_code_details =
+                Bytes::from_static(b"upstream_reset_before_response_started{connection_failure}");
+        }
+    }));
+    assert_eq!(ids(&answer), ["candidate-down"], "{answer:#}");
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["severity"], "error");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.ends_with("answered: no connection 100"), "{what}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(
             Need::Recording,
-            "mirrored calls that were aborted beside an answered primary",
+            "mirrored calls that were aborted beside a primary that answered before its request was over",
         ),
         look(Need::Stats, "resets of mirrored requests"),
     ],
@@ -30,7 +30,7 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        let count = recording.aborted_candidates;
+        let count = recording.cut_candidates;
         if count == 0 {
             continue;
         }
@@ -41,7 +41,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             Severity::Info
         };
         let what = format!(
-            "{count} of {} mirrored calls ({}) were cut off while the primary was answered",
+            "{count} of {} mirrored calls ({}) were cut off when the primary answered before its request was over",
             recording.pairs,
             percent(part)
         );

@@ -2,6 +2,7 @@
 
 mod body_filters;
 mod caller;
+mod candidate_down;
 mod collector_denied;
 mod collector_hidden;
 mod collector_replicas;
@@ -30,7 +31,7 @@ use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
 
 /// All traps, by number.
-pub static ALL: [Trap; 24] = [
+pub static ALL: [Trap; 25] = [
     grpc_port::TRAP,
     caller::TRAP,
     mirror_form::TRAP,
@@ -55,6 +56,7 @@ pub static ALL: [Trap; 24] = [
     trailers::TRAP,
     lost_tail::TRAP,
     settings::TRAP,
+    candidate_down::TRAP,
 ];
 
 /// The trap called `id`, or with that number.

@@ -9,14 +9,17 @@ use super::{look, stat_place};
 
 /// Where records are posted.
 const PATH: &str = "/v1/records";
+/// Statistics of what is answered to those who may not post, and the status.
+const STATUSES: [(&str, u16); 2] = [("upstream_rq_401", 401), ("upstream_rq_403", 403)];
 
 pub(super) const TRAP: Trap = Trap {
     number: 14,
     id: "collector-denied",
     title: "the collector may not be reached",
     severity: Severity::Error,
-    hurts: "Where policies deny by default, recorders get 403 or no connection, and every record is dropped \
-            after it was tried.",
+    hurts: "Where policies deny by default, recorders get 403 or no connection. They send such batches again, \
+            as after 401, 408, 429 and 5xx, until their buffers are full; what comes then is dropped \
+            (`buffer_full`). Any other 4xx is a refusal for good.",
     remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
              (AuthorizationPolicy), and their pods to its port (NetworkPolicy).",
     remedy_by_hand: Some(
@@ -35,13 +38,12 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     network(view, findings);
     for stats in &view.stats {
         for cluster in &view.collector_clusters {
-            let count = stats.of_cluster(cluster, "upstream_rq_403").unwrap_or(0.0);
-            if count > 0.0 {
-                findings.put(
-                    Severity::Error,
-                    stat_place(stats, cluster, "upstream_rq_403"),
-                    format!("{count} batches were answered with 403"),
-                );
+            for (stat, status) in STATUSES {
+                let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
+                if count > 0.0 {
+                    let what = format!("{count} POSTs of records were answered with {status}");
+                    findings.put(Severity::Error, stat_place(stats, cluster, stat), what);
+                }
             }
         }
     }

@@ -146,6 +146,11 @@ impl Recording {
         }
     }
 
+    /// Calls without a partner for `reason`.
+    pub fn unpaired_for(&self, reason: Reason) -> u64 {
+        self.unpaired.get(reason.name()).copied().unwrap_or(0)
+    }
+
     /// Calls without a partner.
     pub fn unpaired_count(&self) -> u64 {
         self.unpaired.values().sum()

@@ -125,6 +125,28 @@ fn what_was_not_looked_at_is_counted_with_a_few_examples() {
 }
 
 #[test]
+fn several_candidates_are_told_from_two_copies_to_one() {
+    let path = fixtures().join("duplicates/bad-two-mirrors.yaml");
+    let answer = examine(std::slice::from_ref(&path));
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["severity"], "info");
+    assert!(
+        finding["what"]
+            .as_str()
+            .unwrap()
+            .contains("compare --candidate")
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let twice = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("orders-third", "orders-next");
+    let path = folder.path().join("twice.yaml");
+    std::fs::write(&path, twice).unwrap();
+    assert_eq!(examine(&[path])["findings"][0]["severity"], "warning");
+}
+
+#[test]
 fn the_list_and_the_explanations_cover_all_traps() {
     let list = stdout(&doctor(&["--list"]));
     assert_eq!(list.lines().count(), twintap::doctor::traps::ALL.len());

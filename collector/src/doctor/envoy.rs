@@ -324,6 +324,19 @@ impl<'a> Cluster<'a> {
     }
 }
 
+/// Share of requests, in percent, that a policy of [`Envoy::mirrors`] mirrors.
+pub fn mirror_percent(policy: &At<'_>) -> f64 {
+    let Some(fraction) = policy.find(&["runtime_fraction", "default_value"]) else {
+        return 100.0;
+    };
+    let denominator = match fraction.text("denominator") {
+        Some("TEN_THOUSAND") => 1e4,
+        Some("MILLION") => 1e6,
+        _ => 100.0,
+    };
+    100.0 * fraction.number("numerator").unwrap_or(0.0) / denominator
+}
+
 /// Options of HTTP of a cluster, or of a patch of one.
 pub fn http_options<'a>(cluster: &At<'a>) -> Option<At<'a>> {
     cluster.find(&["typed_extension_protocol_options", HTTP_OPTIONS])

@@ -22,7 +22,7 @@ const HTTP1_ONLY: [&[u8]; 4] = [
 ];
 
 /// Counts of one kind by name.
-pub type Histogram = BTreeMap<String, u64>;
+pub type Counts = BTreeMap<String, u64>;
 
 /// Sums over recorded calls.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ pub struct Recording {
     /// Pairs that were found by an id that several calls share.
     pub pairs_by_shared_id: u64,
     /// Calls without a partner, by reason.
-    pub unpaired: Histogram,
+    pub unpaired: Counts,
     /// Calls recorded at a second place as well.
     pub duplicate_views: u64,
     /// Ids with more records on one side and at one place than attempts explain.
@@ -52,19 +52,19 @@ pub struct Recording {
     /// Mirrored calls that Envoy cut off because the primary one was over first.
     pub cut_candidates: u64,
     /// Mirrored calls that failed beside a primary that did not, by reason.
-    pub failed_candidates: Histogram,
+    pub failed_candidates: Counts,
     /// Answered calls (HTTP 200, response ended) with no gRPC status.
     pub without_status: u64,
     /// Answered calls.
     pub answered: u64,
     /// Calls by method.
-    pub methods: Histogram,
+    pub methods: Counts,
     /// Calls by version of the filter.
-    pub recorder_versions: Histogram,
+    pub recorder_versions: Counts,
     /// Calls by content type, those of gRPC aside.
-    pub foreign_content_types: Histogram,
+    pub foreign_content_types: Counts,
     /// Names of metadata that only one side of a pair had, by pairs; names that proxies set.
-    pub one_sided_metadata: Histogram,
+    pub one_sided_metadata: Counts,
     /// Calls that recorders dropped, skipped as no gRPC, numbered and never delivered; `None` without
     /// accounting.
     pub accounting: Option<Accounted>,
@@ -157,17 +157,17 @@ impl Recording {
     }
 }
 
-fn count(histogram: &mut Histogram, name: &str) {
-    if let Some(count) = histogram.get_mut(name) {
+fn count(counts: &mut Counts, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
         *count += 1;
         return;
     }
-    let name = if histogram.len() < NAMES_MAX {
+    let name = if counts.len() < NAMES_MAX {
         name
     } else {
         "(others)"
     };
-    *histogram.entry(name.to_owned()).or_default() += 1;
+    *counts.entry(name.to_owned()).or_default() += 1;
 }
 
 fn is_http1(call: &Call) -> bool {

@@ -125,6 +125,38 @@ fn what_was_not_looked_at_is_counted_with_a_few_examples() {
 }
 
 #[test]
+fn a_long_list_of_inputs_that_nothing_reads_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..9 {
+        let path = folder.path().join(format!("{number}.yaml"));
+        std::fs::write(path, "apiVersion: v1\nkind: Odd\n").unwrap();
+    }
+    std::fs::copy(
+        fixture("grpc-port/good-said.yaml"),
+        folder.path().join("x.yaml"),
+    )
+    .unwrap();
+    let text = stdout(&doctor(&[folder.path()]));
+    assert_eq!(text.matches("no check reads: Odd").count(), 3, "{text}");
+    assert!(
+        text.contains("and 6 inputs of which no check reads anything"),
+        "{text}"
+    );
+    assert!(text.contains("x.yaml: Kubernetes: "), "{text}");
+}
+
+#[test]
+fn without_any_manifest_that_is_one_reason() {
+    let root = fixtures().join("../../../../envoy/mirror.yaml");
+    let text = stdout(&doctor(&[root]));
+    assert!(
+        text.contains("without any YAML of Kubernetes or Istio: "),
+        "{text}"
+    );
+    assert!(!text.contains("without Service YAML"), "{text}");
+}
+
+#[test]
 fn several_candidates_are_told_from_two_copies_to_one() {
     let path = fixtures().join("duplicates/bad-two-mirrors.yaml");
     let answer = examine(std::slice::from_ref(&path));

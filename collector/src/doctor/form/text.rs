@@ -11,7 +11,7 @@ use crate::doctor::trap::{Need, Severity, Trap};
 use crate::doctor::traps::ALL;
 use crate::escape::escape;
 
-/// What is named of one reason for which something was not looked at.
+/// What is named of one reason for which something was not looked at, and inputs that nothing reads.
 const EXAMPLES_MAX: usize = 3;
 
 /// How it is drawn.
@@ -45,19 +45,7 @@ impl Style {
 /// The whole answer.
 pub fn text(examination: &Examination, inputs: &Inputs, style: Style) -> String {
     let mut out = String::new();
-    push(&mut out, style.paint("1", "Looked at"));
-    for taken in &inputs.taken {
-        wrapped(
-            &mut out,
-            &format!("{}: {}", taken.input, taken.taken_for),
-            2,
-            4,
-            style,
-        );
-    }
-    if inputs.taken.is_empty() {
-        push(&mut out, "  nothing");
-    }
+    looked_at(&mut out, inputs, style);
     if !inputs.problems.is_empty() {
         push(
             &mut out,
@@ -71,6 +59,29 @@ pub fn text(examination: &Examination, inputs: &Inputs, style: Style) -> String 
     not_looked_at(&mut out, examination, style);
     summary(&mut out, examination, inputs);
     out
+}
+
+fn looked_at(out: &mut String, inputs: &Inputs, style: Style) {
+    push(out, style.paint("1", "Looked at"));
+    let (read, others): (Vec<_>, Vec<_>) = inputs.taken.iter().partition(|taken| taken.is_read);
+    for taken in read
+        .into_iter()
+        .chain(others.iter().copied().take(EXAMPLES_MAX))
+    {
+        let line = format!("{}: {}", taken.input, taken.taken_for);
+        wrapped(out, &line, 2, 4, style);
+    }
+    let more = others.len().saturating_sub(EXAMPLES_MAX);
+    if more > 0 {
+        let more = format!(
+            "  and {more} {} of which no check reads anything",
+            plural(more, "input")
+        );
+        push(out, more);
+    }
+    if inputs.taken.is_empty() {
+        push(out, "  nothing");
+    }
 }
 
 fn found(out: &mut String, examination: &Examination, style: Style) {
@@ -119,18 +130,16 @@ fn not_looked_at(out: &mut String, examination: &Examination, style: Style) {
         return;
     }
     push(out, format!("\n{}", style.paint("1", "Not looked at")));
-    for need in Need::ALL {
-        let mut ids: Vec<&str> = examination
-            .not_looked_at
-            .iter()
-            .filter(|missing| missing.need == need)
+    for (reason, needs) in reasons(examination) {
+        let missing = examination.not_looked_at.iter();
+        let mut ids: Vec<&str> = missing
+            .filter(|missing| needs.contains(&missing.need))
             .map(|missing| missing.trap.id)
             .collect();
         ids.dedup();
         if !ids.is_empty() {
             let line = format!(
-                "without {}: {} {} ({})",
-                need.name(),
+                "without {reason}: {} {} ({})",
                 ids.len(),
                 plural(ids.len(), "trap"),
                 examples(&ids, ", ")
@@ -152,6 +161,24 @@ fn not_looked_at(out: &mut String, examination: &Examination, style: Style) {
             4,
             style,
         );
+    }
+}
+
+/// Inputs that there may be none of: those of Kubernetes are one reason where there are none at all.
+fn reasons(examination: &Examination) -> Vec<(&'static str, Vec<Need>)> {
+    let (manifests, others): (Vec<Need>, Vec<Need>) = Need::ALL
+        .into_iter()
+        .partition(|need| !need.kinds().is_empty());
+    let is_missing = |need: &Need| {
+        let mut missing = examination.not_looked_at.iter();
+        missing.any(|missing| missing.need == *need)
+    };
+    let each = |needs: Vec<Need>| needs.into_iter().map(|need| (need.name(), vec![need]));
+    if manifests.iter().all(is_missing) {
+        let all = "any YAML of Kubernetes or Istio";
+        [(all, manifests)].into_iter().chain(each(others)).collect()
+    } else {
+        each(manifests).chain(each(others)).collect()
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Taken {
     pub input: String,
     /// What it was taken for.
     pub taken_for: String,
+    /// Does any check read something of it?
+    pub is_read: bool,
 }
 
 /// What became of all inputs.
@@ -54,9 +56,14 @@ pub struct Inputs {
 impl Inputs {
     /// Notes that `input` was taken for something.
     pub fn take(&mut self, input: &str, taken_for: impl Into<String>) {
+        self.push(input, taken_for.into(), true);
+    }
+
+    fn push(&mut self, input: &str, taken_for: String, is_read: bool) {
         self.taken.push(Taken {
             input: input.to_owned(),
-            taken_for: taken_for.into(),
+            taken_for,
+            is_read,
         });
     }
 
@@ -64,7 +71,9 @@ impl Inputs {
     fn foreign(&mut self, input: &str, line: Option<u64>, chosen: Chosen, what: &str) {
         match chosen {
             Chosen::ByUser => self.refuse(input, line, what),
-            Chosen::InFolder => self.take(input, format!("not understood, left out: {what}")),
+            Chosen::InFolder => {
+                self.push(input, format!("not understood, left out: {what}"), false);
+            }
         }
     }
 
@@ -213,7 +222,7 @@ fn json(text: &str, origin: Place, chosen: Chosen, evidence: &mut Evidence, inpu
     let mut kinds = BTreeMap::new();
     match document(node, origin, evidence, &mut kinds) {
         Document::Envoy(taken_for) => inputs.take(&input, taken_for),
-        Document::Objects => inputs.take(&input, kinds_text(&kinds)),
+        Document::Objects => take_objects(&input, &kinds, inputs),
         Document::Foreign => inputs.foreign(
             &input,
             None,
@@ -261,7 +270,7 @@ fn yaml(text: &str, origin: &Place, chosen: Chosen, evidence: &mut Evidence, inp
         }
     }
     if !kinds.is_empty() {
-        inputs.take(&origin.input, kinds_text(&kinds));
+        take_objects(&origin.input, &kinds, inputs);
     } else if !is_understood {
         inputs.foreign(&origin.input, None, chosen, "has only empty documents");
     }
@@ -296,6 +305,11 @@ fn document(
         }
         None => Document::Foreign,
     }
+}
+
+fn take_objects(input: &str, kinds: &BTreeMap<String, u64>, inputs: &mut Inputs) {
+    let is_any_read = kinds.keys().any(|kind| is_read(kind));
+    inputs.push(input, kinds_text(kinds), is_any_read);
 }
 
 fn kinds_text(kinds: &BTreeMap<String, u64>) -> String {

@@ -10,6 +10,9 @@ use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
 
+/// How many times the filter is inert, once a VM.
+const INVALID: &str = "twintap_config_invalid";
+
 pub(super) const TRAP: Trap = Trap {
     number: 24,
     id: "filter-settings",
@@ -24,6 +27,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(Need::Installers, "settings of recorders"),
         look(Need::Envoy, "settings of recorders in force"),
+        look(Need::Stats, "settings that were refused"),
     ],
     check,
 };
@@ -42,6 +46,12 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             && !is_told_elsewhere(recorder, &error)
         {
             findings.error(at, words(&error));
+        }
+    }
+    for stats in &view.stats {
+        if stats.of_filter(INVALID).is_some_and(|count| count > 0.0) {
+            let what = "the filter refused its settings and records nothing: its log line says why";
+            findings.put(Severity::Error, stats.place(INVALID), what);
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Counters {
     in_flight: u64,
     dropped: [u64; DROPPED.len()],
     skipped: [u64; SKIPPED.len()],
-    /// Numbered records that the collector refused for good.
+    /// Numbered records that the collector refused for good: 4xx other than 401, 403, 408 and 429.
     pub refused: u64,
     /// Batches sent again.
     pub batches_retried: u64,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::schema_args::SchemaArgs;
-use super::{EXIT_IO, UsageError};
+use super::{EXIT_INCOMPLETE, EXIT_IO, UsageError};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::form::{self, Style};
 use crate::doctor::input::Inputs;
@@ -75,7 +75,7 @@ What could not be looked at, for want of an input, is said: no word about a trap
 all is well. docs/doctor.md has the traps and the JSON.
 
 Exit codes: 0 nothing found that counts; 1 findings of at least --fail-on; 2 usage; 3 an input could
-not be read (the others were looked at).
+not be read (the others were looked at); 4 nothing that was given is of a kind that doctor reads.
 
 Examples:
   twintap doctor istio/ shop/*.yaml
@@ -122,6 +122,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     out.flush()?;
     Ok(ExitCode::from(if !inputs.problems.is_empty() {
         EXIT_IO
+    } else if !examination.is_known {
+        EXIT_INCOMPLETE
     } else if examination.count_at_least(args.fail_on) > 0 {
         EXIT_FOUND
     } else {

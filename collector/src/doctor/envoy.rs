@@ -129,6 +129,18 @@ impl Envoy {
         self.bootstrap()?.find(&["node", "metadata", key])
     }
 
+    /// Does Istio configure it? Then its node has Istio's id and metadata, and its clusters Istio's names.
+    pub fn is_of_istio(&self) -> bool {
+        let id = self
+            .bootstrap()
+            .and_then(|bootstrap| bootstrap.find(&["node", "id"]));
+        let has_id = id.is_some_and(|id| id.node().text().is_some_and(|id| id.contains('~')));
+        let mut clusters = self.clusters().into_iter();
+        has_id
+            || self.metadata("ISTIO_VERSION").is_some()
+            || clusters.any(|cluster| cluster.name.starts_with("outbound|"))
+    }
+
     /// Everything below `lists` of the sections called `name`, then below `wrap` of each entry.
     fn dumped(&self, name: &str, lists: &[&str], wrap: &[&str]) -> Vec<At<'_>> {
         let mut found = Vec::new();
@@ -310,6 +322,19 @@ impl<'a> Cluster<'a> {
         }
         protocol(self.http_options().as_ref())
     }
+}
+
+/// Share of requests, in percent, that a policy of [`Envoy::mirrors`] mirrors.
+pub fn mirror_percent(policy: &At<'_>) -> f64 {
+    let Some(fraction) = policy.find(&["runtime_fraction", "default_value"]) else {
+        return 100.0;
+    };
+    let denominator = match fraction.text("denominator") {
+        Some("TEN_THOUSAND") => 1e4,
+        Some("MILLION") => 1e6,
+        _ => 100.0,
+    };
+    100.0 * fraction.number("numerator").unwrap_or(0.0) / denominator
 }
 
 /// Options of HTTP of a cluster, or of a patch of one.

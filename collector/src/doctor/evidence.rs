@@ -1,8 +1,8 @@
 //! Everything that was given to look at.
 
-use super::at::At;
+use super::at::{At, Place};
 use super::envoy::Envoy;
-use super::kube::{Object, is_service};
+use super::kube::{Object, is_read, is_service};
 use super::methods::Methods;
 use super::node::Node;
 use super::recording::Recording;
@@ -39,6 +39,35 @@ impl Evidence {
                 .objects
                 .iter()
                 .any(|object| kinds.kinds().contains(&object.kind.as_str())),
+        }
+    }
+
+    /// Is there anything at all that a check reads? Descriptors alone say nothing of a set-up.
+    pub fn is_known(&self) -> bool {
+        let has_others = [Need::Envoy, Need::Stats, Need::Recording]
+            .into_iter()
+            .any(|need| self.has(need));
+        has_others
+            || !self.servers.is_empty()
+            || self.objects.iter().any(|object| is_read(&object.kind))
+    }
+
+    /// Is what stands at `place` set up by hand, in an Envoy without Istio? Statistics and recorded calls
+    /// do not tell; they are taken for what all else that was given is.
+    pub fn is_by_hand(&self, place: &Place) -> bool {
+        if !place.object.is_empty() {
+            return false;
+        }
+        let is_there = |envoy: &&Envoy| {
+            envoy.origin.input == place.input && envoy.origin.document == place.document
+        };
+        match self.envoys.iter().find(is_there) {
+            Some(envoy) => !envoy.is_of_istio(),
+            None => {
+                !self.envoys.is_empty()
+                    && !self.envoys.iter().any(Envoy::is_of_istio)
+                    && !self.objects.iter().any(Object::is_of_istio)
+            }
         }
     }
 

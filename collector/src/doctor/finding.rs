@@ -17,6 +17,16 @@ pub struct Finding {
     pub place: Place,
     /// What was found.
     pub what: String,
+    /// Is it about an Envoy that is set up by hand, without Istio?
+    pub by_hand: bool,
+}
+
+impl Finding {
+    /// What to do, in the words of what the set-up is made of.
+    pub fn remedy(&self) -> &'static str {
+        let by_hand = self.trap.remedy_by_hand.filter(|_| self.by_hand);
+        by_hand.unwrap_or(self.trap.remedy)
+    }
 }
 
 /// Something that was not looked at although its input was there.
@@ -78,6 +88,7 @@ impl Findings {
             severity,
             place,
             what,
+            by_hand: false,
         });
     }
 

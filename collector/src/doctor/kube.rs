@@ -14,6 +14,32 @@ pub const WORKLOAD_KINDS: &[&str] = &[
     "Pod",
 ];
 
+/// Other kinds of objects that some check reads.
+const READ_KINDS: &[&str] = &[
+    "AuthorizationPolicy",
+    "ConfigMap",
+    "DestinationRule",
+    "EnvoyFilter",
+    "GRPCRoute",
+    "HTTPRoute",
+    "HorizontalPodAutoscaler",
+    "IstioOperator",
+    "Namespace",
+    "NetworkPolicy",
+    "PeerAuthentication",
+    "ProxyConfig",
+    "Service",
+    "Sidecar",
+    "TrafficExtension",
+    "VirtualService",
+    "WasmPlugin",
+];
+
+/// Does any check read objects of this kind?
+pub fn is_read(kind: &str) -> bool {
+    WORKLOAD_KINDS.contains(&kind) || READ_KINDS.contains(&kind)
+}
+
 /// Annotation of a pod with settings of its proxy, as YAML.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
 /// Label or annotation of a pod that asks for a proxy, or for none.
@@ -84,6 +110,12 @@ impl Object {
             origin,
             node,
         }
+    }
+
+    /// Is it one of Istio's own kinds?
+    pub fn is_of_istio(&self) -> bool {
+        let version = self.node.get("apiVersion").and_then(Node::text);
+        version.is_some_and(|version| version.contains("istio.io/"))
     }
 
     /// Its root.
@@ -226,4 +258,20 @@ pub fn is_service(host: &str, name: &str, namespace: &str) -> bool {
     let is_named = parts.next() == Some(name);
     let in_namespace = parts.next().is_none_or(|part| may_be_same(part, namespace));
     is_named && in_namespace && parts.next().is_none_or(|part| part == "svc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trap::Need;
+    use super::*;
+
+    #[test]
+    fn every_kind_that_a_check_needs_is_read() {
+        for need in Need::ALL {
+            for kind in need.kinds() {
+                assert!(is_read(kind), "{kind}");
+            }
+        }
+        assert!(!is_read("Kustomization"));
+    }
 }

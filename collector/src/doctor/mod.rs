@@ -9,6 +9,7 @@
 //! anything that only a running control plane knows, but for what its Envoys tell.
 
 pub mod at;
+pub mod crowds;
 pub mod envoy;
 pub mod evidence;
 pub mod finding;
@@ -16,6 +17,7 @@ pub mod form;
 pub mod input;
 pub mod kube;
 pub mod methods;
+pub mod mirror_end;
 pub mod node;
 pub mod recorder;
 pub mod recording;
@@ -42,6 +44,8 @@ pub struct Examination {
     pub not_looked_at: Vec<NotLookedAt>,
     /// What could not be told although its kind of input was there.
     pub unseen: Vec<Unseen>,
+    /// Was there anything that a check reads? Else no word about a trap means nothing at all.
+    pub is_known: bool,
 }
 
 /// A part of a check for which there was no input.
@@ -67,11 +71,17 @@ impl Examination {
 
 /// Runs all checks but those of the traps whose ids are in `ignored`.
 pub fn examine(evidence: &Evidence, ignored: &[&str]) -> Examination {
-    let mut examination = Examination::default();
+    let mut examination = Examination {
+        is_known: evidence.is_known(),
+        ..Examination::default()
+    };
     let view = View::of(evidence);
     for trap in traps::ALL.iter().filter(|trap| !ignored.contains(&trap.id)) {
         let mut findings = Findings::of(trap);
         (trap.check)(&view, &mut findings);
+        for finding in &mut findings.found {
+            finding.by_hand = evidence.is_by_hand(&finding.place);
+        }
         examination.findings.append(&mut findings.found);
         examination.unseen.append(&mut findings.unseen);
         examination.omitted += findings.omitted;

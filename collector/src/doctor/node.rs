@@ -90,6 +90,26 @@ impl Node {
         }
     }
 
+    /// As JSON, with whole numbers as such.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number) => {
+                // Display writes 5.0 as 5.
+                let written = serde_json::from_str(&number.to_string());
+                written.unwrap_or_else(|_| (*number).into())
+            }
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => {
+                let entries = entries.iter();
+                let entries = entries.map(|(key, node)| (key.clone(), node.json()));
+                serde_json::Value::Object(entries.collect())
+            }
+        }
+    }
+
     /// Adds `lines` to every line, for a document that does not begin its file.
     pub fn shift(&mut self, lines: u64) {
         self.line = self.line.map(|line| line + lines);

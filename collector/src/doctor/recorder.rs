@@ -36,6 +36,8 @@ pub struct Recorder<'a> {
     pub context: &'a str,
     /// The filter's own settings; null if they cannot be read.
     pub settings: Node,
+    /// Where they stand; absent if there are none.
+    pub settings_at: Option<At<'a>>,
 }
 
 impl<'a> Recorder<'a> {
@@ -249,12 +251,13 @@ fn of_typed(typed: At<'_>, how: How) -> Option<Recorder<'_>> {
         return None;
     }
     let config = inside(typed).get("config")?;
-    let settings = config
-        .get("configuration")
-        .map(|configuration| settings(&configuration))
-        .unwrap_or_default();
+    let settings_at = config.get("configuration").map(|configuration| {
+        let value = configuration.get("value");
+        value.unwrap_or(configuration)
+    });
     Some(Recorder {
-        settings,
+        settings: settings_at.as_ref().map(settings).unwrap_or_default(),
+        settings_at,
         at: config,
         how,
         object: None,
@@ -263,10 +266,7 @@ fn of_typed(typed: At<'_>, how: How) -> Option<Recorder<'_>> {
 }
 
 /// The filter's settings: text with JSON in it (`StringValue`), or a structure.
-fn settings(configuration: &At<'_>) -> Node {
-    let value = configuration
-        .get("value")
-        .unwrap_or_else(|| configuration.clone());
+fn settings(value: &At<'_>) -> Node {
     match value.node().text() {
         Some(text) => serde_json::from_str::<Plain>(text)
             .map(Node::from)
@@ -276,8 +276,9 @@ fn settings(configuration: &At<'_>) -> Node {
 }
 
 fn of_plugin<'a>(object: &'a Object, at: At<'a>) -> Option<Recorder<'a>> {
-    let settings = at
-        .get("pluginConfig")
+    let settings_at = at.get("pluginConfig");
+    let settings = settings_at
+        .as_ref()
         .map(|at| at.node().clone())
         .unwrap_or_default();
     let plugin = Recorder {
@@ -286,6 +287,7 @@ fn of_plugin<'a>(object: &'a Object, at: At<'a>) -> Option<Recorder<'a>> {
         object: Some(object),
         context: "",
         settings,
+        settings_at,
     };
     plugin.is_ours(&object.name).then_some(plugin)
 }

@@ -1,18 +1,18 @@
 //! What recorded calls tell about the set-up that recorded them.
 //!
-//! Sums over pairing buckets, in bounded memory: names beyond [`NAMES_MAX`] are counted together.
+//! Sums over calls, one by one, and over what pairing them gave, in bounded memory: no call is held, names
+//! beyond [`NAMES_MAX`] are counted together.
 
 use std::collections::BTreeMap;
 
 use super::at::Place;
-use crate::call::{Call, CorrelationKey, Position, Role};
-use crate::compare::{Incomparable, aborted};
+use super::crowds::Crowds;
+use super::mirror_end::MirrorEnd;
+use crate::call::{Call, Position, Role};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
 const NAMES_MAX: usize = 1_000;
-/// Records of one id on one side, seen at one place, that are still no sign of a constant id.
-pub const RECORDS_OF_ID_MAX: u64 = 16;
 /// Headers that HTTP/2 forbids (RFC 9113, section 8.2.2): a call that carries one came over HTTP/1.1.
 const HTTP1_ONLY: [&[u8]; 4] = [
     b"transfer-encoding",
@@ -22,7 +22,7 @@ const HTTP1_ONLY: [&[u8]; 4] = [
 ];
 
 /// Counts of one kind by name.
-pub type Histogram = BTreeMap<String, u64>;
+pub type Counts = BTreeMap<String, u64>;
 
 /// Sums over recorded calls.
 #[derive(Clone, Debug, Default)]
@@ -40,33 +40,31 @@ pub struct Recording {
     /// Pairs that were found by an id that several calls share.
     pub pairs_by_shared_id: u64,
     /// Calls without a partner, by reason.
-    pub unpaired: Histogram,
+    pub unpaired: Counts,
     /// Calls recorded at a second place as well.
     pub duplicate_views: u64,
     /// Ids with more records on one side and at one place than attempts explain.
-    pub crowded_ids: u64,
-    /// Most records of one such id, and the id.
-    pub most_crowded: Option<(u64, String)>,
+    pub crowds: Crowds,
     /// Primary calls that were recorded in several attempts.
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
     pub http1_candidates: u64,
-    /// Mirrored calls that were cut off because the primary one was answered.
-    pub cancelled_candidates: u64,
-    /// Mirrored calls that broke off while the primary one was answered, and nothing tells by whom.
-    pub aborted_candidates: u64,
+    /// Mirrored calls that Envoy cut off because the primary one was over first.
+    pub cut_candidates: u64,
+    /// Mirrored calls that failed beside a primary that did not, by reason.
+    pub failed_candidates: Counts,
     /// Answered calls (HTTP 200, response ended) with no gRPC status.
     pub without_status: u64,
     /// Answered calls.
     pub answered: u64,
     /// Calls by method.
-    pub methods: Histogram,
+    pub methods: Counts,
     /// Calls by version of the filter.
-    pub recorder_versions: Histogram,
+    pub recorder_versions: Counts,
     /// Calls by content type, those of gRPC aside.
-    pub foreign_content_types: Histogram,
+    pub foreign_content_types: Counts,
     /// Names of metadata that only one side of a pair had, by pairs; names that proxies set.
-    pub one_sided_metadata: Histogram,
+    pub one_sided_metadata: Counts,
     /// Calls that recorders dropped, skipped as no gRPC, numbered and never delivered; `None` without
     /// accounting.
     pub accounting: Option<Accounted>,
@@ -86,39 +84,9 @@ pub struct Accounted {
 }
 
 impl Recording {
-    /// Adds the calls of whole buckets, before they are paired.
-    pub fn add_calls(&mut self, calls: &[Call]) {
-        let mut of_id: BTreeMap<(CorrelationKey, Role, Position, &str), u64> = BTreeMap::new();
-        for call in calls {
-            self.add_call(call);
-            let key = CorrelationKey::of(call);
-            if key != CorrelationKey::None && call.role != Role::Unknown {
-                *of_id
-                    .entry((key, call.role, call.position, &call.workload.pod_name))
-                    .or_default() += 1;
-            }
-        }
-        for ((key, ..), count) in of_id {
-            if count > RECORDS_OF_ID_MAX {
-                self.crowded_ids += 1;
-                if self
-                    .most_crowded
-                    .as_ref()
-                    .is_none_or(|(most, _)| count > *most)
-                {
-                    let id = match &key {
-                        CorrelationKey::TraceId(id) => {
-                            id.iter().map(|byte| format!("{byte:02x}")).collect()
-                        }
-                        key => String::from_utf8_lossy(key.as_bytes()).into_owned(),
-                    };
-                    self.most_crowded = Some((count, id));
-                }
-            }
-        }
-    }
-
-    fn add_call(&mut self, call: &Call) {
+    /// Adds a call, before it is paired.
+    pub fn add_call(&mut self, call: &Call) {
+        self.crowds.add(call);
         self.calls += 1;
         match call.role {
             Role::Primary => self.primaries += 1,
@@ -162,10 +130,10 @@ impl Recording {
             self.pairs += 1;
             self.pairs_by_shared_id += u64::from(pair.is_ambiguous);
             self.retried += u64::from(pair.attempts_count > 1);
-            match aborted(&pair.primary, &pair.candidate) {
-                Some(Incomparable::CandidateCancelled) => self.cancelled_candidates += 1,
-                Some(Incomparable::CandidateAborted) => self.aborted_candidates += 1,
-                _ => {}
+            match MirrorEnd::of(&pair.primary, &pair.candidate) {
+                MirrorEnd::Own => {}
+                MirrorEnd::CutOff => self.cut_candidates += 1,
+                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, why),
             }
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);
@@ -178,23 +146,28 @@ impl Recording {
         }
     }
 
+    /// Calls without a partner for `reason`.
+    pub fn unpaired_for(&self, reason: Reason) -> u64 {
+        self.unpaired.get(reason.name()).copied().unwrap_or(0)
+    }
+
     /// Calls without a partner.
     pub fn unpaired_count(&self) -> u64 {
         self.unpaired.values().sum()
     }
 }
 
-fn count(histogram: &mut Histogram, name: &str) {
-    if let Some(count) = histogram.get_mut(name) {
+fn count(counts: &mut Counts, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
         *count += 1;
         return;
     }
-    let name = if histogram.len() < NAMES_MAX {
+    let name = if counts.len() < NAMES_MAX {
         name
     } else {
         "(others)"
     };
-    *histogram.entry(name.to_owned()).or_default() += 1;
+    *counts.entry(name.to_owned()).or_default() += 1;
 }
 
 fn is_http1(call: &Call) -> bool {

@@ -23,6 +23,8 @@ pub struct Trap {
     pub hurts: &'static str,
     /// What to do.
     pub remedy: &'static str,
+    /// What to do where an Envoy is set up by hand, without Istio; `None` if it is the same.
+    pub remedy_by_hand: Option<&'static str>,
     /// All that the check can look at.
     pub looks: &'static [Look],
     /// Looks.

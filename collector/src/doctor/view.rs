@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use super::at::At;
+use super::envoy::{Envoy, mirror_percent};
 use super::evidence::Evidence;
 use super::kube::{Object, Workload, is_service, labels, may_be_same, selects};
 use super::node::Node;
@@ -106,6 +107,15 @@ impl<'a> View<'a> {
             in_reach && selects(&wanted, &workload.labels)
         };
         self.workloads.iter().filter(is_meant).collect()
+    }
+
+    /// The smallest share of requests, in percent, that a route given here mirrors; `None` if none mirrors.
+    pub fn mirror_percent_min(&self) -> Option<f64> {
+        let mirrors = self.mirrored_routes.iter().flat_map(|route| &route.mirrors);
+        let of_routes = mirrors.map(|mirror| mirror.percent.unwrap_or(100.0));
+        let policies = self.evidence.envoys.iter().flat_map(Envoy::mirrors);
+        let of_envoys = policies.map(|(policy, _)| mirror_percent(&policy));
+        of_routes.chain(of_envoys).reduce(f64::min)
     }
 
     /// Is `namespace` that of the mesh itself, whose settings hold everywhere?

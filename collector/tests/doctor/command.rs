@@ -112,6 +112,73 @@ fn what_could_not_be_looked_at_is_said_of_every_trap() {
 }
 
 #[test]
+fn what_was_not_looked_at_is_counted_with_a_few_examples() {
+    let text = stdout(&doctor(&[fixture("grpc-port/good-said.yaml")]));
+    let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let start = "without recorded calls (--data-dir): ";
+    let end = " traps (grpc-port, early-cancel, duplicates, and ";
+    let (_, line) = whole.split_once(start).unwrap();
+    let (count, rest) = line.split_once(end).unwrap();
+    let (more, _) = rest.split_once(" more)").unwrap();
+    let number = |text: &str| text.parse::<u32>().unwrap();
+    assert_eq!(number(count), 3 + number(more), "{text}");
+}
+
+#[test]
+fn a_long_list_of_inputs_that_nothing_reads_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..9 {
+        let path = folder.path().join(format!("{number}.yaml"));
+        std::fs::write(path, "apiVersion: v1\nkind: Odd\n").unwrap();
+    }
+    std::fs::copy(
+        fixture("grpc-port/good-said.yaml"),
+        folder.path().join("x.yaml"),
+    )
+    .unwrap();
+    let text = stdout(&doctor(&[folder.path()]));
+    assert_eq!(text.matches("no check reads: Odd").count(), 3, "{text}");
+    assert!(
+        text.contains("and 6 inputs of which no check reads anything"),
+        "{text}"
+    );
+    assert!(text.contains("x.yaml: Kubernetes: "), "{text}");
+}
+
+#[test]
+fn without_any_manifest_that_is_one_reason() {
+    let root = fixtures().join("../../../../envoy/mirror.yaml");
+    let text = stdout(&doctor(&[root]));
+    assert!(
+        text.contains("without any YAML of Kubernetes or Istio: "),
+        "{text}"
+    );
+    assert!(!text.contains("without Service YAML"), "{text}");
+}
+
+#[test]
+fn several_candidates_are_told_from_two_copies_to_one() {
+    let path = fixtures().join("duplicates/bad-two-mirrors.yaml");
+    let answer = examine(std::slice::from_ref(&path));
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["severity"], "info");
+    assert!(
+        finding["what"]
+            .as_str()
+            .unwrap()
+            .contains("compare --candidate")
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let twice = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("orders-third", "orders-next");
+    let path = folder.path().join("twice.yaml");
+    std::fs::write(&path, twice).unwrap();
+    assert_eq!(examine(&[path])["findings"][0]["severity"], "warning");
+}
+
+#[test]
 fn the_list_and_the_explanations_cover_all_traps() {
     let list = stdout(&doctor(&["--list"]));
     assert_eq!(list.lines().count(), twintap::doctor::traps::ALL.len());

@@ -1,5 +1,8 @@
 //! Data directories: what recorded calls tell about the set-up that recorded them.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -7,7 +10,7 @@ use twintap::call::{Call, CallId, Direction, End, Header, Position, Role, Status
 use twintap::store::parquet::{WriteSettings, write_part};
 use uuid::Uuid;
 
-use super::program::{answer, doctor, ids};
+use super::program::{answer, doctor, fixtures, ids};
 
 /// Start of the first call: 2026-08-01T10:00:00Z.
 const START_NS: u64 = 1_785_578_400_000_000_000;
@@ -54,13 +57,20 @@ pub(crate) fn header(name: &'static str, value: &'static str) -> Header {
 
 /// [`CALLS`] pairs, after `change` was made to each call.
 pub(crate) fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
+    recording_of(|_, _| true, change)
+}
+
+/// The calls of [`recording`] that `keep` takes.
+fn recording_of(keep: impl Fn(u64, Role) -> bool, change: impl Fn(u64, &mut Call)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let calls = (0..CALLS).flat_map(|number| {
-        [Role::Primary, Role::Candidate].map(|role| {
+        let roles = [Role::Primary, Role::Candidate].into_iter();
+        let calls = roles.filter(|role| keep(number, *role)).map(|role| {
             let mut call = call(number, role);
             change(number, &mut call);
             call
-        })
+        });
+        calls.collect::<Vec<_>>()
     });
     let id = Uuid::from_u128(1);
     write_part(
@@ -74,12 +84,14 @@ pub(crate) fn recording(change: impl Fn(u64, &mut Call)) -> TempDir {
 }
 
 fn examine(folder: &TempDir) -> Value {
-    let output = doctor(&[
-        "--output".as_ref(),
-        "json".as_ref(),
-        "--data-dir".as_ref(),
-        folder.path().as_os_str(),
-    ]);
+    examine_with(folder, &[])
+}
+
+fn examine_with(folder: &TempDir, files: &[&Path]) -> Value {
+    let mut arguments: Vec<&OsStr> = ["--output", "json", "--data-dir"].map(OsStr::new).into();
+    arguments.push(folder.path().as_os_str());
+    arguments.extend(files.iter().map(|file| file.as_os_str()));
+    let output = doctor(&arguments);
     let answer = answer(&output);
     assert_eq!(answer["problems"], serde_json::json!([]));
     answer
@@ -114,10 +126,38 @@ fn mirrored_calls_over_http1_are_seen_by_their_framing() {
 #[test]
 fn mirrored_calls_that_were_cut_off_are_counted() {
     finds("early-cancel", |number, call| {
+        call.end = match call.role {
+            Role::Candidate if number < 10 => End::Aborted,
+            _ if number < 10 => End::ResponseFirst,
+            _ => End::Complete,
+        };
+    });
+}
+
+#[test]
+fn a_new_service_that_is_down_is_told_from_calls_that_were_cut_off() {
+    // At the caller Envoy tells nothing of a copy that found nobody.
+    finds("candidate-down", |number, call| {
         if call.role == Role::Candidate && number < 10 {
             call.end = End::Aborted;
+            call.status = None;
+            call.http_status = None;
         }
     });
+    // At the new service's proxy it does.
+    let answer = examine(&recording(|_, call| {
+        if call.role == Role::Candidate {
+            call.status = Some(Status(14));
+            call.response_flags = 1 << 5;
+            call.response_code_details =
+                Bytes::from_static(b"upstream_reset_before_response_started{connection_failure}");
+        }
+    }));
+    assert_eq!(ids(&answer), ["candidate-down"], "{answer:#}");
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["severity"], "error");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.ends_with("answered: no connection 100"), "{what}");
 }
 
 #[test]
@@ -149,6 +189,81 @@ fn calls_without_a_partner_are_a_matter_of_ids() {
             call.pair_id = Bytes::from(format!("other-{number}"));
         }
     });
+}
+
+#[test]
+fn a_mirror_of_a_part_of_calls_is_no_matter_of_ids() {
+    let folder = recording_of(
+        |number, role| role == Role::Primary || number < 10,
+        |_, _| {},
+    );
+    let files = tempfile::tempdir().unwrap();
+    let routes = fixtures().join("mirror-stall");
+    let route = std::fs::read_to_string(routes.join("good-timeout.yaml")).unwrap();
+    let found = |route: Option<&str>| {
+        let path = files.path().join("route.yaml");
+        let given: Vec<&Path> = match route {
+            Some(text) => {
+                std::fs::write(&path, text).unwrap();
+                vec![&path]
+            }
+            None => Vec::new(),
+        };
+        let answer = examine_with(&folder, &given);
+        assert_eq!(ids(&answer), ["pair-id"], "{answer:#}");
+        let finding = &answer["findings"][0];
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        (text("severity"), text("what"))
+    };
+
+    let (severity, what) = found(None);
+    assert_eq!(severity, "warning");
+    assert!(what.contains("a part of calls is mirrored only"), "{what}");
+    assert!(what.contains("or mirrored calls are lost"), "{what}");
+
+    let (severity, what) = found(Some(&route));
+    assert_eq!(severity, "info", "{what}");
+    assert!(what.starts_with("90 primary calls (90.0 %)"), "{what}");
+
+    let whole = route.replace("value: 10}", "value: 100}");
+    assert_ne!(route, whole);
+    let (severity, what) = found(Some(&whole));
+    assert_eq!(severity, "error", "{what}");
+    assert!(what.contains("a mirror of 100 % leaves out"), "{what}");
+}
+
+#[test]
+fn calls_to_several_candidates_wait_for_a_choice() {
+    let folder = recording(|_, _| {});
+    let others = (0..CALLS).map(|number| Call {
+        id: CallId {
+            producer_id: [9; 16],
+            record_number: number + 1,
+        },
+        workload: std::sync::Arc::new(twintap::call::Workload {
+            recorder_version: "0.1.0".to_owned(),
+            workload_name: "third".to_owned(),
+            ..Default::default()
+        }),
+        ..call(number, Role::Candidate)
+    });
+    write_part(
+        others.collect::<Vec<_>>(),
+        folder.path(),
+        Uuid::from_u128(2),
+        &WriteSettings::default(),
+    )
+    .unwrap();
+    let answer = examine(&folder);
+    assert_eq!(ids(&answer), ["duplicates"], "{answer:#}");
+    let finding = &answer["findings"][0];
+    assert_eq!(finding["severity"], "info");
+    assert!(
+        finding["what"]
+            .as_str()
+            .unwrap()
+            .contains("compare --candidate")
+    );
 }
 
 #[test]

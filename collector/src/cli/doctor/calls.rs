@@ -1,4 +1,4 @@
-//! Recorded calls of a data directory, bucket by bucket.
+//! Recorded calls of a data directory: read one by one, then paired pass by pass.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,7 +15,9 @@ use crate::pipeline::passes::{self, pair_dataset};
 use crate::store::accounting::Accounting;
 use crate::store::parquet::{Dataset, Projection};
 
-/// Decoded calls held at once, near enough.
+/// Calls of one range of buckets, about: half as many as ids have a place, since buckets differ.
+const CALLS_OF_RANGE: u64 = 1 << 21;
+/// Decoded calls held by pairing, near enough.
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
 
 /// Sums up the calls below `folder`; if they cannot be read, that is noted.
@@ -47,12 +49,7 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
     if dataset.rows() == 0 && recording.accounting.is_none() {
         anyhow::bail!("is no data directory: it has neither calls nor accounting");
     }
-    for buckets in bucket_ranges(dataset.decoded_bytes()) {
-        let calls = dataset
-            .calls_in_buckets(buckets, Projection::Everything)
-            .collect::<Result<Vec<_>, _>>()?;
-        recording.add_calls(&calls);
-    }
+    add_calls(&dataset, &mut recording)?;
     let reading = passes::Settings {
         memory_bytes_max: MEMORY_BYTES_MAX,
         projection: Projection::Everything,
@@ -71,11 +68,21 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
     Ok(recording)
 }
 
-/// All buckets, in ranges whose calls take about [`MEMORY_BYTES_MAX`] each; one bucket is the least.
-fn bucket_ranges(decoded_bytes: u64) -> impl Iterator<Item = Range<u16>> {
-    let ranges = decoded_bytes
-        .div_ceil(MEMORY_BYTES_MAX)
-        .clamp(1, PAIR_BUCKETS);
+/// Sums up all calls, in a reading of their own: passes hand on neither the duplicates, nor what calls
+/// carried that wait for another look. Held are a batch of rows and the counts of ids.
+fn add_calls(dataset: &Dataset, recording: &mut Recording) -> anyhow::Result<()> {
+    for buckets in bucket_ranges(dataset.rows()) {
+        for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
+            recording.add_call(&call?);
+        }
+        recording.crowds.end_buckets();
+    }
+    Ok(())
+}
+
+/// All buckets, in ranges of about [`CALLS_OF_RANGE`]; one bucket is the least.
+fn bucket_ranges(calls: u64) -> impl Iterator<Item = Range<u16>> {
+    let ranges = calls.div_ceil(CALLS_OF_RANGE).clamp(1, PAIR_BUCKETS);
     let border = move |index: u64| u16::try_from(index * PAIR_BUCKETS / ranges).unwrap_or(u16::MAX);
     (0..ranges).map(move |index| border(index)..border(index + 1))
 }
@@ -97,4 +104,29 @@ fn accounted(folder: &Path) -> std::io::Result<Option<Accounted>> {
         sum.missing += total.undelivered + total.pending;
     }
     Ok(Some(sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::crowds::IDS_MAX;
+
+    #[test]
+    fn ranges_cover_all_buckets_once() {
+        for calls in [0, 1, 3 * CALLS_OF_RANGE + 1, u64::MAX] {
+            let mut next = 0;
+            for range in bucket_ranges(calls) {
+                assert!(range.start == next && range.end > next, "{range:?}");
+                next = range.end;
+            }
+            assert_eq!(u64::from(next), PAIR_BUCKETS);
+        }
+    }
+
+    #[test]
+    fn ids_of_a_range_have_a_place_although_buckets_differ() {
+        let ids_max = u64::try_from(IDS_MAX).unwrap();
+        assert_eq!(bucket_ranges(100 * ids_max).count(), 200);
+        assert_eq!(bucket_ranges(ids_max / 2).count(), 1);
+    }
 }

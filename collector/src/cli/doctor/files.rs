@@ -1,7 +1,7 @@
 //! Files, folders and standard input.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ use crate::doctor::input::{self, Chosen, Inputs};
 const INPUT_BYTES_MAX: u64 = 256 << 20;
 /// Files read below one folder.
 const FILES_MAX: usize = 10_000;
-/// Marks a folder that kustomize makes manifests of.
-const KUSTOMIZATION: &str = "kustomization.yaml";
+/// Names of the file that marks a folder of which kustomize makes manifests.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// Endings of files that are read below a folder.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
@@ -60,56 +60,101 @@ fn take(
     }
 }
 
-/// All files below `root` with a known ending, in order of name; says how many others there are.
+/// Reads all files below `root` with a known ending, in order of name; says what else there is.
 fn folder(root: &Path, evidence: &mut Evidence, inputs: &mut Inputs) {
     let name = root.display().to_string();
-    let mut found = BTreeSet::new();
-    let mut others = 0_u64;
+    let mut found = Found::default();
     let mut folders = vec![root.to_owned()];
     while let Some(next) = folders.pop() {
-        let entries = match fs::read_dir(&next) {
-            Ok(entries) => entries,
+        match fs::read_dir(&next) {
+            Ok(entries) => folders.extend(entries.flatten().filter_map(|entry| found.take(&entry))),
             Err(error) => {
-                inputs.refuse(
-                    &next.display().to_string(),
-                    None,
-                    format!("failed to list: {error}"),
-                );
-                continue;
-            }
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            // Links to folders may lead round in a circle.
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-            let is_known = path
-                .extension()
-                .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
-            if is_folder && !is_hidden {
-                folders.push(path);
-            } else if is_known {
-                found.insert(path);
-            } else if !is_folder {
-                others += 1;
+                let next = next.display().to_string();
+                inputs.refuse(&next, None, format!("failed to list: {error}"));
             }
         }
-        if found.len() > FILES_MAX {
+        if found.files.len() > FILES_MAX {
             return inputs.refuse(&name, None, format!("has more than {FILES_MAX} files"));
         }
     }
-    let mut taken_for = format!("a folder with {} files of YAML or JSON", found.len());
-    if others > 0 {
-        taken_for.push_str(&format!("; {others} others were not read"));
-    }
-    if found.iter().any(|path| path.ends_with(KUSTOMIZATION)) {
-        taken_for.push_str(&format!(
-            "; alternatives in it are looked at as one: `kubectl kustomize {name} | twintap doctor -` \
-             looks at what would be applied"
-        ));
-    }
-    inputs.take(&name, taken_for);
-    for path in found {
+    inputs.take(&name, found.text(root));
+    for path in found.files {
         file(&path, Chosen::InFolder, evidence, inputs);
+    }
+}
+
+/// What there is below a folder.
+#[derive(Debug, Default)]
+struct Found {
+    /// To be read.
+    files: BTreeSet<PathBuf>,
+    /// With endings that are not read.
+    others: u64,
+    /// Named like something to read, and no regular files: opening a pipe or a device may wait for ever.
+    no_files: u64,
+    /// Folders that kustomize makes manifests of; as many as [`FILES_MAX`] at most.
+    kustomizations: BTreeSet<PathBuf>,
+}
+
+impl Found {
+    /// Sorts an entry in; returns it if it is a folder to look into.
+    fn take(&mut self, entry: &DirEntry) -> Option<PathBuf> {
+        let path = entry.path();
+        let name = entry.file_name();
+        // Links to folders may lead round in a circle.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return Some(path).filter(|_| !name.to_string_lossy().starts_with('.'));
+        }
+        let is_known = path
+            .extension()
+            .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
+        let is_kustomization = KUSTOMIZATIONS.iter().any(|known| name == *known);
+        if is_kustomization && self.kustomizations.len() < FILES_MAX {
+            self.kustomizations
+                .extend(path.parent().map(Path::to_owned));
+        }
+        // A link that leads nowhere is named when it is opened.
+        let is_file = fs::metadata(&path).map_or(true, |metadata| metadata.is_file());
+        match (is_known, is_file) {
+            (true, true) => {
+                self.files.insert(path);
+            }
+            (true, false) => self.no_files += 1,
+            (false, _) => self.others += 1,
+        }
+        None
+    }
+
+    fn text(&self, root: &Path) -> String {
+        let count = |count: u64, word: &str| match count {
+            1 => format!("1 {word}"),
+            _ => format!("{count} {word}s"),
+        };
+        let files = u64::try_from(self.files.len()).unwrap_or(u64::MAX);
+        let mut text = format!("a folder with {} of YAML or JSON", count(files, "file"));
+        if self.others > 0 {
+            text.push_str(&format!("; {} not read", count(self.others, "other")));
+        }
+        if self.no_files > 0 {
+            let pipes = match self.no_files {
+                1 => "1 pipe, folder or device".to_owned(),
+                more => format!("{more} pipes, folders or devices"),
+            };
+            text.push_str(&format!("; not looked at: {pipes} named like a file"));
+        }
+        let chosen = self.kustomizations.get(root);
+        if let Some(folder) = chosen.or_else(|| self.kustomizations.first()) {
+            text.push_str(&format!(
+                "; alternatives in it are looked at as one: `kubectl kustomize {} | twintap doctor -` \
+                 looks at what would be applied",
+                folder.display()
+            ));
+            let more = self.kustomizations.len() - 1;
+            if chosen.is_none() && more > 0 {
+                let folders = count(u64::try_from(more).unwrap_or(u64::MAX), "other folder");
+                text.push_str(&format!(" (or {folders} with a kustomization)"));
+            }
+        }
+        text
     }
 }

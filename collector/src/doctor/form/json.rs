@@ -14,6 +14,7 @@ pub const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
+    recognised: bool,
     inputs: Vec<Input<'a>>,
     problems: Vec<Problem<'a>>,
     findings: Vec<Finding<'a>>,
@@ -62,7 +63,7 @@ pub fn json(examination: &Examination, inputs: &Inputs) -> serde_json::Result<St
         place: &finding.place,
         what: &finding.what,
         why: finding.trap.hurts,
-        remedy: finding.trap.remedy,
+        remedy: finding.remedy(),
     });
     let missing = examination.not_looked_at.iter().map(|missing| NotChecked {
         id: missing.trap.id,
@@ -79,6 +80,7 @@ pub fn json(examination: &Examination, inputs: &Inputs) -> serde_json::Result<St
         });
     let document = Document {
         version: VERSION,
+        recognised: examination.is_known,
         inputs: inputs
             .taken
             .iter()

@@ -11,6 +11,9 @@ use crate::doctor::trap::{Need, Severity, Trap};
 use crate::doctor::traps::ALL;
 use crate::escape::escape;
 
+/// What is named of one reason for which something was not looked at, and inputs that nothing reads.
+const EXAMPLES_MAX: usize = 3;
+
 /// How it is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
@@ -42,19 +45,7 @@ impl Style {
 /// The whole answer.
 pub fn text(examination: &Examination, inputs: &Inputs, style: Style) -> String {
     let mut out = String::new();
-    push(&mut out, style.paint("1", "Looked at"));
-    for taken in &inputs.taken {
-        wrapped(
-            &mut out,
-            &format!("{}: {}", taken.input, taken.taken_for),
-            2,
-            4,
-            style,
-        );
-    }
-    if inputs.taken.is_empty() {
-        push(&mut out, "  nothing");
-    }
+    looked_at(&mut out, inputs, style);
     if !inputs.problems.is_empty() {
         push(
             &mut out,
@@ -70,19 +61,47 @@ pub fn text(examination: &Examination, inputs: &Inputs, style: Style) -> String 
     out
 }
 
+fn looked_at(out: &mut String, inputs: &Inputs, style: Style) {
+    push(out, style.paint("1", "Looked at"));
+    let (read, others): (Vec<_>, Vec<_>) = inputs.taken.iter().partition(|taken| taken.is_read);
+    for taken in read
+        .into_iter()
+        .chain(others.iter().copied().take(EXAMPLES_MAX))
+    {
+        let line = format!("{}: {}", taken.input, taken.taken_for);
+        wrapped(out, &line, 2, 4, style);
+    }
+    let more = others.len().saturating_sub(EXAMPLES_MAX);
+    if more > 0 {
+        let more = format!(
+            "  and {more} {} of which no check reads anything",
+            plural(more, "input")
+        );
+        push(out, more);
+    }
+    if inputs.taken.is_empty() {
+        push(out, "  nothing");
+    }
+}
+
 fn found(out: &mut String, examination: &Examination, style: Style) {
     if examination.findings.is_empty() {
         return;
     }
     push(out, format!("\n{}", style.paint("1", "Found")));
-    let mut explained: Vec<&str> = Vec::new();
+    let (mut explained, mut advised) = (Vec::new(), Vec::new());
     for finding in &examination.findings {
         one(out, finding, style);
-        // Why and what to do stand at the first finding of a trap.
-        if !explained.contains(&finding.trap.id) {
-            explained.push(finding.trap.id);
+        // Why stands at the first finding of a trap, what to do where it is new.
+        let id = finding.trap.id;
+        if !explained.contains(&id) {
+            explained.push(id);
             wrapped(out, &format!("why: {}", finding.trap.hurts), 4, 9, style);
-            wrapped(out, &format!("do:  {}", finding.trap.remedy), 4, 9, style);
+        }
+        let advice = (id, finding.remedy());
+        if !advised.contains(&advice) {
+            advised.push(advice);
+            wrapped(out, &format!("do:  {}", advice.1), 4, 9, style);
         }
     }
     if examination.omitted > 0 {
@@ -111,33 +130,68 @@ fn not_looked_at(out: &mut String, examination: &Examination, style: Style) {
         return;
     }
     push(out, format!("\n{}", style.paint("1", "Not looked at")));
-    for need in Need::ALL {
-        let mut ids: Vec<&str> = examination
-            .not_looked_at
-            .iter()
-            .filter(|missing| missing.need == need)
+    for (reason, needs) in reasons(examination) {
+        let missing = examination.not_looked_at.iter();
+        let mut ids: Vec<&str> = missing
+            .filter(|missing| needs.contains(&missing.need))
             .map(|missing| missing.trap.id)
             .collect();
         ids.dedup();
         if !ids.is_empty() {
-            wrapped(
-                out,
-                &format!("without {}: {}", need.name(), ids.join(", ")),
-                2,
-                4,
-                style,
+            let line = format!(
+                "without {reason}: {} {} ({})",
+                ids.len(),
+                plural(ids.len(), "trap"),
+                examples(&ids, ", ")
             );
+            wrapped(out, &line, 2, 4, style);
         }
     }
-    for unseen in &examination.unseen {
+    // Of one trap they stand together.
+    for unseen in examination
+        .unseen
+        .chunk_by(|left, right| left.trap == right.trap)
+    {
+        let whys: Vec<&str> = unseen.iter().map(|unseen| unseen.why.as_str()).collect();
+        let trap = unseen.first().map(|unseen| unseen.trap).unwrap_or_default();
         wrapped(
             out,
-            &format!("{}: {}", unseen.trap, unseen.why),
+            &format!("{trap}: {}", examples(&whys, "; ")),
             2,
             4,
             style,
         );
     }
+}
+
+/// Inputs that there may be none of: those of Kubernetes are one reason where there are none at all.
+fn reasons(examination: &Examination) -> Vec<(&'static str, Vec<Need>)> {
+    let (manifests, others): (Vec<Need>, Vec<Need>) = Need::ALL
+        .into_iter()
+        .partition(|need| !need.kinds().is_empty());
+    let is_missing = |need: &Need| {
+        let mut missing = examination.not_looked_at.iter();
+        missing.any(|missing| missing.need == *need)
+    };
+    let each = |needs: Vec<Need>| needs.into_iter().map(|need| (need.name(), vec![need]));
+    if manifests.iter().all(is_missing) {
+        let all = "any YAML of Kubernetes or Istio";
+        [(all, manifests)].into_iter().chain(each(others)).collect()
+    } else {
+        each(manifests).chain(each(others)).collect()
+    }
+}
+
+/// The first [`EXAMPLES_MAX`], and how many more there are: JSON has all of them.
+fn examples(all: &[&str], between: &str) -> String {
+    let shown: Vec<&str> = all.iter().copied().take(EXAMPLES_MAX).collect();
+    let more = all.len().saturating_sub(EXAMPLES_MAX);
+    let more = if more > 0 {
+        format!("{between}and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(between))
 }
 
 fn summary(out: &mut String, examination: &Examination, inputs: &Inputs) {
@@ -153,6 +207,11 @@ fn summary(out: &mut String, examination: &Examination, inputs: &Inputs) {
         count(Severity::Warning),
         count(Severity::Info),
     );
+    if !examination.is_known {
+        let line =
+            "\nnothing that was given is of a kind that doctor reads: no trap was looked for";
+        return push(out, line);
+    }
     let unread = inputs.problems.len();
     let mut line = format!(
         "\n{errors} {}, {warnings} {}, {infos} to know",
@@ -217,6 +276,10 @@ pub fn explain(trap: &Trap, style: Style) -> String {
     wrapped(&mut out, trap.hurts, 2, 2, style);
     push(&mut out, "\nWhat to do");
     wrapped(&mut out, trap.remedy, 2, 2, style);
+    if let Some(remedy) = trap.remedy_by_hand {
+        push(&mut out, "\nWhat to do in an Envoy without Istio");
+        wrapped(&mut out, remedy, 2, 2, style);
+    }
     push(&mut out, "\nHow it is seen");
     for look in trap.looks {
         wrapped(

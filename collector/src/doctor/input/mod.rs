@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 use super::at::Place;
 use super::envoy::Envoy;
 use super::evidence::Evidence;
-use super::kube::Object;
+use super::kube::{Object, is_read};
 use super::node::{Node, Plain, Value};
 use super::server::Server;
 use super::stats::{Stats, prometheus_line, text_line};
 
 /// Lines that are looked at to tell statistics from YAML.
 const SAMPLE_LINES: usize = 50;
+/// Kinds that no check reads and that are named for one input; more are counted.
+const KINDS_SHOWN_MAX: usize = 5;
 
 /// Why an input, or a part of it, was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,8 @@ pub struct Taken {
     pub input: String,
     /// What it was taken for.
     pub taken_for: String,
+    /// Does any check read something of it?
+    pub is_read: bool,
 }
 
 /// What became of all inputs.
@@ -52,9 +56,14 @@ pub struct Inputs {
 impl Inputs {
     /// Notes that `input` was taken for something.
     pub fn take(&mut self, input: &str, taken_for: impl Into<String>) {
+        self.push(input, taken_for.into(), true);
+    }
+
+    fn push(&mut self, input: &str, taken_for: String, is_read: bool) {
         self.taken.push(Taken {
             input: input.to_owned(),
-            taken_for: taken_for.into(),
+            taken_for,
+            is_read,
         });
     }
 
@@ -62,7 +71,9 @@ impl Inputs {
     fn foreign(&mut self, input: &str, line: Option<u64>, chosen: Chosen, what: &str) {
         match chosen {
             Chosen::ByUser => self.refuse(input, line, what),
-            Chosen::InFolder => self.take(input, format!("not understood, left out: {what}")),
+            Chosen::InFolder => {
+                self.push(input, format!("not understood, left out: {what}"), false);
+            }
         }
     }
 
@@ -211,7 +222,7 @@ fn json(text: &str, origin: Place, chosen: Chosen, evidence: &mut Evidence, inpu
     let mut kinds = BTreeMap::new();
     match document(node, origin, evidence, &mut kinds) {
         Document::Envoy(taken_for) => inputs.take(&input, taken_for),
-        Document::Objects => inputs.take(&input, kinds_text(&kinds)),
+        Document::Objects => take_objects(&input, &kinds, inputs),
         Document::Foreign => inputs.foreign(
             &input,
             None,
@@ -259,7 +270,7 @@ fn yaml(text: &str, origin: &Place, chosen: Chosen, evidence: &mut Evidence, inp
         }
     }
     if !kinds.is_empty() {
-        inputs.take(&origin.input, kinds_text(&kinds));
+        take_objects(&origin.input, &kinds, inputs);
     } else if !is_understood {
         inputs.foreign(&origin.input, None, chosen, "has only empty documents");
     }
@@ -296,21 +307,46 @@ fn document(
     }
 }
 
+fn take_objects(input: &str, kinds: &BTreeMap<String, u64>, inputs: &mut Inputs) {
+    let is_any_read = kinds.keys().any(|kind| is_read(kind));
+    inputs.push(input, kinds_text(kinds), is_any_read);
+}
+
 fn kinds_text(kinds: &BTreeMap<String, u64>) -> String {
-    if kinds.is_empty() {
-        return "Kubernetes: an empty list".to_owned();
+    let named = |(kind, count): (&String, &u64)| {
+        if *count == 1 {
+            kind.clone()
+        } else {
+            format!("{count} {kind}")
+        }
+    };
+    let is_known = |(kind, _): &(&String, &u64)| is_read(kind);
+    let (known, unknown): (Vec<_>, Vec<_>) = kinds.iter().partition(is_known);
+    let count: u64 = unknown.iter().map(|(_, count)| **count).sum();
+    let mut texts = Vec::new();
+    if !known.is_empty() {
+        let known: Vec<String> = known.into_iter().map(named).collect();
+        texts.push(known.join(", "));
     }
-    let texts: Vec<String> = kinds
-        .iter()
-        .map(|(kind, count)| {
-            if *count == 1 {
-                kind.clone()
-            } else {
-                format!("{count} {kind}")
-            }
-        })
-        .collect();
-    format!("Kubernetes: {}", texts.join(", "))
+    if count > 0 {
+        let shown = unknown.iter().copied().take(KINDS_SHOWN_MAX);
+        let shown: Vec<String> = shown.map(named).collect();
+        let more = unknown.len().saturating_sub(KINDS_SHOWN_MAX);
+        let more = if more > 0 {
+            format!(" and {more} more kinds")
+        } else {
+            String::new()
+        };
+        let documents = if count == 1 { "document" } else { "documents" };
+        texts.push(format!(
+            "{count} {documents} of kinds that no check reads: {}{more}",
+            shown.join(", ")
+        ));
+    }
+    if texts.is_empty() {
+        texts.push("an empty list".to_owned());
+    }
+    format!("Kubernetes: {}", texts.join("; "))
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ pub(super) const TRAP: Trap = Trap {
             after they were recorded, or before: what is compared is not what the service answered, and what is \
             no gRPC is not recorded at all.",
     remedy: "Place the recorder next to the router (INSERT_BEFORE it, applied last), or in its upstream chain.",
+    remedy_by_hand: Some(
+        "Place the recorder last before the router, or in the router's \
+         `upstream_http_filters`.",
+    ),
     looks: &[
         look(Need::Envoy, "filters between the recorder and the router"),
         look(Need::Installers, "other patches that insert such filters"),

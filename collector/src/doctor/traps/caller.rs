@@ -19,6 +19,10 @@ pub(super) const TRAP: Trap = Trap {
             with a route bound to gateways only, calls pass unmirrored and nothing says so.",
     remedy: "Inject a sidecar into callers; bind the VirtualService to what calls come through: \
              `gateways: [mesh]`, or `[mesh, NAMESPACE/GATEWAY]` for both.",
+    remedy_by_hand: Some(
+        "Give the route that calls come through `request_mirror_policies` with the cluster of \
+         the new service.",
+    ),
     looks: &[
         look(
             Need::Routes,

@@ -9,16 +9,23 @@ use super::{look, stat_place};
 
 /// Where records are posted.
 const PATH: &str = "/v1/records";
+/// Statistics of what is answered to those who may not post, and the status.
+const STATUSES: [(&str, u16); 2] = [("upstream_rq_401", 401), ("upstream_rq_403", 403)];
 
 pub(super) const TRAP: Trap = Trap {
     number: 14,
     id: "collector-denied",
     title: "the collector may not be reached",
     severity: Severity::Error,
-    hurts: "Where policies deny by default, recorders get 403 or no connection, and every record is dropped \
-            after it was tried.",
+    hurts: "Where policies deny by default, recorders get 403 or no connection. They send such batches again, \
+            as after 401, 408, 429 and 5xx, until their buffers are full; what comes then is dropped \
+            (`buffer_full`). Any other 4xx is a refusal for good.",
     remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
              (AuthorizationPolicy), and their pods to its port (NetworkPolicy).",
+    remedy_by_hand: Some(
+        "Let these Envoys `POST /v1/records` to the collector: what stands before it, or its \
+         own list of tokens, refuses them.",
+    ),
     looks: &[
         look(Need::Policies, "who may reach the collector"),
         look(Need::Stats, "refused records"),
@@ -31,88 +38,45 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     network(view, findings);
     for stats in &view.stats {
         for cluster in &view.collector_clusters {
-            let count = stats.of_cluster(cluster, "upstream_rq_403").unwrap_or(0.0);
-            if count > 0.0 {
-                findings.put(
-                    Severity::Error,
-                    stat_place(stats, cluster, "upstream_rq_403"),
-                    format!("{count} batches were answered with 403"),
-                );
+            for (stat, status) in STATUSES {
+                let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
+                if count > 0.0 {
+                    let what = format!("{count} POSTs of records were answered with {status}");
+                    findings.put(Severity::Error, stat_place(stats, cluster, stat), what);
+                }
             }
         }
     }
 }
 
 fn authorization(view: &View<'_>, findings: &mut Findings) {
-    let namespaces = &view.collector_namespaces;
-    if namespaces.is_empty() && view.collector_workloads.is_empty() {
+    if view.collector_namespaces.is_empty() && view.collector_workloads.is_empty() {
         return;
     }
-    let collectors = &view.collector_workloads;
     let ports = target_ports(view);
-    let operations_take = |rule: &At<'_>| operations_take(rule, &ports);
-    let applies = |policy: &&Object| {
-        let spec = policy.at().get("spec");
-        let has_targets =
-            spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some());
-        let in_reach = policy.namespace.is_empty()
-            || namespaces.contains(&policy.namespace)
-            || view.is_root_namespace(&policy.namespace);
-        let wanted = labels(policy.at().find(&["spec", "selector", "matchLabels"]));
-        // Those are for waypoints and gateways.
-        in_reach
-            && !has_targets
-            && (wanted.is_empty()
-                || collectors
-                    .iter()
-                    .any(|collector| selects(&wanted, &collector.labels)))
-    };
     let policies: Vec<&Object> = view
         .of_kind("AuthorizationPolicy")
-        .filter(applies)
+        .filter(|policy| is_for_collector(view, policy))
         .collect();
-    let action = |policy: &Object| {
-        policy
-            .at()
-            .find(&["spec", "action"])
-            .and_then(|at| at.node().text().map(str::to_owned))
-            .unwrap_or_else(|| "ALLOW".to_owned())
-    };
-    for policy in policies.iter().filter(|policy| action(policy) == "DENY") {
-        for rule in policy
-            .at()
-            .find(&["spec"])
-            .map(|spec| spec.list("rules"))
-            .unwrap_or_default()
-        {
-            if rule.get("from").is_none() && rule.get("when").is_none() && operations_take(&rule) {
-                findings.error(
-                    &rule,
-                    format!("denies everyone POST {PATH} on the collector"),
-                );
-            }
+    for rule in rules(&policies, "DENY") {
+        let takes_all = rule.get("from").is_none() && rule.get("when").is_none();
+        if takes_all && operations_take(&rule, &ports) {
+            findings.error(
+                &rule,
+                format!("denies everyone POST {PATH} on the collector"),
+            );
         }
     }
-    let allowing: Vec<&&Object> = policies
-        .iter()
-        .filter(|policy| action(policy) == "ALLOW")
-        .collect();
-    let sources = recorded_namespaces(view);
-    let is_allowed = |namespace: &str| {
-        allowing.iter().any(|policy| {
-            let rules = policy
-                .at()
-                .find(&["spec"])
-                .map(|spec| spec.list("rules"))
-                .unwrap_or_default();
-            rules
-                .iter()
-                .any(|rule| operations_take(rule) && sources_take(rule, namespace))
-        })
-    };
-    let Some(first) = allowing.first() else {
+    let mut allowing = policies.iter().filter(|policy| action(policy) == "ALLOW");
+    let Some(first) = allowing.next() else {
         return;
     };
+    let allowed = rules(&policies, "ALLOW");
+    let is_allowed = |namespace: &str| {
+        let mut allowed = allowed.iter();
+        allowed.any(|rule| operations_take(rule, &ports) && sources_take(rule, namespace))
+    };
+    let sources = recorded_namespaces(view);
     if sources.is_empty() && !is_allowed("") {
         findings.error(
             &first.at(),
@@ -122,6 +86,35 @@ fn authorization(view: &View<'_>, findings: &mut Findings) {
     for namespace in sources.iter().filter(|namespace| !is_allowed(namespace)) {
         findings.error(&first.at(), format!("no rule that applies to the collector allows POST {PATH} from the recorded namespace {namespace}"));
     }
+}
+
+/// Does an AuthorizationPolicy hold for the collector's pods?
+fn is_for_collector(view: &View<'_>, policy: &Object) -> bool {
+    let spec = policy.at().get("spec");
+    // Those are for waypoints and gateways.
+    let has_targets =
+        spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some());
+    let in_reach = policy.namespace.is_empty()
+        || view.collector_namespaces.contains(&policy.namespace)
+        || view.is_root_namespace(&policy.namespace);
+    let wanted = labels(policy.at().find(&["spec", "selector", "matchLabels"]));
+    let mut collectors = view.collector_workloads.iter();
+    let is_chosen =
+        wanted.is_empty() || collectors.any(|collector| selects(&wanted, &collector.labels));
+    in_reach && !has_targets && is_chosen
+}
+
+/// What a policy does with requests that one of its rules takes.
+fn action(policy: &Object) -> &str {
+    let action = policy.at().find(&["spec", "action"]);
+    action.and_then(|at| at.node().text()).unwrap_or("ALLOW")
+}
+
+/// The rules of all policies with this action.
+fn rules<'a>(policies: &[&'a Object], wanted: &str) -> Vec<At<'a>> {
+    let policies = policies.iter().filter(|policy| action(policy) == wanted);
+    let specs = policies.filter_map(|policy| policy.at().get("spec"));
+    specs.flat_map(|spec| spec.list("rules")).collect()
 }
 
 /// Namespaces with recorders.

@@ -22,6 +22,10 @@ pub(super) const TRAP: Trap = Trap {
     remedy: "Add the collector to each Sidecar: `egress.hosts: [\"./*\", \"istio-system/*\", \
              \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service; name host and port in \
              `collector_cluster` as they are.",
+    remedy_by_hand: Some(
+        "Give this Envoy a cluster with the collector's address, named as `collector_cluster` \
+         says.",
+    ),
     looks: &[
         look(Need::Installers, "clusters that recorders send to"),
         look(Need::Services, "the collector's Service and port"),

@@ -13,6 +13,7 @@ pub(super) const TRAP: Trap = Trap {
     hurts: "A batch goes to any replica. With a store of its own in each, the two sides of a call end up in \
             different places and stay unpaired; with one volume, the second replica is refused its lock.",
     remedy: "Run one replica (a StatefulSet, or a Deployment with `strategy: Recreate`) and no autoscaler.",
+    remedy_by_hand: None,
     looks: &[look(Need::Workloads, "replicas of the collector")],
     check,
 };

@@ -18,6 +18,10 @@ pub(super) const TRAP: Trap = Trap {
             TLS. Either way no record arrives.",
     remedy: "Send to the mesh's own cluster (`outbound|PORT||HOST`), inject the collector, and leave TLS of \
              its DestinationRule to the mesh.",
+    remedy_by_hand: Some(
+        "Give the collector's cluster the `transport_socket` that the collector, or the proxy \
+         before it, expects.",
+    ),
     looks: &[
         look(
             Need::PeerAuthentications,

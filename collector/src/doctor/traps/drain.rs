@@ -18,6 +18,11 @@ pub(super) const TRAP: Trap = Trap {
             the listener: its connections are drained, and long gRPC streams reset, each time.",
     remedy: "Keep the settings in an EXTENSION_CONFIG (ECDS is updated in place) and leave the HTTP_FILTER as \
              it is; change settings in quiet hours where they are inline.",
+    remedy_by_hand: Some(
+        "Fetch the filter's settings from a file of their own (`config_discovery` with \
+         `path_config_source`), which is updated in place; where they are inline, change them \
+         in quiet hours.",
+    ),
     looks: &[
         look(Need::Installers, "settings that stand in listeners"),
         look(Need::Stats, "listeners that were replaced"),

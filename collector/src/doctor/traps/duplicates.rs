@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::super::finding::Findings;
 use super::super::kube::{may_be_same, selects};
 use super::super::recorder::{How, Recorder};
+use super::super::routes::MirroredRoute;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, percent, share};
+use crate::pair::Reason;
 
 /// Share of duplicate records from which on it is worth a warning.
 const SHARE_MAX: f64 = 0.01;
@@ -19,9 +21,15 @@ pub(super) const TRAP: Trap = Trap {
     severity: Severity::Warning,
     hurts: "Retries reach the old service again and are not mirrored again; several mirrors share one id; two \
             recorders in one place record everything twice. Comparing chooses one record a side and counts \
-            the rest, but it costs twice, and with a shared id the choice may be wrong.",
-    remedy: "Set `retries.attempts: 0` on mirrored routes; have one mirror, one way to install the filter and \
-             one place that records; name the context of a patch.",
+            the rest, but it costs twice; of several candidates it has to be told which.",
+    remedy: "Set `retries.attempts: 0` on mirrored routes; have one way to install the filter and one place \
+             that records; name the context of a patch. Where several candidates are meant, name one: `twintap \
+             compare --candidate NAME`; else have one mirror.",
+    remedy_by_hand: Some(
+        "Leave `retry_policy` off mirrored routes, or record in the upstream chain, which \
+         tells attempts apart; have one recorder in a chain. Where several candidates are \
+         meant, name one: `twintap compare --candidate NAME`.",
+    ),
     looks: &[
         look(
             Need::Routes,
@@ -74,6 +82,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             );
             findings.put(Severity::Warning, recording.origin.clone(), what);
         }
+        let several = recording.unpaired_for(Reason::SeveralCandidates);
+        if several > 0 {
+            let what = format!(
+                "{several} calls were mirrored to several candidates: `twintap compare --candidate NAME` chooses one"
+            );
+            findings.put(Severity::Info, recording.origin.clone(), what);
+        }
     }
 }
 
@@ -104,15 +119,7 @@ fn routes(view: &View<'_>, findings: &mut Findings) {
                 findings.warning(&at, format!("up to {count} retries of a mirrored call reach the old service and not the mirror"));
             }
         }
-        if route.mirrors.len() > 1 {
-            findings.warning(
-                &route.at,
-                format!(
-                    "{} mirrors: their records share one id, so no two make a pair for sure",
-                    route.mirrors.len()
-                ),
-            );
-        }
+        several_mirrors(findings, route);
         // A route for the same host on another gateway is another route.
         let bindings = route.gateways.iter().map(String::as_str);
         let bindings: Vec<&str> = bindings.chain(route.in_mesh.then_some("mesh")).collect();
@@ -129,6 +136,29 @@ fn routes(view: &View<'_>, findings: &mut Findings) {
                 }
             }
         }
+    }
+}
+
+/// Several candidates may be meant; two copies to one are not.
+fn several_mirrors(findings: &mut Findings, route: &MirroredRoute<'_>) {
+    let to = route.mirrors.iter().map(|mirror| &mirror.destination);
+    let mut targets: Vec<_> = to.map(|to| (&to.host, to.subset, to.port)).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let count = route.mirrors.len();
+    if targets.len() < count {
+        findings.warning(
+            &route.at,
+            format!("{count} mirrors, some to the same service: it gets a call several times"),
+        );
+    } else if count > 1 {
+        findings.info(
+            &route.at,
+            format!(
+                "{count} mirrors, whose records share one id: `twintap compare --candidate NAME` compares \
+                 with one of them (its service, workload, `version` label or Envoy cluster)"
+            ),
+        );
     }
 }
 

@@ -17,10 +17,11 @@ pub(super) const TRAP: Trap = Trap {
             sees a cancel that no client sent. Unary calls are safe. Comparing never takes it for a \
             difference, but those calls are not judged.",
     remedy: "Exclude methods whose server answers early from the mirror, or accept that they are not judged.",
+    remedy_by_hand: None,
     looks: &[
         look(
             Need::Recording,
-            "mirrored calls that were aborted beside an answered primary",
+            "mirrored calls that were aborted beside a primary that answered before its request was over",
         ),
         look(Need::Stats, "resets of mirrored requests"),
     ],
@@ -29,27 +30,21 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        let (cut, unclear) = (recording.cancelled_candidates, recording.aborted_candidates);
-        if cut + unclear == 0 {
+        let count = recording.cut_candidates;
+        if count == 0 {
             continue;
         }
-        let part = share(cut + unclear, recording.pairs);
+        let part = share(count, recording.pairs);
         let severity = if part > SHARE_MAX {
             Severity::Warning
         } else {
             Severity::Info
         };
-        let pairs = recording.pairs;
-        let mut what = format!(
-            "{} of {pairs} mirrored calls ({}) broke off while the primary was answered",
-            cut + unclear,
+        let what = format!(
+            "{count} of {} mirrored calls ({}) were cut off when the primary answered before its request was over",
+            recording.pairs,
             percent(part)
         );
-        if unclear > 0 {
-            what.push_str(&format!(
-                ", {unclear} of them for reasons that the records do not tell"
-            ));
-        }
         findings.put(severity, recording.origin.clone(), what);
     }
     for stats in &view.stats {

@@ -21,6 +21,10 @@ pub(super) const TRAP: Trap = Trap {
     hurts: "A patch beside a filter that is not there does nothing, without a word; one without a place goes \
             behind the router, and the listener is refused; two filters of one name exclude each other.",
     remedy: "INSERT_BEFORE `envoy.filters.http.router`, set `priority: 10`, give each filter a name of its own.",
+    remedy_by_hand: Some(
+        "Place the filter right before `envoy.filters.http.router` (in \
+         `upstream_http_filters`, before the codec), and give each filter a name of its own.",
+    ),
     looks: &[
         look(Need::Installers, "where patches insert the filter"),
         look(Need::Envoy, "where the filter stands"),

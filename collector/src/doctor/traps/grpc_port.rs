@@ -21,6 +21,10 @@ pub(super) const TRAP: Trap = Trap {
     remedy: "Set `appProtocol: grpc` (or name the port `grpc-...`) on the Services of the old service, of \
              the new one and of the collector; without Istio, give the cluster \
              `explicit_http_config.http2_protocol_options`.",
+    remedy_by_hand: Some(
+        "Give the clusters of the old service, of the new one and of the collector \
+         `explicit_http_config.http2_protocol_options`.",
+    ),
     looks: &[
         look(
             Need::Services,

@@ -20,6 +20,7 @@ pub(super) const TRAP: Trap = Trap {
             to set is not compared; a header that only your gateway or mesh sets on one of the ways is, and \
             makes every pair differ.",
     remedy: "Tell `twintap compare` to ignore it: `--ignore-metadata NAME`, or a rule with a reason.",
+    remedy_by_hand: None,
     looks: &[look(
         Need::Recording,
         "request metadata that one side has and the other has not",

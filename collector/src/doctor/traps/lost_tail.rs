@@ -22,6 +22,10 @@ pub(super) const TRAP: Trap = Trap {
     remedy: "Give recorded pods time: `terminationDrainDuration: 5s` (or \
              `EXIT_ON_ZERO_ACTIVE_CONNECTIONS: \"true\"`) in `proxy.istio.io/config`, and a grace period beyond \
              it.",
+    remedy_by_hand: Some(
+        "Drain Envoy before it ends (`POST /drain_listeners?graceful` on its admin port), and \
+         end it a few seconds later.",
+    ),
     looks: &[
         look(
             Need::Workloads,

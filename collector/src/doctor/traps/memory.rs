@@ -2,6 +2,7 @@
 
 use super::super::finding::Findings;
 use super::super::kube::Workload;
+use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
@@ -26,6 +27,10 @@ pub(super) const TRAP: Trap = Trap {
             one worker a core, a proxy on a large node meets its limit and is killed, with the traffic in it.",
     remedy: "Set `concurrency: 2` in `proxy.istio.io/config` of recorded pods, and a `proxyMemoryLimit` of at \
              least 96 MiB and 12 MiB a worker; use one `vm_id` for all positions.",
+    remedy_by_hand: Some(
+        "Start Envoy with `--concurrency 2`, and a memory limit of at least 96 MiB and 12 MiB \
+         a worker; use one `vm_id` for all positions.",
+    ),
     looks: &[
         look(
             Need::Workloads,
@@ -38,18 +43,14 @@ pub(super) const TRAP: Trap = Trap {
 };
 
 fn check(view: &View<'_>, findings: &mut Findings) {
-    let mut ids: Vec<String> = Vec::new();
     for recorder in &view.installed {
         for workload in view.recorded_by(recorder) {
             limit(findings, workload);
         }
-        let id = recorder.at.find(&["vm_config", "vm_id"]);
-        if let Some(id) = id.as_ref().and_then(|id| id.node().text()) {
-            if !ids.is_empty() && !ids.iter().any(|known| known == id) {
-                findings.info(&recorder.at, format!("vm_id {id:?} is another than {:?}: in one proxy, both have VMs of their own", ids.first().cloned().unwrap_or_default()));
-            }
-            ids.push(id.to_owned());
-        }
+    }
+    vm_ids(findings, &view.installed);
+    for envoy in &view.envoys {
+        vm_ids(findings, &Recorder::all_of_envoy(envoy));
     }
     const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
     for stats in &view.stats {
@@ -61,6 +62,23 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         if vms > 2.0 * (workers + 2.0) {
             findings.put(Severity::Warning, stats.place(VMS), format!("{vms} VMs for {workers} workers: several modules or vm_ids, each with memory of its own"));
         }
+    }
+}
+
+/// Recorders of one proxy, for what can be told, whose VMs are not one.
+fn vm_ids(findings: &mut Findings, recorders: &[Recorder<'_>]) {
+    let mut ids: Vec<&str> = Vec::new();
+    for recorder in recorders {
+        let id = recorder.at.find(&["vm_config", "vm_id"]);
+        let Some(id) = id.as_ref().and_then(|id| id.node().text()) else {
+            continue;
+        };
+        if let Some(first) = ids.first()
+            && !ids.contains(&id)
+        {
+            findings.info(&recorder.at, format!("vm_id {id:?} is another than {first:?}: in one proxy, both have VMs of their own"));
+        }
+        ids.push(id);
     }
 }
 

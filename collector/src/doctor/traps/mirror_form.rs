@@ -19,6 +19,10 @@ pub(super) const TRAP: Trap = Trap {
             subset, port or service that does not exist is dropped by Envoy without a word.",
     remedy: "Write `mirrors` only, each with its percentage; define each subset in a DestinationRule of the \
              same host; name a port that the Service has.",
+    remedy_by_hand: Some(
+        "Name a cluster that exists and has hosts in `request_mirror_policies`; leave \
+         `runtime_fraction` out, or give it a numerator above 0.",
+    ),
     looks: &[
         look(Need::Routes, "mirrors of routes"),
         look(Need::DestinationRules, "subsets that mirrors name"),

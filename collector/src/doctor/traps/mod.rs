@@ -2,6 +2,7 @@
 
 mod body_filters;
 mod caller;
+mod candidate_down;
 mod collector_denied;
 mod collector_hidden;
 mod collector_replicas;
@@ -18,6 +19,7 @@ mod mirror_form;
 mod module_load;
 mod pair_id;
 mod self_recording;
+mod settings;
 mod stall;
 mod start_order;
 mod trailers;
@@ -29,7 +31,7 @@ use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
 
 /// All traps, by number.
-pub static ALL: [Trap; 23] = [
+pub static ALL: [Trap; 25] = [
     grpc_port::TRAP,
     caller::TRAP,
     mirror_form::TRAP,
@@ -53,6 +55,8 @@ pub static ALL: [Trap; 23] = [
     body_filters::TRAP,
     trailers::TRAP,
     lost_tail::TRAP,
+    settings::TRAP,
+    candidate_down::TRAP,
 ];
 
 /// The trap called `id`, or with that number.

@@ -28,6 +28,11 @@ pub(super) const TRAP: Trap = Trap {
     remedy: "Install by ECDS with `default_config` (an RBAC without rules), \
              `apply_default_config_without_warming: true`, both types in `type_urls`, \
              `initial_fetch_timeout: 5s`; set FAIL_OPEN; pin the sha256.",
+    remedy_by_hand: Some(
+        "Set `failure_policy: FAIL_OPEN`; lay the module beside Envoy and name it as a file \
+         (`vm_config.code.local.filename`), so that nothing has to be fetched; where it is \
+         fetched, pin the sha256.",
+    ),
     looks: &[
         look(
             Need::Installers,
@@ -48,9 +53,14 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             How::Plugin => plugin(findings, recorder),
             _ => failure_policy(findings, &recorder.at),
         }
-        // In an Envoy, Istio's agent has made a file of it.
         if recorder.object.is_some() && recorder.how != How::Plugin {
             code(findings, recorder);
+        }
+    }
+    // In an Envoy of Istio's, the agent has made a file of it.
+    for envoy in view.envoys.iter().filter(|envoy| !envoy.is_of_istio()) {
+        for recorder in Recorder::all_of_envoy(envoy) {
+            code(findings, &recorder);
         }
     }
     for object in view.of_kind("EnvoyFilter") {
@@ -112,7 +122,10 @@ fn code(findings: &mut Findings, recorder: &Recorder<'_>) {
         return;
     };
     if recorder.how != How::Extension {
-        findings.error(&remote, "fetched by Envoy itself, which holds the listener back until it is there: move it to an EXTENSION_CONFIG, which the agent fetches");
+        findings.error(
+            &remote,
+            "fetched by Envoy itself, which holds the listener back until it is there",
+        );
     }
     digest(findings, &remote, "sha256");
 }
@@ -299,12 +312,5 @@ fn failed(findings: &mut Findings, stats: &Stats) {
                 format!("{} configurations of the filter were refused", sample.value),
             );
         }
-    }
-    let invalid = stats.of_filter("twintap_config_invalid").unwrap_or(0.0);
-    if invalid > 0.0 {
-        put(
-            "twintap_config_invalid",
-            "the filter refused its settings and records nothing: its log line says why".to_owned(),
-        );
     }
 }

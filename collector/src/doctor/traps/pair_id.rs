@@ -1,11 +1,13 @@
 //! Two sides of a call do not find each other: no id, a changed id, or one id for many calls.
 
+use super::super::crowds::{IDS_MAX, RECORDS_OF_ID_MAX};
 use super::super::finding::Findings;
 use super::super::recorder::Recorder;
-use super::super::recording::RECORDS_OF_ID_MAX;
+use super::super::recording::Recording;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, percent, share};
+use crate::pair::Reason;
 
 /// Share of calls without a partner that is no accident any more.
 const UNPAIRED_WARNING: f64 = 0.05;
@@ -24,6 +26,12 @@ pub(super) const TRAP: Trap = Trap {
             send constant ones. What is not paired is not compared.",
     remedy: "Install the outbound filter at the caller or gateway: it stamps `x-twintap-pair-id`, one per \
              request, before the copy is made. Without it, leave request ids on.",
+    remedy_by_hand: Some(
+        "Place the outbound filter in the connection manager that mirrors: it stamps \
+         `x-twintap-pair-id`, one per request, before the copy is made. Or add that header in \
+         the route (`request_headers_to_add`, `%UNIQUE_ID%`). Without either, leave \
+         `generate_request_id` on.",
+    ),
     looks: &[
         look(
             Need::Workloads,
@@ -33,7 +41,7 @@ pub(super) const TRAP: Trap = Trap {
         look(Need::Envoy, "connection managers without request ids"),
         look(
             Need::Recording,
-            "share of unpaired calls, ids with too many records",
+            "share of unpaired calls, beside the share that routes mirror; ids with too many records",
         ),
     ],
     check,
@@ -92,18 +100,7 @@ fn stamps_by_route(envoy: &crate::doctor::envoy::Envoy) -> bool {
 
 fn recordings(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        if recording.crowded_ids > 0 {
-            let most = recording
-                .most_crowded
-                .as_ref()
-                .map(|(count, id)| format!("; {id:?} has {count}"))
-                .unwrap_or_default();
-            let what = format!(
-                "{} ids have more than {RECORDS_OF_ID_MAX} records on one side{most}",
-                recording.crowded_ids
-            );
-            findings.put(Severity::Error, recording.origin.clone(), what);
-        }
+        crowds(findings, recording);
         if recording.calls < CALLS_MIN {
             findings.unseen(format!(
                 "share of unpaired calls: {} calls in {} are too few",
@@ -111,25 +108,112 @@ fn recordings(view: &View<'_>, findings: &mut Findings) {
             ));
             continue;
         }
-        let unpaired = recording.unpaired_count();
-        let part = share(unpaired, unpaired + 2 * recording.pairs);
-        if part > UNPAIRED_WARNING {
-            let severity = if part > UNPAIRED_ERROR {
+        unmatched(findings, recording);
+        unmirrored(findings, recording, view.mirror_percent_min());
+    }
+}
+
+/// Ids that more calls have than attempts explain.
+fn crowds(findings: &mut Findings, recording: &Recording) {
+    let crowds = &recording.crowds;
+    if crowds.ids > 0 {
+        let most = crowds
+            .most
+            .as_ref()
+            .map(|most| format!("; {:?} has {}", most.id, most.records))
+            .unwrap_or_default();
+        let what = format!(
+            "{} ids have more than {RECORDS_OF_ID_MAX} records on one side{most}",
+            crowds.ids
+        );
+        findings.put(Severity::Error, recording.origin.clone(), what);
+    }
+    if crowds.not_counted > 0 {
+        findings.unseen(format!(
+            "ids with too many records: {} records in {} are of ids beyond {IDS_MAX}",
+            crowds.not_counted, recording.origin.input
+        ));
+    }
+}
+
+/// Primary calls that were recorded, and of which no mirrored one was: beyond those of which there is a
+/// mirrored call without a primary, which may be theirs.
+fn unmirrored_count(recording: &Recording) -> u64 {
+    let count = |reason: Reason| recording.unpaired_for(reason);
+    count(Reason::CandidateMissing).saturating_sub(count(Reason::PrimaryMissing))
+}
+
+/// Calls whose partner should be there.
+fn unmatched(findings: &mut Findings, recording: &Recording) {
+    // Several candidates are the trap `duplicates`; young calls may still find each other.
+    let others = [Reason::SeveralCandidates, Reason::AwaitingPartner];
+    let others: u64 = others
+        .into_iter()
+        .map(|reason| recording.unpaired_for(reason))
+        .sum();
+    let count = recording
+        .unpaired_count()
+        .saturating_sub(unmirrored_count(recording) + others);
+    let part = share(count, count + 2 * recording.pairs);
+    if part > UNPAIRED_WARNING {
+        let severity = if part > UNPAIRED_ERROR {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        let reasons: Vec<String> = recording
+            .unpaired
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        let what = format!(
+            "{count} calls ({}) have no partner: {}",
+            percent(part),
+            reasons.join(", ")
+        );
+        findings.put(severity, recording.origin.clone(), what);
+    }
+}
+
+/// Primary calls without a mirrored one, held against the share that routes mirror.
+fn unmirrored(findings: &mut Findings, recording: &Recording, mirrored: Option<f64>) {
+    let count = unmirrored_count(recording);
+    let part = share(count, count + recording.pairs);
+    if part <= UNPAIRED_WARNING {
+        return;
+    }
+    let (severity, why) = match mirrored {
+        None if recording.candidates == 0 => (
+            Severity::Warning,
+            "no mirrored call was recorded: nothing mirrors, the mirror is out of reach, or nothing records there"
+                .to_owned(),
+        ),
+        None => (
+            Severity::Warning,
+            "either a part of calls is mirrored only (then `twintap compare --incomplete-over 1`, and give \
+             doctor the route), or mirrored calls are lost or not recorded"
+                .to_owned(),
+        ),
+        Some(mirrored) if part <= 1.0 - mirrored / 100.0 + UNPAIRED_WARNING => (
+            Severity::Info,
+            format!("a mirror of {mirrored} % lets expect that (`twintap compare --incomplete-over 1`)"),
+        ),
+        Some(mirrored) => {
+            let severity = if mirrored >= 100.0 && part > UNPAIRED_ERROR {
                 Severity::Error
             } else {
                 Severity::Warning
             };
-            let reasons: Vec<String> = recording
-                .unpaired
-                .iter()
-                .map(|(reason, count)| format!("{reason} {count}"))
-                .collect();
-            let what = format!(
-                "{unpaired} calls ({}) have no partner: {}",
-                percent(part),
-                reasons.join(", ")
+            let why = format!(
+                "that is more than a mirror of {mirrored} % leaves out: other calls are recorded too, or \
+                 mirrored ones are lost or not recorded"
             );
-            findings.put(severity, recording.origin.clone(), what);
+            (severity, why)
         }
-    }
+    };
+    let what = format!(
+        "{count} primary calls ({}) have no mirrored one: {why}",
+        percent(part)
+    );
+    findings.put(severity, recording.origin.clone(), what);
 }

@@ -17,6 +17,11 @@ pub(super) const TRAP: Trap = Trap {
             in production. A mirror without a deadline is never given up.",
     remedy: "Do not mirror client-streaming methods, or only a small share; set `timeout` on the route; limit \
              the mirror by a DestinationRule (`connectionPool.http.http2MaxRequests`, `outlierDetection`).",
+    remedy_by_hand: Some(
+        "Do not mirror client-streaming methods, or only a small share (`runtime_fraction`); \
+         set `timeout` on the route; limit the mirror's cluster by `circuit_breakers` \
+         (`max_requests`) and `outlier_detection`.",
+    ),
     looks: &[
         look(Need::Routes, "deadlines of mirrored routes"),
         look(Need::Envoy, "deadlines of mirrored routes of Envoy"),

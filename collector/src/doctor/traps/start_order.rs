@@ -20,6 +20,7 @@ pub(super) const TRAP: Trap = Trap {
             (and counted).",
     remedy: "Use native sidecars (the default since Istio 1.28 where Kubernetes has them), or \
              `holdApplicationUntilProxyStarts: true` in `proxy.istio.io/config` or the mesh configuration.",
+    remedy_by_hand: None,
     looks: &[look(
         Need::Workloads,
         "proxies that start after their container",

@@ -18,6 +18,7 @@ pub(super) const TRAP: Trap = Trap {
             and cannot be judged.",
     remedy: "Speak HTTP/2 on every hop between recorder and service (see grpc-port); look at `http_status` and \
              `response_metadata` of such calls in the dataset to see who answered.",
+    remedy_by_hand: None,
     looks: &[look(Need::Recording, "answered calls without grpc-status")],
     check,
 };

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use super::super::finding::Findings;
 use super::super::kube::Object;
-use super::super::recorder::patches;
+use super::super::recorder::{Patch, patches};
+use super::super::recording::Recording;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
 use crate::doctor::at::At;
+
+/// Major and minor version of Istio.
+type Version = (u32, u32);
 
 /// Istio's images name its version in their tag.
 const ISTIO_IMAGES: [&str; 2] = ["/pilot:", "/proxyv2:"];
@@ -23,6 +27,7 @@ pub(super) const TRAP: Trap = Trap {
             What is bound to one version stops at an upgrade, without a word.",
     remedy: "Set no proxyVersion; match neither `-shadow` nor generated names; apply what needs a newer Istio \
              only where all of it is; run one version of the filter.",
+    remedy_by_hand: None,
     looks: &[
         look(Need::Installers, "patches bound to a version"),
         look(Need::Routes, "hosts that end with -shadow"),
@@ -35,56 +40,10 @@ pub(super) const TRAP: Trap = Trap {
 fn check(view: &View<'_>, findings: &mut Findings) {
     let versions = istio_versions(view);
     let oldest = versions.keys().next().copied();
-    if let (Some(oldest), Some((newest, at))) = (oldest, versions.iter().next_back())
-        && oldest != *newest
-    {
-        let named: Vec<String> = versions
-            .keys()
-            .map(|(major, minor)| format!("{major}.{minor}"))
-            .collect();
-        findings.warning(
-            at,
-            format!("several versions of Istio at once: {}", named.join(", ")),
-        );
-    }
+    mixed(findings, &versions);
     for object in view.of_kind("EnvoyFilter") {
         for patch in patches(object) {
-            if let Some(at) = patch.at.find(&["match", "proxy", "proxyVersion"]) {
-                findings.warning(
-                    &at,
-                    "bound to a version of the proxy: after an upgrade it does nothing",
-                );
-            }
-            if patch.operation == "MERGE_AND_REPLACE_LIST"
-                && oldest.is_none_or(|oldest| oldest < (1, 31))
-            {
-                let known = oldest.map_or(
-                    "which version is in use was not told".to_owned(),
-                    |(major, minor)| format!("{major}.{minor} is in use"),
-                );
-                findings.warning(
-                    &patch.at,
-                    format!("MERGE_AND_REPLACE_LIST needs Istio 1.31, and {known}"),
-                );
-            }
-            let beside = patch.at.find(&[
-                "match",
-                "listener",
-                "filterChain",
-                "filter",
-                "subFilter",
-                "name",
-            ]);
-            if let Some(at) = beside.filter(|at| {
-                at.node()
-                    .text()
-                    .is_some_and(|name| name.starts_with("extensions.istio.io/"))
-            }) {
-                findings.warning(
-                    &at,
-                    "a name that Istio generates, which is another from 1.30 on",
-                );
-            }
+            bound(findings, &patch, oldest);
         }
     }
     for object in view.of_kind("TrafficExtension") {
@@ -97,21 +56,79 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
     shadow(view, findings);
     for recording in &view.recordings {
-        let versions: Vec<String> = recording
-            .recorder_versions
-            .iter()
-            .map(|(version, count)| format!("{version} ({count})"))
-            .collect();
-        if versions.len() > 1 {
-            findings.put(
-                Severity::Warning,
-                recording.origin.clone(),
-                format!(
-                    "calls were recorded by several versions of the filter: {}",
-                    versions.join(", ")
-                ),
-            );
-        }
+        recorders(findings, recording);
+    }
+}
+
+fn mixed(findings: &mut Findings, versions: &BTreeMap<Version, At<'_>>) {
+    if versions.len() < 2 {
+        return;
+    }
+    let Some((_, at)) = versions.last_key_value() else {
+        return;
+    };
+    let versions = versions.keys();
+    let named: Vec<String> = versions
+        .map(|(major, minor)| format!("{major}.{minor}"))
+        .collect();
+    findings.warning(
+        at,
+        format!("several versions of Istio at once: {}", named.join(", ")),
+    );
+}
+
+/// What in a patch holds for some versions only.
+fn bound(findings: &mut Findings, patch: &Patch<'_>, oldest: Option<Version>) {
+    if let Some(at) = patch.at.find(&["match", "proxy", "proxyVersion"]) {
+        findings.warning(
+            &at,
+            "bound to a version of the proxy: after an upgrade it does nothing",
+        );
+    }
+    if patch.operation == "MERGE_AND_REPLACE_LIST" && oldest.is_none_or(|oldest| oldest < (1, 31)) {
+        let known = oldest.map_or(
+            "which version is in use was not told".to_owned(),
+            |(major, minor)| format!("{major}.{minor} is in use"),
+        );
+        findings.warning(
+            &patch.at,
+            format!("MERGE_AND_REPLACE_LIST needs Istio 1.31, and {known}"),
+        );
+    }
+    let beside = patch.at.find(&[
+        "match",
+        "listener",
+        "filterChain",
+        "filter",
+        "subFilter",
+        "name",
+    ]);
+    let is_generated = |at: &At<'_>| {
+        let name = at.node().text();
+        name.is_some_and(|name| name.starts_with("extensions.istio.io/"))
+    };
+    if let Some(at) = beside.filter(is_generated) {
+        findings.warning(
+            &at,
+            "a name that Istio generates, which is another from 1.30 on",
+        );
+    }
+}
+
+fn recorders(findings: &mut Findings, recording: &Recording) {
+    let versions = recording.recorder_versions.iter();
+    let versions: Vec<String> = versions
+        .map(|(version, count)| format!("{version} ({count})"))
+        .collect();
+    if versions.len() > 1 {
+        findings.put(
+            Severity::Warning,
+            recording.origin.clone(),
+            format!(
+                "calls were recorded by several versions of the filter: {}",
+                versions.join(", ")
+            ),
+        );
     }
 }
 
@@ -174,7 +191,7 @@ fn authorities(object: &Object) -> Vec<At<'_>> {
 }
 
 /// Versions of Istio in use, with a place that shows each.
-fn istio_versions<'a>(view: &'a View<'_>) -> BTreeMap<(u32, u32), At<'a>> {
+fn istio_versions<'a>(view: &'a View<'_>) -> BTreeMap<Version, At<'a>> {
     let mut found = BTreeMap::new();
     for envoy in &view.envoys {
         if let Some(at) = envoy.metadata("ISTIO_VERSION")
@@ -202,7 +219,7 @@ fn istio_versions<'a>(view: &'a View<'_>) -> BTreeMap<(u32, u32), At<'a>> {
     found
 }
 
-fn version_of(text: &str) -> Option<(u32, u32)> {
+fn version_of(text: &str) -> Option<Version> {
     let mut parts = text.split(['.', '-']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -26,6 +26,11 @@ pub(super) const TRAP: Trap = Trap {
     remedy: "Match read methods only (`uri.prefix: /package.Service/Get`, or GRPCRoute methods); give the new \
              service stores of its own and a NetworkPolicy that denies the way out. With both, \
              `--ignore mirrored-writes`.",
+    remedy_by_hand: Some(
+        "Mirror only on routes that match read methods (`match.path`, or a `match.prefix` \
+         such as `/package.Service/Get`); give the new service stores of its own and no way \
+         out. With both, `--ignore mirrored-writes`.",
+    ),
     looks: &[
         look(Need::Routes, "methods that mirrored routes match"),
         look(Need::Envoy, "paths that mirrored routes of Envoy match"),

@@ -1,8 +1,8 @@
 //! The POST: is it a batch, may it be read, can it be kept?
 //!
 //! In this order, so that what is refused costs as little as can be: headers, memory, body,
-//! envelope, journal. Nothing is kept of a batch that is refused. 4xx: the same batch will be
-//! refused again (the filter counts it as refused). 401, 403, 408, 429, 5xx: send it again later.
+//! envelope, journal. Nothing is kept of a batch that is refused. 401, 403, 408, 429, 5xx: send it
+//! again later. Any other 4xx: the same batch will be refused again (the filter counts it as refused).
 
 use std::time::Duration;
 

@@ -1,0 +1,91 @@
+//! Mirrored calls fail where the primary is answered.
+
+use super::super::finding::Findings;
+use super::super::recording::Recording;
+use super::super::stats::Stats;
+use super::super::trap::{Need, Severity, Trap};
+use super::super::view::View;
+use super::{look, percent, share, stat_place};
+
+/// Share of mirrored calls, or of connections, from which on it is more than an accident.
+const SHARE_MAX: f64 = 0.01;
+/// Share of mirrored calls from which on there is little left to compare.
+const SHARE_ERROR: f64 = 0.5;
+const CONNECT_FAIL: &str = "upstream_cx_connect_fail";
+
+pub(super) const TRAP: Trap = Trap {
+    number: 25,
+    id: "candidate-down",
+    title: "mirrored calls fail where primaries are answered",
+    severity: Severity::Error,
+    hurts: "Nobody listens where the mirror goes, connections to it break, or the route's timeout ends its \
+            calls: there is no answer to compare. It is not Envoy that cut them off, as with early-cancel: \
+            the request was over.",
+    remedy: "See that the new service runs and can be reached from the caller (its Service has endpoints, port \
+             and TLS fit), and look into its log for resets. Raise the route's `timeout` if the new service \
+             only needs longer.",
+    remedy_by_hand: Some(
+        "See that the new service runs and that its cluster has its address, and look into its log for resets. \
+         Raise the route's `timeout` if the new service only needs longer.",
+    ),
+    looks: &[
+        look(
+            Need::Recording,
+            "how mirrored calls ended, by response flags, code details and the primary's end",
+        ),
+        look(Need::Stats, "connections to mirrors that failed"),
+    ],
+    check,
+};
+
+fn check(view: &View<'_>, findings: &mut Findings) {
+    for recording in &view.recordings {
+        failed(findings, recording);
+    }
+    for stats in &view.stats {
+        for cluster in &view.mirror_clusters {
+            connections(findings, stats, cluster);
+        }
+    }
+}
+
+fn failed(findings: &mut Findings, recording: &Recording) {
+    let count: u64 = recording.failed_candidates.values().sum();
+    if count == 0 {
+        return;
+    }
+    let part = share(count, recording.pairs);
+    let severity = if part > SHARE_ERROR {
+        Severity::Error
+    } else if part > SHARE_MAX {
+        Severity::Warning
+    } else {
+        Severity::Info
+    };
+    let whys: Vec<String> = recording
+        .failed_candidates
+        .iter()
+        .map(|(why, count)| format!("{why} {count}"))
+        .collect();
+    let what = format!(
+        "{count} of {} mirrored calls ({}) failed while the primary was answered: {}",
+        recording.pairs,
+        percent(part),
+        whys.join(", ")
+    );
+    findings.put(severity, recording.origin.clone(), what);
+}
+
+fn connections(findings: &mut Findings, stats: &Stats, cluster: &str) {
+    let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
+    let (failed, all) = (of(CONNECT_FAIL), of("upstream_cx_total"));
+    if failed > 0.0 {
+        let severity = if failed > all * SHARE_MAX {
+            Severity::Warning
+        } else {
+            Severity::Info
+        };
+        let what = format!("{failed} of {all} connections to the mirror {cluster} failed");
+        findings.put(severity, stat_place(stats, cluster, CONNECT_FAIL), what);
+    }
+}

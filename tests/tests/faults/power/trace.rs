@@ -1,0 +1,180 @@
+//! What a program asked of its disk, in order: strace's record of it, read back.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// The calls that are recorded, as strace takes them: every one by which a collector changes its disk,
+/// moves within a file, or answers.
+pub(super) const CALLS: &str = "?open,openat,close,?fcntl,lseek,write,writev,?ftruncate,fsync,fdatasync,?rename,\
+     ?renameat,?renameat2,?unlink,?unlinkat,?mkdir,?mkdirat";
+/// Part of the answer to a batch that is stored.
+const ACKNOWLEDGEMENT: &[u8] = b"\"duplicates\":0}";
+
+/// A call that succeeded.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// Line of the trace on which it began.
+    pub(super) began: usize,
+    /// Line on which it had an answer.
+    pub(super) ended: usize,
+    pub(super) action: Action,
+}
+
+/// What a call did. `file` is a file descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    CreateFolder(PathBuf),
+    Open {
+        file: u32,
+        path: PathBuf,
+        creates: bool,
+        truncates: bool,
+        appends: bool,
+    },
+    Close(u32),
+    Duplicate {
+        file: u32,
+        copy: u32,
+    },
+    Seek {
+        file: u32,
+        position: u64,
+    },
+    Write {
+        file: u32,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        file: u32,
+        length: u64,
+    },
+    Sync(u32),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl Action {
+    /// Is this the answer to a batch that is stored?
+    pub(super) fn acknowledges(&self) -> bool {
+        let Self::Write { bytes, .. } = self else {
+            return false;
+        };
+        let mut windows = bytes.windows(ACKNOWLEDGEMENT.len());
+        windows.any(|window| window == ACKNOWLEDGEMENT)
+    }
+}
+
+/// The steps of a trace that strace wrote with `-f -xx`, by the line on which they ended; `None` if the
+/// program ended while it was in one, so that nobody knows what became of it.
+pub(super) fn read(text: &str) -> Option<Vec<Step>> {
+    let mut unfinished: HashMap<&str, (usize, &str)> = HashMap::new();
+    let mut steps = vec![];
+    for (number, line) in text.lines().enumerate() {
+        let Some((pid, line)) = line.split_once(' ') else {
+            continue;
+        };
+        let line = line.trim_start();
+        if let Some(begin) = line.strip_suffix("<unfinished ...>") {
+            unfinished.insert(pid, (number, begin));
+            continue;
+        }
+        let (began, call) = match line.strip_prefix("<... ") {
+            None => (number, line.to_owned()),
+            Some(rest) => {
+                let (_, rest) = rest.split_once(" resumed>").expect("a call goes on");
+                let (began, begin) = unfinished.remove(pid).expect("it has begun");
+                (began, format!("{begin}{rest}"))
+            }
+        };
+        steps.extend(action(&call).map(|action| {
+            // The number is free for others from the beginning.
+            let is_close = matches!(action, Action::Close(_));
+            let ended = if is_close { began } else { number };
+            Step {
+                began,
+                ended,
+                action,
+            }
+        }));
+    }
+    steps.sort_by_key(|step| step.ended);
+    unfinished.is_empty().then_some(steps)
+}
+
+/// `None` for a call that failed, or that is none.
+fn action(call: &str) -> Option<Action> {
+    let (name, rest) = call.split_once('(')?;
+    let (arguments, result) = rest.rsplit_once(" = ")?;
+    let result: u64 = result.split(' ').next()?.parse().ok()?;
+    let small = |number: u64| u32::try_from(number).expect("a file descriptor");
+    let words: Vec<&str> = arguments.trim_end().split([',', ')']).collect();
+    let number = |index: usize| words[index].trim().parse::<u64>();
+    let file = || small(number(0).expect("a file descriptor"));
+    let texts = || quoted(arguments);
+    let path = |index: usize| {
+        let text = String::from_utf8(texts().swap_remove(index));
+        PathBuf::from(text.expect("paths of this test are UTF-8"))
+    };
+    Some(match name {
+        "open" | "openat" => Action::Open {
+            file: small(result),
+            path: path(0),
+            creates: arguments.contains("O_CREAT"),
+            truncates: arguments.contains("O_TRUNC"),
+            appends: arguments.contains("O_APPEND"),
+        },
+        "close" => Action::Close(file()),
+        "fcntl" if arguments.contains("F_DUPFD") => Action::Duplicate {
+            file: file(),
+            copy: small(result),
+        },
+        "fcntl" => return None,
+        "lseek" => Action::Seek {
+            file: file(),
+            position: result,
+        },
+        "write" | "writev" => {
+            let mut bytes = texts().concat();
+            bytes.truncate(usize::try_from(result).expect("in memory"));
+            Action::Write {
+                file: file(),
+                bytes,
+            }
+        }
+        "ftruncate" => Action::Truncate {
+            file: file(),
+            length: number(1).expect("a length"),
+        },
+        "fsync" | "fdatasync" => Action::Sync(file()),
+        "rename" | "renameat" | "renameat2" => Action::Rename(path(0), path(1)),
+        "unlink" | "unlinkat" => Action::Remove(path(0)),
+        "mkdir" | "mkdirat" => Action::CreateFolder(path(0)),
+        name => panic!("{name} was not asked for"),
+    })
+}
+
+/// The strings in `"\x61\x62"`.
+fn quoted(arguments: &str) -> Vec<Vec<u8>> {
+    let strings = arguments.split('"').skip(1).step_by(2);
+    let byte = |digits: &str| u8::from_str_radix(digits, 16).expect("strace -xx writes digits");
+    let bytes = |text: &str| text.split("\\x").skip(1).map(byte).collect();
+    strings.map(bytes).collect()
+}
+
+#[test]
+fn calls_of_several_threads_are_put_together() {
+    let text = r#"7 openat(AT_FDCWD, "\x2f\x61", O_WRONLY|O_CREAT|O_APPEND, 0600) = 3
+7 writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base="\x63", iov_len=1}], 2 <unfinished ...>
+8 fsync(4) = -1 EIO (Input/output error)
+8 rename("\x2f\x61", "\x2f\x62") = 0
+7 <... writev resumed>) = 2
+7 +++ exited with 0 +++
+"#;
+    let steps = read(text).expect("all calls ended");
+    let places: Vec<_> = steps.iter().map(|step| (step.began, step.ended)).collect();
+    assert_eq!(places, [(0, 0), (3, 3), (1, 4)]);
+    assert_eq!(steps[1].action, Action::Rename("/a".into(), "/b".into()));
+    let bytes = b"ab".to_vec();
+    assert_eq!(steps[2].action, Action::Write { file: 3, bytes });
+    assert!(read("7 fsync(3 <unfinished ...>\n").is_none());
+}

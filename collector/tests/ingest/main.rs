@@ -11,6 +11,7 @@
     reason = "helpers of tests are not marked as tests, and these are shared"
 )]
 
+mod before;
 mod captures;
 #[path = "../../benches/pcap/client_saw.rs"]
 mod client_saw;
@@ -181,37 +182,6 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
             assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
         }
     }
-}
-
-#[test]
-fn a_capture_whose_calls_are_in_the_dataset_is_refused() {
-    let place = Place::new();
-    let capture = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../decode/tests/cases/interop/go-python.pcap.zst"
-    );
-    let copy = place.file("copy.pcap.zst", &std::fs::read(capture).unwrap());
-    let data_dir = place.0.path().join("data");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
-        command.arg("ingest").args(arguments);
-        command.arg("--data-dir").arg(&data_dir).output().unwrap()
-    };
-    let twice = run(&[capture, capture]);
-    assert_eq!(twice.status.code(), Some(2));
-    assert!(
-        stderr(&twice).contains("in this very command"),
-        "{}",
-        stderr(&twice)
-    );
-    assert_eq!(run(&[capture]).status.code(), Some(0));
-    let again = run(&[copy.to_str().unwrap()]);
-    assert_eq!(again.status.code(), Some(2));
-    let told = "copy.pcap.zst was ingested before (at ";
-    assert!(stderr(&again).contains(told), "{}", stderr(&again));
-    assert!(stderr(&again).contains("as /"), "{}", stderr(&again));
-    let forced = run(&["--again", capture]);
-    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
 }
 
 #[test]

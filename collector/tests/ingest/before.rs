@@ -1,0 +1,158 @@
+//! What was ingested before: refused, or replaced where it did not come to its end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{Place, stderr};
+
+const CAPTURE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../decode/tests/cases/interop/go-python.pcap.zst"
+);
+const OTHER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../decode/tests/cases/interop/go-java.pcap.zst"
+);
+
+fn data_dir(place: &Place) -> PathBuf {
+    place.0.path().join("data")
+}
+
+fn command(place: &Place, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command.arg("ingest").args(arguments);
+    command.arg("--data-dir").arg(data_dir(place));
+    command
+}
+
+fn ingest(place: &Place, arguments: &[&str]) -> Output {
+    command(place, arguments).output().unwrap()
+}
+
+/// Ingests, which must succeed; says what was told.
+fn ingested(place: &Place, arguments: &[&str]) -> String {
+    let output = ingest(place, arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// Ingests, which must be refused; says why.
+fn refused(place: &Place, arguments: &[&str]) -> String {
+    let output = ingest(place, arguments);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// How many calls the dataset has.
+fn calls(place: &Place) -> u64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command
+        .args(["fsck", "--output", "json"])
+        .arg(data_dir(place));
+    let checked: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    checked["calls"].as_u64().unwrap()
+}
+
+fn accountings(place: &Place) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(data_dir(place)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_accounting = |path: &PathBuf| path.to_str().unwrap().contains("/accounting-");
+    paths.filter(is_accounting).collect()
+}
+
+fn read(accounting: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(accounting).unwrap()).unwrap()
+}
+
+/// Leaves what a process leaves that was killed before its end: calls, and the accounting of the beginning.
+fn cut_short(place: &Place) {
+    let [path] = &accountings(place)[..] else {
+        panic!("one ingest, {:?}", accountings(place));
+    };
+    let mut accounting = read(path);
+    accounting["is_partial"] = true.into();
+    accounting["damaged_stretches"] = 1.into();
+    std::fs::write(path, accounting.to_string()).unwrap();
+}
+
+fn losses(place: &Place) -> u64 {
+    let all = accountings(place);
+    let losses = all
+        .iter()
+        .map(|path| read(path)["damaged_stretches"].as_u64().unwrap());
+    losses.sum()
+}
+
+#[test]
+fn a_capture_whose_calls_are_in_the_dataset_is_refused() {
+    let place = Place::new();
+    let copy = place.file("copy.pcap.zst", &std::fs::read(CAPTURE).unwrap());
+    let twice = refused(&place, &[CAPTURE, CAPTURE]);
+    assert!(twice.contains("is given twice"), "{twice}");
+    ingested(&place, &[CAPTURE]);
+    let told = refused(&place, &[copy.to_str().unwrap()]);
+    assert!(
+        told.contains("copy.pcap.zst was ingested before (at "),
+        "{told}"
+    );
+    assert!(told.contains("as /"), "{told}");
+    let once = calls(&place);
+    ingested(&place, &["--again", CAPTURE]);
+    assert_eq!(calls(&place), 2 * once);
+}
+
+#[test]
+fn what_an_interrupted_ingest_left_is_replaced() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    let once = calls(&place);
+    cut_short(&place);
+    let told = ingested(&place, &[CAPTURE]);
+    let expected = format!("this one replaces the {once} calls that it left");
+    assert!(told.contains(&expected), "{told}");
+    assert_eq!((calls(&place), losses(&place)), (once, 0));
+    assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
+}
+
+#[test]
+fn what_was_interrupted_with_another_file_is_replaced_by_both() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE, OTHER]);
+    let both = calls(&place);
+    cut_short(&place);
+    let told = refused(&place, &[CAPTURE]);
+    assert!(told.contains("was ingested in part (at "), "{told}");
+    assert!(
+        told.contains("go-java.pcap.zst: ingest both again"),
+        "{told}"
+    );
+    ingested(&place, &[OTHER, CAPTURE]);
+    assert_eq!((calls(&place), losses(&place)), (both, 0));
+}
+
+#[test]
+fn an_ingest_that_was_killed_may_be_repeated() {
+    let place = Place::new();
+    let pipe = place.0.path().join("pipe");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    let mut killed = command(&place, &[CAPTURE, pipe.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    // Opened when the reader has come to it, past all of the capture.
+    let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    kill_process(Pid::from_child(&killed), Signal::KILL).unwrap();
+    killed.wait().unwrap();
+    drop(writer);
+    assert_eq!(losses(&place), 1);
+    ingested(&place, &[CAPTURE]);
+    assert_eq!(losses(&place), 0);
+    assert!(calls(&place) > 0);
+}

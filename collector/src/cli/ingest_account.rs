@@ -67,8 +67,10 @@ impl Account {
             .context("failed to read which captures were ingested before")?;
         for run in before {
             let mut files = self.files.iter();
-            if let Some(file) = files.find(|file| of(&run, file).is_some()) {
-                check_before(file, &run, &self.files)?;
+            let Some(file) = files.find(|file| of(&run, file).is_some()) else {
+                continue;
+            };
+            if check_before(file, &run, &self.files)? == Before::Replaced {
                 self.replaced.push(run);
             }
         }
@@ -176,28 +178,39 @@ fn of<'a>(run: &'a Accounting, file: &CapturedFile) -> Option<&'a CapturedFile> 
     files.find(|known| known.fingerprint == file.fingerprint)
 }
 
-/// May a run of `files`, of which `file` is one, replace `run`, which was of `file` too?
+/// What becomes of an earlier run of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// It is removed: it found nothing, or did not come to its end.
+    Replaced,
+    /// It found nothing, and was of other files too.
+    Kept,
+}
+
+/// What becomes of `run`, which was of `file` as well, in favour of one of `files`?
 fn check_before(
     file: &CapturedFile,
     run: &Accounting,
     files: &[CapturedFile],
-) -> anyhow::Result<()> {
-    let was = |known: &&CapturedFile| {
+) -> anyhow::Result<Before> {
+    let is_given = |known: &CapturedFile| {
         files
             .iter()
             .any(|file| file.fingerprint == known.fingerprint)
     };
-    let missing = run.files.iter().find(|known| !was(known));
+    let missing = run.files.iter().find(|known| !is_given(known));
     let path = &file.path;
     let known = of(run, file).map_or("", |known| &known.path);
     let before = format!("(at {}, as {known})", time_text(run.written_unix_ns));
+    let is_empty = run.total.published == 0;
     match missing {
-        None if run.is_partial => Ok(()),
+        None if run.is_partial || is_empty => Ok(Before::Replaced),
         Some(missing) if run.is_partial => Err(UsageError::error(format!(
             "{path} was ingested in part {before}, together with {}: ingest both again, which replaces what \
              is there of them. Or use another --data-dir, or --again, which adds to it",
             missing.path
         ))),
+        Some(_) if is_empty => Ok(Before::Kept),
         _ => Err(UsageError::error(format!(
             "{path} was ingested before {before}: its calls would be there twice. Use another \
              --data-dir, or --again"

@@ -156,3 +156,20 @@ fn an_ingest_that_was_killed_may_be_repeated() {
     assert_eq!(losses(&place), 0);
     assert!(calls(&place) > 0);
 }
+
+#[test]
+fn a_run_that_found_no_calls_does_not_count() {
+    let place = Place::new();
+    let told = ingested(&place, &["--port", "1", CAPTURE]);
+    assert!(told.contains("no call was found"), "{told}");
+    let told = ingested(&place, &["--port", "1", CAPTURE, OTHER]);
+    assert!(!told.contains("replaces"), "{told}");
+    assert_eq!(accountings(&place).len(), 1, "the first is replaced");
+    ingested(&place, &[CAPTURE]);
+    assert_eq!(
+        accountings(&place).len(),
+        2,
+        "the second was of another file too"
+    );
+    assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
+}

@@ -16,7 +16,7 @@ use super::ingest_outcome::Outcome;
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested};
 use crate::report::rows::time_text;
-use crate::sources::capture::fingerprint;
+use crate::sources::capture::{Head, Known};
 use crate::sources::live::Told;
 use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
 use crate::store::parquet::remove_run;
@@ -47,39 +47,45 @@ impl Account {
     /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
     /// already is refused.
     pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
+        let runs = Accounting::of_captures(&self.data_dir)
+            .context("failed to read which captures were ingested before")?;
+        let mut given: Vec<Given> = Vec::new();
         for path in files {
             // One that cannot be read is told of when it is its turn.
-            let Ok(Some(fingerprint)) = fingerprint(path) else {
+            let Ok(Some(head)) = Head::read(path) else {
                 continue;
             };
-            let path = path.display().to_string();
-            if !again && self.has(&fingerprint) {
+            let Some(fingerprint) = head.fingerprint() else {
+                continue;
+            };
+            let file = CapturedFile {
+                path: path.display().to_string(),
+                fingerprint,
+            };
+            let is_known = |other: &Given| head.knows(&other.file.fingerprint).is_some();
+            if !again && given.iter().any(is_known) {
                 return Err(UsageError::error(format!(
-                    "{path} is given twice: its calls would be there twice. Give it once, or use --again"
+                    "{} is given twice: its calls would be there twice. Give it once, or use --again",
+                    file.path
                 )));
             }
-            self.files.push(CapturedFile { path, fingerprint });
+            let before = runs.iter().flat_map(|run| &run.files);
+            let known =
+                before.filter_map(|before| Some((before, head.knows(&before.fingerprint)?)));
+            given.push(Given {
+                known: known
+                    .map(|(before, known)| (before.clone(), known))
+                    .collect(),
+                file,
+            });
         }
-        if again {
-            return Ok(self);
-        }
-        let before = Accounting::of_captures(&self.data_dir)
-            .context("failed to read which captures were ingested before")?;
-        for run in before {
-            let mut files = self.files.iter();
-            let Some(file) = files.find(|file| of(&run, file).is_some()) else {
-                continue;
-            };
-            if check_before(file, &run, &self.files)? == Before::Replaced {
-                self.replaced.push(run);
+        for run in runs.iter().filter(|_| !again) {
+            if check_before(run, &given)? == Before::Replaced {
+                self.replaced.push(run.clone());
             }
         }
+        self.files = given.into_iter().map(|given| given.file).collect();
         Ok(self)
-    }
-
-    fn has(&self, fingerprint: &str) -> bool {
-        let mut files = self.files.iter();
-        files.any(|file| file.fingerprint == fingerprint)
     }
 
     /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
@@ -172,37 +178,49 @@ impl Account {
     }
 }
 
-/// The file of `run` that `file` is.
-fn of<'a>(run: &'a Accounting, file: &CapturedFile) -> Option<&'a CapturedFile> {
-    let mut files = run.files.iter();
-    files.find(|known| known.fingerprint == file.fingerprint)
+/// A file, and those of earlier runs that it, or its beginning, is.
+struct Given {
+    file: CapturedFile,
+    known: Vec<(CapturedFile, Known)>,
 }
 
-/// What becomes of an earlier run of a file.
+impl Given {
+    fn known(&self, file: &CapturedFile) -> Option<Known> {
+        let mut known = self.known.iter();
+        known
+            .find(|(known, _)| known.fingerprint == file.fingerprint)
+            .map(|(_, known)| *known)
+    }
+}
+
+/// What becomes of an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     /// It is removed: it found nothing, or did not come to its end.
     Replaced,
-    /// It found nothing, and was of other files too.
+    /// It was of other files; or it was of others too, and found nothing.
     Kept,
 }
 
-/// What becomes of `run`, which was of `file` as well, in favour of one of `files`?
-fn check_before(
-    file: &CapturedFile,
-    run: &Accounting,
-    files: &[CapturedFile],
-) -> anyhow::Result<Before> {
-    let is_given = |known: &CapturedFile| {
-        files
-            .iter()
-            .any(|file| file.fingerprint == known.fingerprint)
+/// What becomes of `run` in favour of one of the files `given`?
+fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
+    let known = run.files.iter().find_map(|file| {
+        let mut given = given.iter();
+        given.find_map(|given| Some((file, given, given.known(file)?)))
+    });
+    let Some((file, given_file, known)) = known else {
+        return Ok(Before::Kept);
     };
-    let missing = run.files.iter().find(|known| !is_given(known));
-    let path = &file.path;
-    let known = of(run, file).map_or("", |known| &known.path);
-    let before = format!("(at {}, as {known})", time_text(run.written_unix_ns));
+    let is_given = |file: &CapturedFile| given.iter().any(|given| given.known(file).is_some());
+    let missing = run.files.iter().find(|file| !is_given(file));
+    let path = &given_file.file.path;
+    let before = format!("(at {}, as {})", time_text(run.written_unix_ns), file.path);
     let is_empty = run.total.published == 0;
+    let what = match known {
+        Known::Whole => path.clone(),
+        Known::Beginning => format!("the beginning of {path}"),
+        Known::Head => format!("{path}, or its beginning,"),
+    };
     match missing {
         None if run.is_partial || is_empty => Ok(Before::Replaced),
         Some(missing) if run.is_partial => Err(UsageError::error(format!(
@@ -212,7 +230,7 @@ fn check_before(
         ))),
         Some(_) if is_empty => Ok(Before::Kept),
         _ => Err(UsageError::error(format!(
-            "{path} was ingested before {before}: its calls would be there twice. Use another \
+            "{what} was ingested before {before}: its calls would be there twice. Use another \
              --data-dir, or --again"
         ))),
     }

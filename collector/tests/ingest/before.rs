@@ -173,3 +173,24 @@ fn a_run_that_found_no_calls_does_not_count() {
     );
     assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
 }
+
+#[test]
+fn a_capture_that_was_compressed_or_has_grown_is_refused() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    let mut plain = zstd::decode_all(&std::fs::read(CAPTURE).unwrap()[..]).unwrap();
+    let path = place.file("plain.pcap", &plain);
+    let told = refused(&place, &[path.to_str().unwrap()]);
+    assert!(
+        told.contains("plain.pcap was ingested before (at "),
+        "{told}"
+    );
+    // Its file header for one more packet, which is damaged: it is longer, whatever there is in it.
+    plain.extend_from_within(..24);
+    let path = place.file("grown.pcap", &plain);
+    let told = refused(&place, &[path.to_str().unwrap()]);
+    assert!(
+        told.contains("the beginning of ") && told.contains("grown.pcap was ingested"),
+        "{told}"
+    );
+}

@@ -1,13 +1,11 @@
 //! `twintap ingest`: calls from captured packets.
 
-use std::fs::File;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
@@ -16,7 +14,7 @@ use super::packet_options::PacketOptions;
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Rotation, ingest};
 use crate::pipeline::{self, EXIT_INTERRUPTED};
-use crate::sources::capture::{Source, total_bytes};
+use crate::sources::capture::{Head, Source, total_bytes};
 
 /// Rebuilds gRPC calls from captured packets and adds them to the dataset.
 #[derive(Debug, clap::Args)]
@@ -57,13 +55,9 @@ Examples:
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
     let options = &args.options;
-    // Before anything is written: a name mistyped is no capture that was lost. Among others that can be
-    // read, it costs itself only.
-    let can_be_read = |file: &PathBuf| file == Path::new("-") || File::open(file).is_ok();
-    if let Some(file) = args.files.first()
-        && !args.files.iter().any(can_be_read)
-    {
-        File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
+    // Before anything is written. Among others that can be read, one that cannot costs itself only.
+    if let Some(refusals) = refusals_of_all(&args.files) {
+        anyhow::bail!(refusals);
     }
     let producer_id = *Uuid::now_v7().as_bytes();
     let stop = Arc::new(AtomicBool::new(false));
@@ -107,6 +101,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         true => EXIT_INTERRUPTED,
         false => outcome.exit_code(options.strict),
     }))
+}
+
+/// Why none of `files` can be read, a line each; `None` if one can be, as far as is seen.
+fn refusals_of_all(files: &[PathBuf]) -> Option<String> {
+    let refusal = |path: &PathBuf| match Head::read(path) {
+        Ok(None) => None,
+        Ok(Some(head)) => head
+            .refused()
+            .map(|damage| format!("{}: {damage}", path.display())),
+        Err(error) => Some(error.to_string()),
+    };
+    let refusals: Option<Vec<String>> = files.iter().map(refusal).collect();
+    refusals.map(|refusals| refusals.join("\ntwintap: "))
 }
 
 fn progress_bar(args: &Args) -> ProgressBar {

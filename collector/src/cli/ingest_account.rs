@@ -154,11 +154,18 @@ impl Account {
         // A pipe that is stopped was a capture that ended.
         let is_partial = outcome.ingested.is_stopped && !self.files.is_empty();
         let damaged_stretches = outcome.damaged_stretches() + u64::from(is_partial);
-        self.save(Accounting {
+        let accounting = Accounting {
             packets: told.map(|live| packet_figures(&live.told.stats)),
             is_partial,
             ..self.accounting(figures, damaged_stretches)
-        })
+        };
+        // Nothing could be read: there is nothing to account for.
+        if told.is_none() && outcome.ingested.reader.packets == 0 && damaged_stretches == 0 {
+            return accounting
+                .remove_capture(&self.data_dir)
+                .context("failed to remove the accounting of an ingest that read nothing");
+        }
+        self.save(accounting)
     }
 
     fn accounting(&self, figures: Figures, damaged_stretches: u64) -> Accounting {

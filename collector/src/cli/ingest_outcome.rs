@@ -86,8 +86,7 @@ impl Outcome<'_> {
         let live = live.map_or(0, |live| {
             live.told.loss_bursts + u64::from(live.broken.is_some())
         });
-        self.ingested.input_errors.len() as u64
-            + self.ingested.reader.damages
+        self.ingested.losses()
             + self.ingested.link.broken.total()
             + self.ingested.watched.gaps
             + self.ingested.watched.tls.wanted_unseen

@@ -194,3 +194,52 @@ fn a_capture_that_was_compressed_or_has_grown_is_refused() {
         "{told}"
     );
 }
+
+#[test]
+fn what_is_no_capture_leaves_no_trace() {
+    let place = Place::new();
+    let text = place.file("notes.txt", b"this is a text and no capture at all");
+    let empty = place.file("empty.pcap", b"");
+    let cut = place.file("cut.zst", &std::fs::read(CAPTURE).unwrap()[..9]);
+    let folder = place.0.path().to_str().unwrap().to_owned();
+    let bad = [&text, &empty, &cut].map(|path| path.to_str().unwrap());
+    let bad = [&bad[..], &[&folder, "/nowhere.pcap"]].concat();
+    let output = ingest(&place, &bad);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    for name in ["notes.txt: ", "empty.pcap: ", "cut.zst ", "/nowhere.pcap: "] {
+        assert!(
+            stderr(&output).contains(name),
+            "{name}: {}",
+            stderr(&output)
+        );
+    }
+    assert!(!data_dir(&place).exists());
+    // With one that can be read, it costs itself only.
+    let output = ingest(&place, &[&bad[..], &[CAPTURE]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(losses(&place), 0);
+    assert!(calls(&place) > 0);
+}
+
+#[test]
+fn standard_input_that_is_no_capture_leaves_no_accounting() {
+    let place = Place::new();
+    let text = place.file("notes.txt", b"this is a text and no capture at all");
+    let mut command = command(&place, &["-"]);
+    let output = command
+        .stdin(std::fs::File::open(text).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(accountings(&place), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_capture_that_breaks_in_the_middle_is_a_loss() {
+    let place = Place::new();
+    let bytes = std::fs::read(CAPTURE).unwrap();
+    let cut = place.file("cut.pcap.zst", &bytes[..bytes.len() / 2]);
+    let output = ingest(&place, &[cut.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(losses(&place) > 0 && calls(&place) > 0);
+}

@@ -113,6 +113,9 @@ impl Outcome<'_> {
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
         }
+        if let Some(midway) = self.midway() {
+            text += &format!("twintap: {midway}\n");
+        }
         if !quiet {
             if let Some(live) = &self.live {
                 text += &ingest_summary::captured(&live.told.stats);
@@ -121,6 +124,29 @@ impl Outcome<'_> {
         }
         // With standard error closed there is nobody to tell.
         std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).ok();
+    }
+
+    /// Why calls have no names, and what to do.
+    fn midway(&self) -> Option<String> {
+        let (watched, names) = (&self.ingested.watched, &self.ingested.names);
+        if watched.midway_connections == 0 || names.total() == 0 {
+            return None;
+        }
+        let more = match names.unnamed {
+            0 => "",
+            _ => {
+                "; --descriptors, --proto or --reflect infer more, those of calls that fit one method alone"
+            }
+        };
+        Some(format!(
+            "{} of {} HTTP/2 connections began before the capture, and their header tables with them: {} calls \
+             came without their method ({} inferred) and are not judged. To see it, begin the capture, then \
+             restart the client{more}",
+            watched.midway_connections,
+            watched.http2_connections,
+            names.total(),
+            names.total() - names.unnamed,
+        ))
     }
 
     /// What was asked for and did not come to anything, and why that may be.

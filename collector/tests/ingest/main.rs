@@ -184,6 +184,42 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
     }
 }
 
+/// A pcap without its first `skipped` packets.
+fn midway(pcap: &[u8], skipped: usize) -> Vec<u8> {
+    let (header, mut records) = pcap.split_at(24);
+    for _ in 0..skipped {
+        let len = u32::from_le_bytes(records[8..12].try_into().unwrap());
+        records = &records[16 + usize::try_from(len).unwrap()..];
+    }
+    [header, records].concat()
+}
+
+#[test]
+fn why_names_are_missing_is_told_with_what_to_do() {
+    let place = Place::new();
+    let whole = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
+    let told = |arguments: &[&str]| {
+        let output = ingest(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let begun = "began before the capture";
+    assert!(!told(&[whole]).contains(begun));
+    let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
+    let cut = place.file("cut.pcap", &midway(&bytes, 300));
+    let text = told(&["--quiet", cut.to_str().unwrap()]);
+    for part in [
+        begun,
+        "begin the capture, then restart the client",
+        "--descriptors",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[test]
 fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
     let (place, seen) = (Place::new(), two_calls(Options::tls13()));

@@ -153,7 +153,9 @@ impl Outcome<'_> {
     fn nothing(&self) -> Vec<String> {
         let (watched, tls) = (&self.ingested.watched, &self.ingested.watched.tls);
         let mut nothing = Vec::new();
-        if watched.streams.calls == 0 {
+        // Where nothing could be read, why is told.
+        let is_read = self.ingested.reader.packets > 0 || self.ingested.refusals == 0;
+        if watched.streams.calls == 0 && is_read {
             let hint = match watched {
                 Watched { tcp, .. } if tcp.opened == 0 => {
                     "no TCP connection was seen, look at --port and the filter"

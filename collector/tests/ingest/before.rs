@@ -231,7 +231,26 @@ fn standard_input_that_is_no_capture_leaves_no_accounting() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(
+        !stderr(&output).contains("no call was found"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(accountings(&place), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn what_the_system_says_is_told_once() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command
+        .args(["ingest", "--format", "ndjson", CAPTURE])
+        .stdout(full);
+    let told = stderr(&command.output().unwrap());
+    assert_eq!(told.matches("os error 28").count(), 1, "{told}");
 }
 
 #[test]
@@ -241,5 +260,11 @@ fn a_capture_that_breaks_in_the_middle_is_a_loss() {
     let cut = place.file("cut.pcap.zst", &bytes[..bytes.len() / 2]);
     let output = ingest(&place, &[cut.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(losses(&place) > 0 && calls(&place) > 0);
+    assert_eq!(losses(&place), 1);
+    assert!(calls(&place) > 0);
+    assert!(
+        !stderr(&output).contains("record does"),
+        "it is told once: {}",
+        stderr(&output)
+    );
 }

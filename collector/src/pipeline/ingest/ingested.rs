@@ -64,10 +64,10 @@ pub enum IngestError {
     #[error(transparent)]
     Parquet(#[from] WriteError),
     /// Lines cannot be written.
-    #[error("failed to write calls: {0}")]
+    #[error("failed to write calls")]
     Lines(#[from] std::io::Error),
     /// No thread could be started.
-    #[error("start thread: {0}")]
+    #[error("failed to start a thread: {0}")]
     Thread(std::io::Error),
     /// A thread ended by itself, which is a bug.
     #[error("the {0} thread ended unexpectedly")]

@@ -88,6 +88,11 @@ impl Account {
         Ok(self)
     }
 
+    /// Can what this run writes be found by the next one?
+    pub(super) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
     /// knows what is missing.
     pub(super) fn begin(&self) -> anyhow::Result<()> {

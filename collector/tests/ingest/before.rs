@@ -1,11 +1,14 @@
 //! What was ingested before: refused, or replaced where it did not come to its end.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::captures::pcap;
 use crate::{Place, stderr};
 
 const CAPTURE: &str = concat!(
@@ -134,20 +137,42 @@ fn what_was_interrupted_with_another_file_is_replaced_by_both() {
 }
 
 #[test]
+fn a_disk_that_is_full_leaves_a_good_path() {
+    let place = Place::new();
+    // No file may have more than a few blocks.
+    let mut command = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 4; exec \"$0\" ingest \"$1\" --data-dir \"$2\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_twintap"), CAPTURE]);
+    let output = command.arg(data_dir(&place)).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let expected = "the next one of the same files replaces what it wrote: write ";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    assert_eq!(losses(&place), 1);
+    ingested(&place, &[CAPTURE]);
+    assert_eq!(losses(&place), 0);
+}
+
+/// A pipe, by its name.
+fn pipe(place: &Place) -> PathBuf {
+    let pipe = place.0.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    pipe
+}
+
+/// Begins to ingest a capture and a pipe; gives the pipe when it is the pipe's turn.
+fn begun(place: &Place) -> (Child, File) {
+    let pipe = pipe(place);
+    let mut command = command(place, &[CAPTURE, pipe.to_str().unwrap()]);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // Opened when the reader has come to it, past all of the capture.
+    (child, File::options().write(true).open(&pipe).unwrap())
+}
+
+#[test]
 fn an_ingest_that_was_killed_may_be_repeated() {
     let place = Place::new();
-    let pipe = place.0.path().join("pipe");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-    )
-    .unwrap();
-    let mut killed = command(&place, &[CAPTURE, pipe.to_str().unwrap()])
-        .spawn()
-        .unwrap();
-    // Opened when the reader has come to it, past all of the capture.
-    let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    let (mut killed, writer) = begun(&place);
     kill_process(Pid::from_child(&killed), Signal::KILL).unwrap();
     killed.wait().unwrap();
     drop(writer);
@@ -155,6 +180,25 @@ fn an_ingest_that_was_killed_may_be_repeated() {
     ingested(&place, &[CAPTURE]);
     assert_eq!(losses(&place), 0);
     assert!(calls(&place) > 0);
+}
+
+#[test]
+fn an_ingest_that_was_interrupted_may_be_repeated() {
+    let place = Place::new();
+    let (interrupted, mut writer) = begun(&place);
+    kill_process(Pid::from_child(&interrupted), Signal::INT).unwrap();
+    let packets = pcap(&[]);
+    writer.write_all(&packets).unwrap();
+    // Until nobody reads any more.
+    while writer.write_all(&packets[24..]).is_ok() {}
+    let output = interrupted.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let expected = "the next one of the same files replaces what it wrote\n";
+    assert!(stderr(&output).ends_with(expected), "{}", stderr(&output));
+    assert_eq!(losses(&place), 1);
+    let once = calls(&place);
+    ingested(&place, &[CAPTURE]);
+    assert_eq!((calls(&place), losses(&place)), (once, 0));
 }
 
 #[test]
@@ -226,10 +270,7 @@ fn standard_input_that_is_no_capture_leaves_no_accounting() {
     let place = Place::new();
     let text = place.file("notes.txt", b"this is a text and no capture at all");
     let mut command = command(&place, &["-"]);
-    let output = command
-        .stdin(std::fs::File::open(text).unwrap())
-        .output()
-        .unwrap();
+    let output = command.stdin(File::open(text).unwrap()).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(
         !stderr(&output).contains("no call was found"),
@@ -241,10 +282,7 @@ fn standard_input_that_is_no_capture_leaves_no_accounting() {
 
 #[test]
 fn what_the_system_says_is_told_once() {
-    let full = std::fs::File::options()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
     command
         .args(["ingest", "--format", "ndjson", CAPTURE])

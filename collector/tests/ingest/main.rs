@@ -238,7 +238,31 @@ fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
     assert_eq!(calls(&output), both());
     let expected = "keys.log: 1 malformed lines, the first is line 1\n";
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
-    let output = ingest(&["--tls-keylog", "/nowhere/keys.log", capture]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_input_and_one_that_is_wrong_is_usage() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let wrong = place.file("wrong", b"\n");
+    let (capture, wrong) = (capture.to_str().unwrap(), wrong.to_str().unwrap());
+    for option in [
+        "--tls-keylog",
+        "--redaction-key-file",
+        "--descriptors",
+        "--proto",
+    ] {
+        let output = ingest(&[option, "/nowhere/x", capture]);
+        assert_eq!(output.status.code(), Some(3), "{option}");
+        let told = stderr(&output);
+        assert!(
+            told.contains("/nowhere/x") && told.matches("os error").count() == 1,
+            "{told}"
+        );
+    }
+    let output = ingest(&["--redaction-key-file", wrong, capture]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = ingest(&["--descriptors", capture, capture]);
     assert_eq!(output.status.code(), Some(2));
 }
 

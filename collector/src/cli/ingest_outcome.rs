@@ -141,7 +141,7 @@ impl Outcome<'_> {
         Some(format!(
             "{} of {} HTTP/2 connections began before the capture, and their header tables with them: {} calls \
              came without their method ({} inferred) and are not judged. To see it, begin the capture, then \
-             restart the client{more}",
+             restart the client; give all files of a capture that rotates at once{more}",
             watched.midway_connections,
             watched.http2_connections,
             names.total(),

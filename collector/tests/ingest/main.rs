@@ -184,14 +184,41 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
     }
 }
 
-/// A pcap without its first `skipped` packets.
-fn midway(pcap: &[u8], skipped: usize) -> Vec<u8> {
-    let (header, mut records) = pcap.split_at(24);
-    for _ in 0..skipped {
-        let len = u32::from_le_bytes(records[8..12].try_into().unwrap());
-        records = &records[16 + usize::try_from(len).unwrap()..];
+/// Two pcaps: the first `count` packets of one, and the others.
+fn split(pcap: &[u8], count: usize) -> [Vec<u8>; 2] {
+    let mut at = 24;
+    for _ in 0..count {
+        let len = u32::from_le_bytes(pcap[at + 8..at + 12].try_into().unwrap());
+        at += 16 + usize::try_from(len).unwrap();
     }
-    [header, records].concat()
+    [pcap[..at].to_vec(), [&pcap[..24], &pcap[at..]].concat()]
+}
+
+#[test]
+fn files_of_a_capture_that_rotates_are_one_capture() {
+    let place = Place::new();
+    let whole = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
+    let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
+    let [first, second] = split(&bytes, 300);
+    let (first, second) = (place.file("1.pcap", &first), place.file("2.pcap", &second));
+    let both = ingest(&[first.to_str().unwrap(), second.to_str().unwrap()]);
+    assert_eq!(both.status.code(), Some(0), "{}", stderr(&both));
+    let lines = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert!(!lines(&both).is_empty());
+    assert_eq!(lines(&both), lines(&ingest(&[whole])));
+    assert!(
+        !stderr(&both).contains("began before the capture"),
+        "{}",
+        stderr(&both)
+    );
 }
 
 #[test]
@@ -209,7 +236,7 @@ fn why_names_are_missing_is_told_with_what_to_do() {
     let begun = "began before the capture";
     assert!(!told(&[whole]).contains(begun));
     let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
-    let cut = place.file("cut.pcap", &midway(&bytes, 300));
+    let cut = place.file("cut.pcap", &split(&bytes, 300)[1]);
     let text = told(&["--quiet", cut.to_str().unwrap()]);
     for part in [
         begun,

@@ -3,6 +3,8 @@
     manifests.py --digests target/images/digests.json --registry registry.mycompany.com/twintap --out target/istio
 
 Optional: `--module-url https://…/twintap_filter.wasm`, where `components/code-http` fetches it.
+
+An earlier copy in OUT is replaced; a folder that has anything else is left alone.
 """
 
 import argparse
@@ -10,9 +12,12 @@ import json
 import pathlib
 import re
 import shutil
+import sys
 
 FOLDER = pathlib.Path(__file__).parents[1]
 REGISTRY = "registry.example.com/twintap"
+# Says that a folder is a copy of ours.
+MARKER = ".twintap-manifests"
 URL = "https://downloads.example.com/twintap/{version}/twintap_filter.wasm"
 
 
@@ -24,8 +29,12 @@ def main() -> None:
     arguments = parser.parse_args()
     digests = json.loads(pathlib.Path(arguments.digests).read_text())
     out = pathlib.Path(arguments.out)
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        if not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
+            sys.exit(f"{out} is no earlier copy of the manifests: name a new folder, or remove it")
+        shutil.rmtree(out)
     shutil.copytree(FOLDER, out, ignore=shutil.ignore_patterns("release", "__pycache__"))
+    (out / MARKER).touch()
     for path in sorted(out.rglob("*.yaml")):
         path.write_text(pinned(path.read_text(), digests, arguments.registry.rstrip("/"), arguments.module_url))
     print(f"{out}: filter {digests['filter']}, collector {digests['collector']}")

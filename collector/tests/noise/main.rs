@@ -138,7 +138,8 @@ fn with_request_id(call: Call) -> Call {
 fn calls_without_a_candidate_are_evidence_whatever_ids_they_have() {
     let calls = three_runs().into_iter().map(with_request_id);
     // Half of the requests were never mirrored to the candidate.
-    let is_whole = |call: &Call| call.role != Role::Candidate || call.id.record_number % 2 == 0;
+    let is_whole =
+        |call: &Call| call.role != Role::Candidate || call.id.record_number.is_multiple_of(2);
     let recording = Recording::new().part(calls.filter(is_whole).collect());
     let yaml = suggest(&recording, &["--memory-mib", "1"]);
     let line = "  # value: primary and secondary differ in 60 of 60 pairs (100 %); primary and candidate in 30 of 30 pairs (100 %), all of which this rule takes";

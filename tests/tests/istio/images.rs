@@ -63,11 +63,16 @@ impl Images {
 }
 
 fn run(script: &str, with: impl FnOnce(&mut Command) -> &mut Command) {
+    assert_eq!(try_to_run(script, with), Ok(()), "{script}");
+}
+
+/// Runs a script of the release; its error output if it fails.
+fn try_to_run(script: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), String> {
     let path = artifacts::workspace().join("istio/release").join(script);
     let mut command = Command::new(artifacts::python());
     let output = with(command.arg(path)).output().expect("python starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}: {errors}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or(errors)
 }
 
 /// One image as its blobs say, each checked against its digest and size.
@@ -240,20 +245,38 @@ fn skopeo_reads_the_same_digests() {
 #[test]
 fn program_that_is_linked_dynamically_is_refused() {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let script = artifacts::workspace().join("istio/release/images.py");
-    let output = Command::new(artifacts::python())
-        .arg(script)
-        .arg("--wasm")
-        .arg(artifacts::filter_wasm())
-        .arg("--collector")
-        .arg(std::env::current_exe().expect("this program"))
-        .args(["--version", VERSION, "--out"])
-        .arg(directory.path())
-        .output()
-        .expect("python starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !output.status.success() && errors.contains("linked dynamically"),
-        "{errors}"
-    );
+    let tried = try_to_run("images.py", |command| {
+        command
+            .arg("--wasm")
+            .arg(artifacts::filter_wasm())
+            .arg("--collector")
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--version", VERSION, "--out"])
+            .arg(directory.path())
+    });
+    let errors = tried.expect_err("refused");
+    assert!(errors.contains("linked dynamically"), "{errors}");
+}
+
+#[test]
+fn manifests_replace_an_earlier_copy_and_no_other_folder() {
+    let images = Images::build();
+    let copy = images.manifests();
+    fs::write(copy.join("stale.yaml"), "").expect("written");
+    assert!(!images.manifests().join("stale.yaml").exists());
+
+    let foreign = images.directory.path().join("foreign");
+    fs::create_dir(&foreign).expect("a folder");
+    fs::write(foreign.join("precious"), "").expect("written");
+    let tried = try_to_run("manifests.py", |command| {
+        command
+            .arg("--digests")
+            .arg(images.layout("digests.json"))
+            .args(["--registry", REGISTRY])
+            .arg("--out")
+            .arg(&foreign)
+    });
+    let errors = tried.expect_err("refused");
+    assert!(errors.contains("no earlier copy"), "{errors}");
+    assert!(foreign.join("precious").exists());
 }

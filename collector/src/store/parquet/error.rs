@@ -98,12 +98,12 @@ impl ReadError {
     pub fn is_of_the_file(&self) -> bool {
         match self {
             Self::Io { .. } | Self::NewerSchema { .. } => false,
-            Self::Decode { source, .. } => match source {
-                ParquetError::External(cause) => cause
-                    .downcast_ref::<io::Error>()
-                    .is_none_or(|error| error.kind() == io::ErrorKind::UnexpectedEof),
-                _ => true,
-            },
+            Self::Decode {
+                source: ParquetError::External(cause),
+                ..
+            } => cause
+                .downcast_ref::<io::Error>()
+                .is_none_or(|error| error.kind() == io::ErrorKind::UnexpectedEof),
             _ => true,
         }
     }

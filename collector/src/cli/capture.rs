@@ -202,7 +202,7 @@ fn explain(error: StartError, program: &Path) -> anyhow::Error {
     let StartError::Refused { kind, message } = error else {
         let is_missing = matches!(
             &error,
-            StartError::Spawn { source, .. } if source.kind() == std::io::ErrorKind::NotFound
+            StartError::Spawn { error, .. } if error.kind() == std::io::ErrorKind::NotFound
         );
         return match is_missing {
             false => error.into(),

@@ -1,8 +1,7 @@
 //! `twintap ingest`: calls from captured packets.
 
-use std::fs::File;
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,23 +10,24 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
+use super::ingest_account::Account;
 use super::ingest_outcome::{Destination, Outcome, seconds};
 use super::packet_options::PacketOptions;
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Rotation, ingest};
 use crate::pipeline::{self, EXIT_INTERRUPTED};
-use crate::sources::capture::{Source, total_bytes};
+use crate::sources::capture::{Head, Source, total_bytes};
 
 /// Rebuilds gRPC calls from captured packets and adds them to the dataset.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// pcap or pcapng files, also compressed with gzip or zstd, in the order of their packets; `-`
+    /// Files of pcap or pcapng, also compressed with gzip or zstd, in the order of their packets; `-`
     /// is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
-    /// Also ingest a file whose calls are in the data directory already
+    /// Also ingest a file whose calls are in the data directory already: they are there twice then
     #[arg(long)]
     again: bool,
 
@@ -36,34 +36,40 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-A method name that was not captured is inferred where calls look like those of one method alone, on
-other connections to the same server or of the types given (--descriptors, --proto, --reflect). What could not be seen is flagged, never
-passed off as seen: see rpc_method_certainty, status_certainty, gap and
-incomplete in docs/dataset.md. A file whose calls are in the data directory already is refused. A summary of packets, connections, streams and calls is written to
-standard error; its sums add up.
+A summary of packets, connections, streams and calls goes to standard error; its
+sums add up. What could not be seen is flagged, never passed off as seen: see
+rpc_method_certainty, status_certainty, gap and incomplete in docs/dataset.md.
 
-Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an input could not be read
-(the others were); 4 with --strict: damaged,
-lost or incomplete; 130 interrupted (what came before is written).
+A method name that was not captured is inferred where calls look like those of
+one method alone: of other connections to the same server, or of the types given
+(--descriptors, --proto, --reflect).
+
+A file whose calls are in the data directory already is refused, whatever its
+name and compression. What an interrupted ingest left of it is replaced.
+
+Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an
+input could not be read (the others were); 4 with --strict: damaged, lost or
+incomplete; 130 interrupted (what came before is written).
 
 Examples:
-  twintap ingest old.pcapng new.pcapng.gz --primary 10.0.0.5:50051 --candidate 10.0.0.6:50051
+  twintap ingest both.pcapng --primary 10.0.0.5:50051 --candidate :50052
+  twintap ingest old.pcap new.pcap.gz --primary 10.0.0.5 --candidate 10.0.0.6
   twintap ingest --format ndjson --port 50051 traffic.pcap | jq .method
   twintap ingest --tls-keylog keys.log --port 443 --strict traffic.pcap
   dumpcap -i eth0 -f 'tcp port 50051' -w - | twintap ingest -
   twintap compare --pair-by-digest";
 
+/// What to do about an ingest that did not come to its end.
+const IS_REPLACED: &str =
+    "the ingest did not come to its end; the next one of the same files replaces what it wrote";
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
     let options = &args.options;
-    // Before anything is written: a name mistyped is no capture that was lost. Among others that can be
-    // read, it costs itself only.
-    let can_be_read = |file: &PathBuf| file == Path::new("-") || File::open(file).is_ok();
-    if let Some(file) = args.files.first()
-        && !args.files.iter().any(can_be_read)
-    {
-        File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
+    // Before anything is written. Among others that can be read, one that cannot costs itself only.
+    if let Some(refusals) = refusals_of_all(&args.files) {
+        anyhow::bail!(refusals);
     }
     let producer_id = *Uuid::now_v7().as_bytes();
     let stop = Arc::new(AtomicBool::new(false));
@@ -92,7 +98,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let ingested = ingest(settings, destination.output);
     bar.finish_and_clear();
-    let ingested = ingested?;
+    let is_replaced = destination.account.as_ref().is_some_and(Account::has_files);
+    let ingested = match is_replaced {
+        true => ingested.context(IS_REPLACED)?,
+        false => ingested?,
+    };
     let outcome = Outcome {
         ingested: &ingested,
         is_key_log_given: !options.tls_keylog.is_empty(),
@@ -103,10 +113,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let took_ns = clock.unix_ns().saturating_sub(started_unix_ns);
     outcome.tell(seconds(took_ns), options.quiet);
+    if ingested.is_stopped && is_replaced {
+        // With standard error closed there is nobody to tell.
+        std::io::stderr()
+            .write_all(format!("twintap: {IS_REPLACED}\n").as_bytes())
+            .ok();
+    }
     Ok(ExitCode::from(match ingested.is_stopped {
         true => EXIT_INTERRUPTED,
         false => outcome.exit_code(options.strict),
     }))
+}
+
+/// Why none of `files` can be read, a line each; `None` if one can be, as far as is seen.
+fn refusals_of_all(files: &[PathBuf]) -> Option<String> {
+    let refusal = |path: &PathBuf| match Head::read(path) {
+        Ok(None) => None,
+        Ok(Some(head)) => head
+            .refused()
+            .map(|damage| format!("{}: {damage}", path.display())),
+        Err(error) => Some(error.to_string()),
+    };
+    let refusals: Option<Vec<String>> = files.iter().map(refusal).collect();
+    refusals.map(|refusals| refusals.join("\ntwintap: "))
 }
 
 fn progress_bar(args: &Args) -> ProgressBar {

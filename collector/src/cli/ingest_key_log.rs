@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use twintap_decode::tls::{CONNECTIONS_MAX, KeyLog};
 use zeroize::Zeroizing;
 
@@ -23,8 +24,9 @@ pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<KeyLog> {
 
 fn read_one(path: &Path, key_log: &mut KeyLog) -> anyhow::Result<()> {
     let name = path.display();
-    let failed = |error| UsageError(format!("failed to read the key log {name}: {error}"));
-    let Some(text) = contents(path, KEY_LOG_BYTES_MAX).map_err(failed)? else {
+    let text = contents(path, KEY_LOG_BYTES_MAX);
+    let text = text.with_context(|| format!("failed to read the key log {name}"))?;
+    let Some(text) = text else {
         let message = format!("the key log {name} has more than {KEY_LOG_BYTES_MAX} bytes");
         return Err(UsageError(message).into());
     };

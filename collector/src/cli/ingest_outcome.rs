@@ -1,20 +1,16 @@
-//! What rebuilding calls from packets came to: the accounting, what is told, the exit code.
+//! Where calls from packets go, and what rebuilding them came to: what is told, the exit code.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use twintap_capture::Stats;
 
+use super::ingest_account::Account;
 use super::packet_options::{Format, PacketOptions};
-use super::{EXIT_INCOMPLETE, EXIT_IO, UsageError, ingest_summary};
+use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary};
 use crate::clock::Clock;
-use crate::pipeline::ingest::{CallCounts, Ingested, Output, ParquetOutput, Rotation};
-use crate::report::rows::time_text;
+use crate::pipeline::ingest::{Ingested, Output, ParquetOutput, Rotation};
 use crate::sources::capture::Watched;
-use crate::sources::capture::fingerprint;
 use crate::sources::live::Told;
-use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
 use crate::store::data_dir::DataDir;
 use crate::store::parquet::{WriteSettings, sweep_unfinished};
 
@@ -42,14 +38,10 @@ impl Destination {
                 let data_dir = DataDir::open(&options.data_dir)?;
                 sweep_unfinished(data_dir.path())
                     .context("failed to remove half-written files of a crash")?;
-                let account = Account {
-                    data_dir: data_dir.path().to_owned(),
-                    files: Vec::new(),
-                    producer_id,
-                    clock: Arc::clone(clock),
-                };
+                let account = Account::new(data_dir.path(), producer_id, clock);
                 let output = Output::Parquet(ParquetOutput {
                     data_dir: data_dir.path().to_owned(),
+                    producer_id,
                     settings: WriteSettings::default(),
                     rotation,
                     on_published: on_published(account.clone()),
@@ -66,109 +58,6 @@ impl Destination {
             account: None,
             _lock: None,
         })
-    }
-}
-
-/// The accounting file of one capture.
-#[derive(Clone, Debug)]
-pub(super) struct Account {
-    data_dir: PathBuf,
-    files: Vec<CapturedFile>,
-    producer_id: [u8; 16],
-    clock: Arc<dyn Clock>,
-}
-
-impl Account {
-    /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
-    /// already is refused.
-    pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
-        for path in files {
-            // One that cannot be read is told of when it is its turn.
-            let Ok(Some(fingerprint)) = fingerprint(path) else {
-                continue;
-            };
-            let before = Accounting::find_file(&self.data_dir, &fingerprint)
-                .context("failed to read which captures were ingested before")?;
-            let file = CapturedFile {
-                path: path.display().to_string(),
-                fingerprint,
-            };
-            let is_twice = self
-                .files
-                .iter()
-                .any(|other| other.fingerprint == file.fingerprint);
-            let when = match before {
-                _ if again => None,
-                Some((unix_ns, name)) => Some(format!("at {}, as {name}", time_text(unix_ns))),
-                None => is_twice.then(|| "in this very command".to_owned()),
-            };
-            if let Some(when) = when {
-                return Err(UsageError::error(format!(
-                    "{} was ingested before ({when}): its calls would be there twice. Use another \
-                     --data-dir, or --again",
-                    path.display()
-                )));
-            }
-            self.files.push(file);
-        }
-        Ok(self)
-    }
-
-    /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
-    /// knows what is missing.
-    pub(super) fn begin(&self) -> anyhow::Result<()> {
-        self.save(self.accounting(Figures::default(), 1))
-    }
-
-    /// While a live capture runs: `published` calls are in the dataset. Those that were not ended or not
-    /// written yet are not counted as observed.
-    pub(super) fn so_far(
-        &self,
-        published: u64,
-        calls: &CallCounts,
-        told: &Told,
-    ) -> anyhow::Result<()> {
-        let figures = Figures {
-            observed: published + calls.excluded,
-            recorded: published,
-            received: published,
-            stored: published,
-            published,
-            skipped: [("method_excluded".to_owned(), calls.excluded)].into(),
-            ..Figures::default()
-        };
-        let damaged_stretches = told.loss_bursts + calls.with_gap;
-        self.save(Accounting {
-            is_open: true,
-            packets: Some(packet_figures(&told.stats)),
-            ..self.accounting(figures, damaged_stretches)
-        })
-    }
-
-    /// At the end.
-    pub(super) fn end(&self, outcome: &Outcome<'_>) -> anyhow::Result<()> {
-        let figures = figures(outcome.ingested);
-        let told = outcome.live.as_ref();
-        self.save(Accounting {
-            packets: told.map(|live| packet_figures(&live.told.stats)),
-            ..self.accounting(figures, outcome.damaged_stretches())
-        })
-    }
-
-    fn accounting(&self, figures: Figures, damaged_stretches: u64) -> Accounting {
-        let now_unix_ns = self.clock.unix_ns();
-        let of_capture =
-            Accounting::of_capture(&self.producer_id, figures, damaged_stretches, now_unix_ns);
-        Accounting {
-            files: self.files.clone(),
-            ..of_capture
-        }
-    }
-
-    fn save(&self, accounting: Accounting) -> anyhow::Result<()> {
-        accounting
-            .save_capture(&self.data_dir)
-            .context("failed to write the accounting")
     }
 }
 
@@ -192,13 +81,12 @@ pub(super) struct Live {
 
 impl Outcome<'_> {
     /// Places in the captures where calls may have been that nobody saw.
-    fn damaged_stretches(&self) -> u64 {
+    pub(super) fn damaged_stretches(&self) -> u64 {
         let live = self.live.as_ref();
         let live = live.map_or(0, |live| {
             live.told.loss_bursts + u64::from(live.broken.is_some())
         });
-        self.ingested.input_errors.len() as u64
-            + self.ingested.reader.damages
+        self.ingested.losses()
             + self.ingested.link.broken.total()
             + self.ingested.watched.gaps
             + self.ingested.watched.tls.wanted_unseen
@@ -225,6 +113,9 @@ impl Outcome<'_> {
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
         }
+        if let Some(midway) = self.midway() {
+            text += &format!("twintap: {midway}\n");
+        }
         if !quiet {
             if let Some(live) = &self.live {
                 text += &ingest_summary::captured(&live.told.stats);
@@ -235,11 +126,36 @@ impl Outcome<'_> {
         std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).ok();
     }
 
+    /// Why calls have no names, and what to do.
+    fn midway(&self) -> Option<String> {
+        let (watched, names) = (&self.ingested.watched, &self.ingested.names);
+        if watched.midway_connections == 0 || names.total() == 0 {
+            return None;
+        }
+        let more = match names.unnamed {
+            0 => "",
+            _ => {
+                "; --descriptors, --proto or --reflect infer more, those of calls that fit one method alone"
+            }
+        };
+        Some(format!(
+            "{} of {} HTTP/2 connections began before the capture, and their header tables with them: {} calls \
+             came without their method ({} inferred) and are not judged. To see it, begin the capture, then \
+             restart the client; give all files of a capture that rotates at once{more}",
+            watched.midway_connections,
+            watched.http2_connections,
+            names.total(),
+            names.total() - names.unnamed,
+        ))
+    }
+
     /// What was asked for and did not come to anything, and why that may be.
     fn nothing(&self) -> Vec<String> {
         let (watched, tls) = (&self.ingested.watched, &self.ingested.watched.tls);
         let mut nothing = Vec::new();
-        if watched.streams.calls == 0 {
+        // Where nothing could be read, why is told.
+        let is_read = self.ingested.reader.packets > 0 || self.ingested.refusals == 0;
+        if watched.streams.calls == 0 && is_read {
             let hint = match watched {
                 Watched { tcp, .. } if tcp.opened == 0 => {
                     "no TCP connection was seen, look at --port and the filter"
@@ -309,36 +225,6 @@ impl Live {
             );
         }
         text
-    }
-}
-
-/// Streams of which too little was captured to be calls are calls lost, as far as anyone knows.
-fn figures(ingested: &Ingested) -> Figures {
-    let (streams, calls) = (&ingested.watched.streams, &ingested.calls);
-    let named = |name: &str, count: u64| (name.to_owned(), count);
-    Figures {
-        observed: streams.streams,
-        recorded: calls.written,
-        received: calls.written,
-        stored: calls.written,
-        published: calls.written,
-        dropped: [named("not_captured", streams.given_up)].into(),
-        skipped: [
-            named("not_grpc", streams.not_grpc),
-            named("method_excluded", calls.excluded),
-        ]
-        .into(),
-        ..Figures::default()
-    }
-}
-
-fn packet_figures(stats: &Stats) -> PacketFigures {
-    PacketFigures {
-        received: stats.received,
-        written: stats.written,
-        kernel_dropped: stats.kernel_dropped,
-        interface_dropped: stats.interface_dropped,
-        own_dropped: stats.own_dropped,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config_args;
 pub mod doctor;
 pub mod fsck;
 pub mod ingest;
+mod ingest_account;
 mod ingest_key_log;
 mod ingest_outcome;
 mod ingest_summary;

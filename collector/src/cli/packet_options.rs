@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use twintap_decode::link::LinkConfig;
 use twintap_filter::hmac::Hmac;
@@ -32,8 +33,8 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
     pub(super) format: Format,
 
-    /// Only connections with this port at either end; may be given several times. Without it, all
-    /// that turn out to speak HTTP/2
+    /// Only connections with this port at either end; may be given several times [default: all that
+    /// turn out to speak HTTP/2]
     #[arg(long, value_name = "PORT")]
     pub(super) port: Vec<u16>,
 
@@ -41,16 +42,21 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
     pub(super) primary: Vec<ServerPattern>,
 
-    /// Address of the new service
+    /// Address of the new service, in the same forms
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
     pub(super) candidate: Vec<ServerPattern>,
 
-    /// Address of a second instance of the old service
+    /// Address of a second instance of the old service, which shows what is noise
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
     pub(super) secondary: Vec<ServerPattern>,
 
-    /// Name of the service, as a column
-    #[arg(long, value_name = "NAME", default_value = "")]
+    /// Name of the service, for the column `service`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(super) service: String,
 
     /// Only these methods: `pkg.Service/Method`, `pkg.Service/*` or `pkg.*`; may be given several
@@ -67,7 +73,8 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "NAME")]
     pub(super) redact_header: Vec<String>,
 
-    /// File with the key of the hash that replaces secrets; without one, they are dropped
+    /// File with the key of the hash that replaces secrets, which then can be compared; without one,
+    /// they are dropped
     #[arg(long, value_name = "FILE")]
     pub(super) redaction_key_file: Option<PathBuf>,
 
@@ -77,7 +84,7 @@ pub(super) struct PacketOptions {
     #[arg(long, alias = "tls-keylog-file", value_name = "FILE")]
     pub(super) tls_keylog: Vec<PathBuf>,
 
-    /// One more UDP port of VXLAN besides 4789 and 8472; may be given several times
+    /// Another UDP port of VXLAN, besides 4789 and 8472; may be given several times
     #[arg(long, value_name = "PORT")]
     pub(super) vxlan_port: Vec<u16>,
 
@@ -89,13 +96,13 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
 
-    /// Exit with 4 if no call was found, a record was damaged, bytes of an HTTP/2 connection were lost, a call was not seen
-    /// whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
+    /// Exit with 4 if no call was found, a record was damaged, bytes of an HTTP/2 connection were
+    /// lost, a call was not seen whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
     /// --secondary) was not decrypted
     #[arg(long)]
     pub(super) strict: bool,
 
-    /// No summary
+    /// No summary and no progress; errors and warnings all the same
     #[arg(long)]
     pub(super) quiet: bool,
 }
@@ -103,11 +110,11 @@ pub(super) struct PacketOptions {
 /// Where calls go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Into the calls dataset, docs/dataset.md
+    /// Into the calls dataset of the data directory, docs/dataset.md
     Parquet,
     /// To standard output, one JSON object a line
     Ndjson,
-    /// Nowhere: says what is in the captures, and with --strict whether it is whole
+    /// Nowhere: the summary says what is in the captures, --strict whether it is whole
     None,
 }
 
@@ -214,12 +221,8 @@ fn load_descriptors(types: &TypeArgs) -> anyhow::Result<Option<Descriptors>> {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {
-    let key = std::fs::read(path).map_err(|error| {
-        UsageError::error(format!(
-            "failed to read the key {}: {error}",
-            path.display()
-        ))
-    })?;
+    let key = std::fs::read(path)
+        .with_context(|| format!("failed to read the key {}", path.display()))?;
     let key = key.trim_ascii();
     if key.is_empty() {
         return Err(UsageError::error(format!(

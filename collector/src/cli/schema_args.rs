@@ -154,9 +154,8 @@ impl Sources<'_> {
         let mut schema = Schema::default();
         for file in self.descriptors {
             let name = file.display();
-            let encoded = read(file).map_err(|error| {
-                UsageError::error(format!("failed to read descriptors {name}: {error}"))
-            })?;
+            let encoded =
+                read(file).with_context(|| format!("failed to read descriptors {name}"))?;
             schema.add_descriptor_set(&encoded).map_err(|error| {
                 UsageError::error(format!("failed to use descriptors {name}: {error}"))
             })?;

@@ -11,6 +11,7 @@
 //! Whoever fails takes the others down: a queue whose other
 //! end is gone ends its user. What was written before stays.
 
+mod ingested;
 mod line_clock;
 mod progress;
 mod writer;
@@ -22,10 +23,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use twintap_decode::capture::{Damage, Packet, Problem, ReaderCounters, Secrets};
+use twintap_decode::capture::{Damage, Packet, Problem, Secrets};
 use twintap_decode::exchange::Exchange;
-use twintap_decode::ip::FragmentCounters;
-use twintap_decode::link::{LinkConfig, LinkCounters};
+use twintap_decode::link::LinkConfig;
 use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
@@ -35,11 +35,10 @@ use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
-use crate::sources::capture::learn::{Descriptors, Held, Learner, NameCounts};
+use crate::sources::capture::learn::{Descriptors, Held, Learner};
 use crate::sources::capture::{
-    Chunk, Chunks, Heard, Input, InputError, Parcel, Sorter, Source, Wanted, Watched, Watcher,
+    Chunk, Chunks, Heard, Input, Parcel, Sorter, Source, Wanted, Watched, Watcher,
 };
-use crate::store::parquet::WriteError;
 
 /// Chunks that wait for one worker.
 const WORKER_QUEUE_CHUNKS: usize = 4;
@@ -50,6 +49,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Damaged records that are told one by one; the others are counted.
 const DAMAGES_TOLD_MAX: usize = 20;
 
+pub use ingested::{IngestError, Ingested};
 pub use progress::{CallCounts, OnProgress, Progress};
 pub use writer::{Output, ParquetOutput, Rotation};
 
@@ -80,56 +80,6 @@ pub struct Settings {
     pub stop: Arc<AtomicBool>,
     /// Tells how long calls have waited.
     pub clock: Arc<dyn Clock>,
-}
-
-/// What became of everything.
-#[derive(Debug, Default)]
-pub struct Ingested {
-    /// Of records.
-    pub reader: ReaderCounters,
-    /// The first damaged records and all that ended their files, with the names of the files.
-    pub damages: Vec<(String, Damage)>,
-    /// Inputs that turned out to be no captures, or of an unknown kind.
-    pub unreadable_inputs: u64,
-    /// Inputs that could not be opened or read to their end.
-    pub input_errors: Vec<InputError>,
-    /// Of packets.
-    pub link: LinkCounters,
-    /// Segments of other ports than the wanted.
-    pub unwanted_segments: u64,
-    /// Of fragments.
-    pub fragments: FragmentCounters,
-    /// Of segments, connections and streams.
-    pub watched: Watched,
-    /// Of calls.
-    pub calls: CallCounts,
-    /// Of calls whose method was not captured.
-    pub names: NameCounts,
-    /// Calls that could not be learnt from, to name others.
-    pub unlearnt: u64,
-    /// Blocks of TLS secrets that came with the packets.
-    pub secrets: u64,
-    /// Blocks of secrets of other protocols, which are of no use.
-    pub foreign_secrets: u64,
-    /// Was it stopped before its end?
-    pub is_stopped: bool,
-}
-
-/// Why nothing more could be written.
-#[derive(Debug, thiserror::Error)]
-pub enum IngestError {
-    /// The dataset cannot be written.
-    #[error(transparent)]
-    Parquet(#[from] WriteError),
-    /// Lines cannot be written.
-    #[error("failed to write calls: {0}")]
-    Lines(#[from] std::io::Error),
-    /// No thread could be started.
-    #[error("start thread: {0}")]
-    Thread(std::io::Error),
-    /// A thread ended by itself, which is a bug.
-    #[error("the {0} thread ended unexpectedly")]
-    Ended(&'static str),
 }
 
 /// Ingests; blocks until all is written.
@@ -185,6 +135,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     for source in settings.inputs {
         // What its writer still has counts, so that is the end of a pipe.
         reading.ends_at_stop = !matches!(source, Source::Pipe { .. });
+        let before = reading.so_far();
         let bytes_read = Arc::clone(&reading.progress.bytes_read);
         let input = Input::open(source, bytes_read, Arc::clone(&reading.stop));
         let read = input.and_then(|mut input| {
@@ -194,6 +145,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
             read
         });
         reading.ingested.input_errors.extend(read.err());
+        reading.note_refusal(before);
         if reading.is_over() {
             break;
         }
@@ -291,7 +243,31 @@ struct Reading {
     on_progress: OnProgress,
 }
 
+/// What was read before an input.
+struct SoFar {
+    packets: u64,
+    problems: u64,
+    unreadable: u64,
+}
+
 impl Reading {
+    fn so_far(&self) -> SoFar {
+        let ingested = &self.ingested;
+        SoFar {
+            packets: ingested.reader.packets,
+            problems: ingested.problems(),
+            unreadable: ingested.unreadable_inputs + ingested.input_errors.len() as u64,
+        }
+    }
+
+    /// Was nothing read of the input since `before`, because nothing could be?
+    fn note_refusal(&mut self, before: SoFar) {
+        let now = self.so_far();
+        if now.packets == before.packets && now.unreadable > before.unreadable {
+            self.ingested.refusals += now.problems - before.problems;
+        }
+    }
+
     fn finish(mut self) -> Ingested {
         self.ingested.link = self.sorter.counters();
         self.ingested.unwanted_segments = self.sorter.unwanted_segments();

@@ -67,6 +67,9 @@ pub struct Accounting {
     /// any more, it was cut short.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open: bool,
+    /// Did the ingest not come to its end, so that only some of the calls of `files` are in the dataset?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
 }
 
 /// A file whose calls are in the dataset, or were to be.
@@ -215,17 +218,12 @@ impl Accounting {
         Ok(all)
     }
 
-    /// When, in nanoseconds since the Unix epoch, a file of this fingerprint was ingested into `data_dir`,
-    /// and under which name.
-    pub fn find_file(data_dir: &Path, fingerprint: &str) -> io::Result<Option<(u64, String)>> {
-        for name in names(data_dir)? {
-            let accounting = Self::load_file(data_dir, &name)?;
-            let mut files = accounting.files.into_iter();
-            if let Some(file) = files.find(|file| file.fingerprint == fingerprint) {
-                return Ok(Some((accounting.written_unix_ns, file.path)));
-            }
-        }
-        Ok(None)
+    /// Reads those of captures.
+    pub fn of_captures(data_dir: &Path) -> io::Result<Vec<Self>> {
+        let mut names = names(data_dir)?;
+        names.retain(|name| name != FILE_NAME);
+        let all = names.iter().map(|name| Self::load_file(data_dir, name));
+        all.collect()
     }
 
     /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
@@ -271,12 +269,22 @@ impl Accounting {
 
     /// Writes the file of a capture into `data_dir`, durably: nothing could rebuild it.
     pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
-        let producer = self.producers.first();
-        let id = producer.map_or("", |producer| &producer.producer_id);
-        let name = format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}");
+        let name = self.capture_name();
         self.save_file(data_dir, &name)?;
         File::open(data_dir.join(name))?.sync_all()?;
         File::open(data_dir)?.sync_all()
+    }
+
+    /// Removes the file of a capture, durably: as if it had never been ingested.
+    pub fn remove_capture(&self, data_dir: &Path) -> io::Result<()> {
+        fs::remove_file(data_dir.join(self.capture_name()))?;
+        File::open(data_dir)?.sync_all()
+    }
+
+    fn capture_name(&self) -> String {
+        let producer = self.producers.first();
+        let id = producer.map_or("", |producer| &producer.producer_id);
+        format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
     }
 
     fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {

@@ -11,6 +11,7 @@
     reason = "helpers of tests are not marked as tests, and these are shared"
 )]
 
+mod before;
 mod captures;
 #[path = "../../benches/pcap/client_saw.rs"]
 mod client_saw;
@@ -183,35 +184,67 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
     }
 }
 
+/// Two pcaps: the first `count` packets of one, and the others.
+fn split(pcap: &[u8], count: usize) -> [Vec<u8>; 2] {
+    let mut at = 24;
+    for _ in 0..count {
+        let len = u32::from_le_bytes(pcap[at + 8..at + 12].try_into().unwrap());
+        at += 16 + usize::try_from(len).unwrap();
+    }
+    [pcap[..at].to_vec(), [&pcap[..24], &pcap[at..]].concat()]
+}
+
 #[test]
-fn a_capture_whose_calls_are_in_the_dataset_is_refused() {
+fn files_of_a_capture_that_rotates_are_one_capture() {
     let place = Place::new();
-    let capture = concat!(
+    let whole = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../decode/tests/cases/interop/go-python.pcap.zst"
     );
-    let copy = place.file("copy.pcap.zst", &std::fs::read(capture).unwrap());
-    let data_dir = place.0.path().join("data");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
-        command.arg("ingest").args(arguments);
-        command.arg("--data-dir").arg(&data_dir).output().unwrap()
+    let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
+    let [first, second] = split(&bytes, 300);
+    let (first, second) = (place.file("1.pcap", &first), place.file("2.pcap", &second));
+    let both = ingest(&[first.to_str().unwrap(), second.to_str().unwrap()]);
+    assert_eq!(both.status.code(), Some(0), "{}", stderr(&both));
+    let lines = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
     };
-    let twice = run(&[capture, capture]);
-    assert_eq!(twice.status.code(), Some(2));
+    assert!(!lines(&both).is_empty());
+    assert_eq!(lines(&both), lines(&ingest(&[whole])));
     assert!(
-        stderr(&twice).contains("in this very command"),
+        !stderr(&both).contains("began before the capture"),
         "{}",
-        stderr(&twice)
+        stderr(&both)
     );
-    assert_eq!(run(&[capture]).status.code(), Some(0));
-    let again = run(&[copy.to_str().unwrap()]);
-    assert_eq!(again.status.code(), Some(2));
-    let told = "copy.pcap.zst was ingested before (at ";
-    assert!(stderr(&again).contains(told), "{}", stderr(&again));
-    assert!(stderr(&again).contains("as /"), "{}", stderr(&again));
-    let forced = run(&["--again", capture]);
-    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
+}
+
+#[test]
+fn why_names_are_missing_is_told_with_what_to_do() {
+    let place = Place::new();
+    let whole = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/go-python.pcap.zst"
+    );
+    let told = |arguments: &[&str]| {
+        let output = ingest(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let begun = "began before the capture";
+    assert!(!told(&[whole]).contains(begun));
+    let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
+    let cut = place.file("cut.pcap", &split(&bytes, 300)[1]);
+    let text = told(&["--quiet", cut.to_str().unwrap()]);
+    for part in [
+        begun,
+        "begin the capture, then restart the client",
+        "--descriptors",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]
@@ -232,7 +265,31 @@ fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
     assert_eq!(calls(&output), both());
     let expected = "keys.log: 1 malformed lines, the first is line 1\n";
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
-    let output = ingest(&["--tls-keylog", "/nowhere/keys.log", capture]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_input_and_one_that_is_wrong_is_usage() {
+    let (place, seen) = (Place::new(), two_calls(Options::tls13()));
+    let capture = place.file("a.pcap", &pcap(&seen.sent));
+    let wrong = place.file("wrong", b"\n");
+    let (capture, wrong) = (capture.to_str().unwrap(), wrong.to_str().unwrap());
+    for option in [
+        "--tls-keylog",
+        "--redaction-key-file",
+        "--descriptors",
+        "--proto",
+    ] {
+        let output = ingest(&[option, "/nowhere/x", capture]);
+        assert_eq!(output.status.code(), Some(3), "{option}");
+        let told = stderr(&output);
+        assert!(
+            told.contains("/nowhere/x") && told.matches("os error").count() == 1,
+            "{told}"
+        );
+    }
+    let output = ingest(&["--redaction-key-file", wrong, capture]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = ingest(&["--descriptors", capture, capture]);
     assert_eq!(output.status.code(), Some(2));
 }
 

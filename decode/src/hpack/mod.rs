@@ -19,14 +19,12 @@ mod names;
 mod revisit;
 mod runs;
 mod shift;
-mod snapshot;
 mod table;
 
 pub use block::{Defect, EntryId, Field, HeaderBlock, Name, Span, Ticket, Value};
 pub use decoder::Decoder;
 pub use legality::Expected;
 pub use names::KnownName;
-pub use snapshot::SnapshotError;
 
 /// Why a header block cannot be read further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

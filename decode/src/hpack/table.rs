@@ -368,13 +368,6 @@ impl Table {
             }
         }
     }
-
-    /// All entries, oldest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        let count = self.entries.len();
-        let entries = self.entries.iter().enumerate();
-        entries.map(move |(index, entry)| self.entry(entry, count - 1 - index, false))
-    }
 }
 
 impl Entry {

@@ -94,6 +94,14 @@ impl<S: CallSink> Connection<S> {
         self.counters
     }
 
+    /// Did the capture begin in its middle, on either way?
+    pub fn is_midway(&self) -> bool {
+        [Way::Forward, Way::Reverse].into_iter().any(|way| {
+            let lane = self.lanes.of(way);
+            lane.is_midway && !lane.is_untouched()
+        })
+    }
+
     /// Tells which way the client sends, where the capture may not.
     pub fn hint_client(&mut self, way: Way) {
         self.joiner.set_client(way);

@@ -101,6 +101,11 @@ impl Lane {
         }
     }
 
+    /// Was nothing seen on this way yet?
+    pub(super) fn is_untouched(&self) -> bool {
+        matches!(self.state, State::Opening) && self.carry.is_empty()
+    }
+
     /// What a hunt on this way believes, given the newest stream identifier; 0 if none was seen.
     pub(super) fn plausibility(&self, stream_id_newest: u32) -> Plausibility {
         let stream_id_max = match stream_id_newest {

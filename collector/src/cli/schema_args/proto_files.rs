@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use prost_reflect::prost::Message as _;
 
 use crate::cli::UsageError;
@@ -15,9 +16,7 @@ pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Resu
     let mut files = Vec::new();
     let mut folders = proto_path.to_vec();
     for path in proto {
-        std::fs::metadata(path).map_err(|error| {
-            UsageError::error(format!("failed to read {}: {error}", path.display()))
-        })?;
+        std::fs::metadata(path).with_context(|| format!("failed to read {}", path.display()))?;
         let below = if path.is_dir() {
             Some(proto_files(path)?)
         } else {

@@ -9,11 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::{IngestError, Product};
 use crate::clock::Clock;
-use crate::store::parquet::{WriteError, WriteSettings, write_part};
+use crate::store::parquet::{WriteError, WriteSettings, run_part, write_part};
 
 /// When a part is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +35,8 @@ impl Default for Rotation {
 pub struct ParquetOutput {
     /// The data directory.
     pub data_dir: PathBuf,
+    /// Whose files these are.
+    pub producer_id: [u8; 16],
     /// How Parquet is written.
     pub settings: WriteSettings,
     /// When.
@@ -105,7 +105,7 @@ fn write_parts(
 ) -> Result<(), WriteError> {
     let Rotation { bytes_max, age_max } = output.rotation;
     let (mut open, mut bytes, mut due) = (Vec::new(), 0, Duration::MAX);
-    let mut published = 0;
+    let (mut published, mut number) = (0, 0_u32);
     loop {
         let now = clock.monotonic();
         let is_over = match products.recv_timeout(due.saturating_sub(now).min(age_max)) {
@@ -127,9 +127,10 @@ fn write_parts(
             write_part(
                 std::mem::take(&mut open),
                 &output.data_dir,
-                Uuid::now_v7(),
+                run_part(output.producer_id, number),
                 &output.settings,
             )?;
+            number = number.wrapping_add(1);
             (output.on_published)(published);
         }
         if is_over {

@@ -69,9 +69,9 @@ impl Chunks {
                         continue;
                     }
                     Err(error) => {
-                        // What was read before the error counts.
+                        // What was read before the error counts. A record that it cuts is not damaged besides.
                         buffer.truncate(filled);
-                        Self::tell(&mut reader, input.name(), buffer, true, heard);
+                        Self::tell(&mut reader, input.name(), buffer, false, heard);
                         heard.chunk(&chunk);
                         return (reader.counters(), Err(error));
                     }

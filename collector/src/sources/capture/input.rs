@@ -26,22 +26,22 @@ pub const LOOK_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The file cannot be opened.
-    #[error("failed to open {name}: {source}")]
+    #[error("failed to open {name}: {error}")]
     Open {
         /// The file.
         name: String,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The file cannot be read on, or its compression is damaged.
-    #[error("failed to read {name} after {offset} bytes of the capture: {source}")]
+    #[error("failed to read {name} after {offset} bytes of the capture: {error}")]
     Read {
         /// The file.
         name: String,
         /// Bytes of the capture, decompressed, before that.
         offset: u64,
         /// What the system or the decompressor said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -128,14 +128,14 @@ impl Input {
                 // Without the buffer of `Stdin`, which polling would not know of.
                 match io::stdin().as_fd().try_clone_to_owned() {
                     Ok(pipe) => Self::live(name, pipe, AtStop::End, progress, stop),
-                    Err(source) => Err(InputError::Open { name, source }),
+                    Err(error) => Err(InputError::Open { name, error }),
                 }
             }
             Source::Path(path) => {
                 let name = path.display().to_string();
                 match File::open(path) {
                     Ok(file) => Self::from_reader(name, file, progress),
-                    Err(source) => Err(InputError::Open { name, source }),
+                    Err(error) => Err(InputError::Open { name, error }),
                 }
             }
             Source::Pipe {
@@ -186,10 +186,10 @@ impl Input {
                 is_live: false,
                 is_compressed,
             }),
-            Err(source) => Err(InputError::Read {
+            Err(error) => Err(InputError::Read {
                 name,
                 offset: 0,
-                source,
+                error,
             }),
         }
     }
@@ -216,11 +216,11 @@ impl Input {
                     return Ok(Arrival::Quiet);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
+                Err(error) => {
                     return Err(InputError::Read {
                         name: self.name.clone(),
                         offset: self.offset,
-                        source,
+                        error,
                     });
                 }
             }

@@ -11,7 +11,7 @@
 //! that were captured from the middle. No threads here; `pipeline` has them.
 
 mod chunks;
-mod fingerprint;
+mod head;
 mod input;
 pub mod learn;
 mod sorter;
@@ -19,7 +19,7 @@ mod tls_watched;
 mod watcher;
 
 pub use chunks::{Chunk, Chunks, Heard};
-pub use fingerprint::fingerprint;
+pub use head::{Head, Known};
 pub use input::{Arrival, AtStop, Input, InputError, LOOK_PAUSE, Source, total_bytes};
 pub use sorter::{Parcel, Sorter};
 pub use tls_watched::{TlsWatched, Wanted};

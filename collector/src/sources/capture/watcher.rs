@@ -35,6 +35,8 @@ pub struct Watched {
     pub tls: TlsWatched,
     /// Connections that spoke HTTP/2, also within TLS.
     pub http2_connections: u64,
+    /// Of those, begun before the capture.
+    pub midway_connections: u64,
     /// Connections that spoke TLS and whose content was not seen.
     pub encrypted_connections: u64,
     /// Connections that spoke something else.
@@ -54,6 +56,7 @@ impl Watched {
         self.damaged_header_blocks += other.damaged_header_blocks;
         self.tls.add(&other.tls);
         self.http2_connections += other.http2_connections;
+        self.midway_connections += other.midway_connections;
         self.encrypted_connections += other.encrypted_connections;
         self.other_connections += other.other_connections;
         self.unknown_connections += other.unknown_connections;
@@ -185,6 +188,7 @@ impl Connections for Hub {
             Protocol::Unknown => &mut watched.unknown_connections,
         } += 1;
         if sink.protocol() == Protocol::Http2 {
+            watched.midway_connections += u64::from(sink.is_midway());
             watched.gaps += counters.gaps;
             watched.gap_bytes += counters.gap_bytes;
             watched.unread_bytes += counters.unread_bytes;

@@ -39,12 +39,12 @@ pub struct LiveSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// There is no such program.
-    #[error("failed to start {program}: {source}")]
+    #[error("failed to start {program}: {error}")]
     Spawn {
         /// What was tried.
         program: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The program said why.
     #[error("{message}")]
@@ -82,9 +82,9 @@ impl Program {
     pub fn start(settings: &LiveSettings, watch: Arc<Watch>) -> Result<Self, StartError> {
         let mut child = command(settings)
             .spawn()
-            .map_err(|source| StartError::Spawn {
+            .map_err(|error| StartError::Spawn {
                 program: settings.program.clone(),
-                source,
+                error,
             })?;
         match begin(&mut child, &settings.program) {
             Ok(begun) => Ok(Self {
@@ -142,9 +142,9 @@ pub fn find_program(wanted: Option<&Path>) -> PathBuf {
 pub fn interfaces(program: &Path) -> Result<Vec<Interface>, StartError> {
     let mut command = Command::new(program);
     let output = command.arg("--list-interfaces").output();
-    let output = output.map_err(|source| StartError::Spawn {
+    let output = output.map_err(|error| StartError::Spawn {
         program: program.to_owned(),
-        source,
+        error,
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let interfaces = text.lines().filter_map(Interface::parse).collect();
@@ -199,9 +199,9 @@ struct Begun {
 }
 
 fn begin(child: &mut Child, program: &Path) -> Result<Begun, StartError> {
-    let failed = |source| StartError::Spawn {
+    let failed = |error| StartError::Spawn {
         program: program.to_owned(),
-        source,
+        error,
     };
     let no_pipe = || failed(io::Error::other("it has no pipes"));
     let packets = child.stdout.take().ok_or_else(no_pipe)?;

@@ -20,6 +20,7 @@ mod properties;
 mod publish;
 mod reader;
 mod results;
+mod run;
 mod schema;
 mod sweep;
 mod typed;
@@ -32,6 +33,7 @@ pub use find::Ids;
 pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};
+pub use run::{Removed, remove_run, run_part};
 pub use sweep::sweep_unfinished;
 pub use writer::{Published, WriteSettings, unfit_calls, write_part};
 

@@ -1,0 +1,279 @@
+//! The accounting file of a capture, and what runs before it have to do with it.
+//!
+//! Which files a run is of is told by their fingerprints. A file whose calls are in the dataset is refused; what
+//! a run that did not come to its end left of the same files is replaced.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use twintap_capture::Stats;
+use uuid::Uuid;
+
+use super::UsageError;
+use super::ingest_outcome::Outcome;
+use crate::clock::Clock;
+use crate::pipeline::ingest::{CallCounts, Ingested};
+use crate::report::rows::time_text;
+use crate::sources::capture::{Head, Known};
+use crate::sources::live::Told;
+use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
+use crate::store::parquet::remove_run;
+
+/// The accounting file of one capture.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    data_dir: PathBuf,
+    files: Vec<CapturedFile>,
+    /// Runs that this one replaces.
+    replaced: Vec<Accounting>,
+    producer_id: [u8; 16],
+    clock: Arc<dyn Clock>,
+}
+
+impl Account {
+    /// Of a run that writes to `data_dir`.
+    pub(super) fn new(data_dir: &Path, producer_id: [u8; 16], clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            files: Vec::new(),
+            replaced: Vec::new(),
+            producer_id,
+            clock: Arc::clone(clock),
+        }
+    }
+
+    /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
+    /// already is refused.
+    pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
+        let runs = Accounting::of_captures(&self.data_dir)
+            .context("failed to read which captures were ingested before")?;
+        let mut given: Vec<Given> = Vec::new();
+        for path in files {
+            // One that cannot be read is told of when it is its turn.
+            let Ok(Some(head)) = Head::read(path) else {
+                continue;
+            };
+            let Some(fingerprint) = head.fingerprint() else {
+                continue;
+            };
+            let file = CapturedFile {
+                path: path.display().to_string(),
+                fingerprint,
+            };
+            let is_known = |other: &Given| head.knows(&other.file.fingerprint).is_some();
+            if !again && given.iter().any(is_known) {
+                return Err(UsageError::error(format!(
+                    "{} is given twice: its calls would be there twice. Give it once, or use --again",
+                    file.path
+                )));
+            }
+            let before = runs.iter().flat_map(|run| &run.files);
+            let known =
+                before.filter_map(|before| Some((before, head.knows(&before.fingerprint)?)));
+            given.push(Given {
+                known: known
+                    .map(|(before, known)| (before.clone(), known))
+                    .collect(),
+                file,
+            });
+        }
+        for run in runs.iter().filter(|_| !again) {
+            if check_before(run, &given)? == Before::Replaced {
+                self.replaced.push(run.clone());
+            }
+        }
+        self.files = given.into_iter().map(|given| given.file).collect();
+        Ok(self)
+    }
+
+    /// Can what this run writes be found by the next one?
+    pub(super) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
+    /// knows what is missing.
+    pub(super) fn begin(&self) -> anyhow::Result<()> {
+        self.save(Accounting {
+            is_partial: true,
+            ..self.accounting(Figures::default(), 1)
+        })?;
+        // Only now, so that whatever happens something says that calls are missing.
+        self.replaced.iter().try_for_each(|run| self.replace(run))
+    }
+
+    fn replace(&self, run: &Accounting) -> anyhow::Result<()> {
+        let ids = run.producers.iter();
+        let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
+        let when = time_text(run.written_unix_ns);
+        for id in ids {
+            let removed = remove_run(&self.data_dir, id).with_context(|| {
+                format!("failed to remove what the ingest of {when} left, which did not end")
+            })?;
+            if removed.files == 0 {
+                continue;
+            }
+            let text = format!(
+                "twintap: an ingest of these files did not end (at {when}): this one replaces the {} calls that \
+                 it left\n",
+                removed.calls
+            );
+            // With standard error closed there is nobody to tell.
+            std::io::stderr().write_all(text.as_bytes()).ok();
+        }
+        run.remove_capture(&self.data_dir)
+            .context("failed to remove the accounting of a run that is replaced")
+    }
+
+    /// While a live capture runs: `published` calls are in the dataset. Those that were not ended or not
+    /// written yet are not counted as observed.
+    pub(super) fn so_far(
+        &self,
+        published: u64,
+        calls: &CallCounts,
+        told: &Told,
+    ) -> anyhow::Result<()> {
+        let figures = Figures {
+            observed: published + calls.excluded,
+            recorded: published,
+            received: published,
+            stored: published,
+            published,
+            skipped: [("method_excluded".to_owned(), calls.excluded)].into(),
+            ..Figures::default()
+        };
+        let damaged_stretches = told.loss_bursts + calls.with_gap;
+        self.save(Accounting {
+            is_open: true,
+            packets: Some(packet_figures(&told.stats)),
+            ..self.accounting(figures, damaged_stretches)
+        })
+    }
+
+    /// At the end.
+    pub(super) fn end(&self, outcome: &Outcome<'_>) -> anyhow::Result<()> {
+        let figures = figures(outcome.ingested);
+        let told = outcome.live.as_ref();
+        // A pipe that is stopped was a capture that ended.
+        let is_partial = outcome.ingested.is_stopped && !self.files.is_empty();
+        let damaged_stretches = outcome.damaged_stretches() + u64::from(is_partial);
+        let accounting = Accounting {
+            packets: told.map(|live| packet_figures(&live.told.stats)),
+            is_partial,
+            ..self.accounting(figures, damaged_stretches)
+        };
+        // Nothing could be read: there is nothing to account for.
+        if told.is_none() && outcome.ingested.reader.packets == 0 && damaged_stretches == 0 {
+            return accounting
+                .remove_capture(&self.data_dir)
+                .context("failed to remove the accounting of an ingest that read nothing");
+        }
+        self.save(accounting)
+    }
+
+    fn accounting(&self, figures: Figures, damaged_stretches: u64) -> Accounting {
+        let now_unix_ns = self.clock.unix_ns();
+        let of_capture =
+            Accounting::of_capture(&self.producer_id, figures, damaged_stretches, now_unix_ns);
+        Accounting {
+            files: self.files.clone(),
+            ..of_capture
+        }
+    }
+
+    fn save(&self, accounting: Accounting) -> anyhow::Result<()> {
+        accounting
+            .save_capture(&self.data_dir)
+            .context("failed to write the accounting")
+    }
+}
+
+/// A file, and those of earlier runs that it, or its beginning, is.
+struct Given {
+    file: CapturedFile,
+    known: Vec<(CapturedFile, Known)>,
+}
+
+impl Given {
+    fn known(&self, file: &CapturedFile) -> Option<Known> {
+        let mut known = self.known.iter();
+        known
+            .find(|(known, _)| known.fingerprint == file.fingerprint)
+            .map(|(_, known)| *known)
+    }
+}
+
+/// What becomes of an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// It is removed: it found nothing, or did not come to its end.
+    Replaced,
+    /// It was of other files; or it was of others too, and found nothing.
+    Kept,
+}
+
+/// What becomes of `run` in favour of one of the files `given`?
+fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
+    let known = run.files.iter().find_map(|file| {
+        let mut given = given.iter();
+        given.find_map(|given| Some((file, given, given.known(file)?)))
+    });
+    let Some((file, given_file, known)) = known else {
+        return Ok(Before::Kept);
+    };
+    let is_given = |file: &CapturedFile| given.iter().any(|given| given.known(file).is_some());
+    let missing = run.files.iter().find(|file| !is_given(file));
+    let path = &given_file.file.path;
+    let before = format!("(at {}, as {})", time_text(run.written_unix_ns), file.path);
+    let is_empty = run.total.published == 0;
+    let what = match known {
+        Known::Whole => path.clone(),
+        Known::Beginning => format!("the beginning of {path}"),
+        Known::Head => format!("{path}, or its beginning,"),
+    };
+    match missing {
+        None if run.is_partial || is_empty => Ok(Before::Replaced),
+        Some(missing) if run.is_partial => Err(UsageError::error(format!(
+            "{path} was ingested in part {before}, together with {}: ingest both again, which replaces what \
+             is there of them. Or use another --data-dir, or --again, which adds to it",
+            missing.path
+        ))),
+        Some(_) if is_empty => Ok(Before::Kept),
+        _ => Err(UsageError::error(format!(
+            "{what} was ingested before {before}: its calls would be there twice. Use another \
+             --data-dir, or --again"
+        ))),
+    }
+}
+
+/// Streams of which too little was captured to be calls are calls lost, as far as anyone knows.
+fn figures(ingested: &Ingested) -> Figures {
+    let (streams, calls) = (&ingested.watched.streams, &ingested.calls);
+    let named = |name: &str, count: u64| (name.to_owned(), count);
+    Figures {
+        observed: streams.streams,
+        recorded: calls.written,
+        received: calls.written,
+        stored: calls.written,
+        published: calls.written,
+        dropped: [named("not_captured", streams.given_up)].into(),
+        skipped: [
+            named("not_grpc", streams.not_grpc),
+            named("method_excluded", calls.excluded),
+        ]
+        .into(),
+        ..Figures::default()
+    }
+}
+
+fn packet_figures(stats: &Stats) -> PacketFigures {
+    PacketFigures {
+        received: stats.received,
+        written: stats.written,
+        kernel_dropped: stats.kernel_dropped,
+        interface_dropped: stats.interface_dropped,
+        own_dropped: stats.own_dropped,
+    }
+}

@@ -26,8 +26,9 @@ pub(super) fn check(
         on_part(all);
         checked.parts += 1;
         let error = match check_part(&path) {
-            Ok(calls) => {
-                checked.calls += calls;
+            Ok(part) => {
+                checked.calls += part.calls;
+                checked.parts_without_checksum += u64::from(!part.has_checksum);
                 continue;
             }
             Err(error) => error,

@@ -24,8 +24,9 @@ pub struct Args {
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// Moves files that cannot be read to quarantine/calls, counts them in the accounting, removes what
-    /// was never whole, closes the directory to others. Nobody else may be using it
+    /// Moves files that cannot be read to quarantine, counts them in the accounting, writes a damaged
+    /// accounting.json anew from the journal, removes what was never whole, closes the directory to others.
+    /// Nobody else may be using it
     #[arg(long)]
     repair: bool,
 
@@ -45,7 +46,8 @@ enum Form {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in use (with
---repair), a file could not be checked, or something is left that --repair mends; 4 recorded calls are lost, or were moved aside.
+--repair), a file could not be checked, or something is left that --repair mends; 4 recorded calls are lost,
+cannot be read, or were moved aside, now or by an earlier repair.
 
 Examples:
   twintap fsck
@@ -76,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(match checked.worst() {
-        Some(Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
+        Some(Severity::Lost | Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
         Some(Severity::Unchecked) => ExitCode::from(EXIT_IO),
         _ if checked.is_repair_due() => ExitCode::from(EXIT_IO),
         _ => ExitCode::SUCCESS,
@@ -96,7 +98,11 @@ fn text(checked: &Checked) -> String {
         );
     }
     if checked.is_repair_due() {
-        text += "twintap fsck --repair mends what can be mended without loss\n";
+        text +=
+            "twintap fsck --repair mends what can be mended, and moves aside what cannot be read\n";
+    }
+    if checked.worst() >= Some(Severity::Damaged) {
+        text += "recorded calls are lost or cannot be read: no comparison here is complete\n";
     }
     text
 }
@@ -107,6 +113,9 @@ fn line(finding: &Finding) -> String {
         (Severity::Repairable, false) => "to mend",
         (Severity::Unchecked, false) => "unknown",
         (Severity::Damaged, false) => "damaged",
+        (Severity::Lost, false) => "lost",
+        // What was moved aside is out of the way, and out of reach.
+        (Severity::Damaged, true) => "aside",
         (_, true) => "mended",
     };
     format!(

@@ -90,6 +90,10 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
             if loss.calls() == 0 {
                 row("lost", 0, "by the accounting");
             }
+            if loss.recorded_before > 0 {
+                let note = "not lost: before this directory first heard of their recorder";
+                row("recorded before", loss.recorded_before, note);
+            }
         }
         None => row("lost", 0, "unknown: the data directory has no accounting"),
     }

@@ -8,7 +8,7 @@
 //! ```text
 //! received = stored + duplicates + quarantined
 //! stored   = published + journaled
-//! recorded = stored + quarantined + refused + undelivered + pending
+//! recorded = stored + quarantined + refused + recorded_before + undelivered + pending
 //! observed = recorded + in_flight + sum(dropped) + sum(skipped)      as the producer counts
 //! ```
 //!
@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use twintap_record::{Counters, Reason, ReasonCount};
 
 use super::hex::hex;
-use super::journal::ledger::{Entry, Ledger, ProducerState};
+use super::journal::ledger::Ledger;
+use super::journal::producer::{Entry, Outstanding, ProducerState};
 
 pub use files::{FILE_NAME, LoadedFile};
 
@@ -118,6 +119,9 @@ pub struct Figures {
     pub skipped: BTreeMap<String, u64>,
     /// Refused for good by the collector; as the producer last told.
     pub refused: u64,
+    /// Numbers from before this directory first heard of the producer, which went elsewhere: no loss.
+    #[serde(default)]
+    pub recorded_before: u64,
     /// Numbers that never came, for longer than the grace period.
     pub undelivered: u64,
     /// Numbers that have not come yet. Lost too, if neither side runs any more.
@@ -145,9 +149,8 @@ pub struct Figures {
 impl Accounting {
     /// The figures of `ledger` at `now_unix_ns`.
     pub fn of(ledger: &Ledger, now_unix_ns: u64) -> Self {
-        let (state, forgotten_count, undelivered) = ledger.forgotten();
-        let mut forgotten = Figures::of(state);
-        forgotten.undelivered = undelivered;
+        let (state, forgotten_count, outstanding) = ledger.forgotten();
+        let forgotten = Figures::of(state).with(outstanding);
         let mut total = forgotten.clone();
         let mut producers: Vec<ProducerFigures> = ledger
             .producers()
@@ -210,6 +213,7 @@ impl Figures {
             dropped: by_reason(&counters.dropped),
             skipped: by_reason(&counters.skipped),
             refused: counters.refused,
+            recorded_before: 0,
             undelivered: 0,
             pending: 0,
             received: state.received,
@@ -226,12 +230,18 @@ impl Figures {
 
     fn of_entry(entry: &Entry, now_unix_ns: u64, ledger: &Ledger) -> Self {
         let grace = ledger.limits().undelivered_grace;
-        let (undelivered, pending) = entry.outstanding(now_unix_ns, grace);
         Self {
             recorded: entry.recorded(),
-            undelivered,
-            pending,
-            ..Self::of(&entry.state)
+            ..Self::of(&entry.state).with(entry.outstanding(now_unix_ns, grace))
+        }
+    }
+
+    fn with(self, outstanding: Outstanding) -> Self {
+        Self {
+            recorded_before: outstanding.recorded_before,
+            undelivered: outstanding.undelivered,
+            pending: outstanding.pending,
+            ..self
         }
     }
 
@@ -241,6 +251,7 @@ impl Figures {
         add(&mut self.in_flight, other.in_flight);
         add(&mut self.recorded, other.recorded);
         add(&mut self.refused, other.refused);
+        add(&mut self.recorded_before, other.recorded_before);
         add(&mut self.undelivered, other.undelivered);
         add(&mut self.pending, other.pending);
         add(&mut self.received, other.received);
@@ -263,7 +274,6 @@ impl Figures {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

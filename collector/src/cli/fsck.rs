@@ -45,9 +45,9 @@ enum Form {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in use (with
---repair), a file could not be checked, or something is left that --repair mends; 4 recorded calls are lost,
-cannot be read, or were moved aside, now or by an earlier repair.
+Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in
+use (with --repair), a file could not be checked, or something is left that --repair mends; 4
+recorded calls are lost, cannot be read, or were moved aside, now or by an earlier repair.
 
 Examples:
   twintap fsck

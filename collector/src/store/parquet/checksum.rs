@@ -78,17 +78,17 @@ pub(super) fn seal(file: &File, sum: u64) -> io::Result<()> {
     file.write_all_at(text(sum).as_bytes(), at)
 }
 
-/// Compares the file at `path` with its checksum; `false` if it has none.
+/// Compares the file at `path` with its checksum; `false` if it has none, such as one that is no Parquet.
 pub(super) fn verify(path: &Path) -> Result<bool, ReadError> {
-    let damaged = || ReadError::Checksum {
-        path: path.to_owned(),
-    };
-    match matches(&File::open(path).map_err(io_error("open", path))?) {
+    let file = File::open(path).map_err(io_error("open", path))?;
+    match matches(&file) {
         Ok(Some(true)) => Ok(true),
+        Ok(Some(false)) => Err(ReadError::Checksum {
+            path: path.to_owned(),
+        }),
         Ok(None) => Ok(false),
-        Ok(Some(false)) => Err(damaged()),
-        // The footer is not where the file says that it is.
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(damaged()),
+        // The footer is not where the file says that it is: the decoder says more of that.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(false),
         Err(error) => Err(io_error("read", path)(error)),
     }
 }

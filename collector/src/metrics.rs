@@ -77,6 +77,7 @@ pub struct Metrics {
     filter_observed: Count,
     filter_recorded: Count,
     filter_refused: Count,
+    recorded_before: Count,
     undelivered: Count,
     pending: Count,
     filter_dropped: Family<FilterReasonLabel, Count>,
@@ -114,6 +115,7 @@ impl Default for Metrics {
             filter_observed: Count::default(),
             filter_recorded: Count::default(),
             filter_refused: Count::default(),
+            recorded_before: Count::default(),
             undelivered: Count::default(),
             pending: Count::default(),
             filter_dropped: Family::default(),
@@ -269,6 +271,11 @@ impl Metrics {
             m.filter_skipped.clone(),
         );
         r.register(
+            "recorded_before",
+            "Records made before this directory first heard of their recorder",
+            m.recorded_before.clone(),
+        );
+        r.register(
             "undelivered",
             "Records that never came",
             m.undelivered.clone(),
@@ -401,6 +408,7 @@ impl Metrics {
         self.filter_observed.set(total.observed);
         self.filter_recorded.set(total.recorded);
         self.filter_refused.set(total.refused);
+        self.recorded_before.set(total.recorded_before);
         self.undelivered.set(total.undelivered);
         self.pending.set(total.pending);
         for (family, counts) in [

@@ -217,7 +217,14 @@ impl Accounting {
             "in the filters: {:#}",
             self.0
         );
-        let hop = sum(&["stored", "quarantined", "refused", "undelivered", "pending"]);
+        let hop = sum(&[
+            "stored",
+            "quarantined",
+            "refused",
+            "recorded_before",
+            "undelivered",
+            "pending",
+        ]);
         assert_eq!(self.figure("recorded"), hop, "on the way: {:#}", self.0);
     }
 }

@@ -13,8 +13,10 @@ use crate::store::fsck::{Checked, Finding, Severity, check};
 
 /// Checks that every recorded call can be read, and mends what can be mended without loss.
 ///
-/// Reads the journal, every value of every Parquet file of `calls`, and the accounting. Changes nothing
-/// without --repair.
+/// Reads every frame of the journal and every Parquet file of `calls`, compares them with their checksums,
+/// decodes every value, and adds up the accounting. A file that an earlier twintap wrote has no checksum:
+/// it is decoded and counted, and a bit that flipped within a value goes unseen. `pairs` and `differences`
+/// are not checked: `twintap compare` writes them anew. Changes nothing without --repair.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -22,8 +24,9 @@ pub struct Args {
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// Moves files that cannot be read to quarantine/calls, counts them in the accounting, removes what
-    /// was never whole, closes the directory to others. Nobody else may be using it
+    /// Moves files that cannot be read to quarantine, counts them in the accounting, writes a damaged
+    /// accounting.json anew from the journal, removes what was never whole, closes the directory to others.
+    /// Nobody else may be using it
     #[arg(long)]
     repair: bool,
 
@@ -42,8 +45,9 @@ enum Form {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in use (with
---repair), a file could not be checked, or something is left that --repair mends; 4 recorded calls are lost, or were moved aside.
+Exit codes: 0 all can be read, and nothing is left to mend; 3 this is no data directory, is in
+use (with --repair), a file could not be checked, or something is left that --repair mends; 4
+recorded calls are lost, cannot be read, or were moved aside, now or by an earlier repair.
 
 Examples:
   twintap fsck
@@ -74,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(match checked.worst() {
-        Some(Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
+        Some(Severity::Lost | Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
         Some(Severity::Unchecked) => ExitCode::from(EXIT_IO),
         _ if checked.is_repair_due() => ExitCode::from(EXIT_IO),
         _ => ExitCode::SUCCESS,
@@ -87,8 +91,18 @@ fn text(checked: &Checked) -> String {
         "{} calls in {} files and {} frames in {} segments can be read\n",
         checked.calls, checked.parts, checked.frames, checked.segments
     );
+    if checked.parts_without_checksum > 0 {
+        text += &format!(
+            "{} of these files have no checksum: a flipped bit in them may go unseen\n",
+            checked.parts_without_checksum
+        );
+    }
     if checked.is_repair_due() {
-        text += "twintap fsck --repair mends what can be mended without loss\n";
+        text +=
+            "twintap fsck --repair mends what can be mended, and moves aside what cannot be read\n";
+    }
+    if checked.worst() >= Some(Severity::Damaged) {
+        text += "recorded calls are lost or cannot be read: no comparison here is complete\n";
     }
     text
 }
@@ -99,6 +113,9 @@ fn line(finding: &Finding) -> String {
         (Severity::Repairable, false) => "to mend",
         (Severity::Unchecked, false) => "unknown",
         (Severity::Damaged, false) => "damaged",
+        (Severity::Lost, false) => "lost",
+        // What was moved aside is out of the way, and out of reach.
+        (Severity::Damaged, true) => "aside",
         (_, true) => "mended",
     };
     format!(

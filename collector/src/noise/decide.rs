@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Action, BySource, Example, Key, Learner, Seen, Source};
 use crate::compare::rules::Class;
 use crate::compare::{Kind, Place};
+use crate::report::answer::rate;
 use crate::report::escape::escape;
-use crate::report::statistics::float;
 
 /// From when on something counts as noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -270,11 +270,11 @@ fn judge(
     if noise.pairs < thresholds.pairs_min {
         return left_out(Why::TooFew);
     }
-    if source == Source::Candidate && share(noise.pairs, noise_judged) < CLASS_SHARE_MIN {
+    if source == Source::Candidate && rate(noise.pairs, noise_judged) < CLASS_SHARE_MIN {
         return left_out(Why::Seldom);
     }
-    let raw_share = share(candidate.pairs, candidate_judged);
-    if differs_truly(raw_share, share(noise.pairs, noise_judged), thresholds) {
+    let raw_share = rate(candidate.pairs, candidate_judged);
+    if differs_truly(raw_share, rate(noise.pairs, noise_judged), thresholds) {
         return left_out(Why::MoreOften);
     }
     if !is_writable(key) {
@@ -290,14 +290,6 @@ fn is_class(action: &Action) -> bool {
         Action::Class(class) => *class != Class::Number,
         Action::Time(_) => true,
         _ => false,
-    }
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        float(part) / float(whole)
     }
 }
 

@@ -150,7 +150,7 @@ impl Answer {
 }
 
 /// `part` of `whole`; 0 of nothing.
-pub(super) fn rate(part: u64, whole: u64) -> f64 {
+pub(crate) fn rate(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {

@@ -78,7 +78,10 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
                     loss.damaged_stretches,
                     "or more, in damaged stretches of a journal or gaps of a capture",
                 ),
-                (loss.not_yet_in_dataset, "not in the dataset yet"),
+                (
+                    loss.not_yet_in_dataset,
+                    "in the journal or under way: twintap serve goes on with them",
+                ),
                 (loss.in_flight, "not ended when last heard of"),
             ];
             for (calls, note) in lost.into_iter().filter(|(calls, _)| *calls > 0) {
@@ -86,6 +89,10 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
             }
             if loss.calls() == 0 {
                 row("lost", 0, "by the accounting");
+            }
+            if loss.recorded_before > 0 {
+                let note = "not lost: before this directory first heard of their recorder";
+                row("recorded before", loss.recorded_before, note);
             }
         }
         None => row("lost", 0, "unknown: the data directory has no accounting"),

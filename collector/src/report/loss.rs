@@ -24,6 +24,8 @@ pub struct Loss {
     pub damaged_stretches: u64,
     /// Not lost, but not in the dataset yet: numbered and on their way, or in the journal.
     pub not_yet_in_dataset: u64,
+    /// Not lost: recorded before the directory first heard of their recorder.
+    pub recorded_before: u64,
     /// Not ended when the recorders last told: nothing is known of them yet.
     pub in_flight: u64,
 }
@@ -49,6 +51,7 @@ impl Loss {
             quarantined: total.quarantined,
             damaged_stretches: accounting.damaged_stretches,
             not_yet_in_dataset: total.pending.saturating_add(total.journaled),
+            recorded_before: total.recorded_before,
             in_flight: total.in_flight,
         }
     }
@@ -62,6 +65,7 @@ impl Loss {
             quarantined: add(self.quarantined, other.quarantined),
             damaged_stretches: add(self.damaged_stretches, other.damaged_stretches),
             not_yet_in_dataset: add(self.not_yet_in_dataset, other.not_yet_in_dataset),
+            recorded_before: add(self.recorded_before, other.recorded_before),
             in_flight: add(self.in_flight, other.in_flight),
         }
     }

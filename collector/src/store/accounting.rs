@@ -8,7 +8,7 @@
 //! ```text
 //! received = stored + duplicates + quarantined
 //! stored   = published + journaled
-//! recorded = stored + quarantined + refused + undelivered + pending
+//! recorded = stored + quarantined + refused + recorded_before + undelivered + pending
 //! observed = recorded + in_flight + sum(dropped) + sum(skipped)      as the producer counts
 //! ```
 //!
@@ -18,25 +18,19 @@
 //!
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use twintap_record::{Counters, Reason, ReasonCount};
 
-use super::data_dir;
 use super::hex::hex;
-use super::journal::disk::FILE_MODE;
-use super::journal::ledger::{Entry, Ledger, ProducerState};
+use super::journal::ledger::Ledger;
+use super::journal::producer::{Entry, Outstanding, ProducerState};
 
-/// Name of the file in the data directory.
-pub const FILE_NAME: &str = "accounting.json";
-/// Names of the files of captures.
-const CAPTURE_PREFIX: &str = "accounting-";
-const CAPTURE_SUFFIX: &str = ".json";
+pub use files::{FILE_NAME, LoadedFile};
+
 /// Version of the file's layout.
 pub const VERSION: u32 = 1;
 
@@ -60,6 +54,9 @@ pub struct Accounting {
     /// Packets of a live capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packets: Option<PacketFigures>,
+    /// Files that `twintap fsck --repair` moved aside, each of which counts as a damaged stretch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved_aside: u64,
     /// Files of an ingested capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<CapturedFile>,
@@ -125,6 +122,9 @@ pub struct Figures {
     pub skipped: BTreeMap<String, u64>,
     /// Refused for good by the collector; as the producer last told.
     pub refused: u64,
+    /// Numbers from before this directory first heard of the producer, which went elsewhere: no loss.
+    #[serde(default)]
+    pub recorded_before: u64,
     /// Numbers that never came, for longer than the grace period.
     pub undelivered: u64,
     /// Numbers that have not come yet. Lost too, if neither side runs any more.
@@ -152,9 +152,8 @@ pub struct Figures {
 impl Accounting {
     /// The figures of `ledger` at `now_unix_ns`.
     pub fn of(ledger: &Ledger, now_unix_ns: u64) -> Self {
-        let (state, forgotten_count, undelivered) = ledger.forgotten();
-        let mut forgotten = Figures::of(state);
-        forgotten.undelivered = undelivered;
+        let (state, forgotten_count, outstanding) = ledger.forgotten();
+        let forgotten = Figures::of(state).with(outstanding);
         let mut total = forgotten.clone();
         let mut producers: Vec<ProducerFigures> = ledger
             .producers()
@@ -204,115 +203,6 @@ impl Accounting {
             ..Self::default()
         }
     }
-
-    /// Reads all of `data_dir`: the collector's and those of captures. Without the lock held by anyone,
-    /// a capture that was not over was cut short.
-    pub fn load_all(data_dir: &Path) -> io::Result<Vec<Self>> {
-        let mut all = Vec::new();
-        for name in names(data_dir)? {
-            all.push(Self::load_file(data_dir, &name)?);
-        }
-        if all.iter().any(|accounting| accounting.is_open) && !data_dir::is_in_use(data_dir)? {
-            all.iter_mut().for_each(Self::cut_short);
-        }
-        Ok(all)
-    }
-
-    /// Reads those of captures.
-    pub fn of_captures(data_dir: &Path) -> io::Result<Vec<Self>> {
-        let mut names = names(data_dir)?;
-        names.retain(|name| name != FILE_NAME);
-        let all = names.iter().map(|name| Self::load_file(data_dir, name));
-        all.collect()
-    }
-
-    /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
-    pub(super) fn cut_short_all(data_dir: &Path) -> io::Result<()> {
-        for name in names(data_dir)?
-            .into_iter()
-            .filter(|name| name != FILE_NAME)
-        {
-            // One that this version cannot read is for those who want to read it to complain about.
-            if let Ok(mut accounting) = Self::load_file(data_dir, &name)
-                && accounting.is_open
-            {
-                accounting.cut_short();
-                accounting.save_capture(data_dir)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody knows what was captured since it was written.
-    fn cut_short(&mut self) {
-        self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
-    }
-
-    /// Reads the collector's file of `data_dir`.
-    pub fn load(data_dir: &Path) -> io::Result<Self> {
-        Self::load_file(data_dir, FILE_NAME)
-    }
-
-    fn load_file(data_dir: &Path, name: &str) -> io::Result<Self> {
-        let accounting: Self = serde_json::from_slice(&fs::read(data_dir.join(name))?)?;
-        if accounting.version != VERSION {
-            let problem = format!("{name} has version {}, not {VERSION}", accounting.version);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-        }
-        Ok(accounting)
-    }
-
-    /// Replaces the file of `data_dir`. Not synced: it can be rebuilt from the journal.
-    pub fn save(&self, data_dir: &Path) -> io::Result<()> {
-        self.save_file(data_dir, FILE_NAME)
-    }
-
-    /// Writes the file of a capture into `data_dir`, durably: nothing could rebuild it.
-    pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
-        let name = self.capture_name();
-        self.save_file(data_dir, &name)?;
-        File::open(data_dir.join(name))?.sync_all()?;
-        File::open(data_dir)?.sync_all()
-    }
-
-    /// Removes the file of a capture, durably: as if it had never been ingested.
-    pub fn remove_capture(&self, data_dir: &Path) -> io::Result<()> {
-        fs::remove_file(data_dir.join(self.capture_name()))?;
-        File::open(data_dir)?.sync_all()
-    }
-
-    fn capture_name(&self) -> String {
-        let producer = self.producers.first();
-        let id = producer.map_or("", |producer| &producer.producer_id);
-        format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
-    }
-
-    fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {
-        let temporary = data_dir.join(format!("{name}.tmp"));
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(FILE_MODE)
-            .open(&temporary)?;
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        file.write_all(&json)?;
-        fs::rename(&temporary, data_dir.join(name))
-    }
-}
-
-/// Names of all accounting files of `data_dir`.
-fn names(data_dir: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(data_dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
-        if name == FILE_NAME || is_capture {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 impl Figures {
@@ -326,6 +216,7 @@ impl Figures {
             dropped: by_reason(&counters.dropped),
             skipped: by_reason(&counters.skipped),
             refused: counters.refused,
+            recorded_before: 0,
             undelivered: 0,
             pending: 0,
             received: state.received,
@@ -342,12 +233,18 @@ impl Figures {
 
     fn of_entry(entry: &Entry, now_unix_ns: u64, ledger: &Ledger) -> Self {
         let grace = ledger.limits().undelivered_grace;
-        let (undelivered, pending) = entry.outstanding(now_unix_ns, grace);
         Self {
             recorded: entry.recorded(),
-            undelivered,
-            pending,
-            ..Self::of(&entry.state)
+            ..Self::of(&entry.state).with(entry.outstanding(now_unix_ns, grace))
+        }
+    }
+
+    fn with(self, outstanding: Outstanding) -> Self {
+        Self {
+            recorded_before: outstanding.recorded_before,
+            undelivered: outstanding.undelivered,
+            pending: outstanding.pending,
+            ..self
         }
     }
 
@@ -357,6 +254,7 @@ impl Figures {
         add(&mut self.in_flight, other.in_flight);
         add(&mut self.recorded, other.recorded);
         add(&mut self.refused, other.refused);
+        add(&mut self.recorded_before, other.recorded_before);
         add(&mut self.undelivered, other.undelivered);
         add(&mut self.pending, other.pending);
         add(&mut self.received, other.received);
@@ -379,6 +277,10 @@ impl Figures {
     }
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Counts by the contract's names: `REASON_BUFFER_FULL` is `buffer_full`; numbers this version does
 /// not know are `unknown`.
 fn by_reason(counts: &[ReasonCount]) -> BTreeMap<String, u64> {
@@ -393,66 +295,4 @@ fn by_reason(counts: &[ReasonCount]) -> BTreeMap<String, u64> {
         *sum = sum.saturating_add(count.count);
     }
     named
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::data_dir::DataDir;
-
-    fn of_running_capture() -> Accounting {
-        Accounting {
-            is_open: true,
-            ..Accounting::of_capture(&[7; 16], Figures::default(), 2, 1)
-        }
-    }
-
-    fn damaged_stretches(data_dir: &Path) -> u64 {
-        let all = Accounting::load_all(data_dir).unwrap();
-        all.iter()
-            .map(|accounting| accounting.damaged_stretches)
-            .sum()
-    }
-
-    #[test]
-    fn a_capture_that_runs_lacks_nothing_that_it_does_not_say() {
-        let dir = tempfile::tempdir().unwrap();
-        let _running = DataDir::open(dir.path()).unwrap();
-        of_running_capture().save_capture(dir.path()).unwrap();
-        assert_eq!(damaged_stretches(dir.path()), 2);
-    }
-
-    #[test]
-    fn a_capture_that_was_killed_lacks_its_end() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(DataDir::open(dir.path()).unwrap());
-        of_running_capture().save_capture(dir.path()).unwrap();
-        assert_eq!(damaged_stretches(dir.path()), 3, "as nobody runs");
-        for _ in 0..2 {
-            let _other = DataDir::open(dir.path()).unwrap();
-            assert_eq!(
-                damaged_stretches(dir.path()),
-                3,
-                "nor does another make it run"
-            );
-        }
-    }
-
-    #[test]
-    fn a_collector_is_not_a_capture() {
-        let dir = tempfile::tempdir().unwrap();
-        let _collector = DataDir::open(dir.path()).unwrap();
-        Accounting {
-            version: VERSION,
-            ..Accounting::default()
-        }
-        .save(dir.path())
-        .unwrap();
-        let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
-        assert!(
-            !text.contains("is_open") && !text.contains("packets"),
-            "{text}"
-        );
-        assert_eq!(damaged_stretches(dir.path()), 0);
-    }
 }

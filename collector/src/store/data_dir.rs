@@ -4,8 +4,10 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::accounting::Accounting;
@@ -18,6 +20,10 @@ pub const DIR_MODE: u32 = 0o700;
 pub(super) const MARKER: &str = "twintap.json";
 /// Format of the directory as a whole. The parts have their own versions.
 const FORMAT: u32 = 1;
+/// How often the lock is asked for before the directory counts as in use.
+const LOCK_ATTEMPTS_MAX: u32 = 10;
+/// Between two of these.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +81,8 @@ impl DataDir {
             .mode(FILE_MODE)
             .open(&marker)
             .map_err(io_error("open", &marker))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-            rustix::io::Errno::WOULDBLOCK => DataDirError::InUse(path.to_owned()),
+        take(&lock, || std::thread::sleep(LOCK_PAUSE)).map_err(|error| match error {
+            Errno::WOULDBLOCK => DataDirError::InUse(path.to_owned()),
             error => io_error("lock", &marker)(error.into()),
         })?;
         check_or_write_marker(&mut lock, path, &marker)?;
@@ -97,6 +103,17 @@ impl DataDir {
     }
 }
 
+/// Locks `file`, which others may hold for a moment to look whether it is free ([`is_in_use`]).
+fn take(file: &File, mut pause: impl FnMut()) -> Result<(), Errno> {
+    for _ in 1..LOCK_ATTEMPTS_MAX {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => pause(),
+            answer => return answer,
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
+}
+
 /// Does anybody hold the directory at `path`?
 pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
     let marker = match File::open(path.join(MARKER)) {
@@ -107,7 +124,7 @@ pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
     // Shared, and given up at once: readers do not lock each other out.
     match flock(&marker, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
@@ -175,6 +192,18 @@ mod tests {
         ));
         drop(first);
         DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_look_at_the_lock_does_not_keep_a_collector_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = dir.path().join(MARKER);
+        fs::write(&marker, "").unwrap();
+        let file = File::open(&marker).unwrap();
+        let look = File::open(&marker).unwrap();
+        flock(&look, FlockOperation::NonBlockingLockShared).unwrap();
+        let mut look = Some(look);
+        take(&file, || drop(look.take())).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::batches::Sender;
 use super::collector::{Collector, accounting, stored};
+use twintap::report::Loss;
 
 #[test]
 fn records_are_in_parquet_exactly_once_however_often_they_come() {
@@ -57,6 +58,29 @@ fn a_record_that_never_came_is_undelivered() {
         total.recorded,
         total.stored + total.undelivered + total.pending
     );
+}
+
+#[test]
+fn what_was_recorded_before_a_fresh_directory_is_not_lost() {
+    let (old, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut sender = Sender::new(7);
+    let collector = Collector::start(old.path(), &[]);
+    for _ in 0..9 {
+        assert_eq!(collector.post(&sender.encoded(4)).status, 200);
+    }
+    assert!(collector.stop().success());
+    let keys = ["undelivered_grace=1ms"];
+    for records in [2, 0] {
+        let collector = Collector::start(data.path(), &keys);
+        assert_eq!(collector.post(&sender.encoded(records)).status, 200);
+        assert!(collector.stop().success());
+        let total = accounting(data.path()).total;
+        assert_eq!((total.recorded, total.stored), (38, 2));
+        assert_eq!(total.recorded_before, 36, "also after a restart");
+        assert_eq!((total.undelivered, total.pending), (0, 0));
+    }
+    let loss = Loss::load(data.path()).unwrap().unwrap();
+    assert_eq!((loss.calls(), loss.recorded_before), (0, 36));
 }
 
 #[test]

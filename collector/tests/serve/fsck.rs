@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::batches::Sender;
-use super::collector::Collector;
+use super::collector::{Collector, accounting};
 
 const CALLS: u64 = 20;
 
@@ -109,11 +109,19 @@ fn a_file_that_cannot_be_read_is_named_and_moved_aside_and_counted() {
 
     let (code, told) = fsck(&["--repair"], data.path());
     assert_eq!(code, Some(4), "{told}");
-    assert!(told.starts_with("mended"), "{told}");
+    assert!(told.starts_with("aside"), "{told}");
+    assert!(told.contains("0 calls in 0 files"), "{told}");
+    assert!(!told.contains("fsck --repair"), "{told}");
     assert!(!parts[0].exists());
     let aside = files(&data.path().join("quarantine"), "parquet");
     assert_eq!(fs::read(&aside[0]).unwrap(), before, "nothing is lost");
-    assert_eq!(fsck(&[], data.path()).0, Some(0));
+    // What is lost stays so, however often it is looked for.
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(
+        told.contains("1 damaged files were moved to quarantine by an earlier repair"),
+        "{told}"
+    );
     // Comparisons work again, and know that something is missing.
     let (code, told) = run("compare", &[], data.path());
     assert_eq!(code, Some(4), "{told}");
@@ -181,8 +189,12 @@ fn damage_within_the_journal_is_told_and_a_torn_end_is_no_loss() {
     let collector = Collector::start(data.path(), &[]);
     assert!(collector.stop().success());
     let (code, told) = fsck(&[], data.path());
-    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(code, Some(4), "{told}");
     assert!(told.contains("40 calls in 1 files"), "{told}");
+    assert!(
+        told.contains("1 damaged stretches of the journal were passed over"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -241,9 +253,45 @@ fn figures_that_contradict_are_told() {
     )
     .unwrap();
     let (code, told) = fsck(&[], data.path());
-    assert_eq!(code, Some(4), "{told}");
+    assert_eq!(code, Some(3), "{told}");
     assert!(
         told.contains("stored 20 is not published + journaled"),
         "{told}"
     );
+}
+
+#[test]
+fn a_damaged_accounting_of_the_collector_is_written_anew_from_the_journal() {
+    let data = published();
+    let path = data.path().join("accounting.json");
+    let before = accounting(data.path());
+    fs::write(&path, "{\"version\": 1, \"tot").unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.contains("accounting.json is no accounting file"),
+        "{told}"
+    );
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(0), "{told}");
+    let after = accounting(data.path());
+    assert_eq!(after.total, before.total);
+    assert_eq!(after.producers, before.producers);
+    assert_eq!(fsck(&[], data.path()).0, Some(0));
+}
+
+#[test]
+fn a_damaged_accounting_of_a_capture_is_moved_aside_and_counts_as_loss() {
+    let data = published();
+    let path = data.path().join("accounting-07.json");
+    fs::write(&path, "none").unwrap();
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("accounting-07.json"), "{told}");
+    let (code, told) = fsck(&["--repair"], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(data.path().join("quarantine/accounting-07.json").exists());
+    let (code, told) = run("compare", &[], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(!path.exists());
 }

@@ -1,10 +1,10 @@
 //! `.proto` files to descriptors, without protoc.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use prost_reflect::prost::Message as _;
+use walkdir::WalkDir;
 
 use crate::cli::UsageError;
 
@@ -43,27 +43,18 @@ pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Resu
 
 /// All `.proto` files below `folder`, in order of name.
 fn proto_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = BTreeSet::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let failed = |error| {
+    let mut found = Vec::new();
+    // Links are not followed: they may lead round in a circle.
+    for entry in WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(|error| {
             UsageError::error(format!(
                 "failed to read the folder {}: {error}",
-                next.display()
+                folder.display()
             ))
-        };
-        for entry in std::fs::read_dir(&next).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            // Links are not followed: they may lead round in a circle.
-            if entry.file_type().map_err(failed)?.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "proto")
-            {
-                found.insert(path);
-            }
+        })?;
+        let path = entry.path();
+        if !entry.file_type().is_dir() && path.extension().is_some_and(|ending| ending == "proto") {
+            found.push(entry.into_path());
         }
         if found.len() > PROTO_FILES_MAX {
             return Err(UsageError::error(format!(
@@ -78,7 +69,7 @@ fn proto_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
             folder.display()
         )));
     }
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ pub fn parse(text: &str, origin: &str) -> Result<Vec<Rule>, Vec<Problem>> {
     }
 }
 
-/// The parser's message without the line and column, which stand before it already.
-fn without_place(message: &str) -> String {
+/// A YAML parser's message without the line and column, which stand before it already.
+pub(crate) fn without_place(message: &str) -> String {
     let text = match message.rfind(" at line ") {
         Some(at) => message.get(..at).unwrap_or(message),
         None => message,

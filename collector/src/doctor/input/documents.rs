@@ -5,6 +5,7 @@
 
 use serde_saphyr::Location;
 
+use crate::compare::rules::file::without_place;
 use crate::doctor::node::{Located, Node};
 
 /// Nodes of one document at most; `kubectl get -A -o yaml` of a large cluster has a few hundred thousand.
@@ -47,14 +48,10 @@ impl Document {
                     .as_ref()
                     .map(Location::line)
                     .filter(|line| *line > 0);
-                let message = error.to_string();
-                let message = message
-                    .rfind(" at line ")
-                    .and_then(|at| message.get(..at))
-                    .unwrap_or(&message);
+                let message = without_place(&error.to_string());
                 Err((
                     line.map(|line| line + self.lines_before),
-                    format!("is not valid YAML: {}", message.trim()),
+                    format!("is not valid YAML: {message}"),
                 ))
             }
         }

@@ -1,12 +1,13 @@
 //! TLS of the HTTP port: certificate, key and clients' authority from PEM files, read again when they change.
 //!
-//! A certificate that is renewed in place (cert-manager does so) is picked up without a restart: with each
-//! connection, but at most once in [`RELOAD_INTERVAL`], the files' times are looked at. What cannot be read
-//! then is logged and changes nothing: connections go on with what was good before.
+//! A certificate that is renewed in place (cert-manager does so) is picked up without a restart: every
+//! [`RELOAD_INTERVAL`] whoever serves calls [`Tls::reload`], which looks at the files' times. What cannot be
+//! read then is logged and changes nothing: connections go on with what was good before. A connection never
+//! waits for a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
@@ -16,9 +17,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
-
-/// How often the files are looked at, if there are connections.
+/// How often the files are looked at.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 /// The protocols we speak, best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -69,13 +68,11 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
-    clock: Arc<dyn Clock>,
     current: Mutex<Current>,
 }
 
 struct Current {
     acceptor: TlsAcceptor,
-    looked_at: Duration,
     modified: Vec<Option<SystemTime>>,
 }
 
@@ -87,39 +84,34 @@ impl std::fmt::Debug for Current {
 
 impl Tls {
     /// Reads `files`.
-    pub fn open(files: TlsFiles, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         // Before they are read: what changes in between is read again.
         let modified = files.modified();
         let current = Current {
             acceptor: files.acceptor()?,
-            looked_at: clock.monotonic(),
             modified,
         };
         Ok(Self {
             files,
-            clock,
             current: Mutex::new(current),
         })
     }
 
     /// For the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.monotonic();
-        if now.saturating_sub(current.looked_at) >= RELOAD_INTERVAL {
-            current.looked_at = now;
-            self.reload(&mut current);
-        }
-        current.acceptor.clone()
+        self.current().acceptor.clone()
     }
 
-    fn reload(&self, current: &mut Current) {
+    /// Reads the files again if they have changed. Blocks on them, but no [`Self::acceptor`] meanwhile.
+    pub fn reload(&self) {
         let modified = self.files.modified();
-        if modified == current.modified {
+        if modified == self.current().modified {
             return;
         }
+        let renewed = self.files.acceptor();
+        let mut current = self.current();
         current.modified = modified;
-        match self.files.acceptor() {
+        match renewed {
             Ok(acceptor) => {
                 current.acceptor = acceptor;
                 info!(certificate = %self.files.certificate.display(), "read the renewed certificate");
@@ -128,6 +120,10 @@ impl Tls {
                 warn!(%error, "the renewed certificate cannot be used, keeping the one before")
             }
         }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,22 +188,7 @@ fn unreadable(what: &'static str, path: &Path, source: rustls::pki_types::pem::E
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Clock(AtomicU64);
-
-    impl crate::clock::Clock for Clock {
-        fn unix_ns(&self) -> u64 {
-            0
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
-        }
-    }
 
     fn write(files: &TlsFiles, seconds: u64) {
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -236,29 +217,22 @@ mod tests {
             client_ca: None,
         };
         write(&files, 1);
-        let clock = Arc::new(Clock::default());
-        let tls = Tls::open(files.clone(), Arc::clone(&clock) as _).unwrap();
-        let later = || {
-            clock
-                .0
-                .fetch_add(RELOAD_INTERVAL.as_secs(), Ordering::Relaxed)
-        };
-
+        let tls = Tls::open(files.clone()).unwrap();
         let first = tls.acceptor();
         write(&files, 2);
-        assert!(same(&first, &tls.acceptor()), "too early to look again");
-        later();
+        assert!(same(&first, &tls.acceptor()), "a connection reads no file");
+        tls.reload();
         let second = tls.acceptor();
         assert!(!same(&first, &second));
-        later();
+        tls.reload();
         assert!(same(&second, &tls.acceptor()), "nothing has changed");
 
         fs::write(&files.certificate, "none").unwrap();
         touch(&files.certificate, 3);
-        later();
+        tls.reload();
         assert!(same(&second, &tls.acceptor()), "the last good one stays");
         write(&files, 4);
-        later();
+        tls.reload();
         assert!(!same(&second, &tls.acceptor()));
     }
 }

@@ -1,37 +1,76 @@
-//! Accounting files: can they be read, do their sums hold, and is all in the dataset that they say is?
+//! Accounting files: can they be read, do their sums hold, is all in the dataset that they say is, and what
+//! do they say is lost?
+//!
+//! The collector's own can be rebuilt from the journal. That of a capture cannot: if it is damaged, nobody
+//! knows what the capture lacked, and that counts as a damaged stretch.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Checked, FsckError, Severity};
-use crate::store::accounting::{Accounting, Figures};
+use super::aside::Aside;
+use super::{Checked, FsckError, Severity, io_error};
+use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile};
+use crate::store::journal;
+use crate::store::journal::ledger::LedgerLimits;
+use crate::store::journal::recovery::read_ledger;
 
-/// Checks the sums; the dataset has been read by now.
-pub(super) fn check(data_dir: &Path, checked: &mut Checked) -> Result<(), FsckError> {
-    let all = match Accounting::load_all(data_dir) {
-        Ok(all) => all,
-        Err(error) => {
-            let what = format!("an accounting file cannot be read: {error}");
-            checked.found(Severity::Damaged, data_dir, what);
-            return Ok(());
-        }
-    };
-    let mut published = 0;
-    for accounting in &all {
-        published += accounting.total.published;
-        for producer in &accounting.producers {
-            if let Some(what) = contradiction(&producer.figures) {
-                let what = format!(
-                    "figures of producer {} contradict: {what}",
-                    producer.producer_id
-                );
-                checked.found(Severity::Damaged, data_dir, what);
+/// Of a journal that is only read: nothing is forgotten, and nothing will come any more.
+const LIMITS: LedgerLimits = LedgerLimits {
+    producers_max: usize::MAX,
+    producer_expiry: Duration::MAX,
+    undelivered_grace: Duration::ZERO,
+};
+
+/// Reads each file and checks its sums; answers those that are as they should be, or are so by now.
+pub(super) fn read(
+    data_dir: &Path,
+    mut aside: Option<&mut Aside<'_>>,
+    checked: &mut Checked,
+) -> Result<Vec<(PathBuf, Accounting)>, FsckError> {
+    let files = Accounting::load_each(data_dir).map_err(io_error("list", data_dir))?;
+    let mut all = Vec::new();
+    for LoadedFile { path, accounting } in files {
+        let problem = match accounting {
+            Ok(accounting) => match contradiction(&accounting) {
+                None => {
+                    lost(&path, &accounting, checked);
+                    all.push((path, accounting));
+                    continue;
+                }
+                Some(problem) => problem,
+            },
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => error.to_string(),
+            Err(error) => {
+                checked.found(Severity::Unchecked, &path, format!("not checked: {error}"));
+                continue;
             }
+        };
+        let is_collectors = path.file_name().is_some_and(|name| name == FILE_NAME);
+        match is_collectors.then(|| rebuilt(data_dir)).flatten() {
+            Some(ledger_says) => {
+                let problem = format!("{problem}; the journal has all of it");
+                replace(
+                    data_dir,
+                    &path,
+                    &ledger_says,
+                    problem,
+                    aside.as_deref(),
+                    checked,
+                )?;
+                all.push((path, ledger_says));
+            }
+            None => checked.damaged(&path, problem, aside.as_deref_mut())?,
         }
     }
-    let damaged = checked.findings.iter();
-    let is_known = damaged
-        .clone()
-        .any(|finding| finding.severity == Severity::Damaged);
+    Ok(all)
+}
+
+/// Are there as many calls as were written? The dataset has been read by now.
+pub(super) fn check(data_dir: &Path, all: &[(PathBuf, Accounting)], checked: &mut Checked) {
+    let published = all.iter().map(|(_, accounting)| accounting.total.published);
+    let published = published.fold(0, u64::saturating_add);
+    let is_known = checked.worst() >= Some(Severity::Unchecked);
     if checked.calls < published && !is_known {
         let what = format!(
             "{} of {published} calls that were written are not there: were files removed?",
@@ -39,11 +78,65 @@ pub(super) fn check(data_dir: &Path, checked: &mut Checked) -> Result<(), FsckEr
         );
         checked.found(Severity::Note, data_dir, what);
     }
+}
+
+/// The collector's figures, as its journal has them.
+fn rebuilt(data_dir: &Path) -> Option<Accounting> {
+    let ledger = read_ledger(&journal::directory(data_dir), LIMITS).ok()??;
+    let newest = ledger
+        .producers()
+        .map(|(_, entry)| entry.state.last_seen_unix_ns);
+    Some(Accounting::of(&ledger, newest.max().unwrap_or(0)))
+}
+
+fn replace(
+    data_dir: &Path,
+    path: &Path,
+    by: &Accounting,
+    problem: String,
+    aside: Option<&Aside<'_>>,
+    checked: &mut Checked,
+) -> Result<(), FsckError> {
+    let Some(aside) = aside else {
+        checked.found(Severity::Repairable, path, problem);
+        return Ok(());
+    };
+    let moved = aside.take_uncounted(path);
+    let to = moved.map_err(io_error("move aside", path))?;
+    by.save(data_dir).map_err(io_error("replace", path))?;
+    let what = format!("{problem}; written anew, the old one is {}", to.display());
+    checked.repaired(Severity::Repairable, path, what);
     Ok(())
 }
 
+/// What an earlier run of the collector or of this check lost for good.
+fn lost(path: &Path, accounting: &Accounting, checked: &mut Checked) {
+    let is_collectors = path.file_name().is_some_and(|name| name == FILE_NAME);
+    if let files @ 1.. = accounting.moved_aside {
+        let what = format!(
+            "{files} damaged files were moved to quarantine by an earlier repair: no comparison sees what was in \
+             them"
+        );
+        checked.found(Severity::Lost, path, what);
+    } else if let (true, stretches @ 1..) = (is_collectors, accounting.damaged_stretches) {
+        let what = format!(
+            "{stretches} damaged stretches of the journal were passed over: what was acknowledged in them is \
+             lost"
+        );
+        checked.found(Severity::Lost, path, what);
+    }
+}
+
 /// A sum that must hold and does not.
-fn contradiction(figures: &Figures) -> Option<String> {
+fn contradiction(accounting: &Accounting) -> Option<String> {
+    accounting.producers.iter().find_map(|producer| {
+        let problem = wrong_sum(&producer.figures)?;
+        let id = &producer.producer_id;
+        Some(format!("figures of producer {id} contradict: {problem}"))
+    })
+}
+
+fn wrong_sum(figures: &Figures) -> Option<String> {
     let sums = [
         (
             "received",
@@ -58,8 +151,13 @@ fn contradiction(figures: &Figures) -> Option<String> {
             [figures.published, figures.journaled, 0],
         ),
     ];
+    let sum = |parts: &[u64]| {
+        parts
+            .iter()
+            .fold(0, |sum: u64, part| sum.saturating_add(*part))
+    };
     let wrong = sums
         .into_iter()
-        .find(|(_, whole, _, parts)| *whole != parts.iter().sum::<u64>());
+        .find(|(_, whole, _, parts)| *whole != sum(parts));
     wrong.map(|(name, whole, names, parts)| format!("{name} {whole} is not {names} ({parts:?})"))
 }

@@ -3,14 +3,17 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`journal`] | segments: damaged frames, torn ends |
-//! | [`dataset`] | files of `calls`: every value is decoded |
-//! | [`figures`] | accounting files: do their sums hold? |
+//! | [`dataset`] | files of `calls`: their checksums, and every value is decoded |
+//! | [`figures`] | accounting files: can they be read, do their sums hold, what do they say is lost? |
+//! | [`aside`] | where a repair moves what cannot be read |
 //!
 //! Checking changes nothing. Repairing takes the data directory's lock, moves files that cannot be read into
 //! `quarantine/` (nothing is deleted but what was never whole), counts them as damaged stretches before it
-//! does, so that no comparison passes for complete, and takes rights away from others. The journal needs no repair: the
+//! does, so that no comparison passes for complete, writes the collector's accounting anew from the journal if
+//! it is damaged, and takes rights away from others. The journal needs no repair: the
 //! collector passes over what is damaged, counts it, and cuts a torn end, which was never acknowledged.
 
+mod aside;
 mod dataset;
 mod figures;
 mod journal;
@@ -23,6 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::data_dir::{self, DataDir, DataDirError};
+use aside::Aside;
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,8 +38,10 @@ pub enum Severity {
     Repairable,
     /// The file system or its version kept it from being checked: nobody knows.
     Unchecked,
-    /// Recorded calls are lost or cannot be read.
+    /// Recorded calls cannot be read. A repair moves them aside, so that others can be compared.
     Damaged,
+    /// Recorded calls are gone: there is nothing left to mend.
+    Lost,
 }
 
 /// One thing that was found.
@@ -54,13 +60,15 @@ pub struct Finding {
 /// What was checked, and what was found.
 #[derive(Debug, Default, Serialize)]
 pub struct Checked {
-    /// Segments of the journal.
+    /// Segments of the journal that are whole.
     pub segments: u64,
     /// Valid frames in them.
     pub frames: u64,
-    /// Files of `calls`.
+    /// Files of `calls` that can be read.
     pub parts: u64,
-    /// Calls that could be read from them.
+    /// Those without a checksum, as an earlier twintap wrote them: a flipped bit in them may go unseen.
+    pub parts_without_checksum: u64,
+    /// Calls in them.
     pub calls: u64,
     /// Findings, in the order of the check.
     pub findings: Vec<Finding>,
@@ -104,6 +112,23 @@ impl Checked {
         }
     }
 
+    /// A file that cannot be read, which is moved aside if told to where.
+    fn damaged(
+        &mut self,
+        path: &Path,
+        what: String,
+        aside: Option<&mut Aside<'_>>,
+    ) -> Result<(), FsckError> {
+        let Some(aside) = aside else {
+            self.found(Severity::Damaged, path, what);
+            return Ok(());
+        };
+        let to = aside.take(path).map_err(io_error("move aside", path))?;
+        let what = format!("{what}; moved to {}", to.display());
+        self.repaired(Severity::Damaged, path, what);
+        Ok(())
+    }
+
     /// The worst finding, whether mended or not.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -140,17 +165,13 @@ pub fn check(
         let what = "in use: what is being written is not judged";
         checked.found(Severity::Note, path, what);
     }
+    let mut aside = repair_at_unix_ns.map(|now_unix_ns| Aside::new(path, now_unix_ns));
     journal::check(path, is_in_use, &mut checked)?;
-    dataset::check(
-        path,
-        repair_at_unix_ns,
-        is_in_use,
-        &mut checked,
-        &mut on_part,
-    )?;
+    let accountings = figures::read(path, aside.as_mut(), &mut checked)?;
+    dataset::check(path, aside.as_mut(), is_in_use, &mut checked, &mut on_part)?;
     // While calls are being written, figures are of another moment than the files.
     if !is_in_use {
-        figures::check(path, &mut checked)?;
+        figures::check(path, &accountings, &mut checked);
     }
     rights(path, repair_at_unix_ns.is_some(), &mut checked)?;
     Ok(checked)

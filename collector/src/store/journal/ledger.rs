@@ -4,7 +4,7 @@
 //! replaying a journal gives the ledger that was lost. It decides what is new (exactly-once) and
 //! holds the figures of the accounting file.
 //!
-//! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers, [`INTERVALS_MAX`] intervals of numbers each.
+//! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers; what is kept of each is bounded too ([`super::producer`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -16,12 +16,10 @@ use twintap_record::{Counters, PRODUCER_ID_LEN};
 
 use super::frame::{BatchMeta, PublishedMeta};
 use super::intervals::Intervals;
+use super::producer::{Entry, Outstanding, ProducerState, nanos};
 
 /// Producers kept, unless configured.
 pub const PRODUCERS_MAX_DEFAULT: usize = 10_000;
-/// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its
-/// numbers are undelivered for good, and should they come after all they are duplicates.
-pub const INTERVALS_MAX: usize = 256;
 /// A full table makes room by forgetting a producer that has been silent for at least this long.
 pub const EVICTION_IDLE_MIN: Duration = Duration::from_secs(600);
 
@@ -37,65 +35,6 @@ pub struct LedgerLimits {
     pub producer_expiry: Duration,
     /// A number that has not come this long after a later counter told of it is undelivered.
     pub undelivered_grace: Duration,
-}
-
-/// Everything known of one producer; also its encoding in a snapshot.
-#[derive(Clone, PartialEq, Message)]
-pub struct ProducerState {
-    /// 16 bytes.
-    #[prost(bytes = "bytes", tag = "1")]
-    pub producer_id: Bytes,
-    /// Bounds of the intervals of record numbers seen; empty outside snapshots.
-    #[prost(uint64, repeated, tag = "2")]
-    pub seen_bounds: Vec<u64>,
-    /// The newest counters of the producer.
-    #[prost(message, optional, tag = "3")]
-    pub counters: Option<Counters>,
-    /// Sequence of the batch that brought them.
-    #[prost(uint64, tag = "4")]
-    pub counters_sequence: u64,
-    /// Batches received.
-    #[prost(uint64, tag = "5")]
-    pub batches: u64,
-    /// Records received, duplicates included.
-    #[prost(uint64, tag = "6")]
-    pub received: u64,
-    /// Records that had been received before.
-    #[prost(uint64, tag = "7")]
-    pub duplicates: u64,
-    /// Records that could not be decoded.
-    #[prost(uint64, tag = "8")]
-    pub quarantined: u64,
-    /// Records in Parquet.
-    #[prost(uint64, tag = "9")]
-    pub published: u64,
-    /// Numbers of gaps that were given up.
-    #[prost(uint64, tag = "10")]
-    pub gaps_closed: u64,
-    /// First and last word from it, collector's clock.
-    #[prost(uint64, tag = "11")]
-    pub first_seen_unix_ns: u64,
-    /// See above.
-    #[prost(uint64, tag = "12")]
-    pub last_seen_unix_ns: u64,
-    /// Highest number known to exist at `mark_unix_ns`.
-    #[prost(uint64, tag = "13")]
-    pub mark_recorded: u64,
-    /// When the mark was set.
-    #[prost(uint64, tag = "14")]
-    pub mark_unix_ns: u64,
-    /// Highest number known to exist for at least the grace period.
-    #[prost(uint64, tag = "15")]
-    pub settled: u64,
-}
-
-impl ProducerState {
-    /// Records that are durable, in the journal or in Parquet.
-    pub fn stored(&self) -> u64 {
-        self.received
-            .saturating_sub(self.duplicates)
-            .saturating_sub(self.quarantined)
-    }
 }
 
 /// Meta of a snapshot frame.
@@ -119,90 +58,9 @@ pub struct LedgerSnapshot {
     /// Damaged stretches found in segments so far.
     #[prost(uint64, tag = "6")]
     pub damaged_stretches: u64,
-}
-
-/// One producer in memory.
-#[derive(Clone, Debug, Default)]
-pub struct Entry {
-    /// Figures.
-    pub state: ProducerState,
-    /// Record numbers seen.
-    pub seen: Intervals,
-}
-
-impl Entry {
-    /// Highest record number known to exist, from the counters or from a record.
-    pub fn recorded(&self) -> u64 {
-        let counted = self
-            .state
-            .counters
-            .as_ref()
-            .map_or(0, |counters| counters.recorded);
-        counted.max(self.seen.max())
-    }
-
-    /// Records refused for good, as the producer counts them.
-    pub fn refused(&self) -> u64 {
-        self.state
-            .counters
-            .as_ref()
-            .map_or(0, |counters| counters.refused)
-    }
-
-    /// Numbers that never came although they have existed for `grace`, and those that may yet
-    /// come: `recorded = distinct seen + refused + undelivered + pending`.
-    pub fn outstanding(&self, now_unix_ns: u64, grace: Duration) -> (u64, u64) {
-        let given_up = self.state.gaps_closed;
-        let seen = self.seen.count() - given_up.min(self.seen.count());
-        let all = self
-            .recorded()
-            .saturating_sub(seen)
-            .saturating_sub(self.refused());
-        let quiet = now_unix_ns.saturating_sub(self.state.mark_unix_ns) >= nanos(grace);
-        let settled = if quiet {
-            self.state.mark_recorded
-        } else {
-            self.state.settled
-        };
-        let overdue = settled
-            .saturating_add(given_up)
-            .saturating_sub(self.seen.count_up_to(settled))
-            .saturating_sub(self.refused())
-            .min(all);
-        (overdue, all - overdue)
-    }
-
-    fn observe(&mut self, meta: &BatchMeta, grace: Duration) {
-        let now = meta.received_unix_ns;
-        let state = &mut self.state;
-        if state.batches == 0 {
-            state.first_seen_unix_ns = now;
-        }
-        state.batches += 1;
-        state.last_seen_unix_ns = state.last_seen_unix_ns.max(now);
-        if meta.counters.is_some() && meta.batch_sequence >= state.counters_sequence {
-            state.counters.clone_from(&meta.counters);
-            state.counters_sequence = meta.batch_sequence;
-        }
-        let accepted = Intervals::from_bounds(&meta.accepted);
-        state.received += u64::from(meta.records_count);
-        state.duplicates += u64::from(meta.records_count).saturating_sub(accepted.count());
-        for pair in accepted.to_bounds().chunks_exact(2) {
-            if let [start, end] = *pair {
-                self.seen.insert(start..end);
-            }
-        }
-        while self.seen.len() > INTERVALS_MAX {
-            self.state.gaps_closed += self.seen.close_lowest_gap();
-        }
-        let recorded = self.recorded();
-        let state = &mut self.state;
-        if now.saturating_sub(state.mark_unix_ns) >= nanos(grace) {
-            state.settled = state.mark_recorded;
-            state.mark_recorded = recorded;
-            state.mark_unix_ns = now;
-        }
-    }
+    /// Their records that were made before they were heard of, and went elsewhere.
+    #[prost(uint64, tag = "7")]
+    pub forgotten_recorded_before: u64,
 }
 
 /// The table is full of producers that were active lately.
@@ -216,7 +74,7 @@ pub struct Ledger {
     producers: HashMap<ProducerId, Entry>,
     forgotten: ProducerState,
     forgotten_count: u64,
-    forgotten_undelivered: u64,
+    forgotten_outstanding: Outstanding,
     published_segments: BTreeSet<u64>,
     damaged_stretches: u64,
     stored: u64,
@@ -231,7 +89,7 @@ impl Ledger {
             producers: HashMap::new(),
             forgotten: ProducerState::default(),
             forgotten_count: 0,
-            forgotten_undelivered: 0,
+            forgotten_outstanding: Outstanding::default(),
             published_segments: BTreeSet::new(),
             damaged_stretches: 0,
             stored: 0,
@@ -332,11 +190,16 @@ impl Ledger {
         let Some(entry) = self.producers.remove(id) else {
             return;
         };
-        let (undelivered, pending) = entry.outstanding(now_unix_ns, self.limits.undelivered_grace);
-        self.forgotten_undelivered = self
-            .forgotten_undelivered
-            .saturating_add(undelivered)
-            .saturating_add(pending);
+        let outstanding = entry.outstanding(now_unix_ns, self.limits.undelivered_grace);
+        let sum = &mut self.forgotten_outstanding;
+        sum.recorded_before = sum
+            .recorded_before
+            .saturating_add(outstanding.recorded_before);
+        // What is pending will never be heard of.
+        sum.undelivered = sum
+            .undelivered
+            .saturating_add(outstanding.undelivered)
+            .saturating_add(outstanding.pending);
         self.forgotten_count += 1;
         let (sum, state) = (&mut self.forgotten, entry.state);
         sum.batches = sum.batches.saturating_add(state.batches);
@@ -363,7 +226,8 @@ impl Ledger {
                 .collect(),
             forgotten: Some(self.forgotten.clone()),
             forgotten_count: self.forgotten_count,
-            forgotten_undelivered: self.forgotten_undelivered,
+            forgotten_undelivered: self.forgotten_outstanding.undelivered,
+            forgotten_recorded_before: self.forgotten_outstanding.recorded_before,
             published_segments: self.published_segments.iter().copied().collect(),
             damaged_stretches: self.damaged_stretches,
         }
@@ -374,7 +238,11 @@ impl Ledger {
         let mut ledger = Self {
             forgotten: snapshot.forgotten.unwrap_or_default(),
             forgotten_count: snapshot.forgotten_count,
-            forgotten_undelivered: snapshot.forgotten_undelivered,
+            forgotten_outstanding: Outstanding {
+                recorded_before: snapshot.forgotten_recorded_before,
+                undelivered: snapshot.forgotten_undelivered,
+                pending: 0,
+            },
             published_segments: snapshot.published_segments.into_iter().collect(),
             damaged_stretches: snapshot.damaged_stretches,
             ..Self::new(limits)
@@ -405,12 +273,12 @@ impl Ledger {
         self.producers.iter()
     }
 
-    /// Sum, count and undelivered records of the producers that were forgotten.
-    pub fn forgotten(&self) -> (&ProducerState, u64, u64) {
+    /// Sum, count and outstanding records of the producers that were forgotten.
+    pub fn forgotten(&self) -> (&ProducerState, u64, Outstanding) {
         (
             &self.forgotten,
             self.forgotten_count,
-            self.forgotten_undelivered,
+            self.forgotten_outstanding,
         )
     }
 
@@ -449,8 +317,4 @@ pub fn add_counters(sum: &mut Counters, counters: &Counters) {
             }
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

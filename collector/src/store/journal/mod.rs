@@ -12,6 +12,7 @@ pub mod disk;
 pub mod frame;
 pub mod intervals;
 pub mod ledger;
+pub mod producer;
 pub mod recovery;
 pub mod segment;
 pub mod writer;

@@ -60,6 +60,7 @@ pub struct Recovered {
 
 /// Reads the journal in `dir`.
 pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryError> {
+    remove_copies(dir)?;
     let mut segments = list(dir)?;
     let mut torn_bytes = 0;
     if let Some((newest, size)) = segments.last_mut() {
@@ -96,18 +97,32 @@ pub fn read_segment(dir: &Path, id: SegmentId) -> Result<Bytes, RecoveryError> {
     }
 }
 
-/// The segments in `dir`, oldest first, with their sizes. Removes half-written copies.
+/// What the journal in `dir` knows, as far as it can be read; `None` if it has no snapshot. Changes nothing.
+pub fn read_ledger(dir: &Path, limits: LedgerLimits) -> Result<Option<Ledger>, RecoveryError> {
+    let segments = list(dir)?;
+    let Some((oldest, _)) = segments.first() else {
+        return Ok(None);
+    };
+    let first = Frames::new(oldest.id, read_segment(dir, *oldest)?).next();
+    if first.is_none_or(|first| first.kind != Kind::Snapshot) {
+        return Ok(None);
+    }
+    replay(dir, &segments, limits).map(Some)
+}
+
+/// Is this the name of a half-written copy of a segment?
+pub fn is_copy(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == COPY_EXTENSION)
+}
+
+/// The segments in `dir`, oldest first, with their sizes.
 fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
         let entry = entry.map_err(io_error("list", dir))?;
         let path = entry.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == COPY_EXTENSION)
-        {
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        } else if let Some(id) = entry
+        if let Some(id) = entry
             .file_name()
             .to_str()
             .and_then(SegmentId::from_file_name)
@@ -118,6 +133,17 @@ fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
     }
     segments.sort_unstable();
     Ok(segments)
+}
+
+/// Removes half-written copies from `dir`.
+fn remove_copies(dir: &Path) -> Result<(), RecoveryError> {
+    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
+        let path = entry.map_err(io_error("list", dir))?.path();
+        if is_copy(&path) {
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the valid part of a segment anew and syncs it. Returns how much of its end was torn.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::checksum;
 use super::contain::contain;
 use super::from_rows::FromRows;
 use super::layout::{EXTENSION, UNFINISHED, calls_folder};
@@ -48,8 +49,18 @@ pub fn part_files(root: &Path) -> io::Result<PartFiles> {
     Ok(files)
 }
 
-/// Reads every value of the file at `path`; says how many calls it has.
-pub fn check_part(path: &Path) -> Result<u64, ReadError> {
+/// A file that was read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckedPart {
+    /// Calls in it.
+    pub calls: u64,
+    /// Does it have a checksum? Without one, a bit that flipped and left it decodable goes unseen.
+    pub has_checksum: bool,
+}
+
+/// Compares the file at `path` with its checksum, and decodes every value.
+pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
+    let has_checksum = checksum::verify(path)?;
     let part = Part::open(path.to_owned())?;
     let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
     let mut batches = part.read(&buckets, Projection::Everything)?;
@@ -66,10 +77,84 @@ pub fn check_part(path: &Path) -> Result<u64, ReadError> {
         }
     }
     match rows == part.rows {
-        true => Ok(rows),
+        true => Ok(CheckedPart {
+            calls: rows,
+            has_checksum,
+        }),
         false => contain(path, || {
             let problem = format!("{rows} rows, and {} by the footer", part.rows);
             Err(parquet::errors::ParquetError::General(problem))
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::call::{Call, Message};
+    use crate::store::parquet::{WriteSettings, write_part};
+
+    /// A file of calls with bodies that do and do not compress.
+    fn part(root: &Path) -> PathBuf {
+        let call = |number: u8| {
+            let mut call = Call::default();
+            call.request.messages.push(Message {
+                bytes: Bytes::from(vec![number; 100]),
+                ..Message::default()
+            });
+            call.response.messages.push(Message {
+                bytes: (0..100)
+                    .map(|index: u8| index.wrapping_mul(number))
+                    .collect(),
+                ..Message::default()
+            });
+            call
+        };
+        let calls: Vec<Call> = (0..20).map(call).collect();
+        let part = write_part(calls, root, Uuid::nil(), &WriteSettings::default()).unwrap();
+        part.paths.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_flipped_bit_is_found_wherever_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let path = part(root.path());
+        let whole = CheckedPart {
+            calls: 20,
+            has_checksum: true,
+        };
+        assert_eq!(check_part(&path).unwrap(), whole);
+        let bytes = fs::read(&path).unwrap();
+        let mut without_checksum = 0;
+        for at in (0..bytes.len()).step_by(5) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(&path, &flipped).unwrap();
+            match check_part(&path) {
+                Err(error) => assert!(error.is_of_the_file(), "byte {at}: {error}"),
+                Ok(part) => {
+                    assert!(!part.has_checksum, "byte {at} of {}", bytes.len());
+                    without_checksum += 1;
+                }
+            }
+        }
+        // Where it hits the key of the checksum, the file counts as one that has none.
+        assert!(without_checksum <= checksum::KEY.len());
+    }
+
+    #[test]
+    fn a_file_of_a_writer_without_checksums_is_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let path = part(root.path());
+        let mut bytes = fs::read(&path).unwrap();
+        let key = memchr::memmem::find(&bytes, checksum::KEY.as_bytes()).unwrap();
+        bytes[key] = b'T';
+        fs::write(&path, bytes).unwrap();
+        assert!(!check_part(&path).unwrap().has_checksum);
     }
 }

@@ -70,6 +70,15 @@ pub enum ReadError {
         /// What the decoder says.
         source: ParquetError,
     },
+    /// A bit has changed since the file was written.
+    #[error(
+        "read {path}: its bytes are not those that were written, by its checksum",
+        path = path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was written by a newer twintap.
     #[error(
         "read {path}: it has schema version {found}, this twintap reads up to {supported}; use a newer twintap",

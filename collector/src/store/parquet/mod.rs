@@ -6,6 +6,7 @@
 
 mod arrays;
 mod check;
+mod checksum;
 mod columns;
 mod concatenated;
 mod contain;
@@ -26,7 +27,7 @@ mod sweep;
 mod typed;
 mod writer;
 
-pub use check::{PartFiles, check_part, part_files};
+pub use check::{CheckedPart, PartFiles, check_part, part_files};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
 pub use find::Ids;

@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::WriteError;
+use super::checksum;
 use super::layout::UNFINISHED;
 use crate::store::data_dir::DIR_MODE;
 use crate::store::journal::disk::FILE_MODE;
@@ -38,6 +39,7 @@ impl Unpublished {
         name.push(UNFINISHED);
         let unfinished = path.with_file_name(name);
         let file = File::options()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(true)
@@ -59,6 +61,11 @@ impl Unpublished {
     /// Where the file will be.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes the checksum `sum` into `file`, which [`Self::create`] opened.
+    pub(super) fn seal(&self, file: &File, sum: u64) -> Result<(), WriteError> {
+        checksum::seal(file, sum).map_err(io_error("write the checksum of", &self.unfinished))
     }
 
     /// Makes `file`, which [`Self::create`] opened, durable under its name; answers its size.

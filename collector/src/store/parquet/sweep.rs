@@ -7,34 +7,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::layout::{UNFINISHED, calls_folder};
+use super::part_files;
 
 /// Removes the unfinished files of `calls` below `root` (the data directory); says how many.
 pub fn sweep_unfinished(root: &Path) -> io::Result<usize> {
-    sweep(&calls_folder(root), PARTITION_DEPTH)
-}
-
-/// Folders between the dataset and its files: day and hour.
-const PARTITION_DEPTH: usize = 2;
-
-fn sweep(folder: &Path, depth: usize) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let mut removed = 0;
-    for entry in entries {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if kind.is_dir() && depth > 0 {
-            removed += sweep(&path, depth - 1)?;
-        } else if kind.is_file() && path.extension().is_some_and(|found| found == UNFINISHED) {
-            fs::remove_file(path)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+    let unfinished = part_files(root)?.unfinished;
+    unfinished.iter().try_for_each(fs::remove_file)?;
+    Ok(unfinished.len())
 }
 
 #[cfg(test)]

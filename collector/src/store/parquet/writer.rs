@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::WriteError;
 use super::arrays::record_batch;
+use super::checksum::Summed;
 use super::columns::Row;
 use super::layout::part_path;
 use super::order::{Place, StartWindow, places};
 use super::publish::Unpublished;
-use super::{properties, schema};
+use super::{checksum, properties, schema};
 use crate::call::Call;
 
 /// How a part is encoded.
@@ -128,8 +129,10 @@ fn write_file(
     settings: &WriteSettings,
 ) -> Result<(PathBuf, u64), WriteError> {
     let (unpublished, file) = Unpublished::create(root, path)?;
-    let encoded = encode(calls, places, file, settings);
-    let file = encoded.map_err(|error| WriteError::of_encoder(unpublished.path(), error))?;
+    let encoded = encode(calls, places, Summed::new(file), settings);
+    let encoded = encoded.map_err(|error| WriteError::of_encoder(unpublished.path(), error))?;
+    let (file, sum) = encoded.finish();
+    unpublished.seal(&file, sum)?;
     unpublished.publish(&file)
 }
 
@@ -155,6 +158,7 @@ fn encode<W: Write + Send>(
         }
         writer.write(&record_batch(&batch)?)?;
     }
+    writer.append_key_value_metadata(checksum::blank());
     writer.into_inner()
 }
 

@@ -1,0 +1,207 @@
+//! The store as it runs: the data directory, and the two threads that write to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use twintap_decode::envelope::Envelope;
+
+use super::{RunError, Settings};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::sources::http::routes::draining;
+use crate::sources::{Busy, Intake, Taken};
+use crate::store::data_dir::DataDir;
+use crate::store::journal::{self, Health, Journal, Opened, Refusal, SealedSegments};
+use crate::store::parquet::sweep_unfinished;
+use crate::store::publisher::Publisher;
+
+/// When to come again to a journal that is full or failing.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// All that is behind the port.
+pub(super) struct Store {
+    data_dir: DataDir,
+    journal: Journal,
+    metrics: Arc<Metrics>,
+    threads: Threads,
+}
+
+impl Store {
+    /// Locks the data directory, recovers the journal, starts the threads.
+    pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, RunError> {
+        let data_dir = DataDir::open(&settings.journal.data_dir)?;
+        match sweep_unfinished(data_dir.path()) {
+            Ok(0) => {}
+            Ok(files) => info!(files, "removed half-written files of a crash"),
+            Err(error) => warn!(%error, "failed to look for half-written files of a crash"),
+        }
+        let metrics = Arc::new(Metrics::default());
+        let opened = journal::open(settings.journal.clone(), clock, Arc::clone(&metrics))?;
+        let publisher = Publisher::new(
+            data_dir.path(),
+            settings.parquet.clone(),
+            Arc::clone(&metrics),
+        );
+        Ok(Self {
+            data_dir,
+            journal: opened.journal.clone(),
+            metrics,
+            threads: Threads::start(opened, publisher)?,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// For sources; takes nothing any more after `shutdown`.
+    pub(super) fn intake(&self, shutdown: CancellationToken) -> JournalIntake {
+        let journal = self.journal.clone();
+        JournalIntake { journal, shutdown }
+    }
+
+    /// Waits until something is broken.
+    pub(super) async fn failed(&mut self) -> RunError {
+        tokio::select! {
+            () = self.journal.health().poisoned() => self.poisoned(),
+            () = self.threads.journal_done.cancelled() => RunError::JournalEnded,
+            () = self.threads.publisher_done.cancelled() => RunError::PublisherEnded,
+        }
+    }
+
+    /// Seals, publishes and ends both threads. Nobody else may have the journal any more.
+    pub(super) async fn drain(mut self) -> Result<(), RunError> {
+        let health = Arc::clone(self.journal.health());
+        let poisoned = self.poisoned();
+        self.threads.drain(self.journal).await;
+        match health.ready() {
+            Err(Refusal::Poisoned) => Err(poisoned),
+            _ => Ok(()),
+        }
+    }
+
+    fn poisoned(&self) -> RunError {
+        RunError::JournalFailed(self.path().to_owned())
+    }
+}
+
+/// The journal, as sources see it.
+#[derive(Clone, Debug)]
+pub(super) struct JournalIntake {
+    journal: Journal,
+    shutdown: CancellationToken,
+}
+
+impl Intake for JournalIntake {
+    async fn take(
+        &self,
+        envelope: Envelope,
+        body: Bytes,
+        memory: OwnedSemaphorePermit,
+    ) -> Result<Taken, Busy> {
+        let ack = self
+            .journal
+            .append(envelope, body, Some(memory))
+            .await
+            .map_err(busy)?;
+        Ok(Taken {
+            stored: ack.stored,
+            duplicates: ack.duplicates,
+        })
+    }
+
+    fn check(&self) -> Result<(), Busy> {
+        self.unless_draining(Health::check)
+    }
+
+    fn ready(&self) -> Result<(), Busy> {
+        self.unless_draining(Health::ready)
+    }
+}
+
+impl JournalIntake {
+    fn unless_draining(&self, ask: fn(&Health) -> Result<(), Refusal>) -> Result<(), Busy> {
+        if self.shutdown.is_cancelled() {
+            return Err(draining());
+        }
+        ask(self.journal.health()).map_err(busy)
+    }
+}
+
+fn busy(refusal: Refusal) -> Busy {
+    Busy {
+        code: refusal.code(),
+        reason: refusal.to_string(),
+        retry_after: RETRY_AFTER,
+    }
+}
+
+/// The two threads, and how to end them.
+struct Threads {
+    journal_done: CancellationToken,
+    publisher_done: CancellationToken,
+    stop: Option<SyncSender<()>>,
+}
+
+impl Threads {
+    fn start(opened: Opened, publisher: Publisher) -> Result<Self, RunError> {
+        let Opened {
+            journal,
+            writer,
+            commands,
+            sealed,
+        } = opened;
+        // Dropped, and so told, however a thread ends.
+        let (journal_done, publisher_done) = (CancellationToken::new(), CancellationToken::new());
+        let journal_ended = journal_done.clone().drop_guard();
+        let publisher_ended = publisher_done.clone().drop_guard();
+        let (stop, stopped) = sync_channel(1);
+        super::spawn("journal", move || {
+            let _ended = journal_ended;
+            writer.run(&commands);
+        })
+        .map_err(RunError::Thread)?;
+        super::spawn("publisher", move || {
+            let _ended = publisher_ended;
+            publish(&publisher, &sealed, &journal, &stopped);
+        })
+        .map_err(RunError::Thread)?;
+        Ok(Self {
+            journal_done,
+            publisher_done,
+            stop: Some(stop),
+        })
+    }
+
+    /// Seals, publishes and ends both threads.
+    async fn drain(&mut self, journal: Journal) {
+        if journal.drain().await.is_err() {
+            return;
+        }
+        drop(journal);
+        self.journal_done.cancelled().await;
+        self.stop.take();
+        info!("drained");
+    }
+}
+
+fn publish(
+    publisher: &Publisher,
+    sealed: &SealedSegments,
+    journal: &Journal,
+    stopped: &Receiver<()>,
+) {
+    publisher.run(sealed, journal, |pause| {
+        stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+    });
+}

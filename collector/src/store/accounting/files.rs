@@ -1,0 +1,283 @@
+//! The accounting files of a data directory: which there are, and reading and replacing them.
+//!
+//! Errors name the file. One that is damaged is [`io::ErrorKind::InvalidData`], one of another version is
+//! [`io::ErrorKind::Unsupported`]; one that went between listing and reading is not there.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Accounting, VERSION};
+use crate::store::data_dir;
+use crate::store::journal::disk::FILE_MODE;
+
+/// Name of the collector's file in the data directory.
+pub const FILE_NAME: &str = "accounting.json";
+/// Names of the files of captures.
+const CAPTURE_PREFIX: &str = "accounting-";
+const CAPTURE_SUFFIX: &str = ".json";
+
+/// A file, and what it holds.
+#[derive(Debug)]
+pub struct LoadedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says, or why that cannot be told.
+    pub accounting: io::Result<Accounting>,
+}
+
+impl Accounting {
+    /// Reads all of `data_dir`: the collector's and those of captures. Without the lock held by anyone,
+    /// a capture that was not over was cut short.
+    pub fn load_all(data_dir: &Path) -> io::Result<Vec<Self>> {
+        Self::load_all_while(data_dir, || data_dir::is_in_use(data_dir))
+    }
+
+    fn load_all_while(
+        data_dir: &Path,
+        is_in_use: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<Vec<Self>> {
+        let files = Self::load_each(data_dir)?.into_iter();
+        let all: io::Result<Vec<_>> = files
+            .map(|file| Ok((file.accounting?, file.path)))
+            .collect();
+        let mut all = all?;
+        if all.iter().any(|(accounting, _)| accounting.is_open) && !is_in_use()? {
+            // A capture says that it is over before it gives up the lock: it may have done both by now.
+            for (accounting, path) in all.iter_mut().filter(|(accounting, _)| accounting.is_open) {
+                if let Some(now) = load_file(path)? {
+                    *accounting = now;
+                }
+                accounting.cut_short();
+            }
+        }
+        Ok(all.into_iter().map(|(accounting, _)| accounting).collect())
+    }
+
+    /// Reads each file of `data_dir`, by name, as it is.
+    pub fn load_each(data_dir: &Path) -> io::Result<Vec<LoadedFile>> {
+        let mut all = Vec::new();
+        for path in paths(data_dir)? {
+            if let Some(accounting) = load_file(&path).transpose() {
+                all.push(LoadedFile { path, accounting });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads those of captures.
+    pub fn of_captures(data_dir: &Path) -> io::Result<Vec<Self>> {
+        let mut files = Self::load_each(data_dir)?;
+        files.retain(|file| !file.path.ends_with(FILE_NAME));
+        files.into_iter().map(|file| file.accounting).collect()
+    }
+
+    /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
+    pub(in crate::store) fn cut_short_all(data_dir: &Path) -> io::Result<()> {
+        for file in Self::load_each(data_dir)? {
+            // One that this version cannot read is for those who want to read it to complain about.
+            if let Ok(mut accounting) = file.accounting
+                && accounting.is_open
+            {
+                accounting.cut_short();
+                accounting.save_capture(data_dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody knows what was captured since it was written.
+    fn cut_short(&mut self) {
+        self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
+    }
+
+    /// Reads the collector's file of `data_dir`.
+    pub fn load(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join(FILE_NAME);
+        load_file(&path)?.ok_or_else(|| named(&path, ErrorKind::NotFound, "is not there"))
+    }
+
+    /// Replaces the file of `data_dir`. Not synced: it can be rebuilt from the journal.
+    pub fn save(&self, data_dir: &Path) -> io::Result<()> {
+        self.save_file(data_dir, FILE_NAME)
+    }
+
+    /// Writes the file of a capture into `data_dir`, durably: nothing could rebuild it.
+    pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
+        let name = self.capture_name();
+        self.save_file(data_dir, &name)?;
+        File::open(data_dir.join(name))?.sync_all()?;
+        File::open(data_dir)?.sync_all()
+    }
+
+    /// Removes the file of a capture, durably: as if it had never been ingested.
+    pub fn remove_capture(&self, data_dir: &Path) -> io::Result<()> {
+        fs::remove_file(data_dir.join(self.capture_name()))?;
+        File::open(data_dir)?.sync_all()
+    }
+
+    fn capture_name(&self) -> String {
+        let producer = self.producers.first();
+        let id = producer.map_or("", |producer| &producer.producer_id);
+        format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
+    }
+
+    fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {
+        let temporary = data_dir.join(format!("{name}.tmp"));
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(&temporary)?;
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        file.write_all(&json)?;
+        fs::rename(&temporary, data_dir.join(name))
+    }
+}
+
+/// What every version says.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// What the file at `path` says; `None` if there is none (any more).
+fn load_file(path: &Path) -> io::Result<Option<Accounting>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(path, error.kind(), &error.to_string())),
+    };
+    let damaged = |error: serde_json::Error| {
+        let what = format!("is no accounting file: {error}");
+        named(path, ErrorKind::InvalidData, &what)
+    };
+    let Versioned { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if version != VERSION {
+        let what = format!("has version {version}, this twintap reads {VERSION}");
+        return Err(named(path, ErrorKind::Unsupported, &what));
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn named(path: &Path, kind: ErrorKind, what: &str) -> io::Error {
+    io::Error::new(kind, format!("{} {what}", path.display()))
+}
+
+/// All accounting files of `data_dir`, by name.
+fn paths(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(data_dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
+        if name == FILE_NAME || is_capture {
+            paths.push(data_dir.join(name));
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::accounting::Figures;
+    use crate::store::data_dir::DataDir;
+
+    fn of_running_capture() -> Accounting {
+        Accounting {
+            is_open: true,
+            ..Accounting::of_capture(&[7; 16], Figures::default(), 2, 1)
+        }
+    }
+
+    fn damaged_stretches(data_dir: &Path) -> u64 {
+        let all = Accounting::load_all(data_dir).unwrap();
+        all.iter()
+            .map(|accounting| accounting.damaged_stretches)
+            .sum()
+    }
+
+    #[test]
+    fn a_capture_that_runs_lacks_nothing_that_it_does_not_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let _running = DataDir::open(dir.path()).unwrap();
+        of_running_capture().save_capture(dir.path()).unwrap();
+        assert_eq!(damaged_stretches(dir.path()), 2);
+    }
+
+    #[test]
+    fn a_capture_that_was_killed_lacks_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataDir::open(dir.path()).unwrap());
+        of_running_capture().save_capture(dir.path()).unwrap();
+        assert_eq!(damaged_stretches(dir.path()), 3, "as nobody runs");
+        for _ in 0..2 {
+            let _other = DataDir::open(dir.path()).unwrap();
+            assert_eq!(
+                damaged_stretches(dir.path()),
+                3,
+                "nor does another make it run"
+            );
+        }
+    }
+
+    #[test]
+    fn a_collector_is_not_a_capture() {
+        let dir = tempfile::tempdir().unwrap();
+        let _collector = DataDir::open(dir.path()).unwrap();
+        Accounting {
+            version: VERSION,
+            ..Accounting::default()
+        }
+        .save(dir.path())
+        .unwrap();
+        let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        assert!(
+            !text.contains("is_open") && !text.contains("packets"),
+            "{text}"
+        );
+        assert_eq!(damaged_stretches(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_capture_that_ends_while_it_is_looked_at_was_not_cut_short() {
+        let dir = tempfile::tempdir().unwrap();
+        of_running_capture().save_capture(dir.path()).unwrap();
+        let all = Accounting::load_all_while(dir.path(), || {
+            let ended = Accounting {
+                is_open: false,
+                ..of_running_capture()
+            };
+            ended.save_capture(dir.path())?;
+            Ok(false)
+        });
+        assert_eq!(all.unwrap()[0].damaged_stretches, 2);
+    }
+
+    #[test]
+    fn a_file_that_went_since_it_was_listed_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load_file(&dir.path().join(FILE_NAME)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_damaged_or_of_another_version_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, kind) in [
+            ("{\"version\":1", ErrorKind::InvalidData),
+            ("{\"version\":1}", ErrorKind::InvalidData),
+            ("{\"version\":2}", ErrorKind::Unsupported),
+        ] {
+            fs::write(dir.path().join("accounting-07.json"), text).unwrap();
+            let error = Accounting::load_all(dir.path()).unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains("accounting-07.json"), "{error}");
+        }
+    }
+}

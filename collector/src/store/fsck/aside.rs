@@ -1,0 +1,70 @@
+//! Where files go that cannot be read: into the quarantine, counted before they are moved.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::store::accounting::{Accounting, Figures};
+use crate::store::hex::hex;
+use crate::store::quarantine;
+
+/// Moves files of one data directory aside.
+pub(super) struct Aside<'a> {
+    data_dir: &'a Path,
+    now_unix_ns: u64,
+    id: Uuid,
+    count: u64,
+}
+
+impl<'a> Aside<'a> {
+    pub(super) fn new(data_dir: &'a Path, now_unix_ns: u64) -> Self {
+        Self {
+            data_dir,
+            now_unix_ns,
+            id: Uuid::now_v7(),
+            count: 0,
+        }
+    }
+
+    /// Moves a file whose content is lost by that. It is counted before: whatever happens in between, no
+    /// comparison takes what is left for all there was.
+    pub(super) fn take(&mut self, path: &Path) -> io::Result<PathBuf> {
+        self.count += 1;
+        let count = self.count;
+        let counted = Accounting::of_capture(
+            self.id.as_bytes(),
+            Figures::default(),
+            count,
+            self.now_unix_ns,
+        );
+        let counted = Accounting {
+            moved_aside: count,
+            ..counted
+        };
+        counted.save_capture(self.data_dir)?;
+        self.take_uncounted(path)
+    }
+
+    /// Moves a file, durably, to the place in the quarantine that it had in the data directory.
+    pub(super) fn take_uncounted(&self, path: &Path) -> io::Result<PathBuf> {
+        let place = path.strip_prefix(self.data_dir).unwrap_or(path);
+        let mut to = self.data_dir.join(quarantine::DIRECTORY).join(place);
+        if to.try_exists()? {
+            let mut name = to.file_name().unwrap_or(OsStr::new("")).to_owned();
+            name.push(format!(".{}", hex(self.id.as_bytes())));
+            to.set_file_name(name);
+        }
+        let folders = [to.parent(), path.parent()];
+        for folder in folders.into_iter().flatten() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(path, &to)?;
+        for folder in folders.into_iter().flatten() {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(to)
+    }
+}

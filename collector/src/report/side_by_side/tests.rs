@@ -55,6 +55,7 @@ fn text(shown: SideBySide, all: bool) -> String {
         asked: "p-1".to_owned(),
         found: vec![shown],
         omitted: 0,
+        stopped_at_calls: None,
     };
     render_shown(&shown, Style::default(), all)
 }

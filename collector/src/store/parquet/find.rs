@@ -48,6 +48,23 @@ impl Ids {
             CorrelationKey::None => {}
         }
     }
+
+    /// Adds all ids of `call`; `false` if all were there.
+    pub fn add_all_of(&mut self, call: &Call) -> bool {
+        let mut is_new = false;
+        if !call.pair_id.is_empty() {
+            is_new |= self.pair_ids.insert(call.pair_id.clone());
+        }
+        if !call.request_id.is_empty() {
+            for id in request_id_variants(&call.request_id) {
+                is_new |= self.request_ids.insert(id);
+            }
+        }
+        if let Some(id) = call.trace_id {
+            is_new |= self.trace_ids.insert(id);
+        }
+        is_new
+    }
 }
 
 impl Dataset {

@@ -26,6 +26,7 @@ use crate::pair::{self, Pairing};
 use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
+use crate::store::data_dir::{self, DataDirError};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
 
 /// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
@@ -96,7 +97,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     candidate: Option<String>,
 
-    /// Do not write the `pairs` and `differences` datasets
+    /// Do not write the `pairs` and `differences` datasets: also for a folder with `calls` that is no data
+    /// directory, such as a copy of a part of one
     #[arg(long)]
     no_write: bool,
 
@@ -138,12 +140,25 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
+    if plan.writes {
+        may_write(&args.data_dir)?;
+    }
     if let Some(interval) = args.watch.interval() {
         return watch::run(&args, plan, interval);
     }
     let report = plan.compare(&plan.open()?, None)?;
     args.output.write(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
+}
+
+/// Refuses to leave `pairs` and `differences` in a folder that is no data directory.
+fn may_write(data_dir: &Path) -> anyhow::Result<()> {
+    data_dir::check(data_dir).map_err(|error| match error {
+        DataDirError::NotOne(_) => anyhow::anyhow!(
+            "{error}; --no-write compares the calls below it, and writes nothing there"
+        ),
+        error => error.into(),
+    })
 }
 
 /// What the arguments come to.

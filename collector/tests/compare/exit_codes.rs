@@ -109,6 +109,20 @@ fn unknown_loss_is_unsafe_and_unreadable_accounting_an_error() {
 }
 
 #[test]
+fn nothing_is_written_into_a_folder_that_is_no_data_directory() {
+    let copied = Recording::copied().part(calls(0, 20, 10)).dropped(0);
+    let output = copied.compare(&[]);
+    assert_eq!(code(&output), 3);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("twintap.json") && error.contains("--no-write"),
+        "{error}"
+    );
+    assert!(copied.files("pairs").is_empty() && copied.files("differences").is_empty());
+    assert_eq!(code(&copied.compare(&["--no-write"])), 1);
+}
+
+#[test]
 fn nothing_to_judge_is_unsafe() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(code(&twintap(Some(empty.path()), &["--no-write"])), 4);

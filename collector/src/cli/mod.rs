@@ -16,6 +16,7 @@ pub mod logging;
 mod packet_options;
 pub mod rules;
 mod schema_args;
+mod selection;
 pub mod serve;
 pub mod show;
 mod values;

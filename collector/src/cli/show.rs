@@ -19,6 +19,7 @@ use crate::compare;
 use crate::compare::rules::matches_glob;
 use crate::pair::{self, pair_calls_of_all_ids};
 use crate::pipeline::partners::{Found, with_partners};
+use crate::report::escape::escape;
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
 use crate::store::parquet::{Dataset, Ids};
@@ -113,9 +114,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let found = with_partners(&dataset, &ids, is_wanted, CALLS_MAX)?;
     let shown = shown(&args, found, &ids, &settings);
     if shown.found.is_empty() {
+        let of = match &args.method {
+            Some(glob) => format!(" of a method that matches {glob:?}"),
+            None => String::new(),
+        };
+        let others = dataset.find(&ids, |_| args.method.is_some(), CALLS_MAX)?;
+        let others: BTreeSet<_> = others.iter().map(|call| escape(&call.rpc_method)).collect();
+        let others = match others.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; calls of {} do",
+                others.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+        };
         writeln!(
             std::io::stderr(),
-            "twintap: no call in {data_dir} carries the id {:?}",
+            "twintap: no call in {data_dir}{of} carries the id {:?}{others}",
             args.pair
         )?;
         return Ok(ExitCode::from(EXIT_IO));

@@ -131,3 +131,46 @@ fn nothing_to_judge_is_unsafe() {
         .collect();
     assert_eq!(code(&Recording::new().part(one_sided).compare(&[])), 4);
 }
+
+#[test]
+fn a_selection_that_leaves_nothing_is_named_with_what_there_is() {
+    let recording = Recording::new().part(calls(0, 20, 0)).dropped(0);
+    for (arguments, told) in [
+        (
+            &["--method", "other.*"][..],
+            "--method \"other.*\" leaves no call: there are calls of shop.v1.Shop/GetItem",
+        ),
+        (
+            &["--since", "2026-08-02"],
+            "--since leaves no call: those in",
+        ),
+        (
+            &["--until", "2026-08-01"],
+            "started from 2026-08-01T10:00:00Z to",
+        ),
+        (
+            &["--candidate", "v9"],
+            "--candidate \"v9\" leaves no pair: no mirrored call says",
+        ),
+    ] {
+        let output = recording.compare(arguments);
+        assert_eq!(code(&output), 4, "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(told), "{arguments:?}: {error}");
+    }
+    assert!(
+        recording
+            .compare(&["--since", "2026-08-01"])
+            .stderr
+            .is_empty()
+    );
+    let output = Recording::new().compare(&[]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("there are no calls in"), "{error}");
+    let shown = recording.show("pair-1", &["--method", "other.*"]);
+    let error = String::from_utf8(shown.stderr).unwrap();
+    assert!(
+        error.contains("calls of shop.v1.Shop/GetItem do"),
+        "{error}"
+    );
+}

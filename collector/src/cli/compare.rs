@@ -174,6 +174,7 @@ impl Snapshot {
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
         let selection = args.selection.selection()?;
+        let writes = !args.no_write && args.watch.interval().is_none();
         let schema = args.types.load()?;
         let rules = args.rules.load_and_warn()?;
         Ok(Self {
@@ -183,6 +184,7 @@ impl Plan {
                 since: selection.since(),
                 until: selection.until(),
                 method: selection.method.clone(),
+                writes_datasets: writes,
                 has_descriptors: args.types.are_given(),
                 ..Scope::default()
             },
@@ -204,7 +206,7 @@ impl Plan {
             selection,
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
             run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
-            writes: !args.no_write && args.watch.interval().is_none(),
+            writes,
         })
     }
 

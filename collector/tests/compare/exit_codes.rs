@@ -66,6 +66,7 @@ fn usage_errors_come_before_anything_is_read() {
         &["--output", "xml"],
         &["--descriptors", "/does/not/exist"],
         &["--descriptors", not_descriptors.to_str().unwrap()],
+        &["--watch=0"],
         &["--no-such-flag"],
     ] {
         let output = recording.compare(arguments);
@@ -173,4 +174,33 @@ fn a_selection_that_leaves_nothing_is_named_with_what_there_is() {
         error.contains("calls of shop.v1.Shop/GetItem do"),
         "{error}"
     );
+}
+
+#[test]
+fn rules_check_looks_at_all_files_and_the_worst_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let good = file("good.yaml", "version: 1\nrules: []\n");
+    let bad = file("bad.yaml", "no rules\n");
+    let gone = folder.path().join("gone.yaml");
+    for (files, exit) in [
+        (vec![&good], 0),
+        (vec![&bad, &good], 2),
+        (vec![&gone, &bad, &good], 3),
+        (vec![&bad, &gone, &good], 3),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"))
+            .args(["rules", "check"])
+            .args(&files)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), exit, "{files:?}");
+        assert!(stdout(&output).contains("good.yaml: 0 rules, valid"));
+        let told = stdout(&output).contains("bad.yaml:1:1");
+        assert_eq!(told, files.contains(&&bad), "{files:?}");
+    }
 }

@@ -92,7 +92,7 @@ impl Page {
             let _infallible = write!(at, ", {}", escape(&example.path));
         }
         if let Some(message) = example.message_index.filter(|message| *message > 0) {
-            let _infallible = write!(at, ", message {message}");
+            let _infallible = write!(at, ", message[{message}]");
         }
         for line in with_pair(&at, &example.correlation_key, self.style.width - 7) {
             let line = self.paint(&line, Colour::Dim);

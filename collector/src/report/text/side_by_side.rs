@@ -230,7 +230,7 @@ fn how_found(shown: &SideBySide) -> String {
 fn place(row: &Row) -> String {
     let name = row.place.replace('_', " ");
     match row.message_index {
-        Some(index) => format!("{name} {index}"),
+        Some(index) => format!("{name}[{index}]"),
         None => name,
     }
 }
@@ -260,8 +260,8 @@ fn recorded(side: &Side) -> String {
 
 fn heading(found: &Found) -> String {
     let mut text = found.place.replace('_', " ");
-    if let Some(index) = found.message_index.filter(|index| *index > 0) {
-        text.push_str(&format!(" {index}"));
+    if let Some(index) = found.message_index {
+        text.push_str(&format!("[{index}]"));
     }
     if !found.path.is_empty() {
         text.push_str("  ");

@@ -219,7 +219,8 @@ fn examples(names: &BTreeSet<String>) -> String {
 
 /// RFC 3339, a date, or a duration before `now`.
 fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
-    let date = |text: &str| text.parse::<Date>()?.to_zoned(TimeZone::UTC);
+    // A date alone: of a date with a time, but no zone, the time would be lost without a word.
+    let date = |text: &str| Date::strptime("%Y-%m-%d", text)?.to_zoned(TimeZone::UTC);
     let ago = |text: &str| {
         let ago = text.trim_end_matches(" ago");
         now.checked_sub(ago.parse::<jiff::SignedDuration>()?.abs())

@@ -6,31 +6,24 @@
 pub(super) mod output;
 mod watch;
 
-use std::io::IsTerminal as _;
-use std::ops::Range;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::UsageError;
 use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
-use crate::call::Call;
-use crate::compare::rules::matches_glob;
+use super::selection::{Selection, SelectionArgs};
 use crate::compare::{self, Schema};
 use crate::pair::{self, Pairing};
 use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
+use crate::store::data_dir::{self, DataDirError};
 use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
-
-/// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
-/// on both sides of the border is found.
-pub(super) const MARGIN_NS: u64 = 60_000_000_000;
 
 /// Says what differs between the recorded answers of two services.
 ///
@@ -47,17 +40,8 @@ pub struct Args {
     #[command(flatten)]
     types: SchemaArgs,
 
-    /// Only calls that started at or after this: RFC 3339, or how long ago (`2h`, `30m`)
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-
-    /// Only calls that started before this
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-
-    /// Only methods that match, such as `shop.v1.Shop/*`; `*` matches any text
-    #[arg(long, value_name = "GLOB")]
-    method: Option<String>,
+    #[command(flatten)]
+    selection: SelectionArgs,
 
     /// Exit code 1 if this is true, such as `mismatch_rate > 0.1%` or
     /// `latency_p99_shift[shop.v1.*] > 20%`; 4 if it cannot be known. May be given several times
@@ -96,7 +80,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     candidate: Option<String>,
 
-    /// Do not write the `pairs` and `differences` datasets
+    /// Do not write the `pairs` and `differences` datasets: also for a folder with `calls` that is no data
+    /// directory, such as a copy of a part of one
     #[arg(long)]
     no_write: bool,
 
@@ -139,12 +124,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
+    if plan.writes {
+        may_write(&args.data_dir)?;
+    }
     if let Some(interval) = args.watch.interval() {
         return watch::run(&args, plan, interval);
     }
     let report = plan.compare(&plan.open()?, None)?;
     args.output.write(&report)?;
+    plan.explain_nothing(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
+}
+
+/// Refuses to leave `pairs` and `differences` in a folder that is no data directory.
+fn may_write(data_dir: &Path) -> anyhow::Result<()> {
+    data_dir::check(data_dir).map_err(|error| match error {
+        DataDirError::NotOne(_) => anyhow::anyhow!(
+            "{error}; --no-write compares the calls below it, and writes nothing there"
+        ),
+        error => error.into(),
+    })
 }
 
 /// What the arguments come to.
@@ -152,8 +151,7 @@ struct Plan {
     comparing: compare::Settings,
     pairing: pair::Settings,
     thresholds: Thresholds,
-    range_ns: Range<u64>,
-    method: Option<String>,
+    selection: Selection,
     data_dir: PathBuf,
     scope: Scope,
     memory_bytes_max: u64,
@@ -176,17 +174,18 @@ impl Snapshot {
 
 impl Plan {
     fn of(args: &Args) -> anyhow::Result<Self> {
-        let range_ns = time_range(args.since.as_deref(), args.until.as_deref())?;
+        let selection = args.selection.selection()?;
+        let writes = !args.no_write && args.watch.interval().is_none();
         let schema = args.types.load()?;
         let rules = args.rules.load_and_warn()?;
-        let time_of = |given: &Option<String>, ns| given.as_ref().map(|_| rows::time_text(ns));
         Ok(Self {
             data_dir: args.data_dir.clone(),
             scope: Scope {
                 data_dir: args.data_dir.display().to_string(),
-                since: time_of(&args.since, range_ns.start),
-                until: time_of(&args.until, range_ns.end),
-                method: args.method.clone(),
+                since: selection.since(),
+                until: selection.until(),
+                method: selection.method.clone(),
+                writes_datasets: writes,
                 has_descriptors: args.types.are_given(),
                 ..Scope::default()
             },
@@ -205,17 +204,11 @@ impl Plan {
                 incomplete_over: args.incomplete_over,
                 conditions: args.fail_if.clone(),
             },
-            range_ns,
-            method: args.method.clone(),
+            selection,
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
             run_id: args.run_id.unwrap_or_else(Uuid::now_v7),
-            writes: !args.no_write && args.watch.interval().is_none(),
+            writes,
         })
-    }
-
-    /// The calls that this is about, and those shortly before and after.
-    fn widened(&self) -> Range<u64> {
-        self.range_ns.start.saturating_sub(MARGIN_NS)..self.range_ns.end.saturating_add(MARGIN_NS)
     }
 
     fn open(&self) -> anyhow::Result<Snapshot> {
@@ -223,7 +216,7 @@ impl Plan {
         let data_dir = &self.data_dir;
         let loss = Loss::load(data_dir)
             .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let dataset = Dataset::open_within(data_dir, self.widened())?;
+        let dataset = Dataset::open_within(data_dir, self.selection.widened_ns())?;
         Ok(Snapshot { dataset, loss })
     }
 
@@ -234,11 +227,10 @@ impl Plan {
         awaiting_from_ns: Option<u64>,
     ) -> anyhow::Result<Report> {
         let Snapshot { dataset, loss } = snapshot;
-        let widened = self.widened();
         let schema = self.comparing.schema.clone();
         let coverage = schema
             .as_ref()
-            .map(|schema| CoverageSums::new(schema.pool().clone(), self.method.clone()));
+            .map(|schema| CoverageSums::new(schema.pool().clone(), self.selection.method.clone()));
         let mut aggregate = coverage
             .map_or_else(Aggregate::default, Aggregate::with_coverage)
             .with_drift(schema.as_ref().and_then(Schema::drift))
@@ -254,12 +246,10 @@ impl Plan {
                 ..self.pairing.clone()
             },
         };
-        let is_wanted =
-            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
         pair_dataset(
             dataset,
             &reading,
-            is_wanted,
+            |call| self.selection.may_want(call),
             |rows| progress.inc(rows),
             |pairing| self.pass(&pairing, &mut aggregate, &mut results),
         )?;
@@ -280,8 +270,9 @@ impl Plan {
         results: &mut Results,
     ) -> anyhow::Result<()> {
         aggregate.add_pass(pairing);
+        let range_ns = self.selection.range_ns();
         for pair in &pairing.pairs {
-            if !self.range_ns.contains(&pair.primary.started_unix_ns) {
+            if !range_ns.contains(&pair.primary.started_unix_ns) {
                 continue;
             }
             let verdict = compare::compare(&pair.primary, &pair.candidate, &self.comparing);
@@ -289,7 +280,7 @@ impl Plan {
             results.push_pair(pair, &verdict)?;
         }
         for unpaired in &pairing.unpaired {
-            if self.range_ns.contains(&unpaired.call.started_unix_ns) {
+            if range_ns.contains(&unpaired.call.started_unix_ns) {
                 aggregate.add_unpaired(unpaired);
                 results.push_unpaired(unpaired)?;
             }
@@ -297,10 +288,17 @@ impl Plan {
         Ok(())
     }
 
-    fn is_wanted(&self, call: &Call) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|glob| matches_glob(glob, &call.rpc_method))
+    /// Says why a report is empty.
+    fn explain_nothing(&self, report: &Report) -> anyhow::Result<()> {
+        let (calls, pairs) = (report.completeness.calls, report.completeness.pairs);
+        let candidate = self.pairing.candidate.as_deref();
+        if calls > 0 && (pairs > 0 || candidate.is_none()) {
+            return Ok(());
+        }
+        if let Some(why) = self.selection.why_nothing(&self.data_dir, candidate)? {
+            writeln!(std::io::stderr(), "twintap: {why}")?;
+        }
+        Ok(())
     }
 }
 
@@ -358,36 +356,6 @@ pub(super) fn progress(calls: u64) -> ProgressBar {
     }
 }
 
-/// The range that `--since` and `--until` give, in nanoseconds since the Unix epoch.
-pub(super) fn time_range(since: Option<&str>, until: Option<&str>) -> anyhow::Result<Range<u64>> {
-    let parse = |text: Option<&str>, otherwise: u64| match text {
-        Some(text) => parse_time(text, Timestamp::now()),
-        None => Ok(otherwise),
-    };
-    let range = parse(since, 0)?..parse(until, u64::MAX)?;
-    if range.is_empty() {
-        return Err(UsageError::error("--since is not before --until"));
-    }
-    Ok(range)
-}
-
-/// RFC 3339, or a duration before `now`.
-fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
-    let time = text.parse::<Timestamp>().or_else(|_| {
-        let ago = text
-            .trim_end_matches(" ago")
-            .parse::<jiff::SignedDuration>()?;
-        now.checked_sub(ago.abs())
-    });
-    let time = time.map_err(|_| {
-        UsageError::error(format!(
-            "{text:?} is no time: give RFC 3339 (2026-08-01T10:00:00Z) or an age (2h)"
-        ))
-    })?;
-    u64::try_from(time.as_nanosecond())
-        .map_err(|_| UsageError::error(format!("{text:?} is before 1970")))
-}
-
 pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     // As a person reads it: 0.7 divided by 100 is not 0.007.
     let written = match text.strip_suffix('%') {
@@ -418,14 +386,5 @@ mod tests {
         for text in ["1.1", "101%", "-1%", "%", "NaN", "1e-2%", "1%%", ""] {
             assert!(parse_rate(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn times_are_points_or_ages() {
-        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
-        let point = parse_time("2026-08-01T10:00:00Z", now).unwrap();
-        assert_eq!(parse_time("2h", now).unwrap(), point);
-        assert_eq!(parse_time("2h ago", now).unwrap(), point);
-        assert!(parse_time("yesterday", now).is_err());
     }
 }

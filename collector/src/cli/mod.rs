@@ -8,6 +8,7 @@ pub mod compare;
 pub mod config_args;
 pub mod doctor;
 pub mod fsck;
+mod help;
 pub mod ingest;
 mod ingest_account;
 mod ingest_key_log;
@@ -17,13 +18,14 @@ pub mod logging;
 mod packet_options;
 pub mod rules;
 mod schema_args;
+mod selection;
 pub mod serve;
 pub mod show;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::ConfigError;
 
@@ -81,7 +83,8 @@ impl UsageError {
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
     // Prints help, version and usage errors itself, with exit codes 0 and 2.
-    let cli = Cli::parse();
+    let matches = help::unwrapped(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Ingest(args) => ingest::run(args),
@@ -103,11 +106,23 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     let mut stderr = std::io::stderr().lock();
     // With standard error closed there is nobody to tell.
-    std::io::Write::write_fmt(&mut stderr, format_args!("twintap: {error:#}\n")).ok();
+    std::io::Write::write_fmt(&mut stderr, format_args!("twintap: {}\n", told(error))).ok();
     let usage = error
         .chain()
         .any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>());
     ExitCode::from(if usage { EXIT_USAGE } else { EXIT_IO })
+}
+
+/// The error and its causes in one line, each once: some say theirs themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -116,4 +131,22 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_each_cause_once() {
+        let cause = || anyhow::anyhow!("refused (111)");
+        let says_it = cause().context("failed to connect: refused (111)");
+        let error = says_it.context("failed to ask");
+        assert_eq!(
+            told(&error),
+            "failed to ask: failed to connect: refused (111)"
+        );
+        let error = cause().context("failed to connect");
+        assert_eq!(told(&error), "failed to connect: refused (111)");
+    }
 }

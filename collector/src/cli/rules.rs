@@ -13,7 +13,7 @@ use clap::Subcommand;
 use jiff::Zoned;
 use jiff::civil::Date;
 
-use super::EXIT_USAGE;
+use super::{EXIT_IO, EXIT_USAGE, told};
 use crate::compare::rules::{Preset, Rule, file};
 
 pub(super) use load::RulesArgs;
@@ -48,10 +48,10 @@ enum Command {
 
 const AFTER_HELP: &str = "\
 A rule names methods, parts of a call and paths, one thing that it takes for equal there (ignore,
-unordered, tolerance, matches, class, empty_equals_absent or normalize), and why. docs/rules.md has
+unordered, tolerance, matches, class, empty_equals_absent, normalize or json), and why. docs/rules.md has
 every key.
 
-Exit codes: 0 all files are valid; 2 one is not; 3 one cannot be read.
+Exit codes: 0 all files are valid; 2 one is not; 3 one cannot be read. All are checked.
 
 Examples:
   twintap rules check rules.yaml
@@ -70,9 +70,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check { files } => {
             let mut out = std::io::stdout().lock();
             let today = Zoned::now().date();
-            let mut is_valid = true;
+            // The worst of all files: what cannot be read is worse than what is not valid.
+            let mut exit_code = 0;
             for path in &files {
-                let text = read(path)?;
+                let text = match read(path) {
+                    Ok(text) => text,
+                    Err(error) => {
+                        exit_code = EXIT_IO;
+                        writeln!(std::io::stderr(), "twintap: {}", told(&error))?;
+                        continue;
+                    }
+                };
                 let name = path.display().to_string();
                 match file::parse(&text, &name) {
                     Ok(rules) => {
@@ -83,14 +91,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                         }
                     }
                     Err(problems) => {
-                        is_valid = false;
+                        exit_code = exit_code.max(EXIT_USAGE);
                         for problem in problems {
                             writeln!(out, "{problem}")?;
                         }
                     }
                 }
             }
-            Ok(ExitCode::from(if is_valid { 0 } else { EXIT_USAGE }))
+            Ok(ExitCode::from(exit_code))
         }
     }
 }

@@ -23,7 +23,9 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Endpoints: POST /v1/records (from the filter), GET /healthz, /readyz, /metrics.
+
 SIGTERM or Ctrl-C: finishes requests, writes Parquet, exits; a second one exits at once.
+
 All keys, their defaults and meaning: twintap check-config
 
 Examples:

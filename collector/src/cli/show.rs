@@ -14,15 +14,17 @@ use clap::ValueEnum;
 use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
 use super::{EXIT_INCOMPLETE, EXIT_IO};
-use crate::call::{Call, CallId, request_id_variants};
+use crate::call::{Call, request_id_variants};
 use crate::compare;
 use crate::compare::rules::matches_glob;
 use crate::pair::{self, pair_calls_of_all_ids};
+use crate::pipeline::partners::{Found, with_partners};
+use crate::report::escape::escape;
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
 use crate::store::parquet::{Dataset, Ids};
 
-/// Calls with one id that are looked at: a trace may have any number.
+/// Calls with one id that are looked at, and of what could be their partners: a trace may have any number.
 const CALLS_MAX: usize = 10_000;
 
 /// Columns where there is no terminal.
@@ -84,7 +86,8 @@ const AFTER_HELP: &str = "\
 Values are shown as they are stored: what the recorder redacted stays redacted.
 
 Exit codes: 0 equal, or only differences that rules ignore; 1 something differs; 2 usage; 3 no call
-carries the id, or the data cannot be read; 4 a call has no partner, or the pair cannot be judged.
+carries the id, or the data cannot be read; 4 a call has no partner, or the pair cannot be judged, or
+not all calls that share the id could be looked at.
 
 Examples:
   twintap show 6f1c2a9e-4b1d-4c9a-9d5f-2f0c5a3b7e10
@@ -104,12 +107,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let dataset = Dataset::open(&args.data_dir)?;
     let ids = ids_of(&args.pair);
-    let found = with_partners(&dataset, &ids)?;
+    let is_wanted = |call: &Call| {
+        let is_method = |glob: &String| matches_glob(glob, &call.rpc_method);
+        args.method.as_ref().is_none_or(is_method)
+    };
+    let found = with_partners(&dataset, &ids, is_wanted, CALLS_MAX)?;
     let shown = shown(&args, found, &ids, &settings);
     if shown.found.is_empty() {
+        let of = match &args.method {
+            Some(glob) => format!(" of a method that matches {glob:?}"),
+            None => String::new(),
+        };
+        let others = dataset.find(&ids, |_| args.method.is_some(), CALLS_MAX)?;
+        let others: BTreeSet<_> = others.iter().map(|call| escape(&call.rpc_method)).collect();
+        let others = match others.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; calls of {} do",
+                others.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+        };
         writeln!(
             std::io::stderr(),
-            "twintap: no call in {data_dir} carries the id {:?}",
+            "twintap: no call in {data_dir}{of} carries the id {:?}{others}",
             args.pair
         )?;
         return Ok(ExitCode::from(EXIT_IO));
@@ -144,33 +164,14 @@ fn ids_of(text: &str) -> Ids {
     }
 }
 
-/// The calls that carry `ids`, and those that could be their partners: they share the strongest id.
-fn with_partners(dataset: &Dataset, ids: &Ids) -> anyhow::Result<Vec<Call>> {
-    let mut calls = dataset.find(ids, |_| true, CALLS_MAX)?;
-    let mut keys = Ids::default();
-    calls.iter().for_each(|call| keys.add_key_of(call));
-    let is_new = !keys.pair_ids.is_subset(&ids.pair_ids)
-        || !keys.request_ids.is_subset(&ids.request_ids)
-        || !keys.trace_ids.is_subset(&ids.trace_ids);
-    if is_new {
-        let seen: BTreeSet<CallId> = calls.iter().map(|call| call.id).collect();
-        let is_new = |call: &Call| !seen.contains(&call.id);
-        calls.extend(dataset.find(&keys, is_new, CALLS_MAX)?);
-    }
-    Ok(calls)
-}
-
-fn shown(args: &Args, calls: Vec<Call>, ids: &Ids, settings: &compare::Settings) -> Shown {
+fn shown(args: &Args, looked_at: Found, ids: &Ids, settings: &compare::Settings) -> Shown {
     let pairing = pair::Settings {
         candidate: args.candidate.clone(),
         ..pair::Settings::default()
     };
-    let pairing = pair_calls_of_all_ids(calls, &pairing);
+    let pairing = pair_calls_of_all_ids(looked_at.calls, &pairing);
     let schema = settings.schema.as_ref();
-    let is_wanted = |call: &Call| {
-        let is_method = |glob: &String| matches_glob(glob, &call.rpc_method);
-        carries(call, ids) && args.method.as_ref().is_none_or(is_method)
-    };
+    let is_wanted = |call: &Call| carries(call, ids);
     let pairs = pairing
         .pairs
         .iter()
@@ -193,6 +194,9 @@ fn shown(args: &Args, calls: Vec<Call>, ids: &Ids, settings: &compare::Settings)
         asked: args.pair.clone(),
         found,
         omitted: u64::try_from(omitted).unwrap_or(u64::MAX),
+        stopped_at_calls: looked_at
+            .is_cut
+            .then_some(u64::try_from(CALLS_MAX).unwrap_or(u64::MAX)),
     }
 }
 
@@ -207,7 +211,7 @@ fn exit_code(shown: &Shown) -> u8 {
     let is = |verdict: &str| shown.found.iter().any(|found| found.verdict == verdict);
     if is("mismatched") {
         1
-    } else if is("unpaired") || is("incomparable") {
+    } else if shown.stopped_at_calls.is_some() || is("unpaired") || is("incomparable") {
         EXIT_INCOMPLETE
     } else {
         0

@@ -13,8 +13,9 @@ use prost_reflect::{
 
 use super::drift::Half;
 use super::proto::{self, time_text, unpack};
+use super::render::{self, Raw};
 use super::wire::{self, Shown};
-use super::{Schema, limits, messages, render, status};
+use super::{Schema, limits, messages, status};
 use crate::call::{Call, Direction};
 
 /// Lines of one message.
@@ -25,8 +26,8 @@ pub const LINES_MAX: usize = 2_000;
 pub struct Line {
     /// Where, as [`Difference::path`](super::Difference::path) writes it.
     pub path: String,
-    /// As text, at most [`VALUE_CHARS_MAX`](limits::VALUE_CHARS_MAX) characters. Escaping it is the
-    /// report's task.
+    /// As text; texts and bytes in full, so that two that differ late are not taken for equal. Cutting and
+    /// escaping it is the report's task.
     pub value: String,
 }
 
@@ -71,13 +72,15 @@ pub fn of_status_details(call: &Call, schema: Option<&Schema>) -> Contents {
     let mut walk = Walk::default();
     walk.within("code", |walk| walk.line(parts.code.to_string()));
     if !parts.message.is_empty() {
-        walk.within("message", |walk| walk.line(render::text(&parts.message)));
+        walk.within("message", |walk| {
+            walk.line(render::whole_text(&parts.message))
+        });
     }
     for (index, (name, value)) in parts.details.into_iter().enumerate() {
         let descriptor = schema.and_then(|schema| schema.message(&name));
         walk.within(&format!("details[{index}][{name}]"), |walk| {
             if !walk.encoded(&value, descriptor.as_ref()) {
-                walk.line(render::bytes(&value));
+                walk.line(render::whole_bytes(&value));
             }
         });
     }
@@ -98,7 +101,7 @@ fn contents(bytes: &Bytes, is_opaque: bool, descriptor: Option<&MessageDescripto
     let mut walk = Walk::default();
     let is_parsed = !is_opaque && walk.encoded(bytes, descriptor);
     if !is_parsed {
-        walk.line(render::bytes(bytes));
+        walk.line(render::whole_bytes(bytes));
     }
     walk.finish(!is_parsed)
 }
@@ -207,7 +210,7 @@ impl Walk {
                     });
                 }
             }
-            scalar => self.line(render::value(scalar, kind)),
+            scalar => self.line(Raw::of(scalar, kind).whole()),
         }
     }
 

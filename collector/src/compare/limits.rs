@@ -3,7 +3,7 @@
 /// Differences that count kept per pair, and as many that do not; more are only counted.
 pub const DIFFERENCES_MAX: usize = 200;
 
-/// Characters kept of a value as text.
+/// Characters kept of a value as text. Of two that are longer, those around the first difference.
 pub const VALUE_CHARS_MAX: usize = 512;
 
 /// Fields, list elements and map entries visited per pair.

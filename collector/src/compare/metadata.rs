@@ -156,7 +156,7 @@ impl Walk<'_> {
         if is_half_redacted {
             sink.report_ignored(kind, (text(a), text(b)), "redacted on one side");
         } else {
-            let side = |headers: &[&'h Header]| Some((text(headers)?, leaf_of(headers)));
+            let side = |headers: &[&'h Header]| Some((text(headers)?.into(), leaf_of(headers)));
             sink.report_values(kind, side(a), side(b), looks_like);
         }
         sink.leave(mark);
@@ -181,8 +181,8 @@ fn text_of(name: &[u8], headers: &[&Header]) -> String {
         return format!("{} redacted", headers.len());
     }
     let joined = values(name, headers).unwrap_or_default();
-    let shown: Vec<String> = joined.iter().map(|value| render::bytes(value)).collect();
-    render::plain(&shown.join(", "))
+    let shown = joined.iter().map(|value| render::whole_bytes(value));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn is_redacted(headers: &[&Header]) -> bool {

@@ -23,6 +23,7 @@ pub mod contents;
 mod difference;
 mod digits;
 pub mod drift;
+pub(crate) mod excerpt;
 mod hop_headers;
 mod json;
 mod leaf;

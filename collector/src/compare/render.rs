@@ -1,13 +1,71 @@
-//! Values as text for people: one line, bounded. Escaping for a terminal is the report's task.
+//! Values as text for people: one line, bounded unless the name says whole. Escaping for a terminal is the
+//! report's task.
 
 use std::fmt::Write as _;
 
 use prost_reflect::{DynamicMessage, EnumDescriptor, Kind as FieldKind, MapKey, Value};
 
+use super::excerpt;
 use super::limits::VALUE_CHARS_MAX;
 
 /// Levels of nested messages shown.
 const DEPTH_MAX: u32 = 8;
+
+/// A value that becomes text when it is known what it is shown beside: until then nothing is copied.
+#[derive(Clone, Debug)]
+pub(super) enum Raw<'v> {
+    /// Shown in quotes.
+    Text(&'v str),
+    /// Shown as text if they are printable, else in hexadecimal.
+    Bytes(&'v [u8]),
+    /// Text already.
+    Rendered(String),
+}
+
+impl<'v> Raw<'v> {
+    /// A value of a field of `kind`.
+    pub(super) fn of(value: &'v Value, kind: &FieldKind) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text),
+            Value::Bytes(bytes) => Self::Bytes(bytes),
+            other => Self::Rendered(self::value(other, kind)),
+        }
+    }
+
+    /// In full.
+    pub(super) fn whole(self) -> String {
+        match self {
+            Self::Text(text) => whole_text(text),
+            Self::Bytes(bytes) => whole_bytes(bytes),
+            Self::Rendered(text) => text,
+        }
+    }
+}
+
+impl From<String> for Raw<'_> {
+    fn from(text: String) -> Self {
+        Self::Rendered(text)
+    }
+}
+
+/// One or both sides of a difference, cut so that two do not look equal.
+pub(super) fn sides(old: Option<Raw>, new: Option<Raw>) -> (Option<String>, Option<String>) {
+    if let (Some(Raw::Bytes(old)), Some(Raw::Bytes(new))) = (&old, &new)
+        && printable(old).is_none()
+        && printable(new).is_none()
+    {
+        let (old, new) = excerpt::both_bytes(old, new);
+        return (Some(old), Some(new));
+    }
+    let whole = |side: Option<Raw>| {
+        side.map(|side| match side {
+            // Only its head is compared with anything: that is enough of it.
+            Raw::Bytes(value) if printable(value).is_none() => excerpt::one_bytes(value),
+            side => side.whole(),
+        })
+    };
+    excerpt::sides(whole(old), whole(new))
+}
 
 /// A text in quotes.
 pub(super) fn text(value: &str) -> String {
@@ -15,6 +73,11 @@ pub(super) fn text(value: &str) -> String {
     cut(&mut out, value);
     out.push('"');
     bound(out)
+}
+
+/// The same, however long it is.
+pub(super) fn whole_text(value: &str) -> String {
+    format!("\"{value}\"")
 }
 
 /// A text without quotes.
@@ -26,17 +89,47 @@ pub(super) fn plain(value: &str) -> String {
 
 /// Bytes: as text if they are printable, else in hexadecimal.
 pub(super) fn bytes(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(valid) if !valid.is_empty() && !valid.chars().any(char::is_control) => text(valid),
-        _ => {
-            let mut out = String::from("0x");
-            for byte in value.iter().take(VALUE_CHARS_MAX / 2) {
-                let _infallible = write!(out, "{byte:02x}");
-            }
-            let _infallible = write!(out, " ({} bytes)", value.len());
-            bound(out)
-        }
+    printable(value).map_or_else(|| excerpt::one_bytes(value), text)
+}
+
+/// The same, however many there are.
+pub(super) fn whole_bytes(value: &[u8]) -> String {
+    if let Some(valid) = printable(value) {
+        return whole_text(valid);
     }
+    let mut out = String::with_capacity(2 * value.len() + 16);
+    out.push_str("0x");
+    for byte in value {
+        let _infallible = write!(out, "{byte:02x}");
+    }
+    let _infallible = write!(out, " ({} bytes)", value.len());
+    out
+}
+
+fn printable(value: &[u8]) -> Option<&str> {
+    let valid = std::str::from_utf8(value).ok()?;
+    (!valid.is_empty() && !valid.chars().any(char::is_control)).then_some(valid)
+}
+
+/// Two lists of the same elements in another order. Where they would look equal because of what is cut,
+/// the elements that they begin with in common are left out.
+pub(super) fn lists<T: PartialEq>(
+    old: &[T],
+    new: &[T],
+    text_of_old: impl Fn(&[T]) -> String,
+    text_of_new: impl Fn(&[T]) -> String,
+) -> (Option<String>, Option<String>) {
+    let texts = (text_of_old(old), text_of_new(new));
+    if texts.0 != texts.1 {
+        return (Some(texts.0), Some(texts.1));
+    }
+    let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let rest = |text: String| Some(format!("({same} elements cut)…{text}"));
+    let (old, new) = (old.get(same..), new.get(same..));
+    (
+        rest(text_of_old(old.unwrap_or_default())),
+        rest(text_of_new(new.unwrap_or_default())),
+    )
 }
 
 /// An enum number with its name.

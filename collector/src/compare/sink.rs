@@ -10,6 +10,7 @@ use super::difference::{Difference, Kind, Place};
 use super::leaf::Leaf;
 use super::limits;
 use super::relation::Relation;
+use super::render::{self, Raw};
 use super::rules::{Applicable, ListOrder, Rules, Severity, Step};
 
 /// Collects the differences of one pair.
@@ -73,8 +74,8 @@ struct StepAt {
 /// By what a name that differs is ruled out, where no rule speaks of it.
 const RENAMED: &str = "same number, other name";
 
-/// One side of a difference: as text, and as rules see it.
-pub(super) type Side<'l> = Option<(String, Leaf<'l>)>;
+/// One side of a difference: to be shown, and as rules see it.
+pub(super) type Side<'l> = Option<(Raw<'l>, Leaf<'l>)>;
 
 impl<'r> Sink<'r> {
     pub(super) fn new(rules: &'r Rules, rpc_method: &'r str) -> Self {
@@ -239,7 +240,19 @@ impl<'r> Sink<'r> {
     ) {
         let ruling = self.ruling(kind, (None, None));
         let what = (looks_like, Relation::default());
-        self.keep(kind, (primary, candidate), what, ruling);
+        self.keep(
+            kind,
+            (primary.map(Raw::from), candidate.map(Raw::from)),
+            what,
+            ruling,
+        );
+    }
+
+    /// Reports two runs of bytes that cannot be looked into.
+    pub(super) fn report_bytes(&mut self, kind: Kind, primary: &[u8], candidate: &[u8]) {
+        let ruling = self.ruling(kind, (None, None));
+        let sides = (Some(Raw::Bytes(primary)), Some(Raw::Bytes(candidate)));
+        self.keep(kind, sides, (None, Relation::default()), ruling);
     }
 
     /// Reports a difference of which rules may want to know the values, unless that is too much work.
@@ -274,7 +287,12 @@ impl<'r> Sink<'r> {
     ) {
         let ruling = Some((Arc::from(reason), Severity::Ignored));
         let what = (None, Relation::default());
-        self.keep(kind, (primary, candidate), what, ruling);
+        self.keep(
+            kind,
+            (primary.map(Raw::from), candidate.map(Raw::from)),
+            what,
+            ruling,
+        );
     }
 
     /// Reports what equal bytes say differently in another name: it does not count unless a rule
@@ -288,7 +306,12 @@ impl<'r> Sink<'r> {
         let ruling = self.ruling(kind, (None, None));
         let ruling = ruling.or_else(|| Some((Arc::from(RENAMED), Severity::Note)));
         let what = (Some(looks_like), Relation::default());
-        self.keep(kind, (Some(primary), Some(candidate)), what, ruling);
+        self.keep(
+            kind,
+            (Some(primary.into()), Some(candidate.into())),
+            what,
+            ruling,
+        );
     }
 
     /// What the rules say, counted.
@@ -311,7 +334,7 @@ impl<'r> Sink<'r> {
     fn keep(
         &mut self,
         kind: Kind,
-        (primary, candidate): (Option<String>, Option<String>),
+        (primary, candidate): (Option<Raw<'_>>, Option<Raw<'_>>),
         (looks_like, relation): (Option<LooksLike>, Relation),
         ruling: Option<(Arc<str>, Severity)>,
     ) {
@@ -329,6 +352,11 @@ impl<'r> Sink<'r> {
             return;
         }
         *kept += 1;
+        // Those of a trial are only counted.
+        let (primary, candidate) = match self.is_trial {
+            true => (None, None),
+            false => render::sides(primary, candidate),
+        };
         self.differences.push(Difference {
             place: self.place,
             path: self.path.clone(),

@@ -7,10 +7,11 @@ use super::aborted::is_envoys_answer;
 use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
+use super::render::{self, Raw};
 use super::schema::Types;
 use super::settings::Settings;
 use super::sink::Sink;
-use super::{align, classify, proto, render, wire};
+use super::{align, classify, proto, wire};
 use crate::call::{Call, Status};
 
 /// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
@@ -49,8 +50,8 @@ pub(super) fn compare(
         let before = sink.counted();
         sink.report_values(
             Kind::Value,
-            Some((status_text(primary), status_leaf(primary))),
-            Some((status_text(candidate), status_leaf(candidate))),
+            Some((status_text(primary).into(), status_leaf(primary))),
+            Some((status_text(candidate).into(), status_leaf(candidate))),
             looks_like(primary, candidate),
         );
         // A rule that takes the codes for equal says nothing about the rest of the answer.
@@ -99,9 +100,7 @@ fn status_text(call: &Call) -> String {
     };
     if !call.status_message.is_empty() {
         text.push_str(": ");
-        text.push_str(&render::plain(&String::from_utf8_lossy(
-            &call.status_message,
-        )));
+        text.push_str(&String::from_utf8_lossy(&call.status_message));
     }
     text
 }
@@ -226,7 +225,7 @@ fn type_name(any: &AnyValue) -> &str {
 
 /// Reports two unequal texts, of which an empty one counts as absent.
 fn texts<'t>(a: &'t str, b: &'t str, sink: &mut Sink<'_>) {
-    let side = |text: &'t str| Some((render::text(text), Leaf::Text(text)));
+    let side = |text: &'t str| Some((Raw::Text(text), Leaf::Text(text)));
     match (a.is_empty(), b.is_empty()) {
         (false, true) => sink.report_values(Kind::Missing, side(a), None, None),
         (true, false) => sink.report_values(Kind::Extra, None, side(b), None),

@@ -18,11 +18,12 @@ use bytes::Bytes;
 use super::align::{self, Step};
 use super::classify;
 use super::difference::Kind;
+use super::json;
 use super::leaf::Leaf;
 use super::limits::GUESS_DEPTH_MAX;
+use super::render::{self, Raw};
 use super::rules::ListOrder;
 use super::sink::{Side, Sink};
-use super::{json, render};
 use parse::{WireValue, parse};
 pub(super) use unknown::unknown_text;
 
@@ -43,8 +44,7 @@ fn compare_at(primary: &Bytes, candidate: &Bytes, depth: u32, sink: &mut Sink) {
             } else {
                 Kind::Undecodable
             };
-            let text = |bytes: &Bytes| Some(render::bytes(bytes));
-            sink.report(kind, text(primary), text(candidate), None);
+            sink.report_bytes(kind, primary, candidate);
         }
     }
 }
@@ -115,10 +115,11 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
         let text = |list: &[WireValue]| {
             let shown: Vec<String> = list.iter().take(16).map(text).collect();
             let more = if list.len() > 16 { ", …" } else { "" };
-            Some(format!("[{}{more}]", shown.join(", ")))
+            format!("[{}{more}]", shown.join(", "))
         };
+        let texts = render::lists(primary, candidate, text, text);
         let looks_like = is_map(primary).then_some(classify::LooksLike::MapOrder);
-        sink.report(Kind::ListOrder, text(primary), text(candidate), looks_like);
+        sink.report(Kind::ListOrder, texts.0, texts.1, looks_like);
     }
     for step in alignment.steps {
         if sink.is_full() || !sink.spend(1) {
@@ -173,12 +174,12 @@ fn delimited(a: &Bytes, b: &Bytes, depth: u32, sink: &mut Sink) {
         return;
     }
     if let (Some(a), Some(b)) = (printable(a), printable(b)) {
-        let side = |text| Some((render::text(text), Leaf::Text(text)));
+        let side = |text| Some((Raw::Text(text), Leaf::Text(text)));
         sink.report_values(Kind::Value, side(a), side(b), classify::texts(a, b));
     } else if depth < GUESS_DEPTH_MAX && is_message(a) && is_message(b) {
         compare_at(a, b, depth + 1, sink);
     } else {
-        let side = |bytes| Some((render::bytes(bytes), Leaf::Bytes(bytes)));
+        let side = |bytes| Some((Raw::Bytes(bytes), Leaf::Bytes(bytes)));
         sink.report_values(Kind::Value, side(a), side(b), classify::bytes(a, b));
     }
 }
@@ -212,9 +213,9 @@ pub(super) fn shown(message: &Bytes, depth: u32) -> Option<Vec<(u32, Shown)>> {
     let show = |value: WireValue| match value {
         WireValue::Group(bytes) if depth < GUESS_DEPTH_MAX => Shown::Message(bytes),
         WireValue::Bytes(bytes) => match printable(&bytes) {
-            Some(text) => Shown::Value(render::text(text)),
+            Some(text) => Shown::Value(render::whole_text(text)),
             None if depth < GUESS_DEPTH_MAX && is_message(&bytes) => Shown::Message(bytes),
-            None => Shown::Value(render::bytes(&bytes)),
+            None => Shown::Value(render::whole_bytes(&bytes)),
         },
         value => Shown::Value(text(&value)),
     };
@@ -271,7 +272,11 @@ fn side(value: &WireValue) -> Side<'_> {
         WireValue::Group(value) if value.is_empty() => Leaf::Hollow,
         WireValue::Group(_) => Leaf::Other,
     };
-    Some((text(value), leaf))
+    let raw = match value {
+        WireValue::Bytes(value) => Raw::Bytes(value),
+        other => Raw::Rendered(text(other)),
+    };
+    Some((raw, leaf))
 }
 
 /// What tells the messages of `list` apart: the value of `field`, a path of field numbers.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attempts::fold_none;
 use super::{FoundBy, Pair, Pairing, Reason, Settings, Unpaired, is_other_request, timely};
-use crate::call::{Call, CorrelationKey, Role, normalize_request_id};
+use crate::call::{Call, CallId, CorrelationKey, Role, normalize_request_id};
 
 /// Calls kept at most: about 100 MiB.
 pub const LEFTOVERS_MAX: usize = 100_000;
@@ -24,6 +24,8 @@ pub const LEFTOVERS_MAX: usize = 100_000;
 pub struct Leftovers {
     held: Vec<Unpaired>,
     kinds: BTreeSet<FoundBy>,
+    /// What the kept calls take in memory with all that they carry.
+    bytes: BTreeMap<CallId, u64>,
     is_given_up: bool,
     not_sought: u64,
 }
@@ -35,6 +37,8 @@ pub struct Reunited {
     pub matches: Vec<Match>,
     /// Calls that still have no partner.
     pub unpaired: Vec<Unpaired>,
+    /// Calls of which several share an id, so that it did not tell who belongs to whom.
+    contested: BTreeSet<CallId>,
 }
 
 /// Two calls that belong together, without what they carried.
@@ -46,7 +50,11 @@ pub struct Match {
     pub candidate: Call,
     /// Attempts of the primary.
     pub attempts_count: u32,
+    /// What both take in memory with all that they carry.
+    pub bytes_count: u64,
     found_by: FoundBy,
+    /// Would other calls have fitted as well, by this id or a stronger one?
+    is_contested: bool,
 }
 
 impl Match {
@@ -55,11 +63,16 @@ impl Match {
         self.found_by
     }
 
+    /// Says that other calls share the id by which these were found.
+    pub fn contest(&mut self) {
+        self.is_contested = true;
+    }
+
     /// The pair, given both calls with all that they carried.
     pub fn into_pair(self, primary: Call, candidate: Call) -> Pair {
         Pair {
             found_by: self.found_by,
-            is_ambiguous: is_other_request(&primary, &candidate),
+            is_ambiguous: self.is_contested || is_other_request(&primary, &candidate),
             primary,
             candidate,
             attempts_count: self.attempts_count,
@@ -97,12 +110,19 @@ impl Leftovers {
         (pairing.withheld, pairing.unpaired) = unpaired.into_iter().partition(may_have_lost_an_id);
         for unpaired in &pairing.withheld {
             self.kinds.insert(kind(&unpaired.call));
-            self.held.push(without_payload(unpaired));
+            let weight = unpaired.call.weight(unpaired.call.bytes_count());
+            let weight = u64::try_from(weight).unwrap_or(u64::MAX);
+            self.bytes.insert(unpaired.call.id, weight);
+            self.held.push(Unpaired {
+                call: without_payload(&unpaired.call),
+                ..*unpaired
+            });
         }
         if self.held.len() <= LEFTOVERS_MAX {
             return Vec::new();
         }
         self.is_given_up = true;
+        self.bytes.clear();
         self.not_sought += u64::try_from(self.held.len()).unwrap_or(u64::MAX);
         std::mem::take(&mut self.held)
     }
@@ -117,18 +137,38 @@ impl Leftovers {
         let mut reunited = Reunited {
             matches: Vec::new(),
             unpaired: self.held,
+            contested: BTreeSet::new(),
         };
         // All have lost the same: then none has lost anything.
         if self.kinds.len() > 1 {
             reunited.by(FoundBy::RequestId, request_id, settings);
             reunited.by(FoundBy::TraceId, trace_id, settings);
         }
+        let weight = |call: &Call| self.bytes.get(&call.id).copied().unwrap_or_default();
+        for found in &mut reunited.matches {
+            found.bytes_count = weight(&found.primary).saturating_add(weight(&found.candidate));
+        }
         reunited
     }
 }
 
 /// What both sides must have in common.
-type Key = (Vec<u8>, String, u64, Option<u64>);
+pub(super) type Key = (Vec<u8>, String, u64, Option<u64>);
+
+fn key(id: Vec<u8>, call: &Call) -> Key {
+    let request = &call.request;
+    let method = call.rpc_method.clone();
+    (id, method, request.body_bytes, request.body_digest)
+}
+
+/// What both sides of a pair found by `found_by` have in common.
+pub(super) fn weaker_key(found_by: FoundBy, call: &Call) -> Option<Key> {
+    let id = match found_by {
+        FoundBy::RequestId => request_id(call),
+        _ => trace_id(call),
+    };
+    Some(key(id?, call))
+}
 
 impl Reunited {
     fn by(&mut self, found_by: FoundBy, id: fn(&Call) -> Option<Vec<u8>>, settings: &Settings) {
@@ -136,23 +176,27 @@ impl Reunited {
         for unpaired in std::mem::take(&mut self.unpaired) {
             let call = &unpaired.call;
             match id(call) {
-                Some(id) => {
-                    let request = &call.request;
-                    let key = (
-                        id,
-                        call.rpc_method.clone(),
-                        request.body_bytes,
-                        request.body_digest,
-                    );
-                    groups.entry(key).or_default().push(unpaired);
-                }
+                Some(id) => groups.entry(key(id, call)).or_default().push(unpaired),
                 None => self.unpaired.push(unpaired),
             }
         }
         for group in groups.into_values() {
-            match one_of_each(&group, settings) {
-                true => self.matches.extend(to_match(group, found_by)),
-                false => self.unpaired.extend(group),
+            if one_of_each(&group, settings) {
+                let is_contested = group
+                    .iter()
+                    .any(|unpaired| self.contested.contains(&unpaired.call.id));
+                self.matches.extend(to_match(group, found_by, is_contested));
+            } else {
+                let primaries = group
+                    .iter()
+                    .filter(|unpaired| unpaired.call.role == Role::Primary)
+                    .count();
+                // One and one that do not fit by their times leave no choice.
+                if group.len() > 2 && (1..group.len()).contains(&primaries) {
+                    let ids = group.iter().map(|unpaired| unpaired.call.id);
+                    self.contested.extend(ids);
+                }
+                self.unpaired.extend(group);
             }
         }
         self.unpaired.sort_by_key(|unpaired| unpaired.call.id);
@@ -177,7 +221,7 @@ fn one_of_each(group: &[Unpaired], settings: &Settings) -> bool {
             .all(|primary| timely::may_be_one_call(primary, &candidate.call, true, settings))
 }
 
-fn to_match(group: Vec<Unpaired>, found_by: FoundBy) -> Option<Match> {
+fn to_match(group: Vec<Unpaired>, found_by: FoundBy, is_contested: bool) -> Option<Match> {
     let (primaries, candidates): (Vec<_>, Vec<_>) = group
         .into_iter()
         .partition(|unpaired| unpaired.call.role == Role::Primary);
@@ -189,7 +233,9 @@ fn to_match(group: Vec<Unpaired>, found_by: FoundBy) -> Option<Match> {
         attempts_count: primary.attempts_count,
         primary: primary.call,
         candidate: candidate.call,
+        bytes_count: 0,
         found_by,
+        is_contested,
     })
 }
 
@@ -215,19 +261,15 @@ fn trace_id(call: &Call) -> Option<Vec<u8>> {
 }
 
 /// What is needed to count and list it, sharing no memory with others.
-fn without_payload(unpaired: &Unpaired) -> Unpaired {
-    let mut call = unpaired.call.clone();
+pub(super) fn without_payload(call: &Call) -> Call {
+    let mut call = call.clone();
     call.request_metadata = Vec::new();
     call.response_metadata = Vec::new();
     call.trailers = Vec::new();
     call.request.messages = Vec::new();
     call.response.messages = Vec::new();
     call.detach();
-    Unpaired {
-        call,
-        reason: unpaired.reason,
-        attempts_count: unpaired.attempts_count,
-    }
+    call
 }
 
 #[cfg(test)]
@@ -236,7 +278,7 @@ mod tests {
 
     use super::super::{Pairing, pair_calls_of_all_ids};
     use super::*;
-    use crate::call::{CallId, Position};
+    use crate::call::Position;
 
     /// One side of call `number`, with a pair id and a request id.
     fn call(number: u64, role: Role) -> Call {
@@ -318,6 +360,57 @@ mod tests {
         };
         let pairing = pair_all(vec![shared(call(1, Role::Primary)), lost(8), lost(9)]);
         assert_eq!((pairing.pairs.len(), pairing.unpaired.len()), (0, 3));
+    }
+
+    #[test]
+    fn a_pair_is_ambiguous_if_others_share_the_id_it_was_found_by() {
+        let shared = |number, role, pair_id: &'static str| Call {
+            pair_id: Bytes::from_static(pair_id.as_bytes()),
+            request_id: Bytes::from_static(b"shared"),
+            request: call(1, role).request,
+            started_unix_ns: 1,
+            ..call(number, role)
+        };
+        let reunited = vec![
+            shared(1, Role::Primary, "p1"),
+            shared(2, Role::Candidate, ""),
+        ];
+        assert!(!pair_all(reunited.clone()).pairs[0].is_ambiguous);
+        // The same call, as another place recorded it.
+        let mut again = shared(9, Role::Primary, "p1");
+        again.position = Position::Inbound;
+        let pairing = pair_all([reunited.clone(), vec![again]].concat());
+        assert!(!pairing.pairs[0].is_ambiguous);
+        let others = vec![
+            shared(3, Role::Primary, "p3"),
+            shared(4, Role::Candidate, "p3"),
+        ];
+        let pairing = pair_all([reunited, others].concat());
+        let is_ambiguous = |by| {
+            let mut pairs = pairing.pairs.iter();
+            pairs.find(|pair| pair.found_by == by).unwrap().is_ambiguous
+        };
+        assert_eq!(pairing.pairs.len(), 2);
+        assert!(is_ambiguous(FoundBy::RequestId) && !is_ambiguous(FoundBy::PairId));
+    }
+
+    #[test]
+    fn a_pair_is_ambiguous_if_a_stronger_id_left_the_choice_to_a_weaker_one() {
+        let lost = |number, trace| Call {
+            pair_id: Bytes::new(),
+            request_id: Bytes::from_static(b"shared"),
+            request: call(1, Role::Candidate).request,
+            started_unix_ns: 1,
+            trace_id: Some([trace; 16]),
+            ..call(number, Role::Candidate)
+        };
+        let mut primary = lost(1, 1);
+        primary.id.producer_id = [9; 16];
+        primary.role = Role::Primary;
+        primary.pair_id = Bytes::from_static(b"p1");
+        let pairing = pair_all(vec![primary, lost(2, 1), lost(3, 2)]);
+        assert_eq!(pairing.pairs.len(), 1);
+        assert!(pairing.pairs[0].is_ambiguous && pairing.pairs[0].found_by == FoundBy::TraceId);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod attempts;
 mod clocks;
 mod group;
 mod leftovers;
+mod rivals;
 mod timely;
 mod variant;
 mod views;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use clocks::Sighting;
 pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
+pub use rivals::Rivals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,8 +91,8 @@ pub struct Pair {
     pub candidate: Call,
     /// How they found each other.
     pub found_by: FoundBy,
-    /// May it be the wrong pair: several equal calls matched by occurrence, or one pair id with two
-    /// different requests?
+    /// May it be the wrong pair: several equal calls matched by occurrence, one pair id with two different
+    /// requests, or found by an id that other calls have too?
     pub is_ambiguous: bool,
     /// Attempts of the primary call, the compared one included; at least 1.
     pub attempts_count: u32,
@@ -253,6 +255,8 @@ pub fn pair_calls_of_all_ids(
     calls: impl IntoIterator<Item = Call>,
     settings: &Settings,
 ) -> Pairing {
+    let calls: Vec<Call> = calls.into_iter().collect();
+    let all: Vec<Call> = calls.iter().map(leftovers::without_payload).collect();
     let mut pairing = pair_calls(calls, settings);
     let mut leftovers = Leftovers::default();
     let given_up = leftovers.hold(&mut pairing);
@@ -260,7 +264,10 @@ pub fn pair_calls_of_all_ids(
     let mut whole: BTreeMap<_, _> = withheld.map(|held| (held.call.id, held.call)).collect();
     pairing.not_sought = leftovers.not_sought();
     let reunited = leftovers.reunite(settings);
-    for found in reunited.matches {
+    let mut rivals = Rivals::of(&reunited.matches, settings);
+    all.iter().for_each(|call| rivals.see(call));
+    for mut found in reunited.matches {
+        rivals.contest(&mut found);
         let sides = (
             whole.remove(&found.primary.id),
             whole.remove(&found.candidate.id),

@@ -21,7 +21,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::call::{Call, PAIR_BUCKETS};
 use crate::pair::{
-    self, Leftovers, Match, Pairing, Reunited, Unpaired, group_hash, pair_calls, refuse_calls,
+    self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, group_hash, pair_calls,
+    refuse_calls,
 };
 use crate::store::parquet::{Dataset, Ids, Projection, ReadError};
 
@@ -33,9 +34,6 @@ const SHARDS_STEP: u64 = 8;
 
 /// What a row takes in memory besides its decoded bytes, about: the call and its lists.
 const ROW_BYTES: u64 = 2048;
-
-/// Pairs read at a time whose sides were found by other ids.
-const MATCHES_READ: usize = 256;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -190,9 +188,15 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     fn look_again(mut self) -> Result<(), Gone> {
         let leftovers = std::mem::take(&mut self.leftovers);
         let not_sought = leftovers.not_sought();
-        let Reunited { matches, unpaired } = leftovers.reunite(&self.settings.pairing);
-        for matches in matches.chunks(MATCHES_READ) {
-            let pairing = match self.whole(matches) {
+        let Reunited {
+            matches, unpaired, ..
+        } = leftovers.reunite(&self.settings.pairing);
+        let mut rest = matches.as_slice();
+        while !rest.is_empty() {
+            // As many as memory holds: each time, all that share an id with any of them is read again.
+            let (held, others) = rest.split_at(self.held_at_once(rest));
+            rest = others;
+            let pairing = match self.whole(held) {
                 Ok(pairing) => pairing,
                 Err(error) => return self.send(Read::Failed(error)),
             };
@@ -206,6 +210,16 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         }))
     }
 
+    /// How many of `matches` a pass holds; at least one.
+    fn held_at_once(&self, matches: &[Match]) -> usize {
+        let mut bytes = 0_u64;
+        let fits = |found: &&Match| {
+            bytes = bytes.saturating_add(found.bytes_count);
+            bytes <= self.memory_bytes()
+        };
+        matches.iter().take_while(fits).count().max(1)
+    }
+
     /// The pairs of `matches`, with all that their calls carried.
     fn whole(&self, matches: &[Match]) -> Result<Pairing, ReadError> {
         let mut ids = Ids::default();
@@ -217,15 +231,29 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             ids.add_key_of(call);
             wanted.insert(call.id);
         }
-        let found = self
-            .dataset
-            .find(&ids, |call| wanted.contains(&call.id), usize::MAX)?;
+        for found in matches {
+            match found.found_by() {
+                FoundBy::RequestId => ids.add_request_id_of(&found.primary),
+                _ => ids.trace_ids.extend(found.primary.trace_id),
+            }
+        }
+        let mut rivals = Rivals::of(matches, &self.settings.pairing);
+        let is_wanted = |call: &Call| {
+            if (self.is_wanted)(call) {
+                rivals.see(call);
+            }
+            wanted.contains(&call.id)
+        };
+        let mut found = self.dataset.find(&ids, is_wanted, usize::MAX)?;
+        // Otherwise each would keep the bytes of its neighbours in memory.
+        found.iter_mut().for_each(Call::detach);
         let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
         let mut pairing = Pairing {
             is_second_look: true,
             ..Pairing::default()
         };
-        for found in matches.iter().cloned() {
+        for mut found in matches.iter().cloned() {
+            rivals.contest(&mut found);
             let sides = (
                 whole.remove(&found.primary.id),
                 whole.remove(&found.candidate.id),

@@ -39,7 +39,7 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
         (
             "ambiguous",
             2 * completeness.pairs_ambiguous,
-            "equal calls, matched by occurrence",
+            "may be the wrong pairs: several calls would fit",
         ),
         (
             "earlier attempts",

@@ -108,6 +108,9 @@ pub struct Scope {
     pub first_call_at: Option<String>,
     /// Start of the last.
     pub last_call_at: Option<String>,
+    /// Are there `pairs` and `differences` of this run, to be looked up by its id?
+    #[serde(skip)]
+    pub writes_datasets: bool,
     /// Were messages compared by descriptor?
     pub has_descriptors: bool,
     /// Methods that the descriptors do not know, compared by wire field.

@@ -142,6 +142,7 @@ fn report_of(pairings: Vec<Pairing>, loss: Option<Loss>) -> Report {
             .for_each(|unpaired| aggregate.add_unpaired(unpaired));
     }
     let scope = Scope {
+        writes_datasets: true,
         data_dir: "./twintap-data".to_owned(),
         ..Scope::default()
     };

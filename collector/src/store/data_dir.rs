@@ -51,6 +51,11 @@ pub enum DataDirError {
         /// Its format.
         found: u32,
     },
+    /// No collector made it.
+    #[error(
+        "{0} is no data directory: {MARKER}, which serve, ingest and capture write there, is missing"
+    )]
+    NotOne(PathBuf),
     /// The marker is not one.
     #[error("{0} is not a data directory's marker")]
     BadMarker(PathBuf),
@@ -114,6 +119,18 @@ fn take(file: &File, mut pause: impl FnMut()) -> Result<(), Errno> {
     flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Refuses a directory that no collector made, or a newer one: nothing is to be written there.
+pub fn check(path: &Path) -> Result<(), DataDirError> {
+    let marker = path.join(MARKER);
+    match fs::read_to_string(&marker) {
+        Ok(text) => check_marker(&text, path, &marker),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(DataDirError::NotOne(path.to_owned()))
+        }
+        Err(error) => Err(io_error("read", &marker)(error)),
+    }
+}
+
 /// Does anybody hold the directory at `path`?
 pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
     let marker = match File::open(path.join(MARKER)) {
@@ -141,7 +158,11 @@ fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(),
             .map_err(io_error("write", path))?;
         return Ok(());
     }
-    match serde_json::from_str::<Marker>(&text) {
+    check_marker(&text, dir, path)
+}
+
+fn check_marker(text: &str, dir: &Path, path: &Path) -> Result<(), DataDirError> {
+    match serde_json::from_str::<Marker>(text) {
         Ok(Marker { format }) if format > FORMAT => Err(DataDirError::Newer {
             path: dir.to_owned(),
             found: format,
@@ -215,6 +236,18 @@ mod tests {
             matches!(error, DataDirError::Newer { found: 2, .. }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn only_what_a_collector_made_may_be_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = check(dir.path()).unwrap_err();
+        assert!(matches!(error, DataDirError::NotOne(_)), "{error}");
+        drop(DataDir::open(dir.path()).unwrap());
+        check(dir.path()).unwrap();
+        fs::write(dir.path().join(MARKER), "{\"format\":2}").unwrap();
+        let error = check(dir.path()).unwrap_err();
+        assert!(matches!(error, DataDirError::Newer { .. }), "{error}");
     }
 
     #[test]

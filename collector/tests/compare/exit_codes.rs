@@ -66,6 +66,7 @@ fn usage_errors_come_before_anything_is_read() {
         &["--output", "xml"],
         &["--descriptors", "/does/not/exist"],
         &["--descriptors", not_descriptors.to_str().unwrap()],
+        &["--watch=0"],
         &["--no-such-flag"],
     ] {
         let output = recording.compare(arguments);
@@ -109,6 +110,20 @@ fn unknown_loss_is_unsafe_and_unreadable_accounting_an_error() {
 }
 
 #[test]
+fn nothing_is_written_into_a_folder_that_is_no_data_directory() {
+    let copied = Recording::copied().part(calls(0, 20, 10)).dropped(0);
+    let output = copied.compare(&[]);
+    assert_eq!(code(&output), 3);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("twintap.json") && error.contains("--no-write"),
+        "{error}"
+    );
+    assert!(copied.files("pairs").is_empty() && copied.files("differences").is_empty());
+    assert_eq!(code(&copied.compare(&["--no-write"])), 1);
+}
+
+#[test]
 fn nothing_to_judge_is_unsafe() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(code(&twintap(Some(empty.path()), &["--no-write"])), 4);
@@ -116,4 +131,76 @@ fn nothing_to_judge_is_unsafe() {
         .map(|number| call(number, Role::Primary, "x"))
         .collect();
     assert_eq!(code(&Recording::new().part(one_sided).compare(&[])), 4);
+}
+
+#[test]
+fn a_selection_that_leaves_nothing_is_named_with_what_there_is() {
+    let recording = Recording::new().part(calls(0, 20, 0)).dropped(0);
+    for (arguments, told) in [
+        (
+            &["--method", "other.*"][..],
+            "--method \"other.*\" leaves no call: there are calls of shop.v1.Shop/GetItem",
+        ),
+        (
+            &["--since", "2026-08-02"],
+            "--since leaves no call: those in",
+        ),
+        (
+            &["--until", "2026-08-01"],
+            "started from 2026-08-01T10:00:00Z to",
+        ),
+        (
+            &["--candidate", "v9"],
+            "--candidate \"v9\" leaves no pair: no mirrored call says",
+        ),
+    ] {
+        let output = recording.compare(arguments);
+        assert_eq!(code(&output), 4, "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(told), "{arguments:?}: {error}");
+    }
+    assert!(
+        recording
+            .compare(&["--since", "2026-08-01"])
+            .stderr
+            .is_empty()
+    );
+    let output = Recording::new().compare(&[]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("there are no calls in"), "{error}");
+    let shown = recording.show("pair-1", &["--method", "other.*"]);
+    let error = String::from_utf8(shown.stderr).unwrap();
+    assert!(
+        error.contains("calls of shop.v1.Shop/GetItem do"),
+        "{error}"
+    );
+}
+
+#[test]
+fn rules_check_looks_at_all_files_and_the_worst_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let good = file("good.yaml", "version: 1\nrules: []\n");
+    let bad = file("bad.yaml", "no rules\n");
+    let gone = folder.path().join("gone.yaml");
+    for (files, exit) in [
+        (vec![&good], 0),
+        (vec![&bad, &good], 2),
+        (vec![&gone, &bad, &good], 3),
+        (vec![&bad, &gone, &good], 3),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"))
+            .args(["rules", "check"])
+            .args(&files)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), exit, "{files:?}");
+        assert!(stdout(&output).contains("good.yaml: 0 rules, valid"));
+        let told = stdout(&output).contains("bad.yaml:1:1");
+        assert_eq!(told, files.contains(&&bad), "{files:?}");
+    }
 }

@@ -21,6 +21,13 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn new() -> Self {
+        let recording = Self::copied();
+        std::fs::write(recording.path().join("twintap.json"), "{\"format\":1}").unwrap();
+        recording
+    }
+
+    /// As [`Self::new`], but a folder that no collector made.
+    pub(crate) fn copied() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             parts: 0,

@@ -137,8 +137,11 @@ fn pairs_and_differences_are_written_under_the_run() {
         assert!(files[0].to_str().unwrap().contains(&run), "{files:?}");
     }
     let untouched = Recording::new().part(calls(0, 5, 0));
-    untouched.compare(&["--no-write"]);
+    let text = stdout(&untouched.compare(&["--no-write"]));
     assert!(untouched.files("pairs").is_empty());
+    let names_run = |text: &str| text.lines().any(|line| line.starts_with("run "));
+    assert!(!names_run(&text), "nothing can be looked up by it: {text}");
+    assert!(names_run(&stdout(&untouched.compare(&[]))));
 }
 
 #[test]
@@ -160,7 +163,17 @@ fn time_and_method_narrow_the_comparison() {
 
 #[test]
 fn help_teaches_by_examples() {
-    let help = stdout(&Recording::new().compare(&["--help"]));
+    let wide = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(["compare", "--help"])
+        .env("COLUMNS", "400")
+        .output()
+        .unwrap();
+    let help = stdout(&wide);
+    let sentence = "nothing could be judged, or calls were lost and could hide more";
+    assert!(
+        help.contains(sentence),
+        "wrapped once, by the terminal's width: {help}"
+    );
     for word in ["Examples:", "--descriptors", "Exit codes"] {
         assert!(help.contains(word), "{help}");
     }

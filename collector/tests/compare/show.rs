@@ -145,3 +145,61 @@ fn of_many_calls_of_one_trace_some_are_shown_and_the_others_counted() {
     assert_eq!(shown["found"].as_array().unwrap().len(), 4);
     assert_eq!(shown["omitted"], 26);
 }
+
+#[test]
+fn show_pairs_by_a_weaker_id_as_compare_does() {
+    let sent = |number: u64, role: Role, pair_id: &'static str| Call {
+        pair_id: Bytes::from_static(pair_id.as_bytes()),
+        request_id: Bytes::from_static(b"r-1"),
+        request: call(1, role, "x").request,
+        ..call(number, role, "x")
+    };
+    let both = vec![sent(1, Role::Primary, "p-1"), sent(2, Role::Candidate, "")];
+    // Another call of the same request id, that has a partner of its own.
+    let other = vec![
+        sent(3, Role::Primary, "p-3"),
+        sent(4, Role::Candidate, "p-3"),
+    ];
+    // And one that fits as well, without a partner.
+    let rival = vec![sent(5, Role::Candidate, "")];
+    let all = [both.clone(), other.clone(), rival].concat();
+    for (calls, found) in [(both.clone(), 1), ([both, other].concat(), 1), (all, 0)] {
+        let recording = Recording::new().part(calls).dropped(0);
+        let report = json(&recording.compare(&["--output", "json"]));
+        let by_request = &report["completeness"]["pairs_found_by"]["request_id"];
+        assert_eq!(by_request.as_u64().unwrap_or(0), found);
+        let shown = json(&recording.show("p-1", &["--output", "json"]));
+        assert_eq!(shown["found"].as_array().unwrap().len(), 1, "{shown}");
+        let expected = if found == 1 { "request_id" } else { "" };
+        let found_by = shown["found"][0]["found_by"].as_str();
+        assert_eq!(found_by.unwrap_or_default(), expected, "{shown}");
+    }
+}
+
+#[test]
+fn calls_that_were_not_looked_at_are_told_and_make_the_answer_unsafe() {
+    let traced = (0..10_001).map(|number| Call {
+        pair_id: Bytes::new(),
+        trace_id: Some([7; 16]),
+        ..call(number, Role::Primary, "x")
+    });
+    let mut last = call(10_001, Role::Primary, "x");
+    last.rpc_method = "shop.v1.Shop/Other".to_owned();
+    last.pair_id = Bytes::new();
+    last.trace_id = Some([7; 16]);
+    let recording = Recording::new().part(traced.chain([last]).collect());
+    let trace = "07".repeat(16);
+    let output = recording.show(&trace, &["--max", "1"]);
+    assert_eq!(code(&output), 4);
+    let text = stdout(&output);
+    let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("More than 10 000 calls share this id"),
+        "{text}"
+    );
+    // Of one method there is nothing that was left out.
+    let method = ["--method", "*/Other", "--output", "json"];
+    let shown = json(&recording.show(&trace, &method));
+    assert!(shown["stopped_at_calls"].is_null(), "{shown}");
+    assert_eq!(shown["found"].as_array().unwrap().len(), 1);
+}

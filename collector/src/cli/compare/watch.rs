@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::output::OutputArgs;
 use super::{Args, Plan, Snapshot};
-use crate::cli::{EXIT_IO, UsageError};
+use crate::cli::{EXIT_IO, UsageError, told};
 use crate::clock::{Clock, SystemClock};
 use crate::pipeline::stop_signal;
 use crate::report::Report;
@@ -38,7 +38,7 @@ pub(super) struct WatchArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "5",
-        value_parser = parse_seconds,
+        value_parser = parse_interval,
     )]
     watch: Option<Duration>,
 
@@ -56,7 +56,7 @@ pub(super) struct WatchArgs {
 impl WatchArgs {
     /// How often to look; `None` to compare once.
     pub(super) fn interval(&self) -> Option<Duration> {
-        self.watch.map(|interval| interval.max(INTERVAL_MIN))
+        self.watch
     }
 
     /// Finds what cannot be followed before any work is done.
@@ -83,6 +83,17 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a number of seconds".to_owned())
 }
 
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_seconds(text)?;
+    if interval < INTERVAL_MIN {
+        let least = INTERVAL_MIN.as_secs_f64();
+        return Err(format!(
+            "looking costs something: give at least {least} seconds"
+        ));
+    }
+    Ok(interval)
+}
+
 /// Watches until a signal asks to end.
 pub(super) fn run(args: &Args, plan: Plan, interval: Duration) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
@@ -99,7 +110,11 @@ pub(super) fn run(args: &Args, plan: Plan, interval: Duration) -> anyhow::Result
         // A file may be on its way in or out: it may be there the next time.
         failure = watch.look().err();
         if let Some(error) = &failure {
-            writeln!(std::io::stderr(), "twintap: {error:#}; will try again")?;
+            writeln!(
+                std::io::stderr(),
+                "twintap: {}; will try again",
+                told(error)
+            )?;
         }
     }
     watch.end()?;

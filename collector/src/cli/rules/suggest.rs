@@ -4,18 +4,18 @@
 //! [`crate::noise`].
 
 use std::io::Write as _;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
 
 use super::super::UsageError;
-use super::super::compare::{MARGIN_NS, output, parse_rate, progress, time_range};
+use super::super::compare::{output, parse_rate, progress};
 use super::super::schema_args::SchemaArgs;
+use super::super::selection::{Selection, SelectionArgs};
 use super::RulesArgs;
 use crate::call::{Call, Role};
-use crate::compare::rules::matches_glob;
 use crate::compare::{self, Verdict};
 use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
 use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
@@ -42,17 +42,8 @@ pub(super) struct Args {
     #[command(flatten)]
     types: SchemaArgs,
 
-    /// Only calls that started at or after this: RFC 3339, or how long ago (`2h`, `30m`)
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-
-    /// Only calls that started before this
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-
-    /// Only methods that match, such as `shop.v1.Shop/*`; `*` matches any text
-    #[arg(long, value_name = "GLOB")]
-    method: Option<String>,
+    #[command(flatten)]
+    selection: SelectionArgs,
 
     /// A difference is no noise if its share between primary and candidate is above that of noise by
     /// more than this share of both together, ...
@@ -103,8 +94,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
-    let dataset = Dataset::open_within(&args.data_dir, plan.widened())?;
-    let learned = plan.learn(&dataset)?;
+    let dataset = Dataset::open_within(&args.data_dir, plan.selection.widened_ns())?;
+    let (learned, has_calls) = plan.learn(&dataset)?;
     let yaml = learned.to_yaml();
     match &args.output {
         Some(file) => output::write_whole(file, yaml.as_bytes())
@@ -115,6 +106,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for line in learned.summary() {
         writeln!(stderr, "twintap: {line}")?;
     }
+    if !has_calls && let Some(why) = plan.selection.why_nothing(&args.data_dir, None)? {
+        writeln!(stderr, "twintap: {why}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,8 +117,7 @@ struct Plan {
     comparing: compare::Settings,
     pairing: pair::Settings,
     thresholds: Thresholds,
-    range_ns: Range<u64>,
-    method: Option<String>,
+    selection: Selection,
     memory_bytes_max: u64,
 }
 
@@ -158,27 +151,26 @@ impl Plan {
                 absolute: args.absolute_over,
                 pairs_min: args.min_pairs,
             },
-            range_ns: time_range(args.since.as_deref(), args.until.as_deref())?,
-            method: args.method.clone(),
+            selection: args.selection.selection()?,
             memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
         })
     }
 
-    fn widened(&self) -> Range<u64> {
-        self.range_ns.start.saturating_sub(MARGIN_NS)..self.range_ns.end.saturating_add(MARGIN_NS)
-    }
-
-    fn learn(&self, dataset: &Dataset) -> anyhow::Result<Learned> {
+    /// What is learned, and whether there was any call to learn from.
+    fn learn(&self, dataset: &Dataset) -> anyhow::Result<(Learned, bool)> {
         let mut learning = Learning::default();
         let progress = progress(dataset.rows());
-        let widened = self.widened();
         let reading = passes::Settings {
             memory_bytes_max: self.memory_bytes_max,
             projection: Projection::Everything,
             pairing: self.pairing.clone(),
         };
-        let is_wanted =
-            |call: &Call| widened.contains(&call.started_unix_ns) && self.is_wanted(call);
+        let seen = AtomicBool::new(false);
+        let is_wanted = |call: &Call| {
+            let is_wanted = self.selection.may_want(call);
+            seen.fetch_or(is_wanted, Relaxed);
+            is_wanted
+        };
         pair_dataset(
             dataset,
             &reading,
@@ -198,7 +190,7 @@ impl Plan {
             learner.add_repeat(first, &self.verdict(first, repeat));
         }
         learner.add_left_out(repeats.left_out());
-        Ok(learner.learn(&self.thresholds))
+        Ok((learner.learn(&self.thresholds), seen.into_inner()))
     }
 
     /// Learns from what became of the calls of whole buckets.
@@ -218,25 +210,24 @@ impl Plan {
             learning.repeats.add(&pair.primary);
         }
         for unpaired in alone(pairing) {
-            if self.range_ns.contains(&unpaired.call.started_unix_ns) {
+            if self
+                .selection
+                .range_ns()
+                .contains(&unpaired.call.started_unix_ns)
+            {
                 learning.repeats.add(&unpaired.call);
             }
         }
     }
 
     fn within<'p>(&self, pairing: &'p Pairing) -> impl Iterator<Item = &'p Pair> {
-        let range_ns = self.range_ns.clone();
+        let range_ns = self.selection.range_ns();
         let pairs = pairing.pairs.iter();
         pairs.filter(move |pair| range_ns.contains(&pair.primary.started_unix_ns))
     }
 
     fn verdict(&self, primary: &Call, candidate: &Call) -> Verdict {
         compare::compare(primary, candidate, &self.comparing)
-    }
-
-    fn is_wanted(&self, call: &Call) -> bool {
-        let glob = self.method.as_ref();
-        glob.is_none_or(|glob| matches_glob(glob, &call.rpc_method))
     }
 }
 

@@ -19,7 +19,7 @@ use super::align::{self, Step};
 use super::classify::{self, LooksLike};
 use super::difference::Kind;
 use super::leaf::Leaf;
-use super::render;
+use super::render::{self, Raw};
 use super::rules::ListOrder;
 use super::sink::{Side, Sink};
 use value::Json;
@@ -91,10 +91,7 @@ pub(super) fn compare(primary: &[u8], candidate: &[u8], sink: &mut Sink) -> bool
     match (parse(primary), parse(candidate)) {
         (Some(a), Some(b)) => values(&a, &b, sink),
         (None, None) => return false,
-        _ => {
-            let text = |bytes| Some(render::bytes(bytes));
-            sink.report(Kind::Undecodable, text(primary), text(candidate), None);
-        }
+        _ => sink.report_bytes(Kind::Undecodable, primary, candidate),
     }
     true
 }
@@ -212,8 +209,9 @@ fn lists(primary: &[Json], candidate: &[Json], sink: &mut Sink) {
         }
     };
     if alignment.is_reordered {
-        let text = |list: &[Json]| Some(text(&Json::List(list.to_vec())));
-        sink.report(Kind::ListOrder, text(primary), text(candidate), None);
+        let text = |list: &[Json]| text(&Json::List(list.to_vec()));
+        let texts = render::lists(primary, candidate, text, text);
+        sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }
     for step in alignment.steps {
         if sink.is_full() || !sink.spend(1) {
@@ -291,7 +289,11 @@ fn side(value: &Json) -> Side<'_> {
             .map_or(Leaf::Text(&number.text), Leaf::Integer),
         _ => Leaf::Other,
     };
-    Some((text(value), leaf))
+    let raw = match value {
+        Json::Text(text) => Raw::Text(text),
+        other => Raw::Rendered(text(other)),
+    };
+    Some((raw, leaf))
 }
 
 fn text(value: &Json) -> String {

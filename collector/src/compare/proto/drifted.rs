@@ -15,8 +15,9 @@ use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
 use crate::compare::drift::{Effect, Renaming, fields_by_number, of_kinds, renaming};
 use crate::compare::leaf::Leaf;
+use crate::compare::render::{self, Raw};
 use crate::compare::sink::Sink;
-use crate::compare::{render, wire};
+use crate::compare::wire;
 
 /// A message and one of its fields.
 #[derive(Clone, Copy)]
@@ -169,7 +170,7 @@ fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &m
         _ => fields::raw(x).is_some() && fields::raw(x) == fields::raw(y),
     };
     if !equal {
-        let side = |at: At<'_>, value| Some((render::value(value, &at.field.kind()), leaf(value)));
+        let side = |at: At<'_>, value| Some((Raw::of(value, &at.field.kind()), leaf(value)));
         let looks_like = Some(LooksLike::TypeChanged);
         sink.report_values(Kind::Value, side(a, x), side(b, y), looks_like);
     }
@@ -216,8 +217,10 @@ fn of_one(known: At<'_>, other: &DynamicMessage, looks_like: LooksLike, sink: &m
     }
     let unknown_text = wire::unknown_text(&unknown.into());
     let value = known.message.get_field(known.field);
-    let known_side = known.text().map(|text| (text, Leaf::of_value(&value)));
-    let unknown_side = unknown_text.map(|text| (text, Leaf::Other));
+    let known_side = known
+        .text()
+        .map(|text| (text.into(), Leaf::of_value(&value)));
+    let unknown_side = unknown_text.map(|text| (text.into(), Leaf::Other));
     let (primary, candidate) = match looks_like {
         LooksLike::FieldRemoved => (known_side, unknown_side),
         _ => (unknown_side, known_side),

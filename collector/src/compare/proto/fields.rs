@@ -8,9 +8,10 @@ use prost_reflect::{
 use super::{enums, lists, messages};
 use crate::compare::classify::{self, LooksLike};
 use crate::compare::difference::Kind;
+use crate::compare::json;
 use crate::compare::leaf::Leaf;
+use crate::compare::render::{self, Raw};
 use crate::compare::sink::{Side, Sink};
-use crate::compare::{json, render};
 
 const ANY: &str = "google.protobuf.Any";
 
@@ -102,9 +103,8 @@ pub(super) fn one_or_both(
     } else {
         only
     };
-    let side = |has: bool, field_kind| {
-        has.then(|| (render::value(value, field_kind), Leaf::of_value(value)))
-    };
+    let side =
+        |has: bool, field_kind| has.then(|| (Raw::of(value, field_kind), Leaf::of_value(value)));
     let sides = (
         side(has_primary, kinds.primary),
         side(has_candidate, kinds.candidate),
@@ -229,7 +229,7 @@ impl<'k> Kinds<'k> {
         } else {
             self.primary
         };
-        Some((render::value(value, kind), Leaf::of_value(value)))
+        Some((Raw::of(value, kind), Leaf::of_value(value)))
     }
 }
 

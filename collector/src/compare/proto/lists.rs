@@ -50,10 +50,12 @@ pub(super) fn lists(
         }
     };
     if steps.is_reordered {
-        let text = |list: &[Value], kind| Some(render::value(&Value::List(list.to_vec()), kind));
-        let texts = (
-            text(primary, kinds.primary),
-            text(candidate, kinds.candidate),
+        let text = |list: &[Value], kind| render::value(&Value::List(list.to_vec()), kind);
+        let texts = render::lists(
+            primary,
+            candidate,
+            |list| text(list, kinds.primary),
+            |list| text(list, kinds.candidate),
         );
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }

@@ -29,8 +29,8 @@ pub(super) fn compare(
         };
         sink.report_values(
             Kind::Value,
-            Some((text(primary, a), leaf(primary, a))),
-            Some((text(candidate, b), leaf(candidate, b))),
+            Some((text(primary, a).into(), leaf(primary, a))),
+            Some((text(candidate, b).into(), leaf(candidate, b))),
             looks_like,
         );
     }

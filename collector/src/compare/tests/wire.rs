@@ -130,3 +130,38 @@ fn a_call_equals_itself_by_wire() {
     assert_eq!(by_wire(&call, &call).outcome, Outcome::Matched);
     assert!(!item().encode_to_vec().is_empty());
 }
+
+#[test]
+fn long_values_that_differ_late_do_not_look_equal() {
+    let long = |end: &str| text(&format!("{}{end}", "x".repeat(9_000)));
+    let old = changed(|i| i.set_field_by_name("name", long("old")));
+    let new = changed(|i| i.set_field_by_name("name", long("new")));
+    for compare in [by_wire, super::by_descriptor] {
+        let verdict = compare(&answer(&old), &answer(&new));
+        let found = &verdict.differences[0];
+        let (a, b) = (
+            found.primary.as_deref().unwrap(),
+            found.candidate.as_deref().unwrap(),
+        );
+        assert!(a.ends_with("xold\"") && b.ends_with("xnew\""), "{a} {b}");
+        assert!(a.starts_with("(8777 characters cut)…x"), "{a}");
+        assert!(a.chars().count() <= crate::compare::limits::VALUE_CHARS_MAX);
+    }
+}
+
+#[test]
+fn long_lists_in_another_order_do_not_look_equal() {
+    let parts = |last: [i32; 2]| {
+        let parts = (1..400).chain(last).map(|id| part(id, "lid")).collect();
+        changed(|i| i.set_field_by_name("parts", Value::List(parts)))
+    };
+    let (old, new) = (answer(&parts([500, 501])), answer(&parts([501, 500])));
+    for compare in [by_wire, super::by_descriptor] {
+        let verdict = compare(&old, &new);
+        let found = &verdict.differences[0];
+        assert_eq!(found.kind.name(), "list_order");
+        let side = found.primary.as_deref().unwrap();
+        assert!(side.starts_with("(399 elements cut)…["), "{side}");
+        assert_ne!(found.primary, found.candidate);
+    }
+}

@@ -105,3 +105,55 @@ fn a_split_pass_holds_what_it_held_before() {
         assert_eq!(passes.iter().filter(|pass| pass.holds(&call)).count(), 1);
     }
 }
+
+/// Both sides of call `number`: the primary has a pair id too, and all share a request id.
+fn reunited(number: u64) -> [Call; 2] {
+    let [mut primary, candidate] = both(number, "shared");
+    primary.pair_id = Bytes::from(format!("pair-{number}"));
+    [primary, candidate]
+}
+
+#[test]
+fn what_other_ids_reunite_is_read_again_in_as_few_passes_as_memory_allows() {
+    // Each pass reads all that have the request id: more of them would cost their square.
+    let calls: Vec<Call> = (0..2_000).flat_map(reunited).collect();
+    let (pairs, reasons, passes) = run(calls.clone(), u64::MAX);
+    assert_eq!((pairs, reasons.len(), passes), (2_000, 0, 3));
+    let memory = 4_000_000;
+    let (pairs, reasons, passes) = run(calls, memory);
+    assert_eq!((pairs, reasons.len()), (2_000, 0));
+    assert!((4..16).contains(&passes), "{passes}");
+}
+
+#[test]
+fn a_pair_found_by_an_id_that_others_share_is_ambiguous() {
+    let mut calls = reunited(1).to_vec();
+    let ambiguous = |calls: Vec<Call>| {
+        let folder = tempfile::tempdir().unwrap();
+        write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
+        let dataset = Dataset::open(folder.path()).unwrap();
+        let settings = Settings {
+            memory_bytes_max: 1_000_000,
+            projection: Projection::Everything,
+            pairing: pair::Settings::default(),
+        };
+        let mut found = Vec::new();
+        let take = |pairing: Pairing| {
+            let pairs = pairing.pairs.iter();
+            found.extend(pairs.map(|pair| (pair.found_by, pair.is_ambiguous)));
+            Ok(())
+        };
+        pair_dataset(&dataset, &settings, |_| true, |_| {}, take).unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(ambiguous(calls.clone()), [(FoundBy::RequestId, false)]);
+    // The same request once more, with a pair id on both sides.
+    for (number, mut call) in (7..).zip(both(1, "shared")) {
+        call.id.record_number = number;
+        call.pair_id = Bytes::from_static(b"another");
+        calls.push(call);
+    }
+    let expected = [(FoundBy::PairId, false), (FoundBy::RequestId, true)];
+    assert_eq!(ambiguous(calls), expected);
+}

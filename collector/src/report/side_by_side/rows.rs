@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::call::{Call, Header};
 use crate::compare::contents::{self, Contents};
+use crate::compare::excerpt;
 use crate::compare::{Difference, Place, Schema, Severity};
 
 /// Rows of a pair at most; what differs beyond them is listed as a difference all the same.
@@ -20,7 +21,7 @@ pub struct Row {
     pub message_index: Option<u32>,
     /// Where in it; the name of metadata.
     pub path: String,
-    /// Old value.
+    /// Old value, cut around the first difference if it is long.
     pub primary: Option<String>,
     /// New value.
     pub candidate: Option<String>,
@@ -69,6 +70,7 @@ pub(super) fn of(
             } else {
                 Mark::Equal
             };
+            let (primary, candidate) = excerpt::sides(primary, candidate);
             rows.push(Row {
                 place: key.0.name(),
                 message_index: key.1,

@@ -55,6 +55,7 @@ fn text(shown: SideBySide, all: bool) -> String {
         asked: "p-1".to_owned(),
         found: vec![shown],
         omitted: 0,
+        stopped_at_calls: None,
     };
     render_shown(&shown, Style::default(), all)
 }
@@ -142,4 +143,30 @@ fn what_only_one_side_has_stands_where_it_would_be() {
     let shown = pair(b"\x08\x01\x18\x03", b"\x08\x01\x10\x02\x18\x03");
     let paths: Vec<&str> = message_rows(&shown).iter().map(|row| row.0).collect();
     assert_eq!(paths, ["1", "2", "3"]);
+}
+
+#[test]
+fn texts_that_differ_late_are_marked_and_shown_where_they_differ() {
+    let message = |end: &str| -> &'static [u8] {
+        let text = format!("{}{end}", "same ".repeat(4_000));
+        let mut bytes = vec![0x0a];
+        prost::encoding::encode_varint(text.len() as u64, &mut bytes);
+        bytes.extend(text.bytes());
+        Vec::leak(bytes)
+    };
+    let shown = pair(message("old"), message("new"));
+    let row = shown.rows.iter().find(|row| row.path == "1").unwrap();
+    assert_eq!(row.mark, Mark::Differs);
+    for (side, end) in [(&row.primary, "old\""), (&row.candidate, "new\"")] {
+        let side = side.as_deref().unwrap();
+        assert!(
+            side.starts_with("(") && side.contains(" characters cut)…"),
+            "{side}"
+        );
+        assert!(side.ends_with(end), "{side}");
+    }
+    assert_eq!(shown.differences[0].primary, row.primary);
+    let text = text(shown, false);
+    let line = text.lines().find(|line| line.starts_with('≠')).unwrap();
+    assert!(line.contains("old") && line.contains("new"), "{line}");
 }

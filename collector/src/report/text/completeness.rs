@@ -20,7 +20,9 @@ impl Page {
         for note in balance::notes(report) {
             self.prose(&note);
         }
-        let run = self.paint(&format!("run {}", report.run_id), Colour::Dim);
-        self.line(format_args!("\n{run}"));
+        if report.scope.writes_datasets {
+            let run = self.paint(&format!("run {}", report.run_id), Colour::Dim);
+            self.line(format_args!("\n{run}"));
+        }
     }
 }

@@ -92,13 +92,27 @@ impl Page {
             let _infallible = write!(at, ", {}", escape(&example.path));
         }
         if let Some(message) = example.message_index.filter(|message| *message > 0) {
-            let _infallible = write!(at, ", message {message}");
+            let _infallible = write!(at, ", message[{message}]");
         }
-        if !example.correlation_key.is_empty() {
-            let _infallible = write!(at, ", pair {}", escape(&example.correlation_key));
+        for line in with_pair(&at, &example.correlation_key, self.style.width - 7) {
+            let line = self.paint(&line, Colour::Dim);
+            self.line(format_args!("       {line}"));
         }
-        let at = self.paint(&shorten(&at, self.style.width - 7), Colour::Dim);
-        self.line(format_args!("       {at}"));
+    }
+}
+
+/// Where an example is, and its pair's id: whole, whatever the width, for it is to be given to
+/// `twintap show`.
+fn with_pair(at: &str, key: &str, width: usize) -> Vec<String> {
+    if key.is_empty() {
+        return vec![shorten(at, width)];
+    }
+    let pair = format!("pair {}", escape(key));
+    let line = format!("{at}, {pair}");
+    if line.chars().count() <= width {
+        vec![line]
+    } else {
+        vec![shorten(at, width), pair]
     }
 }
 
@@ -133,6 +147,15 @@ pub(super) fn both_shortened(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_is_to_be_pasted_is_never_cut() {
+        assert_eq!(with_pair("at noon", "p-1", 40), ["at noon, pair p-1"]);
+        let (at, key) = ("at noon, items[0].price.amount", "i".repeat(90));
+        let lines = with_pair(at, &key, 20);
+        assert_eq!(lines, ["at noon, items[0].p…", &*format!("pair {key}")]);
+        assert_eq!(with_pair(at, "", 20).len(), 1);
+    }
 
     #[test]
     fn the_first_difference_is_shown_however_late_it_comes() {

@@ -11,7 +11,7 @@ use super::differences::both_shortened;
 use super::page::{Colour, Page};
 use crate::report::describe;
 use crate::report::escape::{escape, shorten};
-use crate::report::figures::{count, micros, size};
+use crate::report::figures::{count, micros, size, thousands};
 use crate::report::side_by_side::{Found, Mark, Row, Shown, Side, SideBySide};
 
 /// Room for a path, of the page's width: one in so many columns.
@@ -32,9 +32,17 @@ impl Page {
             self.side_by_side(found, all);
         }
         if shown.omitted > 0 {
-            let more = count(shown.omitted, "more call or pair");
+            let more = thousands(shown.omitted);
             self.line(format_args!(
-                "\n{more} with this id: --max N shows more, --method GLOB those of a method"
+                "\n{more} more pairs or calls with this id: --max N shows more, --method GLOB those of a method"
+            ));
+        }
+        if let Some(read) = shown.stopped_at_calls {
+            self.prose(&format!(
+                "More than {} calls share this id, or one of their other ids: the others were not looked at, \
+                 and partners may be among them. --method GLOB looks at one method only; pair ids and \
+                 request ids are shared by fewer calls than trace ids.",
+                thousands(read)
             ));
         }
     }
@@ -222,7 +230,7 @@ fn how_found(shown: &SideBySide) -> String {
 fn place(row: &Row) -> String {
     let name = row.place.replace('_', " ");
     match row.message_index {
-        Some(index) => format!("{name} {index}"),
+        Some(index) => format!("{name}[{index}]"),
         None => name,
     }
 }
@@ -252,8 +260,8 @@ fn recorded(side: &Side) -> String {
 
 fn heading(found: &Found) -> String {
     let mut text = found.place.replace('_', " ");
-    if let Some(index) = found.message_index.filter(|index| *index > 0) {
-        text.push_str(&format!(" {index}"));
+    if let Some(index) = found.message_index {
+        text.push_str(&format!("[{index}]"));
     }
     if !found.path.is_empty() {
         text.push_str("  ");

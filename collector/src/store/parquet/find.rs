@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use bytes::Bytes;
@@ -48,6 +49,29 @@ impl Ids {
             CorrelationKey::None => {}
         }
     }
+
+    /// Adds the request id of `call`, if it has one, as any Envoy may have rewritten it.
+    pub fn add_request_id_of(&mut self, call: &Call) {
+        if !call.request_id.is_empty() {
+            self.request_ids
+                .extend(request_id_variants(&call.request_id));
+        }
+    }
+
+    /// Adds all ids of `call`; `false` if all were there.
+    pub fn add_all_of(&mut self, call: &Call) -> bool {
+        let mut is_new = false;
+        if !call.pair_id.is_empty() {
+            is_new |= self.pair_ids.insert(call.pair_id.clone());
+        }
+        let requests = self.request_ids.len();
+        self.add_request_id_of(call);
+        is_new |= self.request_ids.len() > requests;
+        if let Some(id) = call.trace_id {
+            is_new |= self.trace_ids.insert(id);
+        }
+        is_new
+    }
 }
 
 impl Dataset {
@@ -55,9 +79,10 @@ impl Dataset {
     pub fn find(
         &self,
         ids: &Ids,
-        is_wanted: impl Fn(&Call) -> bool,
+        mut is_wanted: impl FnMut(&Call) -> bool,
         calls_max: usize,
     ) -> Result<Vec<Call>, ReadError> {
+        let ids = &Arc::new(ids.clone());
         let mut found = Vec::new();
         let mut from_rows = FromRows::default();
         for part in &self.parts {
@@ -68,7 +93,7 @@ impl Dataset {
                 let batch = batches.next().transpose()?;
                 batch.map(|batch| from_rows.calls(&batch)).transpose()
             })? {
-                found.extend(calls.into_iter().filter(&is_wanted));
+                found.extend(calls.into_iter().filter(|call| is_wanted(call)));
                 if found.len() >= calls_max {
                     found.truncate(calls_max);
                     return Ok(found);
@@ -80,7 +105,7 @@ impl Dataset {
 }
 
 /// The rows of `part` that carry one of `ids`; `None` if there is surely none.
-fn read(part: &Part, ids: &Ids) -> Result<Option<ParquetRecordBatchReader>, ReadError> {
+fn read(part: &Part, ids: &Arc<Ids>) -> Result<Option<ParquetRecordBatchReader>, ReadError> {
     let (file, metadata) = load(&part.path, PageIndexPolicy::Optional)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let groups = row_groups(&part.path, &builder, ids)?;
@@ -90,7 +115,7 @@ fn read(part: &Part, ids: &Ids) -> Result<Option<ParquetRecordBatchReader>, Read
     let schema = builder.parquet_schema();
     let mask = ProjectionMask::columns(schema, columns_of(Projection::Everything));
     let id_columns = ProjectionMask::columns(schema, ["pair_id", "request_id", "trace_id"]);
-    let wanted = ids.clone();
+    let wanted = Arc::clone(ids);
     let carries = ArrowPredicateFn::new(id_columns, move |batch: RecordBatch| {
         let pair_id = Slices::of(batch.column_by_name("pair_id"))?;
         let request_id = Slices::of(batch.column_by_name("request_id"))?;

@@ -1,0 +1,257 @@
+//! Which calls a command looks at (`--since`, `--until`, `--method`, `--candidate`), and why there are none.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::UsageError;
+use crate::call::{Call, PAIR_BUCKETS, Position, Role};
+use crate::compare::rules::matches_glob;
+use crate::report::escape::{escape, shorten};
+use crate::report::rows::time_text;
+use crate::store::parquet::{Dataset, Projection};
+
+/// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
+/// on both sides of the border is found.
+const MARGIN_NS: u64 = 60_000_000_000;
+
+/// Names given as examples.
+const EXAMPLES_MAX: usize = 5;
+
+/// Names kept to give examples of; more are not counted.
+const NAMES_MAX: usize = 1_000;
+
+/// Characters shown of a name.
+const NAME_CHARS_MAX: usize = 120;
+
+/// Options that select calls.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SelectionArgs {
+    /// Only calls that started at or after this: RFC 3339, a date (from midnight UTC), or how long ago
+    /// (`2h`, `30m`)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Only calls that started before this
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// Only methods that match, such as `shop.v1.Shop/*`; `*` matches any text
+    #[arg(long, value_name = "GLOB")]
+    method: Option<String>,
+}
+
+/// The calls that were asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    since_ns: Option<u64>,
+    until_ns: Option<u64>,
+    /// Pattern of methods.
+    pub(super) method: Option<String>,
+}
+
+impl SelectionArgs {
+    /// What they come to now.
+    pub(super) fn selection(&self) -> anyhow::Result<Selection> {
+        let now = Timestamp::now();
+        let parse = |text: &Option<String>| text.as_deref().map(|text| parse_time(text, now));
+        let selection = Selection {
+            since_ns: parse(&self.since).transpose()?,
+            until_ns: parse(&self.until).transpose()?,
+            method: self.method.clone(),
+        };
+        if selection.range_ns().is_empty() {
+            return Err(UsageError::error("--since is not before --until"));
+        }
+        Ok(selection)
+    }
+}
+
+impl Selection {
+    /// Start of the range as RFC 3339, if one was given.
+    pub(super) fn since(&self) -> Option<String> {
+        self.since_ns.map(time_text)
+    }
+
+    /// Its end.
+    pub(super) fn until(&self) -> Option<String> {
+        self.until_ns.map(time_text)
+    }
+
+    /// The range, in nanoseconds since the Unix epoch.
+    pub(super) fn range_ns(&self) -> Range<u64> {
+        self.since_ns.unwrap_or(0)..self.until_ns.unwrap_or(u64::MAX)
+    }
+
+    /// The range with calls shortly before and after it, that may be partners.
+    pub(super) fn widened_ns(&self) -> Range<u64> {
+        let Range { start, end } = self.range_ns();
+        start.saturating_sub(MARGIN_NS)..end.saturating_add(MARGIN_NS)
+    }
+
+    /// Is `call` one of them, or perhaps a partner of one?
+    pub(super) fn may_want(&self, call: &Call) -> bool {
+        self.widened_ns().contains(&call.started_unix_ns) && self.is_method(call)
+    }
+
+    fn is_method(&self, call: &Call) -> bool {
+        let glob = self.method.as_ref();
+        glob.is_none_or(|glob| matches_glob(glob, &call.rpc_method))
+    }
+
+    /// Why there is no call to look at in `data_dir`: reads all of them once more. `None` if there is one,
+    /// and if it is a `candidate` (where that is asked for).
+    pub(super) fn why_nothing(
+        &self,
+        data_dir: &Path,
+        candidate: Option<&str>,
+    ) -> anyhow::Result<Option<String>> {
+        let dataset = Dataset::open(data_dir)?;
+        let seen = Seen::of(&dataset, self)?;
+        let dir = data_dir.display();
+        let Some((first, last)) = seen.started else {
+            return Ok(Some(format!("there are no calls in {dir}")));
+        };
+        if seen.in_range == 0 {
+            let given = match (self.since_ns, self.until_ns) {
+                (Some(_), Some(_)) => "--since and --until leave",
+                (Some(_), None) => "--since leaves",
+                _ => "--until leaves",
+            };
+            let (first, last) = (time_text(first), time_text(last));
+            return Ok(Some(format!(
+                "{given} no call: those in {dir} started from {first} to {last}"
+            )));
+        }
+        if let (0, Some(glob)) = (seen.of_method, &self.method) {
+            let methods = examples(&seen.methods);
+            return Ok(Some(format!(
+                "--method {glob:?} leaves no call: there are calls of {methods}"
+            )));
+        }
+        Ok(candidate.map(|name| match seen.candidates.is_empty() {
+            true => format!(
+                "--candidate {name:?} leaves no pair: no mirrored call says whom it went to"
+            ),
+            false => {
+                let names = examples(&seen.candidates);
+                format!("--candidate {name:?} leaves no pair: calls were mirrored to {names}")
+            }
+        }))
+    }
+}
+
+/// What there is besides what was asked for.
+#[derive(Default)]
+struct Seen {
+    /// Of the first and of the last call.
+    started: Option<(u64, u64)>,
+    in_range: u64,
+    /// Methods of calls in the range.
+    methods: BTreeSet<String>,
+    /// Calls in the range whose method matches.
+    of_method: u64,
+    /// By what the candidates of these go.
+    candidates: BTreeSet<String>,
+}
+
+impl Seen {
+    fn of(dataset: &Dataset, selection: &Selection) -> anyhow::Result<Self> {
+        let mut seen = Self::default();
+        let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
+        for call in dataset.calls_in_buckets(buckets, Projection::WithoutPayload) {
+            let call = call?;
+            let at = call.started_unix_ns;
+            let (first, last) = seen.started.unwrap_or((at, at));
+            seen.started = Some((first.min(at), last.max(at)));
+            if !selection.range_ns().contains(&at) {
+                continue;
+            }
+            seen.in_range += 1;
+            keep(&mut seen.methods, &call.rpc_method);
+            if !selection.is_method(&call) {
+                continue;
+            }
+            seen.of_method += 1;
+            if call.role == Role::Candidate {
+                for name in names(&call) {
+                    keep(&mut seen.candidates, &name);
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// By what `--candidate` may name the side of `call`.
+fn names(call: &Call) -> Vec<String> {
+    let workload = &call.workload;
+    let at_caller = matches!(call.position, Position::Upstream | Position::Outbound);
+    let mut names = vec![String::from_utf8_lossy(&call.cluster_name).into_owned()];
+    names.push(workload.service.clone());
+    if !at_caller {
+        names.push(workload.workload_name.clone());
+        names.push(workload.app_version.clone());
+    }
+    names
+}
+
+fn keep(names: &mut BTreeSet<String>, name: &str) {
+    if !name.is_empty() && names.len() < NAMES_MAX && !names.contains(name) {
+        names.insert(name.to_owned());
+    }
+}
+
+fn examples(names: &BTreeSet<String>) -> String {
+    let some = names.iter().take(EXAMPLES_MAX);
+    let some = some.map(|name| shorten(&escape(name), NAME_CHARS_MAX));
+    let mut text = some.collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(EXAMPLES_MAX);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// RFC 3339, a date, or a duration before `now`.
+fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<u64> {
+    // A date alone: of a date with a time, but no zone, the time would be lost without a word.
+    let date = |text: &str| Date::strptime("%Y-%m-%d", text)?.to_zoned(TimeZone::UTC);
+    let ago = |text: &str| {
+        let ago = text.trim_end_matches(" ago");
+        now.checked_sub(ago.parse::<jiff::SignedDuration>()?.abs())
+    };
+    let time = text
+        .parse::<Timestamp>()
+        .or_else(|_| date(text).map(|midnight| midnight.timestamp()))
+        .or_else(|_| ago(text));
+    let time = time.map_err(|_| {
+        UsageError::error(format!(
+            "{text:?} is no time: give RFC 3339 (2026-08-01T10:00:00Z), a date (2026-08-01) or an age (2h)"
+        ))
+    })?;
+    u64::try_from(time.as_nanosecond())
+        .map_err(|_| UsageError::error(format!("{text:?} is before 1970")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_points_dates_or_ages() {
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
+        let point = parse_time("2026-08-01T10:00:00Z", now).unwrap();
+        assert_eq!(parse_time("2h", now).unwrap(), point);
+        assert_eq!(parse_time("2h ago", now).unwrap(), point);
+        let midnight = parse_time("2026-08-01T00:00:00Z", now).unwrap();
+        assert_eq!(parse_time("2026-08-01", now).unwrap(), midnight);
+        for wrong in ["yesterday", "2026-08-01T10:00:00", "2026-13-01", ""] {
+            assert!(parse_time(wrong, now).is_err(), "{wrong}");
+        }
+    }
+}

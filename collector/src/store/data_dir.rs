@@ -76,7 +76,7 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the directory, if need be, and locks it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        create_dir(path)?;
+        create_durably(path)?;
         let marker = path.join(MARKER);
         let mut lock = File::options()
             .read(true)
@@ -93,9 +93,7 @@ impl DataDir {
         check_or_write_marker(&mut lock, path, &marker)?;
         Accounting::cut_short_all(path).map_err(io_error("update the accounting of", path))?;
         create_dir(&journal::directory(path))?;
-        File::open(path)
-            .and_then(|dir| dir.sync_all())
-            .map_err(io_error("sync", path))?;
+        sync_dir(path)?;
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
@@ -170,6 +168,28 @@ fn check_marker(text: &str, dir: &Path, path: &Path) -> Result<(), DataDirError>
         Ok(_) => Ok(()),
         Err(_) => Err(DataDirError::BadMarker(path.to_owned())),
     }
+}
+
+/// Creates the folder, with those above it, where there is none; their names survive a power cut.
+fn create_durably(path: &Path) -> Result<(), DataDirError> {
+    let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    create_dir(path)?;
+    for parent in new.iter().filter_map(|folder| folder.parent()) {
+        // The folder of a relative path's first name is the current one.
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        sync_dir(parent)?;
+    }
+    Ok(())
+}
+
+fn sync_dir(path: &Path) -> Result<(), DataDirError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io_error("sync", path))
 }
 
 fn create_dir(path: &Path) -> Result<(), DataDirError> {

@@ -17,6 +17,7 @@ mod kill;
 mod once;
 mod oracle;
 mod parallel;
+mod power;
 mod random;
 mod resources;
 mod small_disk;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -27,7 +28,7 @@ struct Told {
 }
 
 /// What is stored, record by record, in how many copies.
-type Rows = HashMap<(String, u64), u64>;
+pub(crate) type Rows = HashMap<(String, u64), u64>;
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +70,12 @@ impl Oracle {
         );
     }
 
+    /// Notes that a batch was acknowledged in an earlier life of the data directory.
+    pub(crate) fn was_acknowledged(&self, batch: Batch) {
+        let mut batches = self.batches.lock().expect("no poster panicked");
+        batches.entry(batch).or_default().is_acknowledged = true;
+    }
+
     /// One that knows the same, of a copy of the data directory.
     pub(crate) fn replica(&self) -> Self {
         let batches = self.batches.lock().expect("no poster panicked").clone();
@@ -95,12 +102,17 @@ impl Oracle {
     /// where anything is not as promised.
     pub(crate) fn judge(&self, place: &Place, what: &str) -> Verdict {
         let rows = read(place);
-        let count: u64 = rows.values().sum();
-        let verdict = self.compare(&rows, what);
+        let verdict = self.judge_rows(&rows, &place.visible_data_dir(), what);
+        check_fsck(place, rows.values().sum(), what);
+        verdict
+    }
+
+    /// The same of rows that were read from `data_dir`.
+    pub(crate) fn judge_rows(&self, rows: &Rows, data_dir: &Path, what: &str) -> Verdict {
+        let verdict = self.compare(rows, what);
         assert_eq!(verdict.lost, 0, "{what}: acknowledged records are lost");
         assert_eq!(verdict.repeated, 0, "{what}: records are stored again");
-        check_fsck(place, count, what);
-        check_accounting(place, count, what);
+        check_accounting(data_dir, rows.values().sum(), what);
         verdict
     }
 
@@ -138,19 +150,27 @@ fn read(place: &Place) -> Rows {
         .expect("python starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "identities.py: {errors}");
-    let producers = (0..PRODUCERS_MAX).map(|known| (hex(&producer_id(known)), known));
-    let producers: HashMap<String, u64> = producers.collect();
-    let mut rows = Rows::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    let text = String::from_utf8_lossy(&output.stdout);
+    checked(text.lines().map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
         let [producer, number, found] = words[..] else {
             panic!("identities.py: {line}");
         };
-        let number: u64 = number.parse().expect("a record number");
-        let known = producers.get(producer);
+        let number = number.parse().expect("a record number");
+        (producer.to_owned(), number, found.to_owned())
+    }))
+}
+
+/// Counts producers in hexadecimal digits with record numbers; each mark must be the right one.
+pub(crate) fn checked(found: impl Iterator<Item = (String, u64, String)>) -> Rows {
+    let producers = (0..PRODUCERS_MAX).map(|known| (hex(&producer_id(known)), known));
+    let producers: HashMap<String, u64> = producers.collect();
+    let mut rows = Rows::new();
+    for (producer, number, found) in found {
+        let known = producers.get(&producer);
         let known = known.unwrap_or_else(|| panic!("nobody is producer {producer}"));
         assert_eq!(found, mark(*known, number), "record {number} of {known}");
-        *rows.entry((producer.to_owned(), number)).or_default() += 1;
+        *rows.entry((producer, number)).or_default() += 1;
     }
     rows
 }
@@ -175,8 +195,8 @@ fn check_fsck(place: &Place, count: u64, what: &str) {
     assert_eq!(found["calls"].as_u64(), Some(count), "{what}: fsck: {text}");
 }
 
-fn check_accounting(place: &Place, count: u64, what: &str) {
-    let text = std::fs::read(place.visible_data_dir().join("accounting.json"));
+fn check_accounting(data_dir: &Path, count: u64, what: &str) {
+    let text = std::fs::read(data_dir.join("accounting.json"));
     let file: serde_json::Value =
         serde_json::from_slice(&text.expect("accounting is written")).expect("it is JSON");
     let figure = |name: &str| file["total"][name].as_u64().unwrap_or_default();
@@ -205,7 +225,7 @@ pub(crate) fn without_variables(command: &mut Command) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

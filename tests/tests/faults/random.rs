@@ -20,6 +20,11 @@ impl Random {
             u64::from(now.expect("after 1970").subsec_nanos())
         });
         eprintln!("{family}: TWINTAP_SEED={seed}");
+        Self::new(seed)
+    }
+
+    /// That of a seed.
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
     }
 

@@ -9,6 +9,7 @@ use super::{by_descriptor, by_wire, compare, only};
 use crate::call::Call;
 use crate::compare::json::by_rule;
 use crate::compare::leaf::Leaf;
+use crate::compare::render::Raw;
 use crate::compare::rules::{Rules, file};
 use crate::compare::sink::Sink;
 use crate::compare::{Kind, LooksLike, Outcome, Place, Schema, Settings, Verdict, limits};
@@ -170,7 +171,7 @@ fn json_is_paid_for_before_it_is_read() {
         assert!(sink.spend(usize::try_from(limits::WORK_MAX).unwrap() - 100));
         by_rule(a.as_bytes(), b.as_bytes(), &mut sink);
         assert!(sink.take_exhausted(), "{b}");
-        let side = |text| Some((String::new(), Leaf::Text(text)));
+        let side = |text| Some((Raw::Text(text), Leaf::Text(text)));
         sink.report_values(Kind::Value, side(&a), side(&b), None);
         assert!(sink.take_exhausted(), "{b}");
         let (differences, _, hidden) = sink.finish();

@@ -64,7 +64,6 @@ fn usage_errors_come_before_anything_is_read() {
             "2026-08-01T00:00:00Z",
         ],
         &["--output", "xml"],
-        &["--descriptors", "/does/not/exist"],
         &["--descriptors", not_descriptors.to_str().unwrap()],
         &["--watch=0"],
         &["--no-such-flag"],

@@ -50,6 +50,7 @@ const RUNNING: &[Calls] = &[
     calls("journal", REMOVALS, None),
     calls("journal", OPENS, None),
     calls("publisher", "write", None),
+    calls("publisher", "pwrite64", None),
     calls("publisher", "fsync", None),
     calls("publisher", RENAMES, None),
     calls("publisher", OPENS, None),

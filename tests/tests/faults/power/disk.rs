@@ -126,7 +126,11 @@ impl Disk {
                     open.position = *position;
                 }
             }
-            Action::Write { file, bytes } => self.write(at, *file, bytes),
+            Action::Write {
+                file,
+                position,
+                bytes,
+            } => self.write(at, *file, *position, bytes),
             Action::Truncate { file, length } => {
                 if let Some(open) = self.open.get(file) {
                     self.change(at, open.node, Change::Truncate(*length));
@@ -145,22 +149,23 @@ impl Disk {
         }
     }
 
-    fn write(&mut self, at: usize, file: u32, bytes: &[u8]) {
-        let Some(Open {
-            node,
-            position,
-            appends,
-        }) = self.open.get(&file).copied()
-        else {
+    fn write(&mut self, at: usize, file: u32, there: Option<u64>, bytes: &[u8]) {
+        let Some(open) = self.open.get_mut(&file) else {
             return;
         };
-        let Node::File(content) = &self.nodes[node] else {
+        let Node::File(content) = &self.nodes[open.node] else {
             panic!("folders cannot be written");
         };
-        let position = if appends { content.length } else { position };
-        let bytes = bytes.to_vec();
-        let end = position + bytes.len() as u64;
-        self.open.entry(file).and_modify(|open| open.position = end);
+        let here = if open.appends {
+            content.length
+        } else {
+            open.position
+        };
+        let position = there.unwrap_or(here);
+        if there.is_none() {
+            open.position = position + bytes.len() as u64;
+        }
+        let (node, bytes) = (open.node, bytes.to_vec());
         self.change(at, node, Change::Write { position, bytes });
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The calls that are recorded, as strace takes them: every one by which a collector changes its disk,
 /// moves within a file, or answers.
-pub(super) const CALLS: &str = "?open,openat,close,?fcntl,lseek,write,writev,?ftruncate,fsync,fdatasync,?rename,\
+pub(super) const CALLS: &str = "?open,openat,close,?fcntl,lseek,write,writev,pwrite64,?ftruncate,fsync,fdatasync,?rename,\
      ?renameat,?renameat2,?unlink,?unlinkat,?mkdir,?mkdirat";
 /// Part of the answer to a batch that is stored.
 const ACKNOWLEDGEMENT: &[u8] = b"\"duplicates\":0}";
@@ -42,6 +42,8 @@ pub(super) enum Action {
     },
     Write {
         file: u32,
+        /// Where, if not where the file stands.
+        position: Option<u64>,
         bytes: Vec<u8>,
     },
     Truncate {
@@ -133,11 +135,13 @@ fn action(call: &str) -> Option<Action> {
             file: file(),
             position: result,
         },
-        "write" | "writev" => {
+        "write" | "writev" | "pwrite64" => {
             let mut bytes = texts().concat();
             bytes.truncate(usize::try_from(result).expect("in memory"));
+            let position = (name == "pwrite64").then(|| number(3).expect("a position"));
             Action::Write {
                 file: file(),
+                position,
                 bytes,
             }
         }
@@ -175,6 +179,12 @@ fn calls_of_several_threads_are_put_together() {
     assert_eq!(places, [(0, 0), (3, 3), (1, 4)]);
     assert_eq!(steps[1].action, Action::Rename("/a".into(), "/b".into()));
     let bytes = b"ab".to_vec();
-    assert_eq!(steps[2].action, Action::Write { file: 3, bytes });
+    let (file, position) = (3, None);
+    let write = Action::Write {
+        file,
+        position,
+        bytes,
+    };
+    assert_eq!(steps[2].action, write);
     assert!(read("7 fsync(3 <unfinished ...>\n").is_none());
 }

@@ -17,6 +17,10 @@ acknowledged record is stored exactly once with the content that was sent, nothi
 pyarrow and `twintap fsck` read every file; `received = stored + duplicates + quarantined`. A restart
 needs no help and takes at most 2 s.
 
+Power cuts are simulated: the system calls of a real run are fed to a model of a disk that forgets, tears
+and reorders what was not synced, and the collector runs, within the test's process, on what a cut at a
+random call leaves; there, our own reader and the checks of `twintap fsck` read every file.
+
 "Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once.
 No failure in N random runs shows only that fewer than 3/N fail, at 95 % confidence; so calls fail at
 every place where they can, not at random ones. `TWINTAP_SEED=N` repeats a run. What could not be run

@@ -148,8 +148,8 @@ fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(),
     let mut text = String::new();
     file.read_to_string(&mut text)
         .map_err(io_error("read", path))?;
-    if text.trim().is_empty() {
-        let json = format!("{{\"format\":{FORMAT}}}\n");
+    let json = format!("{{\"format\":{FORMAT}}}\n");
+    if text.trim().is_empty() || is_torn(&text, &json) {
         file.rewind()
             .and_then(|()| file.write_all(json.as_bytes()))
             .and_then(|()| file.sync_all())
@@ -157,6 +157,15 @@ fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(),
         return Ok(());
     }
     check_marker(&text, dir, path)
+}
+
+/// Is `text` what a power cut leaves of `whole`: its beginning, or zeros in places? Nothing was acknowledged
+/// before the marker was synced.
+fn is_torn(text: &str, whole: &str) -> bool {
+    let mut bytes = text.bytes().zip(whole.bytes());
+    text != whole
+        && text.len() <= whole.len()
+        && bytes.all(|(byte, whole)| byte == whole || byte == 0)
 }
 
 fn check_marker(text: &str, dir: &Path, path: &Path) -> Result<(), DataDirError> {
@@ -173,15 +182,22 @@ fn check_marker(text: &str, dir: &Path, path: &Path) -> Result<(), DataDirError>
 /// Creates the folder, with those above it, where there is none; their names survive a power cut.
 fn create_durably(path: &Path) -> Result<(), DataDirError> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-    let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    let new = path.ancestors().take_while(is_new).count();
     create_dir(path)?;
-    for parent in new.iter().filter_map(|folder| folder.parent()) {
-        // The folder of a relative path's first name is the current one.
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
+    // Of a folder that exists, a killed collector may not have got as far as that.
+    for (index, folder) in path.ancestors().take(new.max(1)).enumerate() {
+        let parent = match folder.parent() {
+            // That of a relative path's first name is the current one.
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => break,
         };
-        sync_dir(parent)?;
+        match sync_dir(parent) {
+            // Somebody else made it, where this user may not look.
+            Err(DataDirError::Io { error, .. })
+                if index >= new && error.kind() == io::ErrorKind::PermissionDenied => {}
+            answer => answer?,
+        }
     }
     Ok(())
 }
@@ -245,6 +261,22 @@ mod tests {
         flock(&look, FlockOperation::NonBlockingLockShared).unwrap();
         let mut look = Some(look);
         take(&file, || drop(look.take())).unwrap();
+    }
+
+    #[test]
+    fn a_marker_that_a_power_cut_tore_is_written_again() {
+        for torn in ["", "{", "{\"form", "\0\0\0", "{\"format\":\0}\n"] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(MARKER), torn).unwrap();
+            drop(DataDir::open(dir.path()).unwrap());
+            check(dir.path()).unwrap();
+        }
+        for foreign in ["{\"forms", "[]", "{\"format\":1}\n\0"] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(MARKER), foreign).unwrap();
+            let error = DataDir::open(dir.path()).unwrap_err();
+            assert!(matches!(error, DataDirError::BadMarker(_)), "{foreign}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +25,7 @@ use twintap::call::PAIR_BUCKETS;
 use twintap::clock::SystemClock;
 use twintap::config::{Config, Layers, Origin};
 use twintap::pipeline::{self, Settings};
+use twintap::store::fsck;
 use twintap::store::parquet::{Dataset, Projection};
 use twintap_e2e::wait;
 
@@ -140,11 +142,18 @@ impl Recording {
                 oracle.was_acknowledged(batch);
             }
         }
-        let folder = in_memory();
+        let mut folder = in_memory();
+        // A failure leaves it to be looked at.
+        folder.disable_cleanup(true);
+        let what = format!("{what}, line {line}, {}", folder.path().display());
         disk.cut(&mut random, folder.path());
         let data_dir = folder.path().join("data");
         settle(&data_dir, &oracle, &what).await;
-        oracle.judge_rows(&rows(&data_dir), &data_dir, &what)
+        let verdict = oracle.judge_rows(&rows(&data_dir), &data_dir, &what);
+        let checked = fsck::check(&data_dir, None, |_| {}).expect("it is readable");
+        assert!(checked.findings.is_empty(), "{what}: {checked:?}");
+        fs::remove_dir_all(folder.path()).expect("it is the test's own");
+        verdict
     }
 }
 
@@ -201,20 +210,25 @@ async fn settle(data_dir: &Path, oracle: &Oracle, what: &str) {
         shutdown.clone(),
     );
     let post = async {
-        let mut client = Client::new(address);
-        for batch in oracle.unacknowledged() {
-            let answer = client.post(batch, oracle).await;
-            let answer = answer.unwrap_or_else(|error| panic!("{what}: {error:#}"));
-            assert!(answer.status.is_success(), "{what}: {answer:?}");
-        }
+        let posted = post(address, oracle).await;
         shutdown.cancel();
+        posted
     };
-    tokio::select! {
-        (ended, ()) = async { tokio::join!(Box::pin(run), post) } => {
-            ended.unwrap_or_else(|error| panic!("{what}: {error}"));
-        }
-        () = tokio::time::sleep(PATIENCE) => panic!("{what}: no end"),
+    let both = async { tokio::join!(Box::pin(run), post) };
+    let (ended, posted) = tokio::time::timeout(PATIENCE, both)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: no end"));
+    ended.unwrap_or_else(|error| panic!("{what}: {error}"));
+    posted.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+}
+
+async fn post(address: SocketAddr, oracle: &Oracle) -> anyhow::Result<()> {
+    let mut client = Client::new(address);
+    for batch in oracle.unacknowledged() {
+        let answer = client.post(batch, oracle).await?;
+        anyhow::ensure!(answer.status.is_success(), "{answer:?}");
     }
+    Ok(())
 }
 
 /// What is stored, with our own reader.

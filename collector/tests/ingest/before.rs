@@ -240,6 +240,33 @@ fn a_capture_that_was_compressed_or_has_grown_is_refused() {
 }
 
 #[test]
+fn the_beginning_of_a_capture_that_is_there_is_refused() {
+    let place = Place::new();
+    let whole = zstd::decode_all(&std::fs::read(CAPTURE).unwrap()[..]).unwrap();
+    let whole_path = place.file("whole.pcap", &whole);
+    let part_path = place.file("part.pcap", &whole[..whole.len() / 2]);
+    let [whole, part] = [&whole_path, &part_path].map(|path| path.to_str().unwrap());
+    for (given, told) in [
+        ([whole, part], "part.pcap begins with the same packet as "),
+        ([part, whole], "whole.pcap begins with all that "),
+    ] {
+        let refused = refused(&place, &given);
+        assert!(refused.contains(told), "{refused}");
+    }
+    ingested(&place, &[whole]);
+    let expected = "whole.pcap); whether what follows is equal is not known";
+    let told = refused(&place, &[part]);
+    assert!(told.contains(expected), "{told}");
+    // What it would replace is more than it has.
+    cut_short(&place);
+    let before = calls(&place);
+    let told = refused(&place, &[part]);
+    assert!(told.contains("was ingested in part before (at "), "{told}");
+    ingested(&place, &["--again", part]);
+    assert!(calls(&place) > before, "nothing is replaced");
+}
+
+#[test]
 fn what_is_no_capture_leaves_no_trace() {
     let place = Place::new();
     let text = place.file("notes.txt", b"this is a text and no capture at all");

@@ -46,7 +46,7 @@ impl Account {
     }
 
     /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
-    /// already is refused.
+    /// already is refused. What an interrupted run left of them is replaced in any case.
     pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
@@ -78,9 +78,11 @@ impl Account {
                 file,
             });
         }
-        for run in runs.iter().filter(|_| !again) {
-            if check_before(run, &given)? == Before::Replaced {
-                self.replaced.push(run.clone());
+        for run in &runs {
+            match check_before(run, &given) {
+                Ok(Before::Replaced) if run.is_partial || !again => self.replaced.push(run.clone()),
+                Err(error) if !again => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
         self.files = given.into_iter().map(|given| given.file).collect();

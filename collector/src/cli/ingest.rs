@@ -45,7 +45,8 @@ one method alone: of other connections to the same server, or of the types given
 (--descriptors, --proto, --reflect).
 
 A file whose calls are in the data directory already is refused, whatever its
-name and compression. What an interrupted ingest left of it is replaced.
+name and compression. What an interrupted ingest left of it is replaced, with
+--again too.
 
 Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an
 input could not be read (the others were); 4 with --strict: damaged, lost or

@@ -1,7 +1,8 @@
 //! The accounting file of a capture, and what runs before it have to do with it.
 //!
 //! Which files a run is of is told by their fingerprints. A file whose calls are in the dataset is refused; what
-//! a run that did not come to its end left of the same files is replaced.
+//! a run that did not come to its end left of the same files is replaced. Of a file that may be the beginning of
+//! a longer one, the calls may be there: it is refused, and replaces nothing.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ impl Account {
     }
 
     /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
-    /// already is refused.
+    /// already is refused. What an interrupted run left of them is replaced in any case.
     pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
@@ -62,12 +63,10 @@ impl Account {
                 path: path.display().to_string(),
                 fingerprint,
             };
-            let is_known = |other: &Given| head.knows(&other.file.fingerprint).is_some();
-            if !again && given.iter().any(is_known) {
-                return Err(UsageError::error(format!(
-                    "{} is given twice: its calls would be there twice. Give it once, or use --again",
-                    file.path
-                )));
+            let mut others = given.iter().map(|other| &other.file);
+            let twin = others.find_map(|other| Some((other, head.knows(&other.fingerprint)?)));
+            if let Some((other, known)) = twin.filter(|_| !again) {
+                return Err(given_twice(&file, other, known));
             }
             let before = runs.iter().flat_map(|run| &run.files);
             let known =
@@ -79,9 +78,11 @@ impl Account {
                 file,
             });
         }
-        for run in runs.iter().filter(|_| !again) {
-            if check_before(run, &given)? == Before::Replaced {
-                self.replaced.push(run.clone());
+        for run in &runs {
+            match check_before(run, &given) {
+                Ok(Before::Replaced) if run.is_partial || !again => self.replaced.push(run.clone()),
+                Err(error) if !again => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
         self.files = given.into_iter().map(|given| given.file).collect();
@@ -205,6 +206,24 @@ impl Given {
     }
 }
 
+/// Why `file` is not ingested beside `other`, which is given too.
+fn given_twice(file: &CapturedFile, other: &CapturedFile, known: Known) -> anyhow::Error {
+    let (path, other) = (&file.path, &other.path);
+    UsageError::error(match known {
+        Known::Whole => format!(
+            "{path} is given twice: its calls would be there twice. Give it once, or use --again"
+        ),
+        Known::Head | Known::Beginning => format!(
+            "{path} begins with all that {other} has, or with as much of it as is compared: its calls would be \
+             there twice. Give the longer one, or use --again"
+        ),
+        Known::FirstPacket => format!(
+            "{path} begins with the same packet as {other}, which is longer; what follows is not compared. If it \
+             is the beginning of that, its calls would be there twice: give the longer one. If not, use --again"
+        ),
+    })
+}
+
 /// What becomes of an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
@@ -216,23 +235,29 @@ enum Before {
 
 /// What becomes of `run` in favour of one of the files `given`?
 fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
-    let known = run.files.iter().find_map(|file| {
-        let mut given = given.iter();
-        given.find_map(|given| Some((file, given, given.known(file)?)))
+    let known = run.files.iter().flat_map(|file| {
+        let given = given.iter();
+        given.filter_map(move |given| Some((file, given, given.known(file)?)))
     });
-    let Some((file, given_file, known)) = known else {
+    // What is sure is told first.
+    let Some((file, given_file, known)) = known.min_by_key(|(_, _, known)| *known) else {
         return Ok(Before::Kept);
     };
-    let is_given = |file: &CapturedFile| given.iter().any(|given| given.known(file).is_some());
-    let missing = run.files.iter().find(|file| !is_given(file));
     let path = &given_file.file.path;
     let before = format!("(at {}, as {})", time_text(run.written_unix_ns), file.path);
     let is_empty = run.total.published == 0;
     let what = match known {
         Known::Whole => path.clone(),
-        Known::Beginning => format!("the beginning of {path}"),
         Known::Head => format!("{path}, or its beginning,"),
+        Known::Beginning => format!("the beginning of {path}"),
+        Known::FirstPacket if is_empty && !run.is_partial => return Ok(Before::Kept),
+        Known::FirstPacket => return Err(begins_alike(path, &before, run.is_partial)),
     };
+    let is_given = |file: &CapturedFile| {
+        let mut known = given.iter().filter_map(|given| given.known(file));
+        known.any(|known| known != Known::FirstPacket)
+    };
+    let missing = run.files.iter().find(|file| !is_given(file));
     match missing {
         None if run.is_partial || is_empty => Ok(Before::Replaced),
         Some(missing) if run.is_partial => Err(UsageError::error(format!(
@@ -246,6 +271,22 @@ fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
              --data-dir, or --again"
         ))),
     }
+}
+
+/// Why the capture at `path` is not ingested, of whose first packet a longer one was.
+fn begins_alike(path: &str, before: &str, is_partial: bool) -> anyhow::Error {
+    let (how, then) = match is_partial {
+        true => (
+            " in part",
+            "ingest that one again, which replaces what is there of it",
+        ),
+        false => ("", "leave it out"),
+    };
+    UsageError::error(format!(
+        "{path} begins with the same packet as a longer capture that was ingested{how} before {before}; whether \
+         what follows is equal is not known. If it is the beginning of that, its calls would be there twice: \
+         {then}. If not, use another --data-dir, or --again"
+    ))
 }
 
 /// Streams of which too little was captured to be calls are calls lost, as far as anyone knows.

@@ -79,6 +79,10 @@ fn what_cannot_be_read_is_named() {
     let output = twintap(Some("/does/not/exist".as_ref()), &[]);
     assert_eq!(code(&output), 3);
     let recording = Recording::new().part(calls(0, 3, 0));
+    let output = recording.compare(&["--descriptors", "/does/not/exist"]);
+    assert_eq!(code(&output), 3, "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("/does/not/exist"), "{error}");
     let part = recording.files("calls").remove(0);
     std::fs::write(&part, b"PAR1 no PAR1").unwrap();
     let output = recording.compare(&[]);

@@ -70,11 +70,16 @@ fn read(accounting: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(accounting).unwrap()).unwrap()
 }
 
-/// Leaves what a process leaves that was killed before its end: calls, and the accounting of the beginning.
-fn cut_short(place: &Place) {
+/// The accounting of the only ingest.
+fn only_accounting(place: &Place) -> PathBuf {
     let [path] = &accountings(place)[..] else {
         panic!("one ingest, {:?}", accountings(place));
     };
+    path.clone()
+}
+
+/// Leaves what a process leaves that was killed before its end: calls, and the accounting of the beginning.
+fn cut_short(path: &Path) {
     let mut accounting = read(path);
     accounting["is_partial"] = true.into();
     accounting["damaged_stretches"] = 1.into();
@@ -112,7 +117,7 @@ fn what_an_interrupted_ingest_left_is_replaced() {
     let place = Place::new();
     ingested(&place, &[CAPTURE]);
     let once = calls(&place);
-    cut_short(&place);
+    cut_short(&only_accounting(&place));
     let told = ingested(&place, &[CAPTURE]);
     let expected = format!("this one replaces the {once} calls that it left");
     assert!(told.contains(&expected), "{told}");
@@ -121,11 +126,29 @@ fn what_an_interrupted_ingest_left_is_replaced() {
 }
 
 #[test]
+fn what_an_interrupted_second_ingest_left_is_replaced_by_another() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    let (once, first) = (calls(&place), accountings(&place));
+    ingested(&place, &["--again", CAPTURE]);
+    let second = accountings(&place)
+        .into_iter()
+        .find(|path| !first.contains(path));
+    cut_short(&second.unwrap());
+    assert_eq!((calls(&place), losses(&place)), (2 * once, 1));
+    assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
+    let told = ingested(&place, &["--again", CAPTURE]);
+    let expected = format!("this one replaces the {once} calls that it left");
+    assert!(told.contains(&expected), "{told}");
+    assert_eq!((calls(&place), losses(&place)), (2 * once, 0));
+}
+
+#[test]
 fn what_was_interrupted_with_another_file_is_replaced_by_both() {
     let place = Place::new();
     ingested(&place, &[CAPTURE, OTHER]);
     let both = calls(&place);
-    cut_short(&place);
+    cut_short(&only_accounting(&place));
     let told = refused(&place, &[CAPTURE]);
     assert!(told.contains("was ingested in part (at "), "{told}");
     assert!(
@@ -237,6 +260,33 @@ fn a_capture_that_was_compressed_or_has_grown_is_refused() {
         told.contains("the beginning of ") && told.contains("grown.pcap was ingested"),
         "{told}"
     );
+}
+
+#[test]
+fn the_beginning_of_a_capture_that_is_there_is_refused() {
+    let place = Place::new();
+    let whole = zstd::decode_all(&std::fs::read(CAPTURE).unwrap()[..]).unwrap();
+    let whole_path = place.file("whole.pcap", &whole);
+    let part_path = place.file("part.pcap", &whole[..whole.len() / 2]);
+    let [whole, part] = [&whole_path, &part_path].map(|path| path.to_str().unwrap());
+    for (given, told) in [
+        ([whole, part], "part.pcap begins with the same packet as "),
+        ([part, whole], "whole.pcap begins with all that "),
+    ] {
+        let refused = refused(&place, &given);
+        assert!(refused.contains(told), "{refused}");
+    }
+    ingested(&place, &[whole]);
+    let expected = "whole.pcap); whether what follows is equal is not known";
+    let told = refused(&place, &[part]);
+    assert!(told.contains(expected), "{told}");
+    // What it would replace is more than it has.
+    cut_short(&only_accounting(&place));
+    let before = calls(&place);
+    let told = refused(&place, &[part]);
+    assert!(told.contains("was ingested in part before (at "), "{told}");
+    ingested(&place, &["--again", part]);
+    assert!(calls(&place) > before, "nothing is replaced");
 }
 
 #[test]

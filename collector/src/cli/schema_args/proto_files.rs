@@ -1,4 +1,6 @@
 //! `.proto` files to descriptors, without protoc.
+//!
+//! What can be read and is no valid definition is a [`UsageError`], what cannot be read is another error.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,11 @@ pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Resu
     }
     let failed = |error: protox::Error| {
         // What is wrong with a file is in its debug form, with line and column.
-        UsageError::error(format!("failed to compile --proto: {error:?}"))
+        let text = format!("failed to compile --proto: {error:?}");
+        match error.is_io() {
+            true => anyhow::anyhow!(text),
+            false => UsageError::error(text),
+        }
     };
     let mut compiler = protox::Compiler::new(folders).map_err(failed)?;
     compiler.include_imports(true);
@@ -46,14 +52,13 @@ fn proto_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     // Links are not followed: they may lead round in a circle.
     for entry in WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.map_err(|error| {
-            UsageError::error(format!(
-                "failed to read the folder {}: {error}",
-                folder.display()
-            ))
-        })?;
+        let entry =
+            entry.with_context(|| format!("failed to read the folder {}", folder.display()))?;
         let path = entry.path();
         if !entry.file_type().is_dir() && path.extension().is_some_and(|ending| ending == "proto") {
+            // A link may lead nowhere.
+            std::fs::metadata(path)
+                .with_context(|| format!("failed to read {}", path.display()))?;
             found.push(entry.into_path());
         }
         if found.len() > PROTO_FILES_MAX {
@@ -113,8 +118,30 @@ mod tests {
         let text = format!("{error:#}");
         assert!(text.contains("service.proto:2:"), "{text}");
         assert!(text.contains("Gone"), "{text}");
+        assert!(error.is::<UsageError>());
         let empty = tempfile::tempdir().unwrap();
         let error = compiled(empty.path()).unwrap_err();
         assert!(format!("{error:#}").contains("no .proto file"));
+        assert!(error.is::<UsageError>());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_usage_error() {
+        let link = |to: &str| {
+            let folder = folder(SERVICE);
+            std::os::unix::fs::symlink(to, folder.path().join("linked.proto")).unwrap();
+            (compiled(folder.path()).unwrap_err(), "linked.proto")
+        };
+        let not_listed = (
+            proto_files(Path::new("/does/not/exist")).unwrap_err(),
+            "/does/not/exist",
+        );
+        // A folder that looks like a file, a link to nowhere, one that goes round in a circle.
+        for (error, name) in [link("a"), link("gone"), link("linked.proto"), not_listed] {
+            let text = format!("{error:#}");
+            assert!(text.contains(name), "{text}");
+            let is_usage = error.chain().any(|cause| cause.is::<UsageError>());
+            assert!(!is_usage, "{text}");
+        }
     }
 }

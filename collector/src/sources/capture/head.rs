@@ -2,6 +2,10 @@
 //!
 //! The fingerprint is of the first [`HEAD_BYTES`], decompressed, or of all there are: its packets have times, so
 //! that two captures that begin alike are one, or one is what the other has grown to.
+//!
+//! A longer capture is told from the one that it begins with by all of that, a shorter one from the one that it
+//! is the beginning of by the first [`START_BYTES`] only: more is not known of what was seen before. Where no
+//! packet is among those, as in pcapng that begins with many interfaces or secrets, it is not told at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +17,10 @@ use super::{Arrival, Input, InputError, Source};
 
 /// Bytes of the capture that are read and hashed. Secrets may come before the first packet.
 const HEAD_BYTES: usize = 1 << 20;
-/// Bytes of it that are hashed by themselves: the first packet is among them.
+/// Bytes of it that are hashed by themselves: nearly always, the first packet is among them.
 const START_BYTES: usize = 512;
+/// Bytes at the beginning of a packet's record that have its time, in either format.
+const RECORD_HEADER_BYTES: u64 = 28;
 /// Bytes of a hash that are kept.
 const HASH_BYTES: usize = 16;
 
@@ -22,20 +28,23 @@ const HASH_BYTES: usize = 16;
 #[derive(Debug)]
 pub struct Head {
     bytes: Vec<u8>,
-    /// Captures without packets are all alike, and hold nothing that could be there twice.
-    has_packet: bool,
+    /// Where the record of the first packet begins. Captures without packets are all alike, and hold nothing
+    /// that could be there twice.
+    first_packet_offset: Option<u64>,
     refused: Option<Damage>,
 }
 
-/// What of a file was seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What of a file was seen before; what is most certain first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Known {
     /// All of it.
     Whole,
-    /// Its beginning: it has grown since.
-    Beginning,
     /// As much as a [`Head`] has: it may have grown since.
     Head,
+    /// Its beginning: it has grown since.
+    Beginning,
+    /// Its first packet, of a capture that is longer: all of it, if it is the beginning of that.
+    FirstPacket,
 }
 
 impl Head {
@@ -61,10 +70,10 @@ impl Head {
             }
         }
         bytes.truncate(len);
-        let (has_packet, refused) = look(&bytes);
+        let (first_packet_offset, refused) = look(&bytes);
         Ok(Some(Self {
             bytes,
-            has_packet,
+            first_packet_offset,
             refused,
         }))
     }
@@ -76,15 +85,20 @@ impl Head {
 
     /// Says which capture it is; opaque, such as `1234-9f86d0…-81884c…`. `None` where no packet is in sight.
     pub fn fingerprint(&self) -> Option<String> {
-        self.has_packet.then(|| fingerprint(&self.bytes))
+        self.first_packet_offset.map(|_| fingerprint(&self.bytes))
     }
 
-    /// Is this, or what it begins with, the capture of this fingerprint?
+    /// Is this, or what it begins with, or what begins with it, the capture of this fingerprint?
     pub fn knows(&self, known: &str) -> Option<Known> {
-        let (len, _) = known.split_once('-')?;
-        let bytes = self.bytes.get(..len.parse().ok()?)?;
-        let is_alike = self.has_packet && known.starts_with(&start(bytes));
-        if !is_alike || fingerprint(bytes) != known {
+        let first_packet_offset = self.first_packet_offset?;
+        let (len, hashes) = known.split_once('-')?;
+        let Some(bytes) = self.bytes.get(..len.parse().ok()?) else {
+            let few = self.bytes.get(..START_BYTES)?;
+            let has_time = first_packet_offset + RECORD_HEADER_BYTES <= few.len() as u64;
+            let is_alike = has_time && hashes.starts_with(&format!("{}-", hash(few)));
+            return is_alike.then_some(Known::FirstPacket);
+        };
+        if !known.starts_with(&start(bytes)) || fingerprint(bytes) != known {
             return None;
         }
         Some(match bytes.len() {
@@ -113,18 +127,18 @@ fn hash(bytes: &[u8]) -> String {
     text
 }
 
-/// Is a packet in `bytes`, and if not, why can none ever be read?
-fn look(bytes: &[u8]) -> (bool, Option<Damage>) {
+/// Where in `bytes` is the first packet, and if nowhere, why can none ever be read?
+fn look(bytes: &[u8]) -> (Option<u64>, Option<Damage>) {
     let (mut reader, mut rest) = (Reader::new(), bytes);
     let is_end = bytes.len() < HEAD_BYTES;
     loop {
         match reader.next(&mut rest, is_end) {
-            Step::Packet(_) => return (true, None),
+            Step::Packet(packet) => return (Some(packet.offset), None),
             Step::Broken(damage) if damage.offset == 0 && !damage.problem.can_continue() => {
-                return (false, Some(damage));
+                return (None, Some(damage));
             }
             Step::Broken(_) | Step::Secrets(_) => {}
-            Step::More(_) | Step::End => return (false, None),
+            Step::More(_) | Step::End => return (None, None),
         }
     }
 }
@@ -190,11 +204,49 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_capture_is_known_by_its_first_packet() {
+        assert_eq!(knows(&pcap(2), &pcap(3)), Some(Known::FirstPacket));
+        let long = pcap(2000);
+        assert_eq!(knows(&pcap(3), &gzip(&long)), Some(Known::FirstPacket));
+        assert_eq!(knows(&long[..2500], &long), Some(Known::FirstPacket));
+    }
+
+    #[test]
+    fn captures_that_have_only_their_file_headers_in_common_are_others() {
+        // An interface whose description leaves no room for a packet, then one packet.
+        let pcapng = |time: u8| {
+            let block = |kind: u32, body: &[u8]| {
+                let len = (12 + u32::try_from(body.len()).unwrap()).to_le_bytes();
+                [&kind.to_le_bytes()[..], &len, body, &len].concat()
+            };
+            let section = [
+                &0x1a2b_3c4d_u32.to_le_bytes()[..],
+                &[1, 0, 0, 0],
+                &[0xff; 8],
+            ]
+            .concat();
+            let interface = [&[101, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2][..], &[b'x'; 512]].concat();
+            let mut packet = vec![0; 20 + 1000];
+            packet[8] = time;
+            packet[12..14].copy_from_slice(&1000_u16.to_le_bytes());
+            packet[16..18].copy_from_slice(&1000_u16.to_le_bytes());
+            let packet = block(6, &packet);
+            let file = [block(0x0a0d_0d0a, &section), block(1, &interface), packet];
+            file.concat()
+        };
+        let short = pcapng(1);
+        let longer = [pcapng(2), pcapng(2)].concat();
+        assert_eq!(knows(&short, &short), Some(Known::Whole));
+        assert_eq!(knows(&short, &longer), None);
+    }
+
+    #[test]
     fn another_capture_is_not_known() {
         let mut other = pcap(3);
         other[30] = 9;
-        assert_eq!(knows(&other, &pcap(3)), None, "another time");
-        assert_eq!(knows(&pcap(2), &pcap(3)), None);
+        for longer in [3, 4] {
+            assert_eq!(knows(&other, &pcap(longer)), None, "another time");
+        }
         assert_eq!(head(&pcap(0)).fingerprint(), None);
         assert_eq!(head(&pcap(3)).knows("of another version"), None);
     }

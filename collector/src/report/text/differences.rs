@@ -130,11 +130,12 @@ pub(super) fn both_shortened(
         .zip(new.chars())
         .take_while(|(a, b)| a == b)
         .count();
+    let from = common.saturating_sub(CONTEXT_CHARS);
     let is_within = common < width.saturating_sub(CONTEXT_CHARS);
-    if is_within || common == old.chars().count() && common == new.chars().count() {
+    let are_whole = old.chars().count() <= width && new.chars().count() <= width;
+    if is_within || are_whole || from == 0 || old == new {
         return (shorten(&old, width), shorten(&new, width));
     }
-    let from = common.saturating_sub(CONTEXT_CHARS);
     let cut = |text: &str| {
         let rest: String = std::iter::once('…')
             .chain(text.chars().skip(from))
@@ -155,6 +156,15 @@ mod tests {
         let lines = with_pair(at, &key, 20);
         assert_eq!(lines, ["at noon, items[0].p…", &*format!("pair {key}")]);
         assert_eq!(with_pair(at, "", 20).len(), 1);
+    }
+
+    #[test]
+    fn what_fits_is_shown_whole() {
+        let (old, new) = ("2026-11-22T06:39:35.001225Z", "2026-11-22T06:39:35.001305Z");
+        let both = both_shortened(Some(old), Some(new), old.len());
+        assert_eq!(both, (old.to_owned(), new.to_owned()));
+        let both = both_shortened(Some("after 1.4ms"), Some("after 414us"), 11);
+        assert_eq!(both.1, "after 414us");
     }
 
     #[test]

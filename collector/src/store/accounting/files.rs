@@ -91,6 +91,21 @@ impl Accounting {
         Ok(())
     }
 
+    /// For whoever has taken the lock of `data_dir`: what a crash left half-written goes.
+    pub(in crate::store) fn sweep_unfinished(data_dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(data_dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(UNFINISHED_SUFFIX));
+            if name.is_some_and(is_accounting) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Nobody knows what was captured since it was written.
     fn cut_short(&mut self) {
         self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
@@ -190,13 +205,18 @@ fn named(path: &Path, kind: ErrorKind, what: &str) -> io::Error {
     io::Error::new(kind, format!("{} {what}", path.display()))
 }
 
+/// Is that the name of an accounting file?
+fn is_accounting(name: &str) -> bool {
+    let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
+    name == FILE_NAME || is_capture
+}
+
 /// All accounting files of `data_dir`, by name.
 fn paths(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(data_dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
-        if name == FILE_NAME || is_capture {
+        if is_accounting(&name) {
             paths.push(data_dir.join(name));
         }
     }
@@ -292,6 +312,19 @@ mod tests {
         let error = capture.save_capture(dir.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn who_takes_the_lock_sweeps_what_a_crash_left_half_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let swept = ["accounting.json.tmp", "accounting-07.json.tmp"];
+        let kept = ["notes.tmp", "accounting.json", "accounting-07.json"];
+        for name in swept.iter().chain(&kept) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let _lock = DataDir::open(dir.path()).unwrap();
+        assert!(swept.iter().all(|name| !dir.path().join(name).exists()));
+        assert!(kept.iter().all(|name| dir.path().join(name).exists()));
     }
 
     #[test]

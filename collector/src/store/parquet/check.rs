@@ -1,53 +1,13 @@
 //! Files of `calls`, one by one: a comparison stops at the first that cannot be read, a check names all.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use walkdir::WalkDir;
+use std::path::Path;
 
 use super::checksum;
 use super::contain::contain;
 use super::from_rows::FromRows;
-use super::layout::{EXTENSION, UNFINISHED, calls_folder};
 use super::part::Part;
 use super::{Projection, ReadError};
 use crate::call::PAIR_BUCKETS;
-
-/// The files below `root` (the data directory), each list by name.
-#[derive(Debug, Default)]
-pub struct PartFiles {
-    /// With their final names.
-    pub whole: Vec<PathBuf>,
-    /// That a crash left half-written, or that are being written.
-    pub unfinished: Vec<PathBuf>,
-}
-
-/// Lists the files of `calls`.
-pub fn part_files(root: &Path) -> io::Result<PartFiles> {
-    let mut files = PartFiles::default();
-    let folder = calls_folder(root);
-    if !folder.try_exists()? {
-        return Ok(files);
-    }
-    for entry in WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry?;
-        let of = |extension: &str| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|found| found == extension)
-        };
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        if of(EXTENSION) {
-            files.whole.push(entry.into_path());
-        } else if of(UNFINISHED) {
-            files.unfinished.push(entry.into_path());
-        }
-    }
-    Ok(files)
-}
 
 /// A file that was read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +51,7 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use bytes::Bytes;
     use uuid::Uuid;

@@ -52,6 +52,8 @@ pub struct Counters {
     pub batches_retried: u64,
     /// Host calls with an unexpected status.
     pub host_errors: u64,
+    /// Numbered records that the collector acknowledged.
+    pub acknowledged: u64,
     /// Batches the collector acknowledged. Host metric only.
     pub batches_sent: u64,
     /// Attempts to send that failed. Host metric only.
@@ -69,6 +71,7 @@ impl Counters {
         refused: 0,
         batches_retried: 0,
         host_errors: 0,
+        acknowledged: 0,
         batches_sent: 0,
         batches_failed: 0,
     };
@@ -147,9 +150,10 @@ impl Counters {
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Would the collector learn the same from both?
+    /// Would the collector learn the same from both? What it acknowledged it knows.
     pub fn tells_the_same_as(&self, other: &Self) -> bool {
         let told = |counters: &Self| Self {
+            acknowledged: 0,
             batches_sent: 0,
             batches_failed: 0,
             ..*counters
@@ -181,7 +185,7 @@ impl Counters {
         }
     }
 
-    fn plain(&self) -> [(u32, u64); 6] {
+    fn plain(&self) -> [(u32, u64); 7] {
         [
             (1, self.observed),
             (2, self.recorded),
@@ -189,6 +193,7 @@ impl Counters {
             (6, self.refused),
             (7, self.batches_retried),
             (8, self.host_errors),
+            (9, self.acknowledged),
         ]
     }
 

@@ -68,6 +68,7 @@ impl Engine<'_> {
             return;
         }
         let answer = self.answer(host, headers);
+        let records = slot.map_or(0, |slot| u64::from(self.slots.fill(slot).1));
         let (now_ns, random) = (host.now_ns(), self.random.next_u64());
         let Some(root) = self.roots.get_mut(usize::from(index)) else {
             return;
@@ -76,12 +77,14 @@ impl Engine<'_> {
             Answer::Accepted => {
                 root.breaker.succeeded();
                 root.counters.batches_sent = root.counters.batches_sent.saturating_add(1);
+                // The collector takes this for proof that no record among them is lost (its
+                // `store/journal/producer.rs`).
+                root.counters.acknowledged = root.counters.acknowledged.saturating_add(records);
             }
             Answer::Refused => {
                 root.breaker.succeeded();
                 root.counters.batches_failed = root.counters.batches_failed.saturating_add(1);
-                let records = slot.map_or(0, |slot| self.slots.fill(slot).1);
-                root.counters.refused = root.counters.refused.saturating_add(u64::from(records));
+                root.counters.refused = root.counters.refused.saturating_add(records);
             }
             Answer::Failed { retry_after_ms } => {
                 root.breaker.failed(now_ns, retry_after_ms, random);

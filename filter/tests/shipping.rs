@@ -51,6 +51,23 @@ fn a_failed_batch_is_sent_again_byte_by_byte() {
 }
 
 #[test]
+fn a_batch_tells_how_many_records_were_acknowledged_when_it_was_sealed() {
+    let mut rig = Rig::new(INBOUND);
+    for status in [200, 413, 200, 200] {
+        call(&mut rig, 10);
+        call(&mut rig, 10);
+        rig.tick();
+        rig.answer(rig.host.posts.len() as u32, status);
+    }
+    let told = |post: &support::Posted| post.batch.counters.clone().unwrap().acknowledged;
+    assert_eq!(
+        rig.host.posts.iter().map(told).collect::<Vec<_>>(),
+        [0, 2, 2, 4]
+    );
+    assert_eq!(rig.counters().acknowledged, 6);
+}
+
+#[test]
 fn a_refused_batch_is_given_up_and_counted() {
     for status in [400, 404, 413, 415, 422] {
         let mut rig = Rig::new(INBOUND);

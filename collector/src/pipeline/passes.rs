@@ -277,6 +277,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     fn calls(&self, pass: &Pass) -> Result<Option<(Vec<Call>, u64)>, ReadError> {
         let mut calls = Vec::new();
         let (mut bytes, mut rows) = (0_u64, 0);
+        let mut leaves_out = pass.is_sharded();
         let all = self
             .dataset
             .calls_in_buckets(pass.buckets.clone(), self.settings.projection);
@@ -284,9 +285,12 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             let mut call = call?;
             rows += 1;
             if !(self.is_wanted)(&call) || !pass.holds(&call) {
+                if !std::mem::replace(&mut leaves_out, true) {
+                    calls.iter_mut().for_each(Call::detach);
+                }
                 continue;
             }
-            if pass.is_sharded() {
+            if leaves_out {
                 // Otherwise it would keep the bytes of its neighbours in memory.
                 call.detach();
             }
@@ -310,7 +314,10 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         let mut held = Vec::new();
         for call in all {
             match call {
-                Ok(call) if (self.is_wanted)(&call) && pass.holds(&call) => held.push(call),
+                Ok(mut call) if (self.is_wanted)(&call) && pass.holds(&call) => {
+                    call.detach();
+                    held.push(call);
+                }
                 Ok(_) => {}
                 Err(error) => return self.send(Read::Failed(error)),
             }

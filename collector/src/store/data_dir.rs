@@ -91,7 +91,9 @@ impl DataDir {
             error => io_error("lock", &marker)(error.into()),
         })?;
         check_or_write_marker(&mut lock, path, &marker)?;
-        Accounting::cut_short_all(path).map_err(io_error("update the accounting of", path))?;
+        Accounting::sweep_unfinished(path)
+            .and_then(|()| Accounting::cut_short_all(path))
+            .map_err(io_error("update the accounting of", path))?;
         create_dir(&journal::directory(path))?;
         sync_dir(path)?;
         Ok(Self {

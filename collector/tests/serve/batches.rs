@@ -13,6 +13,7 @@ pub(crate) struct Sender {
     id: [u8; 16],
     sequence: u64,
     next_number: u64,
+    acknowledged: u64,
 }
 
 impl Sender {
@@ -21,6 +22,7 @@ impl Sender {
             id: [seed; 16],
             sequence: 0,
             next_number: 1,
+            acknowledged: 0,
         }
     }
 
@@ -42,10 +44,16 @@ impl Sender {
             counters: Some(Counters {
                 observed: recorded,
                 recorded,
+                acknowledged: self.acknowledged,
                 ..Counters::default()
             }),
             records: (first..first + count).map(record).collect(),
         }
+    }
+
+    /// All batches so far were acknowledged.
+    pub(crate) fn acknowledged(&mut self) {
+        self.acknowledged = self.next_number - 1;
     }
 
     pub(crate) fn encoded(&mut self, count: u64) -> Vec<u8> {

@@ -67,6 +67,7 @@ fn what_was_recorded_before_a_fresh_directory_is_not_lost() {
     let collector = Collector::start(old.path(), &[]);
     for _ in 0..9 {
         assert_eq!(collector.post(&sender.encoded(4)).status, 200);
+        sender.acknowledged();
     }
     assert!(collector.stop().success());
     let keys = ["undelivered_grace=1ms"];

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::call::{CallId, Role};
+use crate::call::{CallId, Message, Role};
 use crate::pair::Reason;
 use crate::store::parquet::{WriteSettings, write_part};
 
@@ -85,6 +85,43 @@ fn equal_buckets_take_the_passes_that_memory_asks_for() {
         assert_eq!((pairs, reasons.len()), (500, 0));
         assert!(passes >= least, "{memory}: {passes}");
     }
+}
+
+#[test]
+fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
+    let mut calls: Vec<Call> = (0..500)
+        .flat_map(|number| both(number, &format!("id-{number}")))
+        .collect();
+    for call in &mut calls {
+        let bytes = Bytes::from(vec![7; 100]);
+        call.request.messages.push(Message {
+            bytes,
+            ..Message::default()
+        });
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
+    let dataset = Dataset::open(folder.path()).unwrap();
+    let settings = Settings {
+        memory_bytes_max: u64::MAX,
+        projection: Projection::Everything,
+        pairing: pair::Settings::default(),
+    };
+    let is_rare = |call: &Call| call.id.record_number % 100 == 1;
+    let mut held = 0;
+    let take = |pairing: Pairing| {
+        for call in pairing
+            .pairs
+            .iter()
+            .flat_map(|pair| [&pair.primary, &pair.candidate])
+        {
+            held += 1;
+            assert!(call.request.messages[0].bytes.is_unique());
+        }
+        Ok(())
+    };
+    pair_dataset(&dataset, &settings, is_rare, |_| {}, take).unwrap();
+    assert_eq!(held, 10);
 }
 
 #[test]

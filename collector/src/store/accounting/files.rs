@@ -19,6 +19,8 @@ pub const FILE_NAME: &str = "accounting.json";
 /// Names of the files of captures.
 const CAPTURE_PREFIX: &str = "accounting-";
 const CAPTURE_SUFFIX: &str = ".json";
+/// Appended to the name of a file that is being written.
+const UNFINISHED_SUFFIX: &str = ".tmp";
 
 /// A file, and what it holds.
 #[derive(Debug)]
@@ -89,6 +91,21 @@ impl Accounting {
         Ok(())
     }
 
+    /// For whoever has taken the lock of `data_dir`: what a crash left half-written goes.
+    pub(in crate::store) fn sweep_unfinished(data_dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(data_dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(UNFINISHED_SUFFIX));
+            if name.is_some_and(is_accounting) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Nobody knows what was captured since it was written.
     fn cut_short(&mut self) {
         self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
@@ -102,14 +119,15 @@ impl Accounting {
 
     /// Replaces the file of `data_dir`. Not synced: it can be rebuilt from the journal.
     pub fn save(&self, data_dir: &Path) -> io::Result<()> {
-        self.save_file(data_dir, FILE_NAME)
+        self.write_file(data_dir, FILE_NAME)?.publish()
     }
 
     /// Writes the file of a capture into `data_dir`, durably: nothing could rebuild it.
     pub fn save_capture(&self, data_dir: &Path) -> io::Result<()> {
-        let name = self.capture_name();
-        self.save_file(data_dir, &name)?;
-        File::open(data_dir.join(name))?.sync_all()?;
+        let unpublished = self.write_file(data_dir, &self.capture_name())?;
+        // Before it has its name: a torn file of that name would be in the way of all that read it.
+        unpublished.file.sync_all()?;
+        unpublished.publish()?;
         File::open(data_dir)?.sync_all()
     }
 
@@ -125,8 +143,9 @@ impl Accounting {
         format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
     }
 
-    fn save_file(&self, data_dir: &Path, name: &str) -> io::Result<()> {
-        let temporary = data_dir.join(format!("{name}.tmp"));
+    /// Writes what is to have `name` in `data_dir`.
+    fn write_file(&self, data_dir: &Path, name: &str) -> io::Result<Unpublished> {
+        let temporary = data_dir.join(format!("{name}{UNFINISHED_SUFFIX}"));
         let mut file = File::options()
             .write(true)
             .create(true)
@@ -136,7 +155,24 @@ impl Accounting {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         file.write_all(&json)?;
-        fs::rename(&temporary, data_dir.join(name))
+        Ok(Unpublished {
+            file,
+            temporary,
+            path: data_dir.join(name),
+        })
+    }
+}
+
+/// A file that was written and has not its name yet.
+struct Unpublished {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Unpublished {
+    fn publish(self) -> io::Result<()> {
+        fs::rename(self.temporary, self.path)
     }
 }
 
@@ -169,13 +205,18 @@ fn named(path: &Path, kind: ErrorKind, what: &str) -> io::Error {
     io::Error::new(kind, format!("{} {what}", path.display()))
 }
 
+/// Is that the name of an accounting file?
+fn is_accounting(name: &str) -> bool {
+    let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
+    name == FILE_NAME || is_capture
+}
+
 /// All accounting files of `data_dir`, by name.
 fn paths(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(data_dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let is_capture = name.starts_with(CAPTURE_PREFIX) && name.ends_with(CAPTURE_SUFFIX);
-        if name == FILE_NAME || is_capture {
+        if is_accounting(&name) {
             paths.push(data_dir.join(name));
         }
     }
@@ -258,6 +299,32 @@ mod tests {
             Ok(false)
         });
         assert_eq!(all.unwrap()[0].damaged_stretches, 2);
+    }
+
+    #[test]
+    fn a_file_of_a_capture_that_cannot_be_synced_gets_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let capture = of_running_capture();
+        let path = dir.path().join(capture.capture_name());
+        // Takes all that is written, and refuses to be synced.
+        let temporary = format!("{}{UNFINISHED_SUFFIX}", path.display());
+        std::os::unix::fs::symlink("/dev/null", temporary).unwrap();
+        let error = capture.save_capture(dir.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn who_takes_the_lock_sweeps_what_a_crash_left_half_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let swept = ["accounting.json.tmp", "accounting-07.json.tmp"];
+        let kept = ["notes.tmp", "accounting.json", "accounting-07.json"];
+        for name in swept.iter().chain(&kept) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let _lock = DataDir::open(dir.path()).unwrap();
+        assert!(swept.iter().all(|name| !dir.path().join(name).exists()));
+        assert!(kept.iter().all(|name| dir.path().join(name).exists()));
     }
 
     #[test]

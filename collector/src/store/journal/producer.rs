@@ -1,11 +1,11 @@
 //! What is known of one producer: its newest counters, which record numbers came, and what that says of
 //! those that did not.
 //!
-//! A producer keeps a batch until it is answered, sends the oldest first, and has few under way at once
-//! ([`UNANSWERED_BATCHES_MAX`]). So where the first batch that is heard of has a higher sequence, earlier ones
-//! were answered, and not from here: by a collector with another data directory, or with this one before the
-//! producer was forgotten. Records with lower numbers are `recorded_before`: they are no loss of this
-//! directory. Where the sequence is lower nothing proves that, and they are awaited as any others.
+//! A producer counts the records that were acknowledged (`Counters.acknowledged`, which the filter's `ship.rs`
+//! adds up). What was acknowledged and is not here went elsewhere: to a collector with another data directory,
+//! or to this one before the producer was forgotten. As many of the numbers before the first batch that was
+//! heard of are `recorded_before`: they are no loss of this directory. Nothing else proves that, least of all
+//! the batch's sequence: any batch before it may be under way. Such records are awaited as any others.
 
 use std::time::Duration;
 
@@ -19,9 +19,6 @@ use super::intervals::Intervals;
 /// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its
 /// numbers are undelivered for good, and should they come after all they are duplicates.
 pub const INTERVALS_MAX: usize = 256;
-/// Batches that a producer may have sent without having heard of one of them: four with records, and a
-/// heartbeat.
-pub const UNANSWERED_BATCHES_MAX: u64 = 5;
 
 /// Everything known of one producer; also its encoding in a snapshot.
 #[derive(Clone, PartialEq, Message)]
@@ -71,12 +68,12 @@ pub struct ProducerState {
     /// Highest number known to exist for at least the grace period.
     #[prost(uint64, tag = "15")]
     pub settled: u64,
-    /// First record number of the first batch, if that proves that earlier ones went elsewhere; else 0.
+    /// First record number of the first batch.
     #[prost(uint64, tag = "16")]
     pub heard_from: u64,
-    /// Records that had been refused before that batch.
-    #[prost(uint64, tag = "17")]
-    pub refused_before: u64,
+    /// Records that were acknowledged elsewhere, at least. (Tag 17 was something else.)
+    #[prost(uint64, tag = "18")]
+    pub acknowledged_elsewhere: u64,
 }
 
 impl ProducerState {
@@ -157,11 +154,11 @@ impl Entry {
         }
     }
 
-    /// Numbers before the first batch that were neither refused nor came after all.
+    /// Numbers before the first batch that did not come and were acknowledged elsewhere.
     fn recorded_before(&self) -> u64 {
         let last = self.state.heard_from.saturating_sub(1);
         let unseen = last.saturating_sub(self.seen.count_up_to(last));
-        unseen.saturating_sub(self.state.refused_before)
+        unseen.min(self.state.acknowledged_elsewhere)
     }
 
     /// A batch came.
@@ -170,11 +167,12 @@ impl Entry {
         let state = &mut self.state;
         if state.batches == 0 {
             state.first_seen_unix_ns = now;
-            if meta.batch_sequence > UNANSWERED_BATCHES_MAX {
-                state.heard_from = meta.first_record_number;
-                state.refused_before = meta.counters.as_ref().map_or(0, |told| told.refused);
-            }
+            state.heard_from = meta.first_record_number;
         }
+        // Here was acknowledged what was seen before this batch, at most.
+        let acknowledged = meta.counters.as_ref().map_or(0, |told| told.acknowledged);
+        let elsewhere = acknowledged.saturating_sub(self.seen.count());
+        state.acknowledged_elsewhere = state.acknowledged_elsewhere.max(elsewhere);
         state.batches += 1;
         state.last_seen_unix_ns = state.last_seen_unix_ns.max(now);
         if meta.counters.is_some() && meta.batch_sequence >= state.counters_sequence {
@@ -210,8 +208,8 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// Batch `sequence` of ten records each.
-    fn batch(sequence: u64, refused: u64) -> BatchMeta {
+    /// Batch `sequence` of ten records each, sealed when so many batches had been `acknowledged`.
+    fn batch(sequence: u64, acknowledged: u64) -> BatchMeta {
         let first = 10 * (sequence - 1) + 1;
         BatchMeta {
             batch_sequence: sequence,
@@ -220,12 +218,17 @@ mod tests {
             accepted: vec![first, first + 10],
             counters: Some(Counters {
                 recorded: first + 9,
-                refused,
+                acknowledged: 10 * acknowledged,
                 ..Counters::default()
             }),
             received_unix_ns: 1,
             ..BatchMeta::default()
         }
+    }
+
+    fn with_refused(mut batch: BatchMeta, refused: u64) -> BatchMeta {
+        batch.counters.as_mut().unwrap().refused = refused;
+        batch
     }
 
     fn outstanding(batches: impl IntoIterator<Item = BatchMeta>) -> Outstanding {
@@ -249,33 +252,58 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_before_the_first_batch_is_no_loss() {
-        assert_eq!(outstanding([batch(100, 0)]), before(990, 0));
+    fn what_was_acknowledged_before_the_first_batch_is_no_loss() {
+        assert_eq!(outstanding([batch(100, 99)]), before(990, 0));
         assert_eq!(
-            outstanding([batch(100, 0), batch(102, 0)]),
+            outstanding([batch(100, 99), batch(102, 100)]),
             before(990, 10),
             "what is missing since is"
+        );
+        assert_eq!(
+            outstanding([batch(5, 4)]),
+            before(40, 0),
+            "however little it is"
         );
     }
 
     #[test]
-    fn batches_that_were_overtaken_are_not_counted_as_gone_elsewhere() {
-        assert_eq!(outstanding([batch(100, 0), batch(98, 0)]), before(980, 0));
+    fn overtaken_batches_that_never_arrive_are_lost() {
+        assert_eq!(outstanding([batch(100, 92)]), before(920, 70));
+        let later = [batch(100, 92), batch(101, 93), batch(102, 94)];
+        assert_eq!(outstanding(later), before(920, 70));
+    }
+
+    #[test]
+    fn overtaken_batches_that_come_are_stored() {
+        let all = [batch(100, 97), batch(98, 97), batch(99, 97)];
+        assert_eq!(outstanding(all), before(970, 0));
+    }
+
+    #[test]
+    fn a_batch_that_was_acknowledged_elsewhere_after_the_first_was_sealed_is_no_loss() {
+        let first = batch(100, 97);
+        assert_eq!(outstanding([first.clone()]), before(970, 20), "not yet");
+        assert_eq!(outstanding([first, batch(101, 100)]), before(990, 0));
+    }
+
+    #[test]
+    fn what_was_acknowledged_here_was_not_acknowledged_elsewhere() {
+        let all = [batch(3, 0), batch(4, 1), batch(5, 2)];
+        assert_eq!(outstanding(all.clone()), before(0, 20));
+        let all = all.into_iter().chain([batch(6, 4)]);
+        assert_eq!(outstanding(all), before(10, 10));
     }
 
     #[test]
     fn records_that_were_refused_before_are_counted_once() {
-        assert_eq!(outstanding([batch(100, 30)]), before(960, 0));
-        assert_eq!(
-            outstanding([batch(100, 30), batch(102, 40)]),
-            before(960, 0)
-        );
+        let first = with_refused(batch(100, 96), 30);
+        assert_eq!(outstanding([first.clone()]), before(960, 0));
+        let later = with_refused(batch(102, 97), 40);
+        assert_eq!(outstanding([first, later]), before(960, 0));
     }
 
     #[test]
-    fn a_first_batch_that_others_may_precede_proves_nothing() {
-        let sequence = UNANSWERED_BATCHES_MAX;
-        assert_eq!(outstanding([batch(sequence, 0)]), before(0, 40));
-        assert_eq!(outstanding([batch(sequence + 1, 0)]), before(50, 0));
+    fn a_producer_that_does_not_count_what_was_acknowledged_proves_nothing() {
+        assert_eq!(outstanding([batch(100, 0)]), before(0, 990));
     }
 }

@@ -1,53 +1,13 @@
 //! Files of `calls`, one by one: a comparison stops at the first that cannot be read, a check names all.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use walkdir::WalkDir;
+use std::path::Path;
 
 use super::checksum;
 use super::contain::contain;
 use super::from_rows::FromRows;
-use super::layout::{EXTENSION, UNFINISHED, calls_folder};
 use super::part::Part;
 use super::{Projection, ReadError};
 use crate::call::PAIR_BUCKETS;
-
-/// The files below `root` (the data directory), each list by name.
-#[derive(Debug, Default)]
-pub struct PartFiles {
-    /// With their final names.
-    pub whole: Vec<PathBuf>,
-    /// That a crash left half-written, or that are being written.
-    pub unfinished: Vec<PathBuf>,
-}
-
-/// Lists the files of `calls`.
-pub fn part_files(root: &Path) -> io::Result<PartFiles> {
-    let mut files = PartFiles::default();
-    let folder = calls_folder(root);
-    if !folder.try_exists()? {
-        return Ok(files);
-    }
-    for entry in WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry?;
-        let of = |extension: &str| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|found| found == extension)
-        };
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        if of(EXTENSION) {
-            files.whole.push(entry.into_path());
-        } else if of(UNFINISHED) {
-            files.unfinished.push(entry.into_path());
-        }
-    }
-    Ok(files)
-}
 
 /// A file that was read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +51,7 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use bytes::Bytes;
     use uuid::Uuid;
@@ -130,21 +91,18 @@ mod tests {
         };
         assert_eq!(check_part(&path).unwrap(), whole);
         let bytes = fs::read(&path).unwrap();
-        let mut without_checksum = 0;
-        for at in (0..bytes.len()).step_by(5) {
+        let find = |text: &str| memchr::memmem::find(&bytes, text.as_bytes()).unwrap();
+        // All bits around what says that there is a checksum, and one of each byte in five elsewhere.
+        let keys = find(checksum::ANNOUNCEMENT_KEY) - 8..find(checksum::KEY) + 40;
+        let around_keys = keys.flat_map(|at| (0..8).map(move |bit| (at, bit)));
+        let elsewhere = (0..bytes.len()).step_by(5).map(|at| (at, at % 8));
+        for (at, bit) in around_keys.chain(elsewhere) {
             let mut flipped = bytes.clone();
-            flipped[at] ^= 1 << (at % 8);
+            flipped[at] ^= 1 << bit;
             fs::write(&path, &flipped).unwrap();
-            match check_part(&path) {
-                Err(error) => assert!(error.is_of_the_file(), "byte {at}: {error}"),
-                Ok(part) => {
-                    assert!(!part.has_checksum, "byte {at} of {}", bytes.len());
-                    without_checksum += 1;
-                }
-            }
+            let error = check_part(&path).expect_err(&format!("byte {at} of {}", bytes.len()));
+            assert!(error.is_of_the_file(), "byte {at}: {error}");
         }
-        // Where it hits the key of the checksum, the file counts as one that has none.
-        assert!(without_checksum <= checksum::KEY.len());
     }
 
     #[test]
@@ -152,8 +110,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = part(root.path());
         let mut bytes = fs::read(&path).unwrap();
-        let key = memchr::memmem::find(&bytes, checksum::KEY.as_bytes()).unwrap();
-        bytes[key] = b'T';
+        for key in [checksum::ANNOUNCEMENT_KEY, checksum::KEY] {
+            let key = memchr::memmem::find(&bytes, key.as_bytes()).unwrap();
+            bytes[key] = b'T';
+        }
         fs::write(&path, bytes).unwrap();
         assert!(!check_part(&path).unwrap().has_checksum);
     }

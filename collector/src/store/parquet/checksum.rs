@@ -3,7 +3,8 @@
 //! The encoder writes no CRCs of pages, and a file is more than its pages. So the footer's metadata has
 //! [`KEY`]: XXH3-64 (seed 0) of all bytes of the file as 16 hexadecimal digits, taken with these digits as
 //! zeros. [`Summed`] adds up what the encoder writes, [`seal`] puts the sum in its place, [`verify`] does it
-//! all again. Files of writers that did not do so have none, and can only be decoded.
+//! all again. [`ANNOUNCEMENT_KEY`] says that there is a checksum, so that a bit flipped in [`KEY`] does not hide
+//! it. Files of writers that did not do so have neither, and can only be decoded.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,14 +21,23 @@ use super::part::io_error;
 /// Key of the checksum in a file's metadata.
 pub(super) const KEY: &str = "twintap.xxh3";
 
+/// Key of the metadata that says how the checksum is computed.
+pub(super) const ANNOUNCEMENT_KEY: &str = "twintap.checksum";
+
+/// Its value.
+const ALGORITHM: &str = "xxh3-64";
+
 /// Length of the checksum's text.
 const DIGITS: usize = 16;
 
 /// What stands in the place of the checksum while it is computed.
 const BLANK: [u8; DIGITS] = [b'0'; DIGITS];
 
-/// How the footer encodes that a text of [`DIGITS`] bytes follows the key: Thrift's compact protocol.
-const VALUE_PREFIX: [u8; 2] = [0x18, 16];
+/// How the footer encodes that a text follows, before its length in a byte: Thrift's compact protocol.
+const TEXT: u8 = 0x18;
+
+/// What follows the key: a text of [`DIGITS`] bytes.
+const VALUE_PREFIX: [u8; 2] = [TEXT, 16];
 
 /// At the end of a file: the footer's length in four bytes, then `PAR1`.
 const TAIL_BYTES: usize = 8;
@@ -38,6 +48,11 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// The metadata whose value [`seal`] replaces.
 pub(super) fn blank() -> KeyValue {
     KeyValue::new(KEY.to_owned(), String::from_utf8_lossy(&BLANK).into_owned())
+}
+
+/// The metadata that says that there is a checksum.
+pub(super) fn announcement() -> KeyValue {
+    KeyValue::new(ANNOUNCEMENT_KEY.to_owned(), ALGORITHM.to_owned())
 }
 
 /// Adds up what is written to `W`.
@@ -78,7 +93,8 @@ pub(super) fn seal(file: &File, sum: u64) -> io::Result<()> {
     file.write_all_at(text(sum).as_bytes(), at)
 }
 
-/// Compares the file at `path` with its checksum; `false` if it has none, such as one that is no Parquet.
+/// Compares the file at `path` with its checksum; `false` if it has none and says so, such as one that is no
+/// Parquet.
 pub(super) fn verify(path: &Path) -> Result<bool, ReadError> {
     let file = File::open(path).map_err(io_error("open", path))?;
     match matches(&file) {
@@ -93,11 +109,11 @@ pub(super) fn verify(path: &Path) -> Result<bool, ReadError> {
     }
 }
 
-/// Does `file` have the checksum that it says? `None` if it says none.
+/// Does `file` have the checksum that it says? `None` if it says that it has none.
 fn matches(file: &File) -> io::Result<Option<bool>> {
     let mut footer = Footer::read(file)?;
     let Some(at) = footer.digits() else {
-        return Ok(None);
+        return Ok(footer.announces_one().then_some(false));
     };
     let Some(digits) = footer.bytes.get_mut(at..at + DIGITS) else {
         return Ok(None);
@@ -147,6 +163,17 @@ impl Footer {
         let rest = self.bytes.get(value..)?;
         let is_there = rest.starts_with(&VALUE_PREFIX) && rest.len() >= VALUE_PREFIX.len() + DIGITS;
         is_there.then_some(value + VALUE_PREFIX.len())
+    }
+
+    /// Is [`announcement`] among the metadata?
+    fn announces_one(&self) -> bool {
+        let mut encoded = Vec::new();
+        for text in [ANNOUNCEMENT_KEY, ALGORITHM] {
+            encoded.push(TEXT);
+            encoded.extend(u8::try_from(text.len()));
+            encoded.extend(text.as_bytes());
+        }
+        memmem::rfind(&self.bytes, &encoded).is_some()
     }
 }
 

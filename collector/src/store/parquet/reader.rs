@@ -5,15 +5,16 @@
 //! is an error that names it; nothing is skipped silently.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::{fs, slice, vec};
+use std::path::Path;
+use std::{slice, vec};
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::ReadError;
 use super::contain::contain;
+use super::files::part_files_within;
 use super::from_rows::FromRows;
-use super::layout::{EXTENSION, Hour, calls_folder};
+use super::layout::calls_folder;
 use super::part::{Part, io_error};
 use crate::call::Call;
 
@@ -47,26 +48,10 @@ impl Dataset {
     /// As [`Self::open`], of the hours only that overlap `range`, in nanoseconds since the Unix
     /// epoch. Files of other hours are not even opened.
     pub fn open_within(root: &Path, range: Range<u64>) -> Result<Self, ReadError> {
-        let mut parts = Vec::new();
-        for (dt, dt_folder) in entries(&calls_folder(root))? {
-            if !dt.starts_with("dt=") {
-                continue;
-            }
-            for (hh, hh_folder) in entries(&dt_folder)? {
-                let hour = Hour::from_folders(&dt, &hh);
-                if !hour.is_some_and(|hour| hour.overlaps(&range)) {
-                    continue;
-                }
-                for (_, path) in entries(&hh_folder)? {
-                    if path
-                        .extension()
-                        .is_some_and(|extension| extension == EXTENSION)
-                    {
-                        parts.push(Part::open(path)?);
-                    }
-                }
-            }
-        }
+        let folder = calls_folder(root);
+        let files = part_files_within(root, &range).map_err(io_error("list", &folder))?;
+        let parts: Result<Vec<_>, _> = files.whole.into_iter().map(Part::open).collect();
+        let mut parts = parts?;
         let keeps_footers = parts.len() <= FOOTERS_MAX;
         for part in &mut parts {
             part.keeps_footer = keeps_footers;
@@ -180,24 +165,4 @@ impl Calls<'_> {
             self.reading = None;
         }
     }
-}
-
-/// Names and paths in `folder`, by name; none if it does not exist.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ReadError> {
-    let error = io_error("list", folder);
-    let listing = match fs::read_dir(folder) {
-        Ok(listing) => listing,
-        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(reason) => return Err(error(reason)),
-    };
-    let mut entries = Vec::new();
-    for entry in listing {
-        let entry = entry.map_err(&error)?;
-        entries.push((
-            entry.file_name().to_string_lossy().into_owned(),
-            entry.path(),
-        ));
-    }
-    entries.sort();
-    Ok(entries)
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::check::part_files;
+use super::files::part_files;
 use super::part::Part;
 
 /// Bits of an id that count the parts of a run.

@@ -158,6 +158,7 @@ fn encode<W: Write + Send>(
         }
         writer.write(&record_batch(&batch)?)?;
     }
+    writer.append_key_value_metadata(checksum::announcement());
     writer.append_key_value_metadata(checksum::blank());
     writer.into_inner()
 }

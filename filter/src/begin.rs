@@ -162,7 +162,7 @@ impl Engine<'_> {
         let stream = self.streams.get_mut(number).ok_or(no_memory)?;
         stream.context = context;
         stream.root = root_index;
-        stream.root_context = root.context;
+        stream.root_number = root.number;
         stream.started_ns = started_ns;
         let block = keep_block(
             stream,

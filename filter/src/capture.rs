@@ -75,8 +75,8 @@ pub struct Stream {
     pub context: u32,
     /// Index of its root.
     pub root: u8,
-    /// The root's context id: a root's place can be taken by another.
-    pub root_context: u32,
+    /// The root's number: its place, and its context id, can be taken by another.
+    pub root_number: u32,
     /// Nanoseconds since the Unix epoch.
     pub started_ns: u64,
     /// What is kept of it.
@@ -100,7 +100,7 @@ impl Stream {
     pub const FREE: Self = Self {
         context: 0,
         root: 0,
-        root_context: 0,
+        root_number: 0,
         started_ns: 0,
         tape: Tape::EMPTY,
         request: Flow::START,

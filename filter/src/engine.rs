@@ -63,6 +63,7 @@ pub struct Engine<'m> {
     pub(crate) random: Random,
     /// Context created last and its root: what a stream that found no room belongs to.
     last_created: (u32, u8),
+    roots_created: u32,
 }
 
 impl<'m> Engine<'m> {
@@ -80,6 +81,7 @@ impl<'m> Engine<'m> {
             encoded: memory.encoded,
             random: Random::new([0; 32]),
             last_created: (0, 0),
+            roots_created: 0,
         }
     }
 
@@ -240,8 +242,10 @@ impl<'m> Engine<'m> {
             return;
         }
         if let Some(root) = self.roots.iter_mut().find(|root| root.phase == Phase::Free) {
+            self.roots_created = self.roots_created.wrapping_add(1);
             *root = Root {
                 context,
+                number: self.roots_created,
                 phase: Phase::Created,
                 ..Root::FREE
             };
@@ -254,12 +258,12 @@ impl<'m> Engine<'m> {
             return;
         };
         if let Some(stream) = self.streams.get_mut(entry.stream) {
-            let root_context = stream.root_context;
+            let number = stream.root_number;
             stream.release(&mut self.pages, &mut self.hashers);
             self.streams.end(entry.stream);
             // The place of a root that is gone may have been taken by another.
             let root = self.root(entry.root);
-            if let Some(root) = root.filter(|root| root.context == root_context) {
+            if let Some(root) = root.filter(|root| root.number == number) {
                 root.counters.drop_call(crate::counters::Dropped::HostError);
             }
         }

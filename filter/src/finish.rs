@@ -47,10 +47,10 @@ impl Engine<'_> {
         let Some(stream) = self.streams.get_mut(entry.stream) else {
             return;
         };
-        let root_context = stream.root_context;
+        let number = stream.root_number;
         let root = self.roots.get_mut(usize::from(stream.root));
         // The place of a root that is gone may have been taken by another.
-        let root = root.filter(|root| root.context == root_context && root.phase != Phase::Free);
+        let root = root.filter(|root| root.number == number && root.phase != Phase::Free);
         let written = match root {
             Some(root) => {
                 let mut asking = Asking {

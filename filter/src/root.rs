@@ -32,6 +32,8 @@ pub enum Phase {
 pub struct Root {
     /// Context id; 0 if free.
     pub context: u32,
+    /// Of the roots that there were so far, the how manyeth.
+    pub number: u32,
     /// What it is doing.
     pub phase: Phase,
     /// Checked configuration; of use while active or closing.
@@ -64,6 +66,7 @@ impl Root {
     /// All zero.
     pub const FREE: Self = Self {
         context: 0,
+        number: 0,
         phase: Phase::Free,
         config: Config::NONE,
         producer_id: [0; 16],

@@ -154,6 +154,23 @@ fn a_stream_forgotten_after_its_root_went_is_not_counted_by_the_next_root() {
     );
 }
 
+#[test]
+fn nor_by_a_next_root_that_has_its_context_id() {
+    run(
+        &[
+            Callback::Create(4, 1),
+            Callback::RequestHeaders(4, false),
+            Callback::Done(1),
+            Callback::Create(1, 0),
+            Callback::Configure(1),
+            Callback::Create(1, 1),
+            Callback::Done(4),
+        ],
+        &[3],
+        1,
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

@@ -21,7 +21,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(
             Need::Recording,
-            "mirrored calls that were aborted beside a primary that answered before its request was over",
+            "mirrored calls that were reset after a primary that answered before its request was over",
         ),
         look(Need::Stats, "resets of mirrored requests"),
     ],

@@ -30,7 +30,7 @@ mod writer;
 pub use check::{CheckedPart, PartFiles, check_part, part_files};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
-pub use find::Ids;
+pub use find::{FindLimits, Ids};
 pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};

@@ -19,7 +19,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("pair", &["call"]),
     ("compare", &["call"]),
     ("report", &["call", "pair", "compare", "store", "escape"]),
-    ("noise", &["call", "pair", "compare", "report"]),
+    ("noise", &["call", "pair", "compare", "report", "escape"]),
     ("doctor", &["call", "pair", "compare", "escape"]),
 ];
 

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::UsageError;
 use crate::call::{Call, PAIR_BUCKETS, Position, Role};
 use crate::compare::rules::matches_glob;
-use crate::report::escape::{escape, shorten};
+use crate::escape::{escape, shorten};
 use crate::report::rows::time_text;
 use crate::store::parquet::{Dataset, Projection};
 

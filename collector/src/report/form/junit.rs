@@ -12,9 +12,9 @@ use quick_junit::{
     NonSuccessKind, Report as Xml, SerializeError, TestCase, TestCaseStatus, TestSuite,
 };
 
+use crate::escape::escape;
 use crate::report::answer::percent;
 use crate::report::describe;
-use crate::report::escape::escape;
 use crate::report::figures::count;
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Method, Report};

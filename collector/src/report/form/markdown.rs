@@ -4,9 +4,9 @@
 
 use askama::Template;
 
+use crate::escape::{escape, shorten};
 use crate::report::answer::percent;
 use crate::report::describe;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{share_interval, shift_interval, signed_percent, thousands};
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Method, Report};

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::page::{Colour, Page};
 use crate::compare::Severity;
+use crate::escape::{escape, shorten};
 use crate::report::answer::percent;
 use crate::report::describe;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, size, thousands};
 use crate::report::{Group, Report};
 

@@ -3,9 +3,9 @@
 use comfy_table::{Cell, Table};
 
 use super::page::{Page, number, right};
+use crate::escape::{escape, shorten};
 use crate::report::answer::{percent, rate};
 use crate::report::describe::{latency_needs, method_of, service};
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
 use crate::report::{Method, Shift};
 

@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use crate::escape::escape;
 use crate::report::coverage::Seen;
-use crate::report::escape::escape;
 use crate::report::figures::{count, size};
 use crate::report::{Report, balance, describe};
 use rows::{CoveredRow, GateRow, GroupRow, LatencyRow, MethodRow, ShiftRow};

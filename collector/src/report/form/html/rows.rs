@@ -1,9 +1,9 @@
 //! What the page's tables show, ready to print.
 
 use crate::compare::LooksLike;
+use crate::escape::escape;
 use crate::report::answer::{percent, rate};
 use crate::report::coverage::{MethodCoverage, NeverSeen};
-use crate::report::escape::escape;
 use crate::report::figures::{
     count, micros, share_interval, shift_interval, signed_percent, thousands,
 };

@@ -6,7 +6,7 @@ use super::{Action, BySource, Example, Key, Learner, Seen, Source};
 use crate::compare::rules::Class;
 use crate::compare::{Kind, Place};
 use crate::escape::escape;
-use crate::report::answer::rate;
+use crate::share::rate;
 
 /// From when on something counts as noise.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,8 @@ use super::super::recording::{Counts, Recording};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share, stat_place};
+use super::{look, stat_place};
+use crate::share::{percent, rate};
 
 /// Share of mirrored calls, or of connections, from which on it is more than an accident.
 const SHARE_MAX: f64 = 0.01;
@@ -77,7 +78,7 @@ fn broke_off(findings: &mut Findings, recording: &Recording) {
 /// Their share of all mirrored calls, how many they are, and of which kinds; `None` if there are none.
 fn sum(kinds: &Counts, mirrored: u64) -> Option<(f64, [String; 2])> {
     let count: u64 = kinds.values().sum();
-    let part = share(count, mirrored);
+    let part = rate(count, mirrored);
     let counted = format!("{count} of {mirrored} mirrored calls ({})", percent(part));
     let kinds: Vec<String> = kinds
         .iter()

@@ -3,7 +3,8 @@
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share, stat_place};
+use super::{look, stat_place};
+use crate::share::{percent, rate};
 
 /// Share of mirrored calls from which on it is more than an accident.
 const SHARE_MAX: f64 = 0.01;
@@ -34,7 +35,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         if count == 0 {
             continue;
         }
-        let part = share(count, recording.pairs);
+        let part = rate(count, recording.pairs);
         let severity = if part > SHARE_MAX {
             Severity::Warning
         } else {

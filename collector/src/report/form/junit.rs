@@ -13,11 +13,11 @@ use quick_junit::{
 };
 
 use crate::escape::escape;
-use crate::report::answer::percent;
 use crate::report::describe;
 use crate::report::figures::count;
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Method, Report};
+use crate::share::percent;
 
 /// Groups of differences in the text of one test case.
 const GROUPS_MAX: usize = 20;

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::page::{Colour, Page};
 use crate::compare::Severity;
 use crate::escape::{escape, shorten};
-use crate::report::answer::percent;
 use crate::report::describe;
 use crate::report::figures::{count, size, thousands};
 use crate::report::{Group, Report};
+use crate::share::percent;
 
 /// Characters shown before the first difference of two long values.
 const CONTEXT_CHARS: usize = 24;

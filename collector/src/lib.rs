@@ -15,7 +15,8 @@
 //!
 //! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
 //! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
-//! [`clock`] the time it is given, `escape` makes foreign text safe for a terminal.
+//! [`clock`] the time it is given, `escape` makes foreign text safe for a terminal,
+//! `share` says shares of a whole as people read them.
 
 pub mod call;
 pub mod cli;
@@ -29,5 +30,6 @@ pub mod noise;
 pub mod pair;
 pub mod pipeline;
 pub mod report;
+mod share;
 pub mod sources;
 pub mod store;

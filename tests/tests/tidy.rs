@@ -18,9 +18,15 @@ const STAGES: &[(&str, &[&str])] = &[
     ("store", &["call", "clock", "metrics"]),
     ("pair", &["call"]),
     ("compare", &["call"]),
-    ("report", &["call", "pair", "compare", "store", "escape"]),
-    ("noise", &["call", "pair", "compare", "report"]),
-    ("doctor", &["call", "pair", "compare", "escape"]),
+    (
+        "report",
+        &["call", "pair", "compare", "store", "escape", "share"],
+    ),
+    (
+        "noise",
+        &["call", "pair", "compare", "report", "escape", "share"],
+    ),
+    ("doctor", &["call", "pair", "compare", "escape", "share"]),
 ];
 
 struct Source {

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::UsageError;
 use crate::call::{Call, PAIR_BUCKETS, Position, Role};
 use crate::compare::rules::matches_glob;
-use crate::report::escape::{escape, shorten};
+use crate::escape::{escape, shorten};
 use crate::report::rows::time_text;
 use crate::store::parquet::{Dataset, Projection};
 
@@ -104,14 +104,14 @@ impl Selection {
     }
 
     /// Why there is no call to look at in `data_dir`: reads all of them once more. `None` if there is one,
-    /// and if it is a `candidate` (where that is asked for).
+    /// and if `candidate` is asked for, one that was mirrored to it.
     pub(super) fn why_nothing(
         &self,
         data_dir: &Path,
         candidate: Option<&str>,
     ) -> anyhow::Result<Option<String>> {
         let dataset = Dataset::open(data_dir)?;
-        let seen = Seen::of(&dataset, self)?;
+        let seen = Seen::of(&dataset, self, candidate)?;
         let dir = data_dir.display();
         let Some((first, last)) = seen.started else {
             return Ok(Some(format!("there are no calls in {dir}")));
@@ -133,7 +133,8 @@ impl Selection {
                 "--method {glob:?} leaves no call: there are calls of {methods}"
             )));
         }
-        Ok(candidate.map(|name| match seen.candidates.is_empty() {
+        let missing = candidate.filter(|_| seen.of_candidate == 0);
+        Ok(missing.map(|name| match seen.candidates.is_empty() {
             true => format!(
                 "--candidate {name:?} leaves no pair: no mirrored call says whom it went to"
             ),
@@ -157,10 +158,16 @@ struct Seen {
     of_method: u64,
     /// By what the candidates of these go.
     candidates: BTreeSet<String>,
+    /// Mirrored calls of these that went to the candidate that was asked for.
+    of_candidate: u64,
 }
 
 impl Seen {
-    fn of(dataset: &Dataset, selection: &Selection) -> anyhow::Result<Self> {
+    fn of(
+        dataset: &Dataset,
+        selection: &Selection,
+        candidate: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let mut seen = Self::default();
         let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
         for call in dataset.calls_in_buckets(buckets, Projection::WithoutPayload) {
@@ -178,7 +185,10 @@ impl Seen {
             }
             seen.of_method += 1;
             if call.role == Role::Candidate {
-                for name in names(&call) {
+                let names = names(&call);
+                let is_asked_for = names.iter().any(|name| candidate == Some(name));
+                seen.of_candidate += u64::from(is_asked_for);
+                for name in names {
                     keep(&mut seen.candidates, &name);
                 }
             }

@@ -17,15 +17,19 @@ use super::{EXIT_INCOMPLETE, EXIT_IO};
 use crate::call::{Call, request_id_variants};
 use crate::compare;
 use crate::compare::rules::matches_glob;
+use crate::escape::escape;
 use crate::pair::{self, pair_calls_of_all_ids};
 use crate::pipeline::partners::{Found, with_partners};
-use crate::report::escape::escape;
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
-use crate::store::parquet::{Dataset, Ids};
+use crate::store::parquet::{Dataset, FindLimits, Ids};
 
-/// Calls with one id that are looked at, and of what could be their partners: a trace may have any number.
-const CALLS_MAX: usize = 10_000;
+/// Of calls with one id how many are looked at, and of what could be their partners: a trace may have any
+/// number.
+const LIMITS: FindLimits = FindLimits {
+    calls: 10_000,
+    bytes: 256 << 20,
+};
 
 /// Columns where there is no terminal.
 const PLAIN_COLUMNS: usize = 120;
@@ -111,14 +115,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let is_method = |glob: &String| matches_glob(glob, &call.rpc_method);
         args.method.as_ref().is_none_or(is_method)
     };
-    let found = with_partners(&dataset, &ids, is_wanted, CALLS_MAX)?;
-    let shown = shown(&args, found, &ids, &settings);
+    let pairing = pair::Settings {
+        candidate: args.candidate.clone(),
+        ..pair::Settings::default()
+    };
+    let found = with_partners(&dataset, &ids, is_wanted, &pairing, LIMITS)?;
+    let shown = shown(&args, found, &ids, &pairing, &settings);
     if shown.found.is_empty() {
         let of = match &args.method {
             Some(glob) => format!(" of a method that matches {glob:?}"),
             None => String::new(),
         };
-        let others = dataset.find(&ids, |_| args.method.is_some(), CALLS_MAX)?;
+        let others = dataset.find(&ids, |_| args.method.is_some(), LIMITS)?;
         let others: BTreeSet<_> = others.iter().map(|call| escape(&call.rpc_method)).collect();
         let others = match others.is_empty() {
             true => String::new(),
@@ -164,12 +172,15 @@ fn ids_of(text: &str) -> Ids {
     }
 }
 
-fn shown(args: &Args, looked_at: Found, ids: &Ids, settings: &compare::Settings) -> Shown {
-    let pairing = pair::Settings {
-        candidate: args.candidate.clone(),
-        ..pair::Settings::default()
-    };
-    let pairing = pair_calls_of_all_ids(looked_at.calls, &pairing);
+fn shown(
+    args: &Args,
+    looked_at: Found,
+    ids: &Ids,
+    pairing: &pair::Settings,
+    settings: &compare::Settings,
+) -> Shown {
+    let calls_count = u64::try_from(looked_at.calls.len()).unwrap_or(u64::MAX);
+    let pairing = pair_calls_of_all_ids(looked_at.calls, pairing);
     let schema = settings.schema.as_ref();
     let is_wanted = |call: &Call| carries(call, ids);
     let pairs = pairing
@@ -194,9 +205,7 @@ fn shown(args: &Args, looked_at: Found, ids: &Ids, settings: &compare::Settings)
         asked: args.pair.clone(),
         found,
         omitted: u64::try_from(omitted).unwrap_or(u64::MAX),
-        stopped_at_calls: looked_at
-            .is_cut
-            .then_some(u64::try_from(CALLS_MAX).unwrap_or(u64::MAX)),
+        stopped_at_calls: looked_at.is_cut.then_some(calls_count),
     }
 }
 

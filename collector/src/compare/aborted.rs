@@ -17,21 +17,52 @@
 use super::Incomparable;
 use crate::call::{Call, End, Position};
 
-/// Envoy response flags that say the way to the server failed, or that it took too long: UH, UT, UR,
-/// UF, UC, UO, URX, UMSDR, UPE, NC, DF, DO.
-const UPSTREAM_FAILED: u64 = bits(&[1, 2, 4, 5, 6, 7, 15, 19, 23, 24, 26, 27]);
+/// Envoy's response flags (numbers of `StreamInfo::CoreResponseFlag`) that say how a call ended: on which
+/// side of the Envoy, and in words.
+const FLAGS: [(u32, Side, &str); 15] = [
+    (1, Side::Upstream, "no healthy host"),                   // UH
+    (2, Side::Upstream, "timeout"),                           // UT
+    (4, Side::Upstream, "reset by the service"),              // UR
+    (5, Side::Upstream, "no connection"),                     // UF
+    (6, Side::Upstream, "connection broke"),                  // UC
+    (7, Side::Upstream, "too many requests for its cluster"), // UO
+    (8, Side::Upstream, "no route"),                          // NR
+    (14, Side::Downstream, "caller disconnected"),            // DC
+    (15, Side::Upstream, "no attempt left"),                  // URX
+    (19, Side::Upstream, "longest duration reached"),         // UMSDR
+    (23, Side::Upstream, "protocol error of the service"),    // UPE
+    (24, Side::Upstream, "no cluster"),                       // NC
+    (26, Side::Upstream, "name not resolved"),                // DF
+    (27, Side::Upstream, "dropped for overload"),             // DO
+    (28, Side::Downstream, "reset by the caller"),            // DR
+];
 
-/// Flags that say the client's side went away: DC, DR.
-const DOWNSTREAM_GONE: u64 = bits(&[14, 28]);
+/// A side of the Envoy that set a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// The way to the server failed, or it took too long.
+    Upstream,
+    /// The client's side went away.
+    Downstream,
+}
 
-const fn bits(numbers: &[u32]) -> u64 {
-    let mut bits = 0;
-    let mut rest = numbers;
-    while let [number, others @ ..] = rest {
-        bits |= 1 << *number;
-        rest = others;
+impl Side {
+    /// Does `call` have a flag of this side?
+    fn is_flagged(self, call: &Call) -> bool {
+        flags_of(call).any(|(_, side, _)| *side == self)
     }
-    bits
+}
+
+fn flags_of(call: &Call) -> impl Iterator<Item = &'static (u32, Side, &'static str)> {
+    let set = call.response_flags;
+    FLAGS
+        .iter()
+        .filter(move |(number, ..)| set >> number & 1 == 1)
+}
+
+/// What Envoy's response flags say of the end of `call`, in words.
+pub(crate) fn told_by_flags(call: &Call) -> impl Iterator<Item = &'static str> {
+    flags_of(call).map(|(_, _, says)| *says)
 }
 
 /// Why a pair with a side that was aborted cannot be judged; `None` if neither was.
@@ -44,14 +75,14 @@ pub fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
 }
 
 /// Did Envoy answer in place of a server that it could not reach, or that gave no whole answer?
-pub(super) fn is_envoys_answer(call: &Call) -> bool {
-    call.trailers_only && call.response_flags & UPSTREAM_FAILED != 0
+pub(crate) fn is_envoys_answer(call: &Call) -> bool {
+    call.trailers_only && Side::Upstream.is_flagged(call)
 }
 
 fn why(primary: &Call, candidate: &Call) -> Incomparable {
-    let has = |flags| candidate.response_flags & flags != 0;
+    let has = |side: Side| side.is_flagged(candidate);
     let may_be_cancelled = primary.end == End::ResponseFirst && !candidate.request.end_stream;
-    match (has(UPSTREAM_FAILED), has(DOWNSTREAM_GONE)) {
+    match (has(Side::Upstream), has(Side::Downstream)) {
         (true, false) => Incomparable::CandidateFailed,
         (false, true) if may_be_cancelled => Incomparable::CandidateCancelled,
         // The caller's Envoy gave up: the new service was too slow, or the caller went away.

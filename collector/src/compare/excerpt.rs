@@ -4,7 +4,8 @@
 //! (1200 characters cut)…the same until here, and then this…(88 characters cut)
 //! ```
 //!
-//! Two texts that differ never look equal, and each says how much of it is missing.
+//! Two texts or bytes that differ never look equal here, and each says how much of it is missing. Messages
+//! and containers come as texts that were cut already: if these are equal, so is what is kept of them.
 
 use super::limits::VALUE_CHARS_MAX;
 

@@ -45,6 +45,7 @@ mod wire;
 mod tests;
 
 pub use aborted::aborted;
+pub(crate) use aborted::{is_envoys_answer, told_by_flags};
 pub use classify::LooksLike;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;

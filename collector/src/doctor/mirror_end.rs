@@ -1,92 +1,57 @@
-//! How a mirrored call ended beside its primary: cut off by the Envoy that made it, or failed.
+//! How a mirrored call ended beside its primary: of its own, cut off by the Envoy that made it, failed, or
+//! broken off by nobody knows whom.
 //!
-//! Envoy resets a copy when the primary is over before its request is (the primary's end is then
-//! [`End::ResponseFirst`]); a copy whose request was over runs on to an end of its own. At the new
-//! service's proxy, response flags and code details say what happened. In the upstream chain of the caller
-//! Envoy fills in neither for copies: there a failure is told from a reset copy by the primary alone.
+//! Which of these is for [`aborted`] to say, so that no answer of doctor contradicts one of compare.
+//! Response flags and code details, where the new service's proxy recorded them, only name the reason.
 
-use crate::call::{Call, End};
-use crate::compare::{Incomparable, aborted};
+use crate::call::Call;
+use crate::compare::{Incomparable, aborted, is_envoys_answer, told_by_flags};
 
-/// Bits of Envoy's response flags (`StreamInfo::CoreResponseFlag`) that tell of a failure upstream.
-const FLAGS: [(u64, &str); 7] = [
-    (1 << 1, "no healthy host"),
-    (1 << 2, "timeout"),
-    (1 << 4, "reset by the service"),
-    (1 << 5, "no connection"),
-    (1 << 6, "connection broke"),
-    (1 << 7, "too many requests for its cluster"),
-    (1 << 8, "no route"),
+/// Beginnings of code details that name a reason where no flag does.
+const DETAILS: [(&[u8], &str); 2] = [
+    (b"http2.remote_reset", "reset by the caller"),
+    (b"downstream_remote_disconnect", "caller disconnected"),
 ];
-/// Beginnings of code details that tell the same.
-const DETAILS: [(&[u8], &str); 6] = [
-    (b"no_healthy_upstream", "no healthy host"),
-    (b"cluster_not_found", "no cluster"),
-    (b"upstream_response_timeout", "timeout"),
-    (b"response_timeout", "timeout"),
-    (
-        b"upstream_reset_before_response_started",
-        "reset before its answer",
-    ),
-    (
-        b"upstream_reset_after_response_started",
-        "reset in its answer",
-    ),
-];
-/// The caller's Envoy reset the stream, or its connection ended: bits of the response flags.
-const FLAGS_OF_CALLER: u64 = 1 << 14 | 1 << 28;
-/// The same in code details.
-const DETAILS_OF_CALLER: [&[u8]; 2] = [b"http2.remote_reset", b"downstream_remote_disconnect"];
 
 /// How a mirrored call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MirrorEnd {
     /// With an answer; or the primary fared no better.
     Own,
     /// Envoy reset it because the primary was over first.
     CutOff,
     /// It failed and the primary did not: why, as far as it was told.
-    Failed(&'static str),
+    Failed(String),
+    /// It broke off, and nothing tells by whom: what was told of its end.
+    NotTold(String),
 }
 
 impl MirrorEnd {
     /// How `candidate` ended.
     pub fn of(primary: &Call, candidate: &Call) -> Self {
-        if primary.end == End::Aborted || failure(primary).is_some() {
+        if is_envoys_answer(primary) {
             return Self::Own;
         }
-        if let Some(why) = failure(candidate) {
-            return Self::Failed(why);
-        }
-        match (candidate.end, primary.end) {
-            (End::Aborted, End::Complete) if is_of_caller(candidate) => {
-                Self::Failed("given up by the caller's Envoy, as at a timeout")
-            }
-            (End::Aborted, End::Complete) => Self::Failed("not told"),
-            // By its time, for example: it was over before the primary's answer came.
-            (End::Aborted, _) if has_failed(primary, candidate) => Self::Failed("not told"),
-            (End::Aborted, _) => Self::CutOff,
+        match aborted(primary, candidate) {
+            Some(Incomparable::CandidateFailed) => Self::Failed(reason(candidate)),
+            Some(Incomparable::CandidateCancelled) => Self::CutOff,
+            Some(Incomparable::CandidateAborted) => Self::NotTold(reason(candidate)),
+            None if is_envoys_answer(candidate) => Self::Failed(reason(candidate)),
             _ => Self::Own,
         }
     }
 }
 
-fn has_failed(primary: &Call, candidate: &Call) -> bool {
-    aborted(primary, candidate) == Some(Incomparable::CandidateFailed)
-}
-
-fn failure(call: &Call) -> Option<&'static str> {
+/// All that was told of the end of `call`.
+fn reason(call: &Call) -> String {
+    let flagged: Vec<_> = told_by_flags(call).collect();
+    if !flagged.is_empty() {
+        return flagged.join(" and ");
+    }
     let mut details = DETAILS.iter();
     let told = details.find(|(start, _)| call.response_code_details.starts_with(start));
-    let mut flags = FLAGS.iter();
-    let flagged = flags.find(|(flag, _)| call.response_flags & flag != 0);
-    // A flag tells more of a reset than its details do.
-    flagged.map(|(_, why)| *why).or(told.map(|(_, why)| *why))
-}
-
-fn is_of_caller(call: &Call) -> bool {
-    call.response_flags & FLAGS_OF_CALLER != 0
-        || DETAILS_OF_CALLER.contains(&&call.response_code_details[..])
+    told.map_or("no reason recorded", |(_, says)| says)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -94,68 +59,120 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::call::{End, Position};
 
-    fn ended(end: End, response_flags: u64, details: &'static str) -> Call {
+    const UF: u64 = 1 << 5;
+    const UC: u64 = 1 << 6;
+    const NR: u64 = 1 << 8;
+    const DC: u64 = 1 << 14;
+    const UPE: u64 = 1 << 23;
+    const DR: u64 = 1 << 28;
+
+    fn ended(end: End, response_flags: u64) -> Call {
         Call {
             end,
             response_flags,
-            response_code_details: Bytes::from_static(details.as_bytes()),
+            position: Position::Inbound,
             ..Call::default()
         }
     }
 
+    fn at(position: Position, call: Call) -> Call {
+        Call { position, ..call }
+    }
+
+    /// Envoy's answer in place of the service's.
+    fn made_up(response_flags: u64) -> Call {
+        Call {
+            trailers_only: true,
+            ..ended(End::Complete, response_flags)
+        }
+    }
+
     fn beside(primary: End, candidate: &Call) -> MirrorEnd {
-        MirrorEnd::of(&ended(primary, 0, "via_upstream"), candidate)
+        MirrorEnd::of(&at(candidate.position, ended(primary, 0)), candidate)
+    }
+
+    fn failed(why: &str) -> MirrorEnd {
+        MirrorEnd::Failed(why.to_owned())
+    }
+
+    fn not_told(what: &str) -> MirrorEnd {
+        MirrorEnd::NotTold(what.to_owned())
     }
 
     #[test]
-    fn a_copy_is_cut_off_when_the_primary_answers_before_its_request_is_over() {
-        let reset = ended(End::Aborted, 1 << 28, "http2.remote_reset");
-        assert_eq!(beside(End::ResponseFirst, &reset), MirrorEnd::CutOff);
-        let untold = ended(End::Aborted, 0, "");
-        assert_eq!(beside(End::ResponseFirst, &untold), MirrorEnd::CutOff);
+    fn what_doctor_says_is_what_compare_says() {
+        let positions = [Position::Inbound, Position::Upstream, Position::Wire];
+        let ends = [End::Complete, End::ResponseFirst, End::Aborted];
+        let flags = [0, UF, UC | DC, DC, DR, NR, UPE];
+        let mut judged = 0;
+        for position in positions {
+            for (end, flags) in ends.iter().flat_map(|end| flags.map(|flags| (*end, flags))) {
+                let primary = at(position, ended(end, 0));
+                let candidate = at(position, ended(End::Aborted, flags));
+                let expected = match aborted(&primary, &candidate) {
+                    Some(Incomparable::CandidateFailed) => "Failed",
+                    Some(Incomparable::CandidateCancelled) => "CutOff",
+                    Some(Incomparable::CandidateAborted) => "NotTold",
+                    _ => "Own",
+                };
+                let said = format!("{:?}", MirrorEnd::of(&primary, &candidate));
+                assert!(
+                    said.starts_with(expected),
+                    "{position:?} {end:?} {flags:x}: {said}"
+                );
+                judged += 1;
+            }
+        }
+        assert_eq!(judged, positions.len() * ends.len() * flags.len());
     }
 
     #[test]
-    fn a_copy_whose_request_was_over_has_failed_by_itself() {
-        let untold = ended(End::Aborted, 0, "");
+    fn every_flag_that_compare_knows_names_its_reason() {
+        let of = |flags| beside(End::Complete, &ended(End::Aborted, flags));
+        assert_eq!(of(UPE), failed("protocol error of the service"));
+        assert_eq!(of(NR), failed("no route"));
         assert_eq!(
-            beside(End::Complete, &untold),
-            MirrorEnd::Failed("not told")
+            of(UC | DC),
+            not_told("connection broke and caller disconnected")
         );
-        let given_up = ended(End::Aborted, 0, "http2.remote_reset");
-        let why = "given up by the caller's Envoy, as at a timeout";
-        assert_eq!(beside(End::Complete, &given_up), MirrorEnd::Failed(why));
+        assert_eq!(of(DR), not_told("reset by the caller"));
     }
 
     #[test]
-    fn flags_and_details_tell_of_a_service_that_is_down_whatever_the_primary_did() {
+    fn a_copy_that_captures_or_two_recorders_saw_break_off_is_nobodys_fault() {
         for primary in [End::Complete, End::ResponseFirst] {
-            let details = "upstream_reset_before_response_started{connection_failure}";
-            let by_details = ended(End::Complete, 0, details);
-            let by_flag = ended(End::Complete, 1 << 5, details);
-            let no_host = ended(End::Complete, 1 << 1, "no_healthy_upstream");
-            let why = "reset before its answer";
-            assert_eq!(beside(primary, &by_details), MirrorEnd::Failed(why));
-            assert_eq!(
-                beside(primary, &by_flag),
-                MirrorEnd::Failed("no connection")
-            );
-            assert_eq!(
-                beside(primary, &no_host),
-                MirrorEnd::Failed("no healthy host")
-            );
+            for position in [Position::Inbound, Position::Wire] {
+                let candidate = at(position, ended(End::Aborted, 0));
+                assert_eq!(beside(primary, &candidate), not_told("no reason recorded"));
+            }
+        }
+        let given_up = Call {
+            response_code_details: Bytes::from_static(b"http2.remote_reset"),
+            ..ended(End::Aborted, 0)
+        };
+        assert_eq!(
+            beside(End::Complete, &given_up),
+            not_told("reset by the caller")
+        );
+    }
+
+    #[test]
+    fn an_answer_that_envoy_made_up_is_a_failure_whatever_the_primary_did() {
+        for primary in [End::Complete, End::ResponseFirst] {
+            assert_eq!(beside(primary, &made_up(UF)), failed("no connection"));
+            assert_eq!(beside(primary, &made_up(NR)), failed("no route"));
         }
     }
 
     #[test]
     fn a_copy_that_fares_like_its_primary_says_nothing_of_the_mirror() {
-        let down = ended(End::Complete, 1 << 1, "no_healthy_upstream");
-        assert_eq!(MirrorEnd::of(&down, &down), MirrorEnd::Own);
-        let cut = ended(End::Aborted, 0, "");
+        assert_eq!(MirrorEnd::of(&made_up(UF), &made_up(UF)), MirrorEnd::Own);
+        let cut = ended(End::Aborted, 0);
         assert_eq!(beside(End::Aborted, &cut), MirrorEnd::Own);
         assert_eq!(
-            beside(End::Complete, &ended(End::Complete, 0, "via_upstream")),
+            beside(End::Complete, &ended(End::Complete, 0)),
             MirrorEnd::Own
         );
     }

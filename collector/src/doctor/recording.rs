@@ -53,6 +53,8 @@ pub struct Recording {
     pub cut_candidates: u64,
     /// Mirrored calls that failed beside a primary that did not, by reason.
     pub failed_candidates: Counts,
+    /// Mirrored calls that broke off, and nothing tells by whom, by what was told of their end.
+    pub aborted_candidates: Counts,
     /// Answered calls (HTTP 200, response ended) with no gRPC status.
     pub without_status: u64,
     /// Answered calls.
@@ -133,7 +135,8 @@ impl Recording {
             match MirrorEnd::of(&pair.primary, &pair.candidate) {
                 MirrorEnd::Own => {}
                 MirrorEnd::CutOff => self.cut_candidates += 1,
-                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, why),
+                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
+                MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Action, BySource, Example, Key, Learner, Seen, Source};
 use crate::compare::rules::Class;
 use crate::compare::{Kind, Place};
-use crate::report::answer::rate;
-use crate::report::escape::escape;
+use crate::escape::escape;
+use crate::share::rate;
 
 /// From when on something counts as noise.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use super::decide::{Evidence, Learned, LeftOut, Suggestion};
 use super::{Action, Source};
 use crate::compare::Place;
-use crate::report::answer::percent;
-use crate::report::escape::{escape, shorten};
+use crate::escape::{escape, shorten};
 use crate::report::figures::{count, thousands};
 use crate::report::rows::time_text;
-use crate::report::statistics::float;
+use crate::share::{percent, rate};
 
 /// Characters shown of a value or name in a comment.
 const TEXT_CHARS_MAX: usize = 60;
@@ -207,16 +206,11 @@ fn reason(suggestion: &Suggestion) -> String {
 /// How often it was seen where.
 fn figures(evidence: &Evidence) -> String {
     let of = |(part, whole): (u64, u64)| {
-        let share = if whole == 0 {
-            0.0
-        } else {
-            float(part) / float(whole)
-        };
         format!(
             "{} of {} pairs ({})",
             thousands(part),
             thousands(whole),
-            percent(share)
+            percent(rate(part, whole))
         )
     };
     let source = match evidence.source {

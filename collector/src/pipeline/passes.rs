@@ -24,7 +24,7 @@ use crate::pair::{
     self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, group_hash, pair_calls,
     refuse_calls,
 };
-use crate::store::parquet::{Dataset, Ids, Projection, ReadError};
+use crate::store::parquet::{Dataset, FindLimits, Ids, Projection, ReadError};
 
 /// Shards that one bucket is split into at most.
 pub const SHARDS_MAX: u64 = 4096;
@@ -244,7 +244,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             }
             wanted.contains(&call.id)
         };
-        let mut found = self.dataset.find(&ids, is_wanted, usize::MAX)?;
+        let mut found = self.dataset.find(&ids, is_wanted, FindLimits::NONE)?;
         // Otherwise each would keep the bytes of its neighbours in memory.
         found.iter_mut().for_each(Call::detach);
         let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{Answer, Thresholds, rate};
+use super::answer::{Answer, Thresholds};
 use super::clocks::ClockSums;
 use super::correlate::{GROUPS_MAX as CORRELATED_MAX, Samples, Wanted};
 use super::coverage::CoverageSums;
@@ -16,6 +16,7 @@ use crate::call::{Call, Role};
 use crate::compare::drift::Drift;
 use crate::compare::{Outcome, Rules, Schema, Severity, Verdict};
 use crate::pair::{Counts, Pair, Pairing, Unpaired};
+use crate::share::rate;
 
 /// Groups kept of all methods; differences beyond that are only counted.
 pub const GROUPS_MAX: usize = 20_000;

@@ -12,8 +12,9 @@
 use serde::Serialize;
 
 use super::gate::{Comparison, Condition, Gate};
-use super::statistics::{Interval, float, wilson};
+use super::statistics::{Interval, wilson};
 use super::{Completeness, Method};
+use crate::share::{percent, rate};
 
 /// From which shares on the answer changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,28 +147,5 @@ impl Answer {
         } else {
             0
         };
-    }
-}
-
-/// `part` of `whole`; 0 of nothing.
-pub(crate) fn rate(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        float(part) / float(whole)
-    }
-}
-
-/// `0 %`, `0.042 %`, `12.3 %`, `100 %`: never 0 or 100 unless it is.
-pub(crate) fn percent(rate: f64) -> String {
-    let value = rate * 100.0;
-    if value == 0.0 || value == 100.0 {
-        format!("{value:.0} %")
-    } else if value < 0.1 {
-        format!("{value:.3} %")
-    } else if value > 99.9 {
-        format!("{:.3} %", value.min(99.999))
-    } else {
-        format!("{value:.1} %")
     }
 }

@@ -1,8 +1,8 @@
 //! What became of every call, as rows, and notes on how it was compared.
 
-use super::escape::{escape, shorten};
 use super::figures::{count, micros, signed_micros, thousands};
 use super::{ClockShift, Completeness, Report, RuleRemark, RuleUse};
+use crate::escape::{escape, shorten};
 
 /// Characters shown of a list of names.
 const NAMES_CHARS_MAX: usize = 160;

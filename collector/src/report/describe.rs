@@ -1,10 +1,10 @@
 //! What figures and groups mean, in words that every form for people shares.
 
-use super::answer::percent;
-use super::escape::escape;
 use super::figures::{count, micros, signed_micros, signed_percent, thousands};
 use super::gate::{State, Unit};
 use super::{Completeness, Correlation, Gate, Group, Method, Relation, Report};
+use crate::escape::escape;
+use crate::share::percent;
 
 /// The service of `package.Service/Method`.
 pub(super) fn service(method: &Method) -> &str {

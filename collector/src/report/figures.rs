@@ -67,7 +67,7 @@ pub(super) fn signed_micros(us: i64) -> String {
 
 /// `1.2 % to 3.4 %`.
 pub(super) fn share_interval(interval: Interval<f64>) -> String {
-    let percent = super::answer::percent;
+    let percent = crate::share::percent;
     format!("{} to {}", percent(interval.low), percent(interval.high))
 }
 

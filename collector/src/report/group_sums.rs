@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::rate;
 use super::correlate::Correlation;
 use super::explain::Trend;
 use super::group::{Example, Group, GroupKey};
 use super::rows::{correlation_text, time_text};
 use crate::compare::{Difference, LooksLike};
 use crate::pair::Pair;
+use crate::share::rate;
 
 /// Examples kept of one group, each of another pair.
 pub const EXAMPLES_MAX: usize = 3;

@@ -10,7 +10,8 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::statistics::{Interval, float, quantile_ranks};
+use super::statistics::{Interval, quantile_ranks};
+use crate::share::float;
 
 /// Longest latency told apart: one hour, in microseconds.
 const LATENCY_MAX_US: u64 = 3_600_000_000;

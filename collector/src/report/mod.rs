@@ -49,8 +49,6 @@ pub use rule_use::{RuleRemark, RuleUse};
 pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;
 
-pub(crate) use crate::escape;
-
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -11,6 +11,8 @@
 
 use serde::Serialize;
 
+use crate::share::float;
+
 /// Two-sided 95 % of the normal distribution, in standard deviations.
 const Z_95: f64 = 1.959_963_984_540_054;
 
@@ -24,15 +26,6 @@ pub struct Interval<T> {
     pub low: T,
     /// Its upper end.
     pub high: T,
-}
-
-/// A count as a number to calculate with.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a count beyond 2^53 is off by less than its square root"
-)]
-pub(crate) fn float(count: u64) -> f64 {
-    count as f64
 }
 
 /// Wilson's 95 % score interval of `part` of `whole`; none of nothing.

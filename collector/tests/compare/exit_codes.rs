@@ -137,6 +137,27 @@ fn nothing_to_judge_is_unsafe() {
 }
 
 #[test]
+fn a_candidate_that_was_seen_is_not_blamed_for_primaries_that_were_not() {
+    let alone: Vec<_> = (0..9)
+        .map(|number| {
+            let mut call = call(number, Role::Candidate, "x");
+            call.cluster_name = "v2".into();
+            call
+        })
+        .collect();
+    let recording = Recording::new().part(alone).dropped(0);
+    let output = recording.compare(&["--candidate", "v2"]);
+    assert_eq!(code(&output), 4);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!error.contains("leaves no pair"), "{error}");
+    let error = String::from_utf8(recording.compare(&["--candidate", "v9"]).stderr).unwrap();
+    assert!(
+        error.contains("leaves no pair: calls were mirrored to"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_selection_that_leaves_nothing_is_named_with_what_there_is() {
     let recording = Recording::new().part(calls(0, 20, 0)).dropped(0);
     for (arguments, told) in [

@@ -203,3 +203,21 @@ fn calls_that_were_not_looked_at_are_told_and_make_the_answer_unsafe() {
     assert!(shown["stopped_at_calls"].is_null(), "{shown}");
     assert_eq!(shown["found"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_sure_pair_is_no_doubt_however_many_share_its_trace() {
+    let traced = |number, role| Call {
+        trace_id: Some([7; 16]),
+        ..call(number, role, "x")
+    };
+    let both = |number| [Role::Primary, Role::Candidate].map(|role| traced(number, role));
+    let others = (1..10_101).map(|number| traced(number, Role::Primary));
+    let recording = Recording::new().part(both(0).into_iter().chain(others).collect());
+    let pair_id = both(0)[0].pair_id.clone();
+    let pair_id = std::str::from_utf8(&pair_id).unwrap();
+    let output = recording.show(pair_id, &["--output", "json"]);
+    let shown = json(&output);
+    assert_eq!(shown["found"].as_array().unwrap().len(), 1, "{shown}");
+    assert!(shown["stopped_at_calls"].is_null(), "{shown}");
+    assert_eq!(code(&output), 0);
+}

@@ -126,18 +126,49 @@ fn mirrored_calls_over_http1_are_seen_by_their_framing() {
 #[test]
 fn mirrored_calls_that_were_cut_off_are_counted() {
     finds("early-cancel", |number, call| {
-        call.end = match call.role {
-            Role::Candidate if number < 10 => End::Aborted,
-            _ if number < 10 => End::ResponseFirst,
-            _ => End::Complete,
-        };
+        if number >= 10 {
+            return;
+        }
+        match call.role {
+            // The new service's proxy says that the caller reset it.
+            Role::Candidate => (call.end, call.response_flags) = (End::Aborted, 1 << 28),
+            _ => call.end = End::ResponseFirst,
+        }
     });
+}
+
+#[test]
+fn calls_that_broke_off_and_nobody_knows_why_are_told_as_such() {
+    for position in [Position::Inbound, Position::Wire] {
+        let answer = examine(&recording(|_, call| {
+            call.position = position;
+            if call.role == Role::Candidate {
+                call.end = End::Aborted;
+                call.response.end_stream = false;
+                call.status = None;
+                call.http_status = None;
+            }
+        }));
+        assert_eq!(ids(&answer), ["candidate-down"], "{answer:#}");
+        let finding = &answer["findings"][0];
+        assert_eq!(
+            finding["severity"], "warning",
+            "all of them, and still no error"
+        );
+        let what = finding["what"].as_str().unwrap();
+        assert!(
+            what.ends_with("broke off, and nothing recorded tells by whom: no reason recorded 100"),
+            "{what}"
+        );
+    }
 }
 
 #[test]
 fn a_new_service_that_is_down_is_told_from_calls_that_were_cut_off() {
     // At the caller Envoy tells nothing of a copy that found nobody.
     finds("candidate-down", |number, call| {
+        (call.position, call.id.producer_id) = (Position::Upstream, [7; 16]);
+        call.id.record_number += CALLS * u64::from(call.role == Role::Candidate);
         if call.role == Role::Candidate && number < 10 {
             call.end = End::Aborted;
             call.status = None;
@@ -148,6 +179,7 @@ fn a_new_service_that_is_down_is_told_from_calls_that_were_cut_off() {
     let answer = examine(&recording(|_, call| {
         if call.role == Role::Candidate {
             call.status = Some(Status(14));
+            call.trailers_only = true;
             call.response_flags = 1 << 5;
             call.response_code_details =
                 Bytes::from_static(b"upstream_reset_before_response_started{connection_failure}");

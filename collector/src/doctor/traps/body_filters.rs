@@ -5,7 +5,8 @@ use super::super::finding::Findings;
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
+use crate::share::{percent, rate};
 
 /// Types of filters that change bodies or framing, or may.
 const KINDS: [&str; 6] = [
@@ -79,7 +80,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         let Some(accounted) = &recording.accounting else {
             continue;
         };
-        let part = share(accounted.not_grpc, accounted.observed);
+        let part = rate(accounted.not_grpc, accounted.observed);
         if part > SHARE_MAX {
             findings.put(Severity::Warning, recording.origin.clone(), format!("{} of all requests are no gRPC where the recorder stands, and are not recorded", percent(part)));
         }

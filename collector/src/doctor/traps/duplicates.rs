@@ -8,8 +8,9 @@ use super::super::recorder::{How, Recorder};
 use super::super::routes::MirroredRoute;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
 use crate::pair::Reason;
+use crate::share::{percent, rate};
 
 /// Share of duplicate records from which on it is worth a warning.
 const SHARE_MAX: f64 = 0.01;
@@ -72,7 +73,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         }
     }
     for recording in &view.recordings {
-        let part = share(recording.duplicate_views, recording.calls);
+        let part = rate(recording.duplicate_views, recording.calls);
         if part > SHARE_MAX {
             let what = format!(
                 "{} of {} records ({}) are of calls that were recorded at another place too",

@@ -3,7 +3,8 @@
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share, stat_place};
+use super::{look, stat_place};
+use crate::share::{percent, rate};
 
 /// Share of mirrored calls from which on it is more than an accident.
 const SHARE_MAX: f64 = 0.01;
@@ -21,7 +22,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(
             Need::Recording,
-            "mirrored calls that were aborted beside a primary that answered before its request was over",
+            "mirrored calls that were reset after a primary that answered before its request was over",
         ),
         look(Need::Stats, "resets of mirrored requests"),
     ],
@@ -34,7 +35,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         if count == 0 {
             continue;
         }
-        let part = share(count, recording.pairs);
+        let part = rate(count, recording.pairs);
         let severity = if part > SHARE_MAX {
             Severity::Warning
         } else {

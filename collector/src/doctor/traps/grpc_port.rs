@@ -7,8 +7,9 @@ use super::super::recorder::patches;
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share, stat_place};
+use super::{look, stat_place};
 use crate::doctor::at::At;
+use crate::share::{percent, rate};
 
 pub(super) const TRAP: Trap = Trap {
     number: 1,
@@ -97,7 +98,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         if count > 0 {
             let what = format!(
                 "{count} mirrored calls ({}) came over HTTP/1.1",
-                percent(share(count, recording.candidates))
+                percent(rate(count, recording.candidates))
             );
             findings.put(Severity::Error, recording.origin.clone(), what);
         }

@@ -3,8 +3,9 @@
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
 use crate::compare::is_hop_header;
+use crate::share::{percent, rate};
 
 /// Share of pairs in which only one side has it, from which on it is a proxy's doing.
 const SHARE_MIN: f64 = 0.5;
@@ -38,7 +39,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             continue;
         }
         for (name, count) in &recording.one_sided_metadata {
-            let part = share(*count, recording.pairs);
+            let part = rate(*count, recording.pairs);
             if part >= SHARE_MIN && !is_hop_header(name.as_bytes()) {
                 findings.put(
                     Severity::Warning,

@@ -6,7 +6,8 @@ use super::super::kube::Workload;
 use super::super::node::Node;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
+use crate::share::{percent, rate};
 
 /// Least time in seconds that a proxy should have to drain: ticks, and one batch under way.
 const DRAIN_S_MIN: f64 = 3.0;
@@ -54,7 +55,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             let what = format!(
                 "{} records ({} of all) were numbered and never came",
                 accounted.missing,
-                percent(share(accounted.missing, accounted.observed))
+                percent(rate(accounted.missing, accounted.observed))
             );
             findings.put(Severity::Warning, recording.origin.clone(), what);
         }

@@ -74,18 +74,6 @@ fn stat_place(stats: &Stats, cluster: &str, stat: &str) -> Place {
     stats.place(&format!("cluster.{cluster}.{stat}"))
 }
 
-/// `part` of `whole` as a share; 0 of nothing.
-fn share(part: u64, whole: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-    let (part, whole) = (part as f64, whole as f64);
-    if whole == 0.0 { 0.0 } else { part / whole }
-}
-
-/// A share as people read it.
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

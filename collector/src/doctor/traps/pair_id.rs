@@ -6,8 +6,9 @@ use super::super::recorder::Recorder;
 use super::super::recording::Recording;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
 use crate::pair::Reason;
+use crate::share::{percent, rate};
 
 /// Share of calls without a partner that is no accident any more.
 const UNPAIRED_WARNING: f64 = 0.05;
@@ -154,7 +155,7 @@ fn unmatched(findings: &mut Findings, recording: &Recording) {
     let count = recording
         .unpaired_count()
         .saturating_sub(unmirrored_count(recording) + others);
-    let part = share(count, count + 2 * recording.pairs);
+    let part = rate(count, count + 2 * recording.pairs);
     if part > UNPAIRED_WARNING {
         let severity = if part > UNPAIRED_ERROR {
             Severity::Error
@@ -178,7 +179,7 @@ fn unmatched(findings: &mut Findings, recording: &Recording) {
 /// Primary calls without a mirrored one, held against the share that routes mirror.
 fn unmirrored(findings: &mut Findings, recording: &Recording, mirrored: Option<f64>) {
     let count = unmirrored_count(recording);
-    let part = share(count, count + recording.pairs);
+    let part = rate(count, count + recording.pairs);
     if part <= UNPAIRED_WARNING {
         return;
     }

@@ -6,7 +6,8 @@ use super::super::recorder::Recorder;
 use super::super::recording::Recording;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
+use crate::share::{percent, rate};
 
 /// Methods that are no one's business to compare.
 const NOISE: [&str; 2] = ["grpc.health.v1.Health/", "grpc.reflection."];
@@ -123,7 +124,7 @@ fn noise(findings: &mut Findings, recording: &Recording) {
         .filter(|(method, _)| is_noise(method))
         .map(|(_, count)| count)
         .sum();
-    let part = share(noise, recording.calls);
+    let part = rate(noise, recording.calls);
     if part > SHARE_MAX {
         findings.put(
             Severity::Warning,

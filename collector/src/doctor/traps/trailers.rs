@@ -3,7 +3,8 @@
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, percent, share};
+use super::look;
+use crate::share::{percent, rate};
 
 /// Share from which on something on the way takes trailers off.
 const SHARE_MAX: f64 = 0.01;
@@ -25,7 +26,7 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
-        let part = share(recording.without_status, recording.answered);
+        let part = rate(recording.without_status, recording.answered);
         if recording.without_status == 0 {
             continue;
         }

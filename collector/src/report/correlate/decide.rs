@@ -17,7 +17,7 @@ use super::table::{Column, NameId, Row, Table, Value, ValueId, columns};
 use super::{Sampled, Samples, group_hash};
 use crate::report::group::GroupKey;
 use crate::report::rows::time_text;
-use crate::report::statistics::float;
+use crate::share::float;
 
 /// Sampled pairs with and without the difference, at least.
 const CASES_MIN: u64 = 8;

@@ -1,6 +1,6 @@
 //! How likely a split is by chance, and how much it tells. Pure arithmetic.
 
-use crate::report::statistics::float;
+use crate::share::float;
 
 /// How a feature splits the sampled pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,12 +12,12 @@ use quick_junit::{
     NonSuccessKind, Report as Xml, SerializeError, TestCase, TestCaseStatus, TestSuite,
 };
 
-use crate::report::answer::percent;
+use crate::escape::escape;
 use crate::report::describe;
-use crate::report::escape::escape;
 use crate::report::figures::count;
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Method, Report};
+use crate::share::percent;
 
 /// Groups of differences in the text of one test case.
 const GROUPS_MAX: usize = 20;

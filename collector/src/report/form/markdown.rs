@@ -4,12 +4,12 @@
 
 use askama::Template;
 
-use crate::report::answer::percent;
+use crate::escape::{escape, shorten};
 use crate::report::describe;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{share_interval, shift_interval, signed_percent, thousands};
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Method, Report};
+use crate::share::percent;
 
 /// Methods shown; those with most mismatched pairs come first.
 const METHODS_MAX: usize = 20;

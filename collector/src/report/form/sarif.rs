@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::compare::Severity;
-use crate::report::answer::percent;
 use crate::report::describe;
 use crate::report::figures::count;
 use crate::report::gate::State;
 use crate::report::{Gate, Group, Report};
+use crate::share::percent;
 
 /// Results in one log; GitHub takes no more than 25 000 and shows 5 000.
 const RESULTS_MAX: usize = 5_000;

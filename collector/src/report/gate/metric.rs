@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::report::answer::rate;
 use crate::report::coverage::{Coverage, MethodCoverage, Seen};
 use crate::report::latency::{Latency, LatencyShift, Shift};
-use crate::report::statistics::{float, wilson};
+use crate::report::statistics::wilson;
 use crate::report::{Completeness, Method, Report, SchemaDrift};
+use crate::share::{float, rate};
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -33,8 +33,8 @@ pub struct Shown {
     pub found: Vec<SideBySide>,
     /// How many more there are.
     pub omitted: u64,
-    /// Reading stopped after so many calls that carry it, or after as many that could be partners: what is
-    /// shown may lack partners. Absent if all were read.
+    /// Reading stopped after so many calls that carry it or could be partners: what is shown may lack
+    /// partners. Absent if all were read.
     pub stopped_at_calls: Option<u64>,
 }
 

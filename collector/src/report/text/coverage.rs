@@ -1,9 +1,9 @@
 //! What the traffic never showed.
 
 use super::page::{Colour, Page};
+use crate::escape::{escape, shorten};
 use crate::report::Report;
 use crate::report::coverage::{MethodCoverage, Seen};
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, size};
 
 /// Names listed of one method, and methods listed.

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::page::{Colour, Page};
 use crate::compare::Severity;
-use crate::report::answer::percent;
+use crate::escape::{escape, shorten};
 use crate::report::describe;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, size, thousands};
 use crate::report::{Group, Report};
+use crate::share::percent;
 
 /// Characters shown before the first difference of two long values.
 const CONTEXT_CHARS: usize = 24;

@@ -3,11 +3,11 @@
 use comfy_table::{Cell, Table};
 
 use super::page::{Page, number, right};
-use crate::report::answer::{percent, rate};
+use crate::escape::{escape, shorten};
 use crate::report::describe::{latency_needs, method_of, service};
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
 use crate::report::{Method, Shift};
+use crate::share::{percent, rate};
 
 /// Characters shown of a method's name, over several lines if need be.
 const NAME_CHARS_MAX: usize = 120;

@@ -3,8 +3,8 @@
 use comfy_table::Cell;
 
 use super::page::Page;
+use crate::escape::{escape, shorten};
 use crate::report::Report;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, size};
 
 /// Changes listed.

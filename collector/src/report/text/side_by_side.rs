@@ -9,8 +9,8 @@
 
 use super::differences::both_shortened;
 use super::page::{Colour, Page};
+use crate::escape::{escape, shorten};
 use crate::report::describe;
-use crate::report::escape::{escape, shorten};
 use crate::report::figures::{count, micros, size, thousands};
 use crate::report::side_by_side::{Found, Mark, Row, Shown, Side, SideBySide};
 

@@ -1,8 +1,8 @@
 //! What was compared, the answer, and the gates.
 
 use super::page::{Colour, Page};
+use crate::escape::escape;
 use crate::report::describe;
-use crate::report::escape::escape;
 use crate::report::figures::{count, size};
 use crate::report::gate::State;
 use crate::report::{Gate, Report};

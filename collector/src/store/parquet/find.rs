@@ -24,6 +24,23 @@ use crate::call::{Call, CorrelationKey, request_id_variants};
 /// Rows decoded at a time: hits are few.
 const BATCH_ROWS: usize = 64;
 
+/// How much is read of what is found.
+#[derive(Clone, Copy, Debug)]
+pub struct FindLimits {
+    /// Calls.
+    pub calls: usize,
+    /// Bytes that these take in memory, near enough; one batch of rows may go beyond.
+    pub bytes: usize,
+}
+
+impl FindLimits {
+    /// All that is found.
+    pub const NONE: Self = Self {
+        calls: usize::MAX,
+        bytes: usize::MAX,
+    };
+}
+
 /// What calls are looked for by: any of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
@@ -58,32 +75,27 @@ impl Ids {
         }
     }
 
-    /// Adds all ids of `call`; `false` if all were there.
-    pub fn add_all_of(&mut self, call: &Call) -> bool {
-        let mut is_new = false;
+    /// Adds all ids of `call`.
+    pub fn add_all_of(&mut self, call: &Call) {
         if !call.pair_id.is_empty() {
-            is_new |= self.pair_ids.insert(call.pair_id.clone());
+            self.pair_ids.insert(call.pair_id.clone());
         }
-        let requests = self.request_ids.len();
         self.add_request_id_of(call);
-        is_new |= self.request_ids.len() > requests;
-        if let Some(id) = call.trace_id {
-            is_new |= self.trace_ids.insert(id);
-        }
-        is_new
+        self.trace_ids.extend(call.trace_id);
     }
 }
 
 impl Dataset {
-    /// Calls that carry one of `ids` and are wanted, at most `calls_max`, part by part.
+    /// Calls that carry one of `ids` and are wanted, part by part, until there are as many as `limits` says.
     pub fn find(
         &self,
         ids: &Ids,
         mut is_wanted: impl FnMut(&Call) -> bool,
-        calls_max: usize,
+        limits: FindLimits,
     ) -> Result<Vec<Call>, ReadError> {
         let ids = &Arc::new(ids.clone());
         let mut found = Vec::new();
+        let mut bytes = 0_usize;
         let mut from_rows = FromRows::default();
         for part in &self.parts {
             let Some(mut batches) = read(part, ids)? else {
@@ -93,9 +105,12 @@ impl Dataset {
                 let batch = batches.next().transpose()?;
                 batch.map(|batch| from_rows.calls(&batch)).transpose()
             })? {
-                found.extend(calls.into_iter().filter(|call| is_wanted(call)));
-                if found.len() >= calls_max {
-                    found.truncate(calls_max);
+                for call in calls.into_iter().filter(|call| is_wanted(call)) {
+                    bytes = bytes.saturating_add(call.weight(call.bytes_count()));
+                    found.push(call);
+                }
+                if found.len() >= limits.calls || bytes >= limits.bytes {
+                    found.truncate(limits.calls);
                     return Ok(found);
                 }
             }

@@ -32,7 +32,7 @@ pub use check::{CheckedPart, check_part};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
 pub use files::{PartFiles, part_files};
-pub use find::Ids;
+pub use find::{FindLimits, Ids};
 pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};

@@ -13,10 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use crate::escape::escape;
 use crate::report::coverage::Seen;
-use crate::report::escape::escape;
 use crate::report::figures::{count, size};
 use crate::report::{Report, balance, describe};
+use crate::share::{percent, rate};
 use rows::{CoveredRow, GateRow, GroupRow, LatencyRow, MethodRow, ShiftRow};
 
 /// Groups of differences on the page; more make a browser slow.
@@ -66,7 +67,7 @@ impl CoverageTotal {
     fn of(what: &'static str, Seen { seen, of }: Seen) -> Self {
         let share = match of {
             0 => String::new(),
-            _ => crate::report::answer::percent(crate::report::answer::rate(seen, of)),
+            _ => percent(rate(seen, of)),
         };
         Self {
             what,

@@ -1,14 +1,14 @@
 //! What the page's tables show, ready to print.
 
 use crate::compare::LooksLike;
-use crate::report::answer::{percent, rate};
+use crate::escape::escape;
 use crate::report::coverage::{MethodCoverage, NeverSeen};
-use crate::report::escape::escape;
 use crate::report::figures::{
     count, micros, share_interval, shift_interval, signed_percent, thousands,
 };
 use crate::report::gate::State;
 use crate::report::{Example, Gate, Group, Interval, Method, Shift, describe};
+use crate::share::{percent, rate};
 
 /// Names listed of one direction of a method.
 const PATHS_MAX: usize = 500;

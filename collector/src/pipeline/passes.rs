@@ -7,33 +7,27 @@
 //!
 //! A pass is a range of pairing buckets whose calls fit into half of the memory; while the caller works
 //! on one, a thread reads the next. Buckets of a dataset are seldom equal: a pass that turns out too
-//! large is read again as two, one bucket by a further hash of what its calls must share
-//! ([`group_hash`]). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
+//! large is weighed and read again in parts, one bucket by a further hash of what its calls must share
+//! ([`group_hash`](crate::pair::group_hash)). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
 //! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the
 //! dataset. At the end, calls of which one side lost its id are looked for by the next one
 //! ([`Leftovers`]): until then they are [`Pairing::withheld`], and what comes back unpaired comes without
 //! what it carried. Which calls that hits depends on the calls and the memory alone, and what a call's partner
 //! is on neither files nor passes.
 
+mod plan;
+
+pub use plan::SHARDS_MAX;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::call::{Call, PAIR_BUCKETS};
+use crate::call::Call;
 use crate::pair::{
-    self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, group_hash, pair_calls,
-    refuse_calls,
+    self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, pair_calls, refuse_calls,
 };
-use crate::store::parquet::{Dataset, FindLimits, Ids, Projection, ReadError};
-
-/// Shards that one bucket is split into at most.
-pub const SHARDS_MAX: u64 = 4096;
-
-/// Shards that a bucket, or a shard, is split into at a time.
-const SHARDS_STEP: u64 = 8;
-
-/// What a row takes in memory besides its decoded bytes, about: the call and its lists.
-const ROW_BYTES: u64 = 2048;
+use crate::store::parquet::{Calls, Dataset, FindLimits, Ids, Projection, ReadError};
+use plan::{Buckets, Pass, Weights};
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -58,7 +52,7 @@ enum Read {
 }
 
 /// Pairs the calls of `dataset` that `is_wanted`, and hands each pass to `take`. `seen` is told of rows
-/// as they are read; those of a pass that is read again count again.
+/// as they are read; those of a pass that has to be split count only when its parts are read.
 pub fn pair_dataset(
     dataset: &Dataset,
     settings: &Settings,
@@ -88,47 +82,12 @@ pub fn pair_dataset(
     })
 }
 
-/// Part of the dataset: buckets, and of one bucket perhaps a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pass {
-    buckets: Range<u16>,
-    /// Index and number of shards.
-    shard: (u64, u64),
-}
-
-impl Pass {
-    fn holds(&self, call: &Call) -> bool {
-        let (index, shards) = self.shard;
-        shards == 1 || group_hash(call) % shards == index
-    }
-
-    fn is_sharded(&self) -> bool {
-        self.shard.1 > 1
-    }
-
-    /// The same in smaller parts, the first one last; none if it cannot be split any more.
-    fn split(&self) -> Vec<Self> {
-        let Range { start, end } = self.buckets;
-        if end.saturating_sub(start) > 1 {
-            let middle = start.midpoint(end);
-            return [middle..end, start..middle]
-                .map(|buckets| Self {
-                    buckets,
-                    shard: (0, 1),
-                })
-                .to_vec();
-        }
-        let (index, shards) = self.shard;
-        if shards >= SHARDS_MAX {
-            return Vec::new();
-        }
-        let split = (0..SHARDS_STEP).rev().map(|step| Self {
-            buckets: self.buckets.clone(),
-            // index + step * shards, of all those that leave `index` when divided by `shards`.
-            shard: (index + step * shards, shards * SHARDS_STEP),
-        });
-        split.collect()
-    }
+/// What became of reading a pass.
+enum Held {
+    /// Its calls, and their bytes in memory.
+    Calls(Vec<Call>, u64),
+    /// There are more than it holds: into what to split it, the first one last.
+    TooMany(Vec<Pass>),
 }
 
 struct Reader<'a, W> {
@@ -148,20 +107,18 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         let mut parts = Vec::new();
         while let Some(pass) = parts.pop().or_else(|| buckets.next(self.memory_bytes())) {
             let done = match self.calls(&pass) {
-                Ok(Some((calls, bytes))) => {
+                Ok(Held::Calls(calls, bytes)) => {
                     buckets.learn(&pass, bytes);
                     let mut pairing = pair_calls(calls, &self.settings.pairing);
                     let given_up = self.leftovers.hold(&mut pairing);
                     let sent = self.send(Read::Pairing(pairing));
                     sent.and_then(|()| self.hand_back(given_up))
                 }
-                Ok(None) => match pass.split() {
-                    split if split.is_empty() => self.refuse(&pass),
-                    split => {
-                        parts.extend(split);
-                        Ok(())
-                    }
-                },
+                Ok(Held::TooMany(split)) if split.is_empty() => self.refuse(&pass),
+                Ok(Held::TooMany(split)) => {
+                    parts.extend(split);
+                    Ok(())
+                }
                 Err(error) => self.send(Read::Failed(error)),
             };
             if done.is_err() {
@@ -273,18 +230,16 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         (self.settings.memory_bytes_max / 2).max(1)
     }
 
-    /// The calls of `pass` and their bytes in memory; `None` if they are more than it holds.
-    fn calls(&self, pass: &Pass) -> Result<Option<(Vec<Call>, u64)>, ReadError> {
+    /// Reads the calls of `pass`; weighs them if they are more than it holds.
+    fn calls(&self, pass: &Pass) -> Result<Held, ReadError> {
         let mut calls = Vec::new();
         let (mut bytes, mut rows) = (0_u64, 0);
         let mut leaves_out = pass.is_sharded();
-        let all = self
-            .dataset
-            .calls_in_buckets(pass.buckets.clone(), self.settings.projection);
-        for call in all {
-            let mut call = call?;
+        let mut all = pass.calls(self.dataset, self.settings.projection);
+        while let Some(call) = all.next().transpose()? {
+            let mut call = call;
             rows += 1;
-            if !(self.is_wanted)(&call) || !pass.holds(&call) {
+            if !(self.is_wanted)(&call) {
                 if !std::mem::replace(&mut leaves_out, true) {
                     calls.iter_mut().for_each(Call::detach);
                 }
@@ -294,27 +249,48 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
                 // Otherwise it would keep the bytes of its neighbours in memory.
                 call.detach();
             }
-            bytes += u64::try_from(call.weight(call.bytes_count())).unwrap_or(u64::MAX);
+            bytes += weight(&call);
             calls.push(call);
             // A single call is paired, however large it is: its partner is not here.
             if bytes > self.memory_bytes() && calls.len() > 1 {
-                return Ok(None);
+                return self.too_many(pass, calls, all).map(Held::TooMany);
             }
         }
         // Nobody listening is found out when the pass is sent.
         self.send(Read::Rows(rows)).ok();
-        Ok(Some((calls, bytes)))
+        Ok(Held::Calls(calls, bytes))
+    }
+
+    /// How to split `pass`, of which `calls` were read and `rest` was not.
+    fn too_many(
+        &self,
+        pass: &Pass,
+        calls: Vec<Call>,
+        rest: Calls<'_>,
+    ) -> Result<Vec<Pass>, ReadError> {
+        if pass.is_smallest() {
+            return Ok(Vec::new());
+        }
+        let mut weights = Weights::default();
+        for call in calls {
+            weights.add(pass, &call, weight(&call));
+        }
+        for call in rest {
+            let call = call?;
+            if (self.is_wanted)(&call) {
+                weights.add(pass, &call, weight(&call));
+            }
+        }
+        Ok(pass.split(&weights, self.memory_bytes()))
     }
 
     /// Hands on the calls of `pass` as they come, none of them paired.
     fn refuse(&self, pass: &Pass) -> Result<(), Gone> {
-        let all = self
-            .dataset
-            .calls_in_buckets(pass.buckets.clone(), self.settings.projection);
-        let mut held = Vec::new();
-        for call in all {
+        let (mut held, mut rows) = (Vec::new(), 0);
+        for call in pass.calls(self.dataset, self.settings.projection) {
+            rows += 1;
             match call {
-                Ok(mut call) if (self.is_wanted)(&call) && pass.holds(&call) => {
+                Ok(mut call) if (self.is_wanted)(&call) => {
                     call.detach();
                     held.push(call);
                 }
@@ -326,6 +302,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
                 self.send(Read::Pairing(refused))?;
             }
         }
+        self.send(Read::Rows(rows)).ok();
         self.send(Read::Pairing(refuse_calls(held, &self.settings.pairing)))
     }
 
@@ -334,50 +311,12 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     }
 }
 
-/// Hands out ranges of buckets that likely fit into memory: by the size of the files first, then by
-/// what the buckets before took.
-#[derive(Debug)]
-struct Buckets {
-    next: u64,
-    /// Guessed, until one is known.
-    bucket_bytes: u64,
-    /// Buckets read, and what they took.
-    known: (u64, u64),
+/// What `call` takes in memory.
+fn weight(call: &Call) -> u64 {
+    u64::try_from(call.weight(call.bytes_count())).unwrap_or(u64::MAX)
 }
 
-impl Buckets {
-    fn of(dataset: &Dataset) -> Self {
-        let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
-        Self {
-            next: 0,
-            bucket_bytes: bytes.div_ceil(PAIR_BUCKETS),
-            known: (0, 0),
-        }
-    }
-
-    /// The next buckets; `None` after the last.
-    fn next(&mut self, memory_bytes: u64) -> Option<Pass> {
-        // Buckets differ: a fifth is left free.
-        let free = memory_bytes - memory_bytes / 5;
-        let count = (free / self.bucket_bytes.max(1)).clamp(1, PAIR_BUCKETS);
-        let start = self.next;
-        self.next = (start + count).min(PAIR_BUCKETS);
-        let border = |bucket: u64| u16::try_from(bucket).unwrap_or(u16::MAX);
-        (start < PAIR_BUCKETS).then(|| Pass {
-            buckets: border(start)..border(self.next),
-            shard: (0, 1),
-        })
-    }
-
-    /// Takes note of what `pass` took. Shards say nothing of buckets.
-    fn learn(&mut self, pass: &Pass, bytes: u64) {
-        if !pass.is_sharded() {
-            self.known.0 += u64::try_from(pass.buckets.len()).unwrap_or(u64::MAX);
-            self.known.1 += bytes;
-            self.bucket_bytes = self.known.1.div_ceil(self.known.0.max(1));
-        }
-    }
-}
-
+#[cfg(test)]
+mod shared_id_tests;
 #[cfg(test)]
 mod tests;

@@ -124,25 +124,6 @@ fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
     assert_eq!(held, 10);
 }
 
-#[test]
-fn a_split_pass_holds_what_it_held_before() {
-    let whole = |buckets| Pass {
-        buckets,
-        shard: (0, 1),
-    };
-    assert_eq!(whole(3..6).split(), [whole(4..6), whole(3..4)]);
-    let mut passes = vec![whole(3..4)];
-    for shards in [8, 64, 512, 4096] {
-        passes = passes.iter().flat_map(Pass::split).collect();
-        assert!(passes.iter().all(|pass| pass.shard.1 == shards));
-    }
-    assert!(passes.iter().all(|pass| pass.split().is_empty()));
-    for number in 0..100 {
-        let call = call(number, Role::Primary, format!("id-{number}"));
-        assert_eq!(passes.iter().filter(|pass| pass.holds(&call)).count(), 1);
-    }
-}
-
 /// Both sides of call `number`: the primary has a pair id too, and all share a request id.
 fn reunited(number: u64) -> [Call; 2] {
     let [mut primary, candidate] = both(number, "shared");

@@ -23,7 +23,7 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
     let has_checksum = checksum::verify(path)?;
     let part = Part::open(path.to_owned())?;
     let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
-    let mut batches = part.read(&buckets, Projection::Everything)?;
+    let mut batches = part.read(&buckets, None, Projection::Everything)?;
     let mut from_rows = FromRows::default();
     let mut rows = 0;
     loop {

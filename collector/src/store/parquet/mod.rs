@@ -24,6 +24,7 @@ mod reader;
 mod results;
 mod run;
 mod schema;
+mod shards;
 mod sweep;
 mod typed;
 mod writer;
@@ -37,6 +38,7 @@ pub use order::StartWindow;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};
 pub use run::{Removed, remove_run, run_part};
+pub use shards::Shards;
 pub use sweep::sweep_unfinished;
 pub use writer::{Published, WriteSettings, unfit_calls, write_part};
 

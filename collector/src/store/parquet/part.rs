@@ -11,14 +11,15 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::columns::{COLUMNS, FIRST_COLUMNS_LAST_ID, Values};
 use super::contain::contain;
+use super::shards::Shards;
 use super::{Projection, ReadError, SCHEMA_VERSION, properties, schema};
 
 /// Decoded bytes of a batch of rows, about.
@@ -82,10 +83,11 @@ impl Part {
         Ok((file, footer))
     }
 
-    /// Rows whose bucket is in `buckets`.
+    /// Rows whose bucket is in `buckets`, and of these perhaps only some shards.
     pub(super) fn read(
         &self,
         buckets: &Range<u16>,
+        shards: Option<&Shards>,
         projection: Projection,
     ) -> Result<ParquetRecordBatchReader, ReadError> {
         let (file, metadata) = self.load()?;
@@ -103,11 +105,13 @@ impl Part {
         let bucket_mask = ProjectionMask::columns(schema, ["pair_bucket"]);
         let buckets = i32::from(buckets.start)..i32::from(buckets.end);
         let is_wanted = move |batch: RecordBatch| is_in(&batch, &buckets);
-        let wanted = ArrowPredicateFn::new(bucket_mask, is_wanted);
+        let mut wanted: Vec<Box<dyn ArrowPredicate>> =
+            vec![Box::new(ArrowPredicateFn::new(bucket_mask, is_wanted))];
+        wanted.extend(shards.map(|shards| shards.predicate(schema)));
         let builder = builder
             .with_projection(mask)
             .with_row_groups(groups)
-            .with_row_filter(RowFilter::new(vec![Box::new(wanted)]))
+            .with_row_filter(RowFilter::new(wanted))
             .with_batch_size(usize::try_from(batch_rows).unwrap_or(1));
         contain(&self.path, || builder.build())
     }

@@ -16,6 +16,7 @@ use super::files::part_files_within;
 use super::from_rows::FromRows;
 use super::layout::calls_folder;
 use super::part::{Part, io_error};
+use super::shards::Shards;
 use crate::call::Call;
 
 /// Footers that are kept, of about 150 KiB each; those of a dataset with more parts are read in each
@@ -85,6 +86,7 @@ impl Dataset {
         Calls {
             parts: self.parts.iter(),
             buckets,
+            shards: None,
             projection,
             reading: None,
             from_rows: FromRows::default(),
@@ -98,6 +100,7 @@ impl Dataset {
 pub struct Calls<'a> {
     parts: slice::Iter<'a, Part>,
     buckets: Range<u16>,
+    shards: Option<Shards>,
     projection: Projection,
     reading: Option<Reading<'a>>,
     from_rows: FromRows,
@@ -141,13 +144,21 @@ impl Iterator for Calls<'_> {
 }
 
 impl Calls<'_> {
+    /// Only those of some shards. To be said before the first is read.
+    pub fn in_shards(self, shards: Shards) -> Self {
+        Self {
+            shards: Some(shards),
+            ..self
+        }
+    }
+
     fn next_batch(&mut self) -> Result<Option<Vec<Call>>, ReadError> {
         loop {
             let Some(reading) = &mut self.reading else {
                 let Some(part) = self.parts.next() else {
                     return Ok(None);
                 };
-                let batches = part.read(&self.buckets, self.projection)?;
+                let batches = part.read(&self.buckets, self.shards.as_ref(), self.projection)?;
                 self.reading = Some(Reading {
                     path: &part.path,
                     batches,

@@ -214,6 +214,7 @@ impl Plan {
     fn open(&self) -> anyhow::Result<Snapshot> {
         // First: a call that is published in between is counted as missing, never as there.
         let data_dir = &self.data_dir;
+        data_dir::refuse_newer(data_dir)?;
         let loss = Loss::load(data_dir)
             .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
         let dataset = Dataset::open_within(data_dir, self.selection.widened_ns())?;

@@ -22,6 +22,7 @@ use crate::pair::{self, pair_calls_of_all_ids};
 use crate::pipeline::partners::{Found, with_partners};
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
+use crate::store::data_dir;
 use crate::store::parquet::{Dataset, FindLimits, Ids};
 
 /// Of calls with one id how many are looked at, and of what could be their partners: a trace may have any
@@ -109,6 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {data_dir} does not exist");
     }
+    data_dir::refuse_newer(&args.data_dir)?;
     let dataset = Dataset::open(&args.data_dir)?;
     let ids = ids_of(&args.pair);
     let is_wanted = |call: &Call| {

@@ -131,6 +131,20 @@ pub fn check(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
+/// Refuses a directory of a newer format, for readers, to whom one without a marker is as good.
+pub fn refuse_newer(path: &Path) -> Result<(), DataDirError> {
+    match check(path) {
+        Err(error @ DataDirError::Newer { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Has the directory at `path` a marker that a power cut tore, and that the next start writes again?
+pub(super) fn has_torn_marker(path: &Path) -> bool {
+    let text = fs::read_to_string(path.join(MARKER)).unwrap_or_default();
+    is_torn(&text, &whole_marker())
+}
+
 /// Does anybody hold the directory at `path`?
 pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
     let marker = match File::open(path.join(MARKER)) {
@@ -150,7 +164,7 @@ fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(),
     let mut text = String::new();
     file.read_to_string(&mut text)
         .map_err(io_error("read", path))?;
-    let json = format!("{{\"format\":{FORMAT}}}\n");
+    let json = whole_marker();
     if text.trim().is_empty() || is_torn(&text, &json) {
         file.rewind()
             .and_then(|()| file.write_all(json.as_bytes()))
@@ -159,6 +173,10 @@ fn check_or_write_marker(file: &mut File, dir: &Path, path: &Path) -> Result<(),
         return Ok(());
     }
     check_marker(&text, dir, path)
+}
+
+fn whole_marker() -> String {
+    format!("{{\"format\":{FORMAT}}}\n")
 }
 
 /// Is `text` what a power cut leaves of `whole`: its beginning, or zeros in places? Nothing was acknowledged

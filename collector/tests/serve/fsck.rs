@@ -295,3 +295,29 @@ fn a_damaged_accounting_of_a_capture_is_moved_aside_and_counts_as_loss() {
     assert_eq!(code, Some(4), "{told}");
     assert!(!path.exists());
 }
+
+#[test]
+fn a_torn_marker_is_mended_and_a_newer_format_is_read_by_nobody() {
+    let data = published();
+    let marker = data.path().join("twintap.json");
+    fs::write(&marker, "{\"form").unwrap();
+    let (code, text) = fsck(&[], data.path());
+    assert!(code == Some(3) && text.contains("torn"), "{code:?} {text}");
+    let (code, text) = fsck(&["--repair"], data.path());
+    assert!(code == Some(0) && text.contains("torn"), "{code:?} {text}");
+    assert_eq!(fsck(&[], data.path()).0, Some(0));
+
+    fs::write(&marker, "{\"format\":9}").unwrap();
+    let commands: [(&str, &[&str]); 5] = [
+        ("fsck", &[]),
+        ("compare", &["--no-write"]),
+        ("rules", &["suggest"]),
+        ("show", &["any"]),
+        ("doctor", &["--data-dir"]),
+    ];
+    for (command, arguments) in commands {
+        let (code, text) = run(command, arguments, data.path());
+        assert!(text.contains("format 9"), "{command}: {text}");
+        assert_eq!(code, Some(3), "{command}: {text}");
+    }
+}

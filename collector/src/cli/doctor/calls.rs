@@ -13,6 +13,7 @@ use crate::doctor::recording::{Accounted, Recording};
 use crate::pair;
 use crate::pipeline::passes::{self, pair_dataset};
 use crate::store::accounting::Accounting;
+use crate::store::data_dir;
 use crate::store::parquet::{Dataset, Projection};
 
 /// Calls of one range of buckets, about: half as many as ids have a place, since buckets differ.
@@ -45,6 +46,7 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
         accounting: accounted(folder).context("failed to read the accounting")?,
         ..Recording::default()
     };
+    data_dir::refuse_newer(folder)?;
     let dataset = Dataset::open(folder)?;
     if dataset.rows() == 0 && recording.accounting.is_none() {
         anyhow::bail!("is no data directory: it has neither calls nor accounting");

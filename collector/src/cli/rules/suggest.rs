@@ -20,6 +20,7 @@ use crate::compare::{self, Verdict};
 use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
 use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
 use crate::pipeline::passes::{self, pair_dataset};
+use crate::store::data_dir;
 use crate::store::parquet::{Dataset, Projection};
 
 /// Learns which differences are noise, and writes rules that take them for equal, each with its
@@ -94,6 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.data_dir.is_dir() {
         anyhow::bail!("data directory {} does not exist", args.data_dir.display());
     }
+    data_dir::refuse_newer(&args.data_dir)?;
     let dataset = Dataset::open_within(&args.data_dir, plan.selection.widened_ns())?;
     let (learned, has_calls) = plan.learn(&dataset)?;
     let yaml = learned.to_yaml();

@@ -154,11 +154,22 @@ pub fn check(
     if !path.join(data_dir::MARKER).exists() {
         return Err(FsckError::NoDataDir(path.to_owned()));
     }
+    let is_torn = data_dir::has_torn_marker(path);
+    if !is_torn {
+        data_dir::check(path)?;
+    }
     let mut checked = Checked::default();
     let _lock = match repair_at_unix_ns {
         Some(_) => Some(DataDir::open(path)?),
         None => None,
     };
+    if is_torn {
+        let (marker, what) = (path.join(data_dir::MARKER), "torn, as by a power cut");
+        match repair_at_unix_ns {
+            Some(_) => checked.repaired(Severity::Repairable, &marker, what),
+            None => checked.found(Severity::Repairable, &marker, what),
+        }
+    }
     let is_in_use = repair_at_unix_ns.is_none()
         && data_dir::is_in_use(path).map_err(io_error("look at the lock of", path))?;
     if is_in_use {

@@ -265,19 +265,35 @@ fn a_damaged_accounting_of_the_collector_is_written_anew_from_the_journal() {
     let data = published();
     let path = data.path().join("accounting.json");
     let before = accounting(data.path());
-    fs::write(&path, "{\"version\": 1, \"tot").unwrap();
+    for (damage, problem) in [
+        (Some("{\"version\": 1, \"tot"), "is no accounting file"),
+        (None, "is missing"),
+    ] {
+        match damage {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let (code, told) = fsck(&[], data.path());
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains(problem), "{told}");
+        let (code, told) = fsck(&["--repair"], data.path());
+        assert_eq!(code, Some(0), "{told}");
+        let after = accounting(data.path());
+        assert_eq!(after.total, before.total);
+        assert_eq!(after.producers, before.producers);
+        assert_eq!(fsck(&[], data.path()).0, Some(0));
+    }
+}
+
+#[test]
+fn calls_that_somebody_removed_are_lost() {
+    let data = published();
+    for part in files(&data.path().join("calls"), "parquet") {
+        fs::remove_file(part).unwrap();
+    }
     let (code, told) = fsck(&[], data.path());
-    assert_eq!(code, Some(3), "{told}");
-    assert!(
-        told.contains("accounting.json is no accounting file"),
-        "{told}"
-    );
-    let (code, told) = fsck(&["--repair"], data.path());
-    assert_eq!(code, Some(0), "{told}");
-    let after = accounting(data.path());
-    assert_eq!(after.total, before.total);
-    assert_eq!(after.producers, before.producers);
-    assert_eq!(fsck(&[], data.path()).0, Some(0));
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("20 of 20 calls"), "{told}");
 }
 
 #[test]

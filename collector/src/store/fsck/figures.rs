@@ -26,10 +26,16 @@ const LIMITS: LedgerLimits = LedgerLimits {
 pub(super) fn read(
     data_dir: &Path,
     mut aside: Option<&mut Aside<'_>>,
+    is_in_use: bool,
     checked: &mut Checked,
 ) -> Result<Vec<(PathBuf, Accounting)>, FsckError> {
     let files = Accounting::load_each(data_dir).map_err(io_error("list", data_dir))?;
     let mut all = Vec::new();
+    let collectors = data_dir.join(FILE_NAME);
+    // A collector that runs has not written it yet.
+    if !is_in_use && !files.iter().any(|file| file.path == collectors) {
+        all.extend(missing(data_dir, &collectors, aside.is_some(), checked)?);
+    }
     for LoadedFile { path, accounting } in files {
         let problem = match accounting {
             Ok(accounting) => match contradiction(&accounting) {
@@ -76,8 +82,30 @@ pub(super) fn check(data_dir: &Path, all: &[(PathBuf, Accounting)], checked: &mu
             "{} of {published} calls that were written are not there: were files removed?",
             published - checked.calls
         );
-        checked.found(Severity::Note, data_dir, what);
+        checked.found(Severity::Lost, data_dir, what);
     }
+}
+
+/// The collector's figures, if there should be a file of them and is none.
+fn missing(
+    data_dir: &Path,
+    path: &Path,
+    repairs: bool,
+    checked: &mut Checked,
+) -> Result<Option<(PathBuf, Accounting)>, FsckError> {
+    // One that never heard of a producer has nothing to tell.
+    let Some(ledger_says) = rebuilt(data_dir).filter(|says| !says.producers.is_empty()) else {
+        return Ok(None);
+    };
+    let what = "is missing; the journal has all of it";
+    if !repairs {
+        checked.found(Severity::Repairable, path, what);
+        return Ok(None);
+    }
+    let saved = ledger_says.save(data_dir);
+    saved.map_err(io_error("replace", path))?;
+    checked.repaired(Severity::Repairable, path, format!("{what}; written anew"));
+    Ok(Some((path.to_owned(), ledger_says)))
 }
 
 /// The collector's figures, as its journal has them.

@@ -178,7 +178,7 @@ pub fn check(
     }
     let mut aside = repair_at_unix_ns.map(|now_unix_ns| Aside::new(path, now_unix_ns));
     journal::check(path, is_in_use, &mut checked)?;
-    let accountings = figures::read(path, aside.as_mut(), &mut checked)?;
+    let accountings = figures::read(path, aside.as_mut(), is_in_use, &mut checked)?;
     dataset::check(path, aside.as_mut(), is_in_use, &mut checked, &mut on_part)?;
     // While calls are being written, figures are of another moment than the files.
     if !is_in_use {

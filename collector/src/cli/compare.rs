@@ -217,7 +217,13 @@ impl Plan {
         data_dir::refuse_newer(data_dir)?;
         let loss = Loss::load(data_dir)
             .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let dataset = Dataset::open_within(data_dir, self.selection.widened_ns())?;
+        let range = self.selection.widened_ns();
+        let is_all = range == (0..u64::MAX);
+        let dataset = Dataset::open_within(data_dir, range)?;
+        let loss = match is_all {
+            true => loss.map(|loss| loss.among(dataset.rows())),
+            false => loss,
+        };
         Ok(Snapshot { dataset, loss })
     }
 

@@ -79,6 +79,10 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
                     "or more, in damaged stretches of a journal or gaps of a capture",
                 ),
                 (
+                    loss.removed,
+                    "were written, and their files are gone or were moved aside",
+                ),
+                (
                     loss.not_yet_in_dataset,
                     "in the journal or under way: twintap serve goes on with them",
                 ),

@@ -22,12 +22,17 @@ pub struct Loss {
     /// Stretches of the journal that were damaged, and gaps of captures; the number of calls in them is
     /// unknown.
     pub damaged_stretches: u64,
+    /// Written to the dataset, and not there any more.
+    pub removed: u64,
     /// Not lost, but not in the dataset yet: numbered and on their way, or in the journal.
     pub not_yet_in_dataset: u64,
     /// Not lost: recorded before the directory first heard of their recorder.
     pub recorded_before: u64,
     /// Not ended when the recorders last told: nothing is known of them yet.
     pub in_flight: u64,
+    /// Calls that were written to the dataset.
+    #[serde(skip)]
+    pub(crate) published: u64,
 }
 
 impl Loss {
@@ -42,6 +47,14 @@ impl Loss {
         Ok(losses.reduce(|left, right| left.and(&right)))
     }
 
+    /// The same, of a dataset in which all files together have `rows` calls.
+    pub fn among(self, rows: u64) -> Self {
+        Self {
+            removed: self.published.saturating_sub(rows),
+            ..self
+        }
+    }
+
     fn of(accounting: &Accounting) -> Self {
         let total = &accounting.total;
         Self {
@@ -53,6 +66,9 @@ impl Loss {
             not_yet_in_dataset: total.pending.saturating_add(total.journaled),
             recorded_before: total.recorded_before,
             in_flight: total.in_flight,
+            published: total.published,
+            // Not for the accounting to say.
+            removed: 0,
         }
     }
 
@@ -67,6 +83,8 @@ impl Loss {
             not_yet_in_dataset: add(self.not_yet_in_dataset, other.not_yet_in_dataset),
             recorded_before: add(self.recorded_before, other.recorded_before),
             in_flight: add(self.in_flight, other.in_flight),
+            published: add(self.published, other.published),
+            removed: add(self.removed, other.removed),
         }
     }
 
@@ -79,6 +97,7 @@ impl Loss {
             self.undelivered,
             self.quarantined,
             self.damaged_stretches,
+            self.removed,
             self.not_yet_in_dataset,
             self.in_flight,
         ])

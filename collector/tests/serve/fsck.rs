@@ -337,3 +337,15 @@ fn a_torn_marker_is_mended_and_a_newer_format_is_read_by_nobody() {
         assert_eq!(code, Some(3), "{command}: {text}");
     }
 }
+
+#[test]
+fn a_comparison_knows_of_calls_that_were_removed() {
+    let data = published();
+    for part in files(&data.path().join("calls"), "parquet") {
+        fs::remove_file(part).unwrap();
+    }
+    let (code, told) = run("compare", &["--no-write"], data.path());
+    assert_eq!(code, Some(4), "{told}");
+    let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("20 were written, and their files"), "{told}");
+}

@@ -2,11 +2,12 @@
 
 Read with DuckDB from the documented layout alone, as an analyst would. Binary values are printed in
 hexadecimal. Messages and most metadata are left out unless --whole is given: lengths, counts and
-digests are there.
+digests are there. A dataset without files has no rows.
 """
 
 import datetime
 import json
+import pathlib
 import sys
 
 import duckdb
@@ -33,7 +34,10 @@ LEFT_OUT = """exclude (
 
 
 def main() -> None:
-    dataset = sys.argv[1] + "/calls/v1/*/*/*.parquet"
+    pattern = "calls/v1/*/*/*.parquet"
+    if not any(pathlib.Path(sys.argv[1]).glob(pattern)):
+        return
+    dataset = f"{sys.argv[1]}/{pattern}"
     left_out = "" if "--whole" in sys.argv[2:] else LEFT_OUT
     connection = duckdb.connect()
     connection.execute("set threads to 1; set timezone = 'UTC'")

@@ -4,12 +4,12 @@ mod admin;
 mod calls;
 mod files;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::schema_args::SchemaArgs;
-use super::{EXIT_INCOMPLETE, EXIT_IO, UsageError};
+use super::{EXIT_INCOMPLETE, EXIT_IO, UsageError, terminal};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::form::{self, Style};
 use crate::doctor::input::Inputs;
@@ -140,12 +140,8 @@ fn known(id: &str) -> anyhow::Result<&'static Trap> {
 }
 
 fn style() -> Style {
-    let terminal = console::Term::stdout();
-    let width = terminal
-        .size_checked()
-        .map_or(WIDTH, |(_, columns)| usize::from(columns));
     Style {
-        colours: std::io::stdout().is_terminal() && console::colors_enabled(),
-        width: width.clamp(60, 120),
+        colours: terminal::colours(),
+        width: terminal::columns(WIDTH).clamp(60, 120),
     }
 }

@@ -21,6 +21,7 @@ mod schema_args;
 mod selection;
 pub mod serve;
 pub mod show;
+mod terminal;
 mod values;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 //! read whole.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
-use super::{EXIT_INCOMPLETE, EXIT_IO};
+use super::{EXIT_INCOMPLETE, EXIT_IO, terminal};
 use crate::call::{Call, request_id_variants};
 use crate::compare;
 use crate::compare::rules::matches_glob;
@@ -144,21 +144,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         )?;
         return Ok(ExitCode::from(EXIT_IO));
     }
-    let terminal = console::Term::stdout();
-    let mut stdout = std::io::stdout().lock();
-    let is_terminal = stdout.is_terminal();
-    let columns = terminal
-        .size_checked()
-        .map_or(PLAIN_COLUMNS, |(_, columns)| usize::from(columns));
     let style = text::Style {
-        width: columns,
-        colours: is_terminal && console::colors_enabled(),
+        width: terminal::columns(PLAIN_COLUMNS),
+        colours: terminal::colours(),
         ..text::Style::default()
     };
     let out = match args.output {
         Output::Text => text::render_shown(&shown, style, args.all),
         Output::Json => serde_json::to_string_pretty(&shown)? + "\n",
     };
+    let mut stdout = std::io::stdout().lock();
     stdout.write_all(out.as_bytes())?;
     stdout.flush()?;
     Ok(ExitCode::from(exit_code(&shown)))

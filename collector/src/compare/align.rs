@@ -21,6 +21,21 @@ pub(super) enum Step {
     Candidate(usize),
 }
 
+impl Step {
+    /// Where the element is, of two lists that were aligned, and what either side has of it.
+    pub(super) fn of<'t, T>(
+        self,
+        primary: &'t [T],
+        candidate: &'t [T],
+    ) -> (usize, Option<&'t T>, Option<&'t T>) {
+        match self {
+            Self::Both(i, j) => (i, primary.get(i), candidate.get(j)),
+            Self::Primary(i) => (i, primary.get(i), None),
+            Self::Candidate(j) => (j, None, candidate.get(j)),
+        }
+    }
+}
+
 /// Largest gap, as the product of both lengths, in which elements are matched up by distance.
 const GAP_CELLS_MAX: usize = 4096;
 

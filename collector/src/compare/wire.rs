@@ -15,7 +15,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
 
-use super::align::{self, Step};
+use super::align;
 use super::classify;
 use super::difference::Kind;
 use super::json;
@@ -125,16 +125,9 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
         if sink.is_full() || !sink.spend(1) {
             return;
         }
-        let (i, j) = match step {
-            Step::Both(i, j) => (Some(i), Some(j)),
-            Step::Primary(i) => (Some(i), None),
-            Step::Candidate(j) => (None, Some(j)),
-        };
-        let mark = sink.enter_element(i.or(j).unwrap_or(0));
-        match (
-            i.and_then(|i| primary.get(i)),
-            j.and_then(|j| candidate.get(j)),
-        ) {
+        let (index, a, b) = step.of(primary, candidate);
+        let mark = sink.enter_element(index);
+        match (a, b) {
             (Some(a), Some(b)) => values(a, b, depth, sink),
             (Some(a), None) => sink.report_values(Kind::Missing, side(a), None, None),
             (None, Some(b)) => sink.report_values(Kind::Extra, None, side(b), None),

@@ -174,6 +174,20 @@ pub struct Patch<'a> {
     pub value: Option<At<'a>>,
 }
 
+impl<'a> Patch<'a> {
+    /// The name of the filter beside which the patch goes.
+    pub fn beside(&self) -> Option<At<'a>> {
+        self.at.find(&[
+            "match",
+            "listener",
+            "filterChain",
+            "filter",
+            "subFilter",
+            "name",
+        ])
+    }
+}
+
 /// The patches of an EnvoyFilter.
 pub fn patches(object: &Object) -> Vec<Patch<'_>> {
     let spec = object.at().get("spec");

@@ -236,8 +236,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         let (mut bytes, mut rows) = (0_u64, 0);
         let mut leaves_out = pass.is_sharded();
         let mut all = pass.calls(self.dataset, self.settings.projection);
-        while let Some(call) = all.next().transpose()? {
-            let mut call = call;
+        while let Some(mut call) = all.next().transpose()? {
             rows += 1;
             if !(self.is_wanted)(&call) {
                 if !std::mem::replace(&mut leaves_out, true) {

@@ -1,12 +1,12 @@
 //! Where the report goes: one form on standard output, others into files.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
 
-use crate::cli::UsageError;
+use crate::cli::{UsageError, terminal};
 use crate::report::form::Form;
 use crate::report::{Report, text};
 
@@ -81,8 +81,9 @@ impl OutputArgs {
     }
 
     pub(super) fn write_files(&self, report: &Report) -> anyhow::Result<()> {
+        let style = self.style(PLAIN_COLUMNS, false);
         for ReportFile { form, file } in &self.write_report {
-            let text = form.render(report, self.style(PLAIN_COLUMNS, false))?;
+            let text = form.render(report, style)?;
             write_whole(file, text.as_bytes())
                 .with_context(|| format!("failed to write report {}", file.display()))?;
         }
@@ -90,13 +91,8 @@ impl OutputArgs {
     }
 
     pub(super) fn print(&self, report: &Report) -> anyhow::Result<()> {
-        let terminal = console::Term::stdout();
+        let style = self.style(terminal::columns(PLAIN_COLUMNS), terminal::colours());
         let mut stdout = std::io::stdout().lock();
-        let is_terminal = stdout.is_terminal();
-        let columns = terminal
-            .size_checked()
-            .map_or(PLAIN_COLUMNS, |(_, columns)| usize::from(columns));
-        let style = self.style(columns, is_terminal && console::colors_enabled());
         stdout.write_all(self.output.render(report, style)?.as_bytes())?;
         Ok(stdout.flush()?)
     }

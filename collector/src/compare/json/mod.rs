@@ -15,7 +15,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::align::{self, Step};
+use super::align;
 use super::classify::{self, LooksLike};
 use super::difference::Kind;
 use super::leaf::Leaf;
@@ -217,16 +217,8 @@ fn lists(primary: &[Json], candidate: &[Json], sink: &mut Sink) {
         if sink.is_full() || !sink.spend(1) {
             return;
         }
-        let (i, j) = match step {
-            Step::Both(i, j) => (Some(i), Some(j)),
-            Step::Primary(i) => (Some(i), None),
-            Step::Candidate(j) => (None, Some(j)),
-        };
-        let mark = sink.enter_element(i.or(j).unwrap_or(0));
-        let (x, y) = (
-            i.and_then(|i| primary.get(i)),
-            j.and_then(|j| candidate.get(j)),
-        );
+        let (index, x, y) = step.of(primary, candidate);
+        let mark = sink.enter_element(index);
         match (x, y) {
             (Some(x), Some(y)) => values(x, y, sink),
             (Some(x), None) => sink.report_values(Kind::Missing, side(x), None, None),

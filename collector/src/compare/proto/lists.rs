@@ -63,22 +63,15 @@ pub(super) fn lists(
         if sink.is_full() || !sink.spend(1) {
             return;
         }
-        let (i, j) = match step {
-            Step::Both(i, j) if a.get(i) == b.get(j) && !sink.reads_twice() => continue,
-            Step::Both(i, j) => (Some(i), Some(j)),
-            Step::Primary(i) => (Some(i), None),
-            Step::Candidate(j) => (None, Some(j)),
-        };
-        let mark = sink.enter_element(i.or(j).unwrap_or(0));
-        let element =
-            |list: &'_ [Value], index: Option<usize>| index.and_then(|i| list.get(i).cloned());
-        entry(
-            kinds,
-            element(primary, i).as_ref(),
-            element(candidate, j).as_ref(),
-            depth,
-            sink,
-        );
+        if let Step::Both(i, j) = step
+            && a.get(i) == b.get(j)
+            && !sink.reads_twice()
+        {
+            continue;
+        }
+        let (index, x, y) = step.of(primary, candidate);
+        let mark = sink.enter_element(index);
+        entry(kinds, x, y, depth, sink);
         sink.leave(mark);
     }
 }

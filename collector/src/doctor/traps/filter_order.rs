@@ -99,14 +99,7 @@ fn inserts_ours(object: &Object, patch: &Patch<'_>) -> bool {
 }
 
 fn place(findings: &mut Findings, patch: &Patch<'_>) {
-    let beside = patch.at.find(&[
-        "match",
-        "listener",
-        "filterChain",
-        "filter",
-        "subFilter",
-        "name",
-    ]);
+    let beside = patch.beside();
     let name = beside.as_ref().and_then(|at| at.node().text());
     if let Some(at) = patch.at.find(&["patch", "filterClass"]) {
         findings.error(&at, "filterClass does nothing in Istio");

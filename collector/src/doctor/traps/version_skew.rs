@@ -95,19 +95,11 @@ fn bound(findings: &mut Findings, patch: &Patch<'_>, oldest: Option<Version>) {
             format!("MERGE_AND_REPLACE_LIST needs Istio 1.31, and {known}"),
         );
     }
-    let beside = patch.at.find(&[
-        "match",
-        "listener",
-        "filterChain",
-        "filter",
-        "subFilter",
-        "name",
-    ]);
     let is_generated = |at: &At<'_>| {
         let name = at.node().text();
         name.is_some_and(|name| name.starts_with("extensions.istio.io/"))
     };
-    if let Some(at) = beside.filter(is_generated) {
+    if let Some(at) = patch.beside().filter(is_generated) {
         findings.warning(
             &at,
             "a name that Istio generates, which is another from 1.30 on",

@@ -10,7 +10,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
@@ -212,18 +211,10 @@ impl Plan {
     }
 
     fn open(&self) -> anyhow::Result<Snapshot> {
-        // First: a call that is published in between is counted as missing, never as there.
         let data_dir = &self.data_dir;
         data_dir::refuse_newer(data_dir)?;
-        let loss = Loss::load(data_dir)
-            .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let range = self.selection.widened_ns();
-        let is_all = range == (0..u64::MAX);
-        let dataset = Dataset::open_within(data_dir, range)?;
-        let loss = match is_all {
-            true => loss.map(|loss| loss.among(dataset.rows())),
-            false => loss,
-        };
+        let loss = Loss::load(data_dir)?;
+        let dataset = Dataset::open_within(data_dir, self.selection.widened_ns())?;
         Ok(Snapshot { dataset, loss })
     }
 
@@ -234,6 +225,10 @@ impl Plan {
         awaiting_from_ns: Option<u64>,
     ) -> anyhow::Result<Report> {
         let Snapshot { dataset, loss } = snapshot;
+        let is_all = self.selection.widened_ns() == (0..u64::MAX);
+        let loss = loss.clone();
+        let loss = loss.map(|loss| loss.among(&self.data_dir, dataset, is_all));
+        let loss = loss.transpose()?;
         let schema = self.comparing.schema.clone();
         let coverage = schema
             .as_ref()
@@ -266,7 +261,7 @@ impl Plan {
         let run_id = self.run_id.to_string();
         let knows = |method: &str| schema.knows(method);
         let (scope, thresholds) = (self.scope.clone(), self.thresholds.clone());
-        Ok(aggregate.into_report(run_id, scope, loss.clone(), thresholds, knows))
+        Ok(aggregate.into_report(run_id, scope, loss, thresholds, knows))
     }
 
     /// Compares the pairs of a pass.

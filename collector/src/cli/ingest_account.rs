@@ -16,11 +16,12 @@ use super::UsageError;
 use super::ingest_outcome::Outcome;
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested};
+use crate::report::figures::count;
 use crate::report::rows::time_text;
 use crate::sources::capture::{Head, Known};
 use crate::sources::live::Told;
-use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
-use crate::store::parquet::remove_run;
+use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures, Recorders};
+use crate::store::parquet::{remove_run, unknown_runs};
 
 /// The accounting file of one capture.
 #[derive(Clone, Debug)]
@@ -50,6 +51,9 @@ impl Account {
     pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
+        if !again {
+            refuse_unknown(&self.data_dir, &runs)?;
+        }
         let mut given: Vec<Given> = Vec::new();
         for path in files {
             // One that cannot be read is told of when it is its turn.
@@ -204,6 +208,25 @@ impl Given {
             .find(|(known, _)| known.fingerprint == file.fingerprint)
             .map(|(_, known)| *known)
     }
+}
+
+/// Refuses to add to calls of captures of which no accounting file knows: they may be those of the files given.
+fn refuse_unknown(data_dir: &Path, runs: &[Accounting]) -> anyhow::Result<()> {
+    let unknown = unknown_runs(data_dir, Recorders::of(runs).ids())
+        .context("failed to look for calls of other captures")?;
+    let Some(first) = unknown.files.first() else {
+        return Ok(());
+    };
+    let others = match unknown.files.len() {
+        1 => String::new(),
+        files => format!(" and {} more", count(files as u64 - 1, "file")),
+    };
+    Err(UsageError::error(format!(
+        "{} has {} of a capture whose accounting file is gone ({}{others}): whether the captures given are that          one is not known, and its calls would be there twice. Move these files away, use another --data-dir,          or --again, which adds to them",
+        data_dir.display(),
+        count(unknown.calls, "call"),
+        first.display(),
+    )))
 }
 
 /// Why `file` is not ingested beside `other`, which is given too.

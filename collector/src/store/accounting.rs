@@ -19,6 +19,7 @@
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
 mod files;
+mod recorders;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use super::journal::ledger::Ledger;
 use super::journal::producer::{Entry, Outstanding, ProducerState};
 
 pub use files::{FILE_NAME, LoadedFile};
+pub use recorders::{Recorder, Recorders};
 
 /// Version of the file's layout.
 pub const VERSION: u32 = 1;

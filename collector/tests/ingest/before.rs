@@ -289,6 +289,63 @@ fn the_beginning_of_a_capture_that_is_there_is_refused() {
     assert!(calls(&place) > before, "nothing is replaced");
 }
 
+/// What a comparison says, and its exit code.
+fn compared(place: &Place) -> (Option<i32>, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command.args(["compare", "--no-write", "--output", "json"]);
+    let output = command.arg(data_dir(place)).output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    (output.status.code(), report.unwrap_or_default())
+}
+
+#[test]
+fn calls_whose_accounting_was_removed_are_not_vouched_for_and_not_doubled() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    let first = only_accounting(&place);
+    let of_first = calls(&place);
+    ingested(&place, &[OTHER]);
+    let all = calls(&place);
+    assert_eq!(compared(&place).1["completeness"]["loss"]["unaccounted"], 0);
+    std::fs::remove_file(first).unwrap();
+    let (code, report) = compared(&place);
+    assert_eq!(code, Some(4), "{report:#}");
+    assert_eq!(report["completeness"]["loss"]["unaccounted"], of_first);
+    let doubts = report["answer"]["doubts"].to_string();
+    assert!(
+        doubts.contains("no accounting file knows who recorded"),
+        "{doubts}"
+    );
+    for capture in [CAPTURE, OTHER] {
+        let told = refused(&place, &[capture]);
+        assert!(told.contains("whose accounting file is gone"), "{told}");
+    }
+    assert_eq!(calls(&place), all);
+    ingested(&place, &["--again", CAPTURE]);
+    assert_eq!(calls(&place), all + of_first);
+    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let told = fsck.arg("fsck").arg(data_dir(&place)).output().unwrap();
+    assert_eq!(told.status.code(), Some(3));
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(
+        told.contains("no accounting file knows who recorded"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_comparison_names_calls_of_an_ingest_that_did_not_end() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    cut_short(&only_accounting(&place));
+    let (code, report) = compared(&place);
+    assert_eq!(code, Some(4));
+    let loss = &report["completeness"]["loss"];
+    assert_eq!(loss["partial_ingests"], 1, "{loss}");
+    assert_eq!(loss["partly_ingested"], calls(&place), "{loss}");
+    assert_eq!(loss["unaccounted"], 0, "{loss}");
+}
+
 #[test]
 fn what_is_no_capture_leaves_no_trace() {
     let place = Place::new();

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use super::aside::Aside;
 use super::{Checked, FsckError, Severity, io_error};
-use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile};
+use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile, Recorder, Recorders};
 use crate::store::journal;
 use crate::store::journal::ledger::LedgerLimits;
 use crate::store::journal::recovery::read_ledger;
+use crate::store::parquet::Dataset;
 
 /// Of a journal that is only read: nothing is forgotten, and nothing will come any more.
 const LIMITS: LedgerLimits = LedgerLimits {
@@ -83,6 +84,25 @@ pub(super) fn check(data_dir: &Path, all: &[(PathBuf, Accounting)], checked: &mu
             published - checked.calls
         );
         checked.found(Severity::Lost, data_dir, what);
+    }
+    // What a repair mends may be just what is missing.
+    if is_known || checked.is_repair_due() {
+        return;
+    }
+    let recorders = Recorders::of(all.iter().map(|(_, accounting)| accounting));
+    let mut unaccounted = 0;
+    let counted = Dataset::open(data_dir).and_then(|dataset| {
+        dataset.recorded(|it| {
+            let is_unknown = recorders.recorder(&it.producer_id, it.is_of_run) == Recorder::Unknown;
+            unaccounted += if is_unknown { it.calls } else { 0 };
+        })
+    });
+    if counted.is_ok() && unaccounted > 0 {
+        let what = format!(
+            "no accounting file knows who recorded {unaccounted} of the calls: whether others were lost is not \
+             known. Was a file of the accounting removed?"
+        );
+        checked.found(Severity::Unchecked, data_dir, what);
     }
 }
 

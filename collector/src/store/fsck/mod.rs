@@ -36,7 +36,8 @@ pub enum Severity {
     Note,
     /// A repair, or the collector's next start, mends it without loss.
     Repairable,
-    /// The file system or its version kept it from being checked: nobody knows.
+    /// The file system or its version kept it from being checked, or what there is to check it by is gone:
+    /// nobody knows.
     Unchecked,
     /// Recorded calls cannot be read. A repair moves them aside, so that others can be compared.
     Damaged,

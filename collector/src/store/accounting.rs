@@ -59,6 +59,9 @@ pub struct Accounting {
     /// Files that `twintap fsck --repair` moved aside, each of which counts as a damaged stretch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved_aside: u64,
+    /// The names of those that are of `calls`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved_files: Vec<String>,
     /// Files of an ingested capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<CapturedFile>,

@@ -39,7 +39,7 @@ pub use order::StartWindow;
 pub use producers::Recorded;
 pub use reader::{Calls, Dataset, Projection};
 pub use results::{DifferenceRow, DifferencesWriter, PairRow, PairsWriter, SideRow};
-pub use run::{Removed, Unknown, remove_run, run_calls, run_part, unknown_runs};
+pub use run::{Removed, Unknown, is_part_of, remove_run, run_calls, run_part, unknown_runs};
 pub use shards::Shards;
 pub use sweep::sweep_unfinished;
 pub use writer::{Published, WriteSettings, unfit_calls, write_part};

@@ -109,7 +109,7 @@ fn readable(path: PathBuf) -> Result<Option<Part>, ReadError> {
 }
 
 /// Is the file at `path` one of the run of `producer_id`?
-pub(super) fn is_part_of(path: &Path, producer_id: [u8; 16]) -> bool {
+pub fn is_part_of(path: &Path, producer_id: [u8; 16]) -> bool {
     id_of(path).map(of_run) == Some(of_run(Uuid::from_bytes(producer_id)))
 }
 

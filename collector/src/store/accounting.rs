@@ -19,6 +19,7 @@
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
 mod files;
+mod journaled;
 mod recorders;
 
 use std::collections::BTreeMap;

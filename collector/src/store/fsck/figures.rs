@@ -6,22 +6,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::aside::Aside;
 use super::{Checked, FsckError, Severity, io_error};
 use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile, Recorder, Recorders};
-use crate::store::journal;
-use crate::store::journal::ledger::LedgerLimits;
-use crate::store::journal::recovery::read_ledger;
 use crate::store::parquet::Dataset;
-
-/// Of a journal that is only read: nothing is forgotten, and nothing will come any more.
-const LIMITS: LedgerLimits = LedgerLimits {
-    producers_max: usize::MAX,
-    producer_expiry: Duration::MAX,
-    undelivered_grace: Duration::ZERO,
-};
 
 /// Reads each file and checks its sums; answers those that are as they should be, or are so by now.
 pub(super) fn read(
@@ -130,11 +119,7 @@ fn missing(
 
 /// The collector's figures, as its journal has them.
 fn rebuilt(data_dir: &Path) -> Option<Accounting> {
-    let ledger = read_ledger(&journal::directory(data_dir), LIMITS).ok()??;
-    let newest = ledger
-        .producers()
-        .map(|(_, entry)| entry.state.last_seen_unix_ns);
-    Some(Accounting::of(&ledger, newest.max().unwrap_or(0)))
+    Accounting::of_journal(data_dir).ok()?
 }
 
 fn replace(
@@ -163,7 +148,7 @@ fn lost(path: &Path, accounting: &Accounting, checked: &mut Checked) {
     if let files @ 1.. = accounting.moved_aside {
         let what = format!(
             "{files} damaged files were moved to quarantine by an earlier repair: no comparison sees what was in \
-             them"
+             them. Where they were of a capture, ingesting it again replaces what is left of it"
         );
         checked.found(Severity::Lost, path, what);
     } else if let (true, stretches @ 1..) = (is_collectors, accounting.damaged_stretches) {

@@ -6,6 +6,7 @@
 //! A capture knows no roles and keeps every secret that crossed the wire. So an [`Observer`] is told
 //! which addresses are whose, and replaces the values of secret headers as the filter does.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -44,6 +45,17 @@ impl ServerPattern {
     }
 }
 
+impl fmt::Display for ServerPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.port) {
+            (Some(address), Some(port)) => SocketAddr::new(address, port).fmt(f),
+            (Some(address), None) => address.fmt(f),
+            (None, Some(port)) => write!(f, ":{port}"),
+            (None, None) => f.write_str("any server"),
+        }
+    }
+}
+
 /// What whoever ingests a capture knows of it, and the capture does not.
 pub struct Observer {
     /// Who is the recorder: one id for each run.
@@ -58,8 +70,8 @@ pub struct Observer {
     pub redaction_key: Option<Hmac>,
 }
 
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observer")
             .field("roles", &self.roles)
             .finish_non_exhaustive()

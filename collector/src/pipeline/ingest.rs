@@ -13,7 +13,9 @@
 
 mod ingested;
 mod line_clock;
+mod order;
 mod progress;
+mod servers;
 mod writer;
 
 use std::collections::VecDeque;
@@ -30,6 +32,8 @@ use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
 use line_clock::LineClock;
+use order::Order;
+use servers::Servers;
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
@@ -50,7 +54,9 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const DAMAGES_TOLD_MAX: usize = 20;
 
 pub use ingested::{IngestError, Ingested};
+pub use order::Swapped;
 pub use progress::{CallCounts, OnProgress, Progress};
+pub use servers::ServersSeen;
 pub use writer::{Output, ParquetOutput, Rotation};
 
 /// What to ingest, and how.
@@ -87,6 +93,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let workers_count = settings.workers_count.max(1);
     let wanted = wanted(&settings);
     let plan = Arc::new(Plan {
+        servers: Servers::new(&settings.observer.roles),
         observer: settings.observer,
         methods: settings.methods,
         form: match output {
@@ -130,12 +137,14 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         on_progress: settings.on_progress,
         ends_at_stop: true,
         line: None,
+        order: Order::default(),
     };
     let mut chunks = Chunks::default();
     for source in settings.inputs {
         // What its writer still has counts, so that is the end of a pipe.
         reading.ends_at_stop = !matches!(source, Source::Pipe { .. });
         let before = reading.so_far();
+        let name = source.name();
         let bytes_read = Arc::clone(&reading.progress.bytes_read);
         let input = Input::open(source, bytes_read, Arc::clone(&reading.stop));
         let read = input.and_then(|mut input| {
@@ -146,6 +155,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         });
         reading.ingested.input_errors.extend(read.err());
         reading.note_refusal(before);
+        reading.order.end_input(name);
         if reading.is_over() {
             break;
         }
@@ -167,6 +177,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         ingested.names.add(&names);
     }
     ingested.unlearnt = learner.unlearnt();
+    ingested.servers = plan.servers.seen();
     drop(products);
     writer.join().map_err(|_| IngestError::Ended("writer"))??;
     if is_any_gone {
@@ -188,6 +199,7 @@ fn wanted(settings: &Settings) -> Wanted {
 /// What all workers share.
 struct Plan {
     observer: Observer,
+    servers: Servers,
     methods: Methods,
     form: Form,
     /// The next record number.
@@ -239,6 +251,7 @@ struct Reading {
     ends_at_stop: bool,
     /// Of a live capture.
     line: Option<LineClock>,
+    order: Order,
     progress: Arc<Progress>,
     on_progress: OnProgress,
 }
@@ -272,6 +285,7 @@ impl Reading {
         self.ingested.link = self.sorter.counters();
         self.ingested.unwanted_segments = self.sorter.unwanted_segments();
         self.ingested.fragments = self.sorter.fragment_counters();
+        self.ingested.swapped = self.order.finish();
         self.ingested
     }
 }
@@ -281,6 +295,7 @@ impl Heard for Reading {
         if let Some(line) = &mut self.line {
             line.packet(packet.unix_ns);
         }
+        self.order.packet(packet.unix_ns);
         self.sorter.packet(chunk, packet);
     }
 
@@ -426,6 +441,8 @@ fn make_calls(
     counts: &mut CallCounts,
 ) -> bool {
     let (mut calls, mut lines, mut weight) = (Vec::new(), Vec::new(), 0);
+    let servers = exchanges.iter().filter_map(|it| it.server_address());
+    plan.servers.add(servers.collect());
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
         let call = from_exchange(&plan.observer, *exchange, number);

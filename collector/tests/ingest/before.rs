@@ -252,8 +252,9 @@ fn a_capture_that_was_compressed_or_has_grown_is_refused() {
         told.contains("plain.pcap was ingested before (at "),
         "{told}"
     );
-    // Its file header for one more packet, which is damaged: it is longer, whatever there is in it.
-    plain.extend_from_within(..24);
+    // Its first packet once more.
+    let len = u32::from_le_bytes(plain[32..36].try_into().unwrap()) as usize;
+    plain.extend_from_within(24..24 + 16 + len);
     let path = place.file("grown.pcap", &plain);
     let told = refused(&place, &[path.to_str().unwrap()]);
     assert!(
@@ -287,6 +288,63 @@ fn the_beginning_of_a_capture_that_is_there_is_refused() {
     assert!(told.contains("was ingested in part before (at "), "{told}");
     ingested(&place, &["--again", part]);
     assert!(calls(&place) > before, "nothing is replaced");
+}
+
+/// What a comparison says, and its exit code.
+fn compared(place: &Place) -> (Option<i32>, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    command.args(["compare", "--no-write", "--output", "json"]);
+    let output = command.arg(data_dir(place)).output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    (output.status.code(), report.unwrap_or_default())
+}
+
+#[test]
+fn calls_whose_accounting_was_removed_are_not_vouched_for_and_not_doubled() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    let first = only_accounting(&place);
+    let of_first = calls(&place);
+    ingested(&place, &[OTHER]);
+    let all = calls(&place);
+    assert_eq!(compared(&place).1["completeness"]["loss"]["unaccounted"], 0);
+    std::fs::remove_file(first).unwrap();
+    let (code, report) = compared(&place);
+    assert_eq!(code, Some(4), "{report:#}");
+    assert_eq!(report["completeness"]["loss"]["unaccounted"], of_first);
+    let doubts = report["answer"]["doubts"].to_string();
+    assert!(
+        doubts.contains("no accounting file knows who recorded"),
+        "{doubts}"
+    );
+    for capture in [CAPTURE, OTHER] {
+        let told = refused(&place, &[capture]);
+        assert!(told.contains("whose accounting file is gone"), "{told}");
+    }
+    assert_eq!(calls(&place), all);
+    ingested(&place, &["--again", CAPTURE]);
+    assert_eq!(calls(&place), all + of_first);
+    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let told = fsck.arg("fsck").arg(data_dir(&place)).output().unwrap();
+    assert_eq!(told.status.code(), Some(3));
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(
+        told.contains("no accounting file knows who recorded"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_comparison_names_calls_of_an_ingest_that_did_not_end() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE]);
+    cut_short(&only_accounting(&place));
+    let (code, report) = compared(&place);
+    assert_eq!(code, Some(4));
+    let loss = &report["completeness"]["loss"];
+    assert_eq!(loss["partial_ingests"], 1, "{loss}");
+    assert_eq!(loss["partly_ingested"], calls(&place), "{loss}");
+    assert_eq!(loss["unaccounted"], 0, "{loss}");
 }
 
 #[test]
@@ -355,4 +413,114 @@ fn a_capture_that_breaks_in_the_middle_is_a_loss() {
         "it is told once: {}",
         stderr(&output)
     );
+}
+
+/// The files of the dataset.
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(parts(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+#[test]
+fn what_a_repair_moved_aside_may_be_ingested_again() {
+    let place = Place::new();
+    ingested(&place, &[CAPTURE, OTHER]);
+    let once = calls(&place);
+    let part = parts(&data_dir(&place).join("calls")).remove(0);
+    std::fs::write(&part, "spoilt").unwrap();
+    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    fsck.args(["fsck", "--repair"]).arg(data_dir(&place));
+    assert_eq!(fsck.output().unwrap().status.code(), Some(4));
+    assert_eq!(losses(&place), 1);
+    let told = refused(&place, &[OTHER]);
+    assert!(
+        told.contains("some of the calls are gone: ingest both again"),
+        "{told}"
+    );
+    let told = ingested(&place, &[CAPTURE, OTHER]);
+    let expected = format!("of the {once} calls of an ingest of these files");
+    assert!(told.contains(&expected), "{told}");
+    assert_eq!((calls(&place), losses(&place)), (once, 0));
+    assert_eq!(accountings(&place).len(), 1);
+    assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
+}
+
+#[test]
+fn calls_that_were_left_out_are_not_said_to_be_there() {
+    let place = Place::new();
+    ingested(
+        &place,
+        &["--include-method", "catalog.v2.Catalog/Find", CAPTURE],
+    );
+    assert_eq!(calls(&place), 17);
+    let told = refused(&place, &["--include-method", "interop.v1.*", CAPTURE]);
+    assert!(
+        told.contains("of methods that were left out then"),
+        "{told}"
+    );
+    assert!(
+        told.contains("calls that it took would be there twice"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_that_answered_no_call_is_told() {
+    let place = Place::new();
+    let arguments = [
+        "--primary",
+        "127.0.0.1",
+        "--candidate",
+        "10.9.8.7:65000",
+        CAPTURE,
+    ];
+    let told = ingested(&place, &arguments);
+    let expected =
+        "--candidate 10.9.8.7:65000 answered no call: those found were answered by 127.0.0.1:";
+    assert!(told.contains(expected), "{told}");
+    assert!(!told.contains("--primary 127"), "{told}");
+    let strict = [
+        "--strict",
+        "--format",
+        "none",
+        "--candidate",
+        "10.9.8.7",
+        CAPTURE,
+    ];
+    assert_eq!(ingest(&place, &strict).status.code(), Some(4));
+    let strict = [
+        "--strict",
+        "--format",
+        "none",
+        "--candidate",
+        "127.0.0.1",
+        CAPTURE,
+    ];
+    assert_eq!(ingest(&place, &strict).status.code(), Some(0));
+}
+
+#[test]
+fn files_in_the_wrong_order_are_told() {
+    let place = Place::new();
+    let whole = zstd::decode_all(&std::fs::read(CAPTURE).unwrap()[..]).unwrap();
+    // Where about the middle a record begins, by the lengths of those before.
+    let mut at = 24;
+    while at < whole.len() / 2 {
+        at += 16 + u32::from_le_bytes(whole[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    let first = place.file("a0.pcap", &whole[..at]);
+    let second = place.file("a1.pcap", &[&whole[..24], &whole[at..]].concat());
+    let [first, second] = [&first, &second].map(|path| path.to_str().unwrap());
+    let told = ingested(&place, &["--format", "none", second, first]);
+    assert!(told.contains("a0.pcap are older than those of "), "{told}");
+    assert!(told.contains("in the order of their packets"), "{told}");
+    let told = ingested(&place, &["--format", "none", first, second]);
+    assert!(!told.contains("are older than"), "{told}");
 }

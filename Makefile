@@ -20,6 +20,9 @@ LIBPCAP := $(filter /%,$(shell cc -print-file-name=libpcap.so 2>/dev/null))
 LIVE := $(if $(LIBPCAP),--features twintap-capture/live-capture)
 DENY_VERSION := 0.20.2
 DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
+SBOM_VERSION := 0.5.9
+# Of this version, whatever else is installed: two versions write two lists.
+SBOM := target/tools/bin/cargo-cyclonedx
 
 .PHONY: help
 help: ## Lists the targets
@@ -83,14 +86,41 @@ test: setup-tests libpcap lint deny ## Everything: lints, unit, property and end
 	cargo test --locked $(NATIVE) $(LIVE) --no-fail-fast
 
 # The collector is alone in its image: linked statically, with the C library of this machine.
-STATIC := x86_64-unknown-linux-gnu
+STATIC = $(shell rustc -vV | sed -n 's/^host: //p')
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# Cargo says where it has things in all that it builds. With these names instead, the same source and tools
+# give the same bytes in every folder and home: `make check-reproducible`. Of two that fit the last one counts.
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+HOME_OF_CARGO = $(realpath $(or $(CARGO_HOME),$(HOME)/.cargo))
+PATHS = $(CURDIR)=/twintap $(TARGET_DIR)=/twintap/target $(HOME_OF_CARGO)=/cargo
 
 .PHONY: images
 images: wasm ## The collector's image and the filter's as OCI layouts, without Docker: target/images
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release -p twintap --target $(STATIC)
+	RUSTFLAGS="-C target-feature=+crt-static $(addprefix --remap-path-prefix=,$(PATHS))" \
+		CFLAGS="$(addprefix -ffile-prefix-map=,$(PATHS))" \
+		cargo build --locked --release -p twintap --target $(STATIC)
 	$(PYTHON) istio/release/images.py --version $(VERSION) --out target/images \
-		--wasm target/wasm32-wasip1/wasm/twintap_filter.wasm --collector target/$(STATIC)/release/twintap
+		--wasm $(TARGET_DIR)/wasm32-wasip1/wasm/twintap_filter.wasm --collector $(TARGET_DIR)/$(STATIC)/release/twintap
+
+.PHONY: check-reproducible
+check-reproducible: images ## Builds them again, in another folder with another home: the digests must be equal
+	@git diff --quiet HEAD || { echo "commit first: what is built again is the last commit" >&2; exit 2; }
+	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT; \
+	git clone --quiet . "$$other/source"; \
+	mkdir -p "$$other/home/registry"; \
+	for part in config.toml registry/index registry/cache; do \
+		[ ! -e "$(HOME_OF_CARGO)/$$part" ] || cp -r "$(HOME_OF_CARGO)/$$part" "$$other/home/$$part"; done; \
+	CARGO_HOME="$$other/home" CARGO_TARGET_DIR="$$other/built" $(MAKE) -C "$$other/source" images; \
+	echo "here, and built again elsewhere:"; \
+	cat target/images/digests.json; diff target/images/digests.json "$$other/source/target/images/digests.json"; \
+	echo "equal"
+
+.PHONY: sbom
+sbom: $(SBOM) ## What is in both images, as CycloneDX: target/images/*.cdx.json
+	$(PYTHON) istio/release/sbom.py --tool $(SBOM) --out target/images
+
+$(SBOM):
+	cargo install --locked --debug --root target/tools --version $(SBOM_VERSION) cargo-cyclonedx
 
 .PHONY: release-manifests
 release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/path: target/istio

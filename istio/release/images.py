@@ -3,7 +3,8 @@
     images.py --wasm twintap_filter.wasm --collector twintap --version 0.1.0 --out target/images
 
 `OUT/filter` is what the Istio agent takes: an image whose only layer has `plugin.wasm`. `OUT/collector`
-has the program alone, so it must be linked statically. `OUT/digests.json` has what YAML pins. To push:
+has the program alone, so it must be linked statically. `OUT/digests.json` has what YAML pins: of the images,
+and of what is in them. To push:
 
     skopeo copy oci:target/images/filter:0.1.0 docker://REGISTRY/filter:0.1.0
 """
@@ -20,6 +21,8 @@ import oci
 USER = 65532
 ELF = b"\x7fELF"
 WASM = b"\0asm"
+# `e_machine` of an ELF header, as OCI spells it. A module has no machine, but an image must name one.
+MACHINES = {62: "amd64", 183: "arm64"}
 
 
 def main() -> None:
@@ -34,16 +37,24 @@ def main() -> None:
     out = pathlib.Path(arguments.out)
     digests = {
         "version": arguments.version,
-        "filter": oci.write(out / "filter", arguments.version, {}, [oci.Entry("plugin.wasm", module, 0o644)], False),
-        "collector": oci.write(out / "collector", arguments.version, collector(), [
+        "filter": oci.write(out / "filter", arguments.version, "amd64", {}, [
+            oci.Entry("plugin.wasm", module, 0o644),
+        ], False),
+        "collector": oci.write(out / "collector", arguments.version, machine(program), collector(), [
             oci.Entry("data", None, 0o755, USER),
             oci.Entry("twintap", program, 0o755),
         ], True),
         "wasm": f"sha256:{hashlib.sha256(module).hexdigest()}",
+        "twintap": f"sha256:{hashlib.sha256(program).hexdigest()}",
     }
     (out / "digests.json").write_text(json.dumps(digests, indent=2) + "\n")
     for name, digest in digests.items():
         print(f"{name:10} {digest}")
+
+
+def machine(program: bytes) -> str:
+    number = int.from_bytes(program[18:20], "little")
+    return MACHINES.get(number) or sys.exit(f"the collector is built for a machine with the ELF number {number}")
 
 
 def collector() -> dict:

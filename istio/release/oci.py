@@ -31,11 +31,13 @@ class Entry:
     owner: int = 0
 
 
-def write(folder: pathlib.Path, tag: str, config: dict, entries: list[Entry], compress: bool) -> str:
+def write(
+    folder: pathlib.Path, tag: str, machine: str, config: dict, entries: list[Entry], compress: bool,
+) -> str:
     """Writes the layout; returns the digest of its manifest, `sha256:…`."""
     layer = _tar(entries)
     config = {
-        "architecture": "amd64", "os": "linux", **config,
+        "architecture": machine, "os": "linux", **config,
         "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
     }
     packed = gzip.compress(layer, 9, mtime=0) if compress else _stored(layer)

@@ -18,6 +18,7 @@ mod memory;
 mod mirror_form;
 mod module_load;
 mod pair_id;
+mod reach;
 mod self_recording;
 mod settings;
 mod stall;
@@ -31,7 +32,7 @@ use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
 
 /// All traps, by number.
-pub static ALL: [Trap; 25] = [
+pub static ALL: [Trap; 26] = [
     grpc_port::TRAP,
     caller::TRAP,
     mirror_form::TRAP,
@@ -57,6 +58,7 @@ pub static ALL: [Trap; 25] = [
     lost_tail::TRAP,
     settings::TRAP,
     candidate_down::TRAP,
+    reach::TRAP,
 ];
 
 /// The trap called `id`, or with that number.

@@ -17,19 +17,22 @@ acknowledged record is stored exactly once with the content that was sent, nothi
 pyarrow and `twintap fsck` read every file; `received = stored + duplicates + quarantined`. A restart
 needs no help and takes at most 2 s.
 
-Power cuts are simulated: the system calls of a real run are fed to a model of a disk that forgets, tears
-and reorders what was not synced, and the collector runs, within the test's process, on what a cut at a
-random call leaves; there, our own reader and the checks of `twintap fsck` read every file.
+Power is cut in two ways. Really: the kernel shuts an ext4 down in the moment in which the collector is
+killed, and what the disk has is mounted again. And simulated: the system calls of a real run are fed to a
+model of a disk that forgets, tears and reorders what was not synced, and the collector runs, within the
+test's process, on what a cut at a random call leaves; there, our own reader and the checks of
+`twintap fsck` read every file.
 
-"Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once.
+"Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once,
+"ready" is the slowest start after a fault, in milliseconds, of a debug build on a busy machine.
 No failure in N random runs shows only that fewer than 3/N fail, at 95 % confidence; so calls fail at
 every place where they can, not at random ones. `TWINTAP_SEED=N` repeats a run. What could not be run
-(strace is missing, mounting is not permitted) has no row.
+(strace is missing, mounting is not permitted) has no row; the run said so, and why.
 
 """
 
-COLUMNS = ["fault", "runs", "records", "acknowledged", "lost", "twice", "seed"]
-KEYS = ["fault", "runs", "records", "acknowledged", "lost", "repeated", "seed"]
+COLUMNS = ["fault", "runs", "records", "acknowledged", "lost", "twice", "ready", "seed"]
+KEYS = ["fault", "runs", "records", "acknowledged", "lost", "repeated", "worst_restart_ms", "seed"]
 
 
 def main() -> None:

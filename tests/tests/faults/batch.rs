@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use twintap_record::{
-    Counters, Header, HeaderBlock, Message, Producer, Record, RecordBatch, VERSION,
+    Body, Counters, Header, HeaderBlock, Message, Producer, Record, RecordBatch, VERSION,
 };
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 /// Request header whose value tells one record from every other.
 pub(crate) const MARK_HEADER: &str = "x-mark";
@@ -20,6 +20,8 @@ pub(crate) struct Batch {
     /// From 1.
     pub(crate) sequence: u64,
     pub(crate) records: u64,
+    /// Length of the request's message in each record; 0: there is none.
+    pub(crate) message_bytes: u32,
 }
 
 impl Batch {
@@ -47,11 +49,49 @@ impl Batch {
                 recorded,
                 ..Counters::default()
             }),
-            records: numbers
-                .map(|number| record(self.producer, number))
-                .collect(),
+            records: numbers.map(|number| self.record(number)).collect(),
         };
         batch.encode_to_vec().into()
+    }
+
+    fn record(self, number: u64) -> Record {
+        let header = |name: &'static str, value: Bytes| Header {
+            name: name.into(),
+            value,
+            redacted: false,
+        };
+        Record {
+            number,
+            started_unix_ns: STARTED_UNIX_NS + number,
+            request_headers: Some(HeaderBlock {
+                headers: vec![
+                    header(":path", "/shop.Cart/Add".into()),
+                    header(":authority", "shop".into()),
+                    header("content-type", "application/grpc".into()),
+                    header(MARK_HEADER, mark(self.producer, number).into()),
+                ],
+                ..HeaderBlock::default()
+            }),
+            request_body: (self.message_bytes > 0).then(|| self.body(number)),
+            ..Record::default()
+        }
+    }
+
+    /// One gRPC message of bytes that do not compress.
+    fn body(self, number: u64) -> Body {
+        let seed = xxh3_64_with_seed(&number.to_le_bytes(), self.producer);
+        let words = (0..self.message_bytes.div_ceil(8))
+            .map(|word| xxh3_64_with_seed(&word.to_le_bytes(), seed).to_le_bytes());
+        let length = usize::try_from(self.message_bytes).expect("it fits into memory");
+        let mut bytes = vec![0];
+        bytes.extend(self.message_bytes.to_be_bytes());
+        bytes.extend(words.flatten().take(length));
+        Body {
+            bytes_count: bytes.len() as u64,
+            captured: bytes.into(),
+            messages_count: 1,
+            ..Body::default()
+        }
     }
 }
 
@@ -64,26 +104,4 @@ pub(crate) fn producer_id(producer: u64) -> [u8; 16] {
 pub(crate) fn mark(producer: u64, number: u64) -> String {
     let hash = xxh3_128(format!("{producer}/{number}").as_bytes());
     format!("{hash:032x}")
-}
-
-fn record(producer: u64, number: u64) -> Record {
-    let header = |name: &'static str, value: Bytes| Header {
-        name: name.into(),
-        value,
-        redacted: false,
-    };
-    Record {
-        number,
-        started_unix_ns: STARTED_UNIX_NS + number,
-        request_headers: Some(HeaderBlock {
-            headers: vec![
-                header(":path", "/shop.Cart/Add".into()),
-                header(":authority", "shop".into()),
-                header("content-type", "application/grpc".into()),
-                header(MARK_HEADER, mark(producer, number).into()),
-            ],
-            ..HeaderBlock::default()
-        }),
-        ..Record::default()
-    }
 }

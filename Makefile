@@ -129,9 +129,9 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 	$(PYTHON) istio/release/manifests.py --digests target/images/digests.json --registry $(REGISTRY) --out target/istio
 
 .PHONY: test-faults
-test-faults: setup-tests ## Kills the collector and fails its disk in every way; writes docs/reliability.md
+test-faults: setup-tests ## Fails the collector and its disk in every way, under traffic too; writes docs/reliability.md
 	@rm -f target/reliability.json
-	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults -- --nocapture
+	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults --test traffic -- --nocapture
 	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
 	@cat docs/reliability.md
 

@@ -1,11 +1,9 @@
 //! One row of figures per family: printed, and kept for `docs/reliability.md`.
 
-use std::fs;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-use twintap_e2e::artifacts;
+use serde_json::json;
+use twintap_e2e::figures;
 
 use crate::oracle::Verdict;
 
@@ -54,16 +52,9 @@ impl Figures {
 
     /// Prints the row and puts it into `target/reliability.json`.
     pub(crate) fn keep(self) {
-        // Families end at different times, in threads of one process.
-        static FILE: Mutex<()> = Mutex::new(());
         eprintln!("{self:?}");
-        let path = artifacts::target().join("reliability.json");
-        let _guard = FILE.lock().expect("nobody panics while holding it");
-        let rows = fs::read(&path).unwrap_or_default();
-        let mut rows: Map<String, Value> = serde_json::from_slice(&rows).unwrap_or_default();
         let row = json!({
             "fault": self.fault,
-            "is_full": std::env::var_os("TWINTAP_FULL").is_some(),
             "seed": self.seed,
             "runs": self.runs,
             "records": self.records,
@@ -72,8 +63,6 @@ impl Figures {
             "repeated": self.repeated,
             "worst_restart_ms": u64::try_from(self.worst_restart.as_millis()).unwrap_or(u64::MAX),
         });
-        rows.insert(self.family.to_owned(), row);
-        let text = serde_json::to_vec_pretty(&rows).expect("it is JSON");
-        fs::write(&path, text).expect("target/ can be written");
+        figures::keep("collector", self.family, row);
     }
 }

@@ -20,15 +20,10 @@ mod oracle;
 mod parallel;
 mod power;
 mod power_cut;
-mod random;
 mod resources;
 mod small_disk;
 mod strace;
 
-/// The first figure if everything that is promised is to be run, else the second.
-fn full_or<T>(full: T, reduced: T) -> T {
-    match std::env::var_os("TWINTAP_FULL") {
-        Some(_) => full,
-        None => reduced,
-    }
-}
+use twintap_e2e::machine::sized as full_or;
+use twintap_e2e::random;
+

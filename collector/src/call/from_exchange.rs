@@ -17,7 +17,7 @@ use twintap_decode::hpack::HeaderBlock;
 use twintap_decode::stream::Ending;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::Names;
-use twintap_filter::redaction::{Redacted, is_secret};
+use twintap_filter::redaction;
 
 use super::fields::{Outcome, RequestFields, ResponseFields, rpc_method, text_id};
 use super::{
@@ -93,19 +93,14 @@ impl Observer {
         };
         let header = |field| {
             let (name, value) = (block.name_bytes(field)?, block.value_bytes(field)?);
-            Some(if is_secret(&name, &self.redact_headers) {
-                let hash = Redacted::new(self.redaction_key.as_ref(), &value);
-                Header {
-                    name,
-                    value: Bytes::copy_from_slice(hash.as_bytes()),
-                    redacted: true,
-                }
-            } else {
-                Header {
-                    name,
-                    value,
-                    redacted: false,
-                }
+            let key = self.redaction_key.as_ref();
+            let kept = redaction::kept(&name, &value, &self.redact_headers, key)
+                .map(|(start, hash)| Bytes::from([start, hash.as_bytes()].concat()));
+            let redacted = kept.is_some();
+            Some(Header {
+                name,
+                value: kept.unwrap_or(value),
+                redacted,
             })
         };
         block.fields().iter().filter_map(header).collect()

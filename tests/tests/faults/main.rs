@@ -14,6 +14,7 @@ mod collector;
 mod figures;
 mod injected;
 mod kill;
+mod load;
 mod namespace;
 mod once;
 mod oracle;
@@ -22,6 +23,8 @@ mod power;
 mod power_cut;
 mod random;
 mod resources;
+mod restart;
+mod slow_disk;
 mod small_disk;
 mod strace;
 

@@ -60,7 +60,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen on {}", config.listen))?;
-    let settings = Settings::from(config);
+    let settings = Settings::from(config).within_memory(config.memory_bytes_max);
     let ask = || {
         info!("shutting down");
         shutdown.cancel();

@@ -13,6 +13,11 @@ pub(crate) const MARK_HEADER: &str = "x-mark";
 /// 2026-01-01T00:00:00Z.
 const STARTED_UNIX_NS: u64 = 1_767_225_600_000_000_000;
 
+/// What stands before a gRPC message.
+const PREFIX_BYTES: usize = 5;
+/// Longer messages repeat it.
+const PATTERN_WORDS: u64 = 4_096;
+
 /// One batch of one producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Batch {
@@ -77,15 +82,19 @@ impl Batch {
         }
     }
 
-    /// One gRPC message of bytes that do not compress.
+    /// One gRPC message, of a pattern of its own.
     fn body(self, number: u64) -> Body {
         let seed = xxh3_64_with_seed(&number.to_le_bytes(), self.producer);
-        let words = (0..self.message_bytes.div_ceil(8))
-            .map(|word| xxh3_64_with_seed(&word.to_le_bytes(), seed).to_le_bytes());
+        let word = |word: u64| xxh3_64_with_seed(&word.to_le_bytes(), seed).to_le_bytes();
+        let pattern: Vec<u8> = (0..PATTERN_WORDS).flat_map(word).collect();
         let length = usize::try_from(self.message_bytes).expect("it fits into memory");
-        let mut bytes = vec![0];
+        let mut bytes = Vec::with_capacity(PREFIX_BYTES + length);
+        bytes.push(0);
         bytes.extend(self.message_bytes.to_be_bytes());
-        bytes.extend(words.flatten().take(length));
+        while bytes.len() < PREFIX_BYTES + length {
+            let missing = PREFIX_BYTES + length - bytes.len();
+            bytes.extend_from_slice(&pattern[..missing.min(pattern.len())]);
+        }
         Body {
             bytes_count: bytes.len() as u64,
             captured: bytes.into(),

@@ -165,7 +165,7 @@ impl Place {
 }
 
 /// How long a restart may take on this machine at this moment.
-fn ready_limit() -> Duration {
+pub(crate) fn ready_limit() -> Duration {
     let started = Instant::now();
     let output = Command::new(artifacts::twintap()).arg("--version").output();
     assert!(output.expect("twintap starts").status.success());

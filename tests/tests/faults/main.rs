@@ -14,6 +14,7 @@ mod collector;
 mod figures;
 mod injected;
 mod kill;
+mod load;
 mod namespace;
 mod once;
 mod oracle;
@@ -21,6 +22,8 @@ mod parallel;
 mod power;
 mod power_cut;
 mod resources;
+mod restart;
+mod slow_disk;
 mod small_disk;
 mod strace;
 

@@ -180,7 +180,7 @@ pub(crate) fn checked(found: impl Iterator<Item = (String, u64, String)>) -> Row
 }
 
 /// Producers that any family has.
-const PRODUCERS_MAX: u64 = 16;
+const PRODUCERS_MAX: u64 = 64;
 
 /// Our own reader decodes every value.
 fn check_fsck(place: &Place, count: u64, what: &str) {

@@ -165,8 +165,8 @@ async fn hostile_requests_trap_nothing_and_harm_no_call() {
     .await;
     received.assert_identity();
     eprintln!(
-        "hostile: {requests} requests, {decoded} of which were HTTP, {} streams observed, {} recorded, {} skipped, {} dropped; \
-         {calls} calls beside, {harmed} harmed",
+        "hostile: {requests} requests, {decoded} of which were HTTP, {} streams observed, \
+         {} recorded, {} skipped, {} dropped; {calls} calls beside, {harmed} harmed",
         received.observed(),
         received.recorded(),
         received.skipped(),

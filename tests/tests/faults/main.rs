@@ -24,4 +24,3 @@ mod strace;
 
 use twintap_e2e::machine::sized as full_or;
 use twintap_e2e::random;
-

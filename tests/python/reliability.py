@@ -90,6 +90,7 @@ TABLES: list[tuple[str, str, list[Column]]] = [
         HOSTILE,
         [
             ("hostile requests", "requests"),
+            ("of which HTTP", "decoded"),
             ("traps", "traps"),
             ("calls beside", "calls"),
             ("harmed", "harmed"),

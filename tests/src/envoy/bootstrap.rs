@@ -189,6 +189,8 @@ impl Bootstrap {
     pub fn collector_unresolved(mut self, resolver: SocketAddr) -> Self {
         let mut collector = cluster("collector", resolver, json!({"http_protocol_options": {}}));
         collector["type"] = "STRICT_DNS".into();
+        // Else Envoy starts when the name server has answered.
+        collector["wait_for_warm_on_init"] = false.into();
         let endpoint = &mut collector["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
         endpoint["endpoint"]["address"]["socket_address"] =
             json!({"address": "collector.invalid", "port_value": 4318});

@@ -29,4 +29,3 @@ mod strace;
 
 use twintap_e2e::machine::sized as full_or;
 use twintap_e2e::random;
-

@@ -5,13 +5,16 @@
 //! within five seconds and every record that was kept arrives once. A full run also measures what
 //! the filter adds to the latency: the same calls with it and without it, in turn.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::net::UdpSocket;
 use twintap_e2e::faulty::{Fault, FaultyCollector};
 use twintap_e2e::machine::{self, sized};
+use twintap_e2e::sink::Received;
 use twintap_e2e::{Collector, wait};
+use twintap_record::{Record, RecordBatch};
 
 use crate::figures::Measured;
 use crate::rig::{Rig, VM_BYTES_MAX};
@@ -104,7 +107,7 @@ async fn heals(family: &str, fault: &str, doing: Fault) {
     let received = wait::until_or(&what, DELIVERED_WITHIN, state, async || {
         let now = collector.received();
         let told = now.observed() == rig.calls && now.in_flight() == 0;
-        (told && now.records + refused(&now) == now.recorded()).then_some(now)
+        (told && distinct(&now) + refused(&now) == now.recorded()).then_some(now)
     })
     .await;
     received.assert_identity();
@@ -116,8 +119,19 @@ async fn heals(family: &str, fault: &str, doing: Fault) {
     );
 }
 
-fn refused(received: &twintap_e2e::sink::Received) -> u64 {
+fn refused(received: &Received) -> u64 {
     received.counters().map(|counters| counters.refused).sum()
+}
+
+/// Records; one whose acknowledgement was lost comes again.
+fn distinct(received: &Received) -> u64 {
+    let numbers = |batch: &RecordBatch| {
+        let producer = batch.producer_id.clone();
+        let of_producer = move |record: &Record| (producer.clone(), record.number);
+        batch.records.iter().map(of_producer).collect::<Vec<_>>()
+    };
+    let all: HashSet<_> = received.kept.iter().flat_map(numbers).collect();
+    all.len() as u64
 }
 
 /// A collector that cannot be reached, and never will be.

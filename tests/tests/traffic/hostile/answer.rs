@@ -77,11 +77,11 @@ fn fields(random: &mut Random) -> HeaderMap {
     let mut fields = HeaderMap::new();
     let statuses = ["0", "0", "abc", "-1", "4294967296", "", "00", "17"];
     for _ in 0..random.below(3) {
-        let status = HeaderValue::from_static(*random.pick(&statuses));
+        let status = HeaderValue::from_static(random.pick::<&str>(&statuses));
         fields.append("grpc-status", status);
     }
     let kinds = ["application/grpc", "application/grpc", "text/html", ""];
-    let kind = HeaderValue::from_static(*random.pick(&kinds));
+    let kind = HeaderValue::from_static(random.pick::<&str>(&kinds));
     fields.append("content-type", kind);
     for name in ["grpc-message", "grpc-status-details-bin", "set-cookie"] {
         if random.once_in(3) {

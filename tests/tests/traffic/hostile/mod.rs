@@ -24,8 +24,8 @@ use twintap_e2e::{Filter, Listener, Route, Sink, figures, wait};
 
 use crate::load;
 
-/// Requests over one connection; Envoy closes those with too many resets.
-const CONNECTION_REQUESTS: u64 = 100;
+/// Requests over one connection, which Envoy closes at the first that is no HTTP.
+const CONNECTION_REQUESTS: u64 = 20;
 /// Connections at a time.
 const LANES: u64 = 4;
 /// Requests of a connection at a time.
@@ -122,12 +122,17 @@ async fn hostile_requests_trap_nothing_and_harm_no_call() {
     }
 
     let stats = envoy.stats().await;
+    let decoded = stats.counter("http.bad.downstream_rq_total");
+    let closed = stats.beginning_with("http.bad.downstream_cx_");
+    let closed: Vec<_> = closed.filter(|(_, count)| *count > 0).collect();
+    eprintln!("hostile: {closed:?}");
     let failures = envoy.wasm_failures();
     figures::keep(
         "hostile",
         "hostile",
         json!({
             "requests": requests,
+            "decoded": decoded,
             "traps": failures.len(),
             "calls": calls,
             "harmed": harmed,
@@ -153,14 +158,15 @@ async fn hostile_requests_trap_nothing_and_harm_no_call() {
     let what = format!("{what}: it goes on recording, and all is told");
     let received = wait::until_or(&what, SETTLED_WITHIN, state, async || {
         let now = sink.received();
-        let settled = now.in_flight() == 0 && now.records == now.recorded();
+        // On a slow machine an acknowledgement may be late, and the batch comes again.
+        let settled = now.in_flight() == 0 && now.records >= now.recorded();
         (settled && now.observed() > before).then_some(now)
     })
     .await;
     received.assert_identity();
     eprintln!(
-        "hostile: {requests} requests, {} streams observed, {} recorded, {} skipped, {} dropped; \
-         {calls} calls beside, {harmed} harmed",
+        "hostile: {requests} requests, {decoded} of which were HTTP, {} streams observed, \
+         {} recorded, {} skipped, {} dropped; {calls} calls beside, {harmed} harmed",
         received.observed(),
         received.recorded(),
         received.skipped(),

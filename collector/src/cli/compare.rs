@@ -28,8 +28,8 @@ use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection}
 /// Says what differs between the recorded answers of two services.
 ///
 /// Reads the calls that `twintap serve`, `ingest` or `capture` recorded, checks the files' checksums, pairs
-/// primary and candidate, compares each pair and prints a report. Retried, aborted and one-sided calls are counted, never reported as
-/// differences.
+/// primary and candidate, compares each pair and prints a report. Retried, aborted and one-sided calls are
+/// counted, never reported as differences.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {

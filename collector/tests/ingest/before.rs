@@ -11,16 +11,16 @@ use serde_json::Value;
 use crate::captures::pcap;
 use crate::{Place, stderr};
 
-const CAPTURE: &str = concat!(
+pub(crate) const CAPTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../decode/tests/cases/interop/go-python.pcap.zst"
 );
-const OTHER: &str = concat!(
+pub(crate) const OTHER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../decode/tests/cases/interop/go-java.pcap.zst"
 );
 
-fn data_dir(place: &Place) -> PathBuf {
+pub(crate) fn data_dir(place: &Place) -> PathBuf {
     place.0.path().join("data")
 }
 
@@ -36,21 +36,21 @@ fn ingest(place: &Place, arguments: &[&str]) -> Output {
 }
 
 /// Ingests, which must succeed; says what was told.
-fn ingested(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn ingested(place: &Place, arguments: &[&str]) -> String {
     let output = ingest(place, arguments);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     stderr(&output)
 }
 
 /// Ingests, which must be refused; says why.
-fn refused(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn refused(place: &Place, arguments: &[&str]) -> String {
     let output = ingest(place, arguments);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     stderr(&output)
 }
 
 /// How many calls the dataset has.
-fn calls(place: &Place) -> u64 {
+pub(crate) fn calls(place: &Place) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
     command
         .args(["fsck", "--output", "json"])
@@ -59,7 +59,7 @@ fn calls(place: &Place) -> u64 {
     checked["calls"].as_u64().unwrap()
 }
 
-fn accountings(place: &Place) -> Vec<PathBuf> {
+pub(crate) fn accountings(place: &Place) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(data_dir(place)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let is_accounting = |path: &PathBuf| path.to_str().unwrap().contains("/accounting-");
@@ -71,7 +71,7 @@ fn read(accounting: &Path) -> Value {
 }
 
 /// The accounting of the only ingest.
-fn only_accounting(place: &Place) -> PathBuf {
+pub(crate) fn only_accounting(place: &Place) -> PathBuf {
     let [path] = &accountings(place)[..] else {
         panic!("one ingest, {:?}", accountings(place));
     };
@@ -79,14 +79,14 @@ fn only_accounting(place: &Place) -> PathBuf {
 }
 
 /// Leaves what a process leaves that was killed before its end: calls, and the accounting of the beginning.
-fn cut_short(path: &Path) {
+pub(crate) fn cut_short(path: &Path) {
     let mut accounting = read(path);
     accounting["is_partial"] = true.into();
     accounting["damaged_stretches"] = 1.into();
     std::fs::write(path, accounting.to_string()).unwrap();
 }
 
-fn losses(place: &Place) -> u64 {
+pub(crate) fn losses(place: &Place) -> u64 {
     let all = accountings(place);
     let losses = all
         .iter()
@@ -290,63 +290,6 @@ fn the_beginning_of_a_capture_that_is_there_is_refused() {
     assert!(calls(&place) > before, "nothing is replaced");
 }
 
-/// What a comparison says, and its exit code.
-fn compared(place: &Place) -> (Option<i32>, Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
-    command.args(["compare", "--no-write", "--output", "json"]);
-    let output = command.arg(data_dir(place)).output().unwrap();
-    let report = serde_json::from_slice(&output.stdout);
-    (output.status.code(), report.unwrap_or_default())
-}
-
-#[test]
-fn calls_whose_accounting_was_removed_are_not_vouched_for_and_not_doubled() {
-    let place = Place::new();
-    ingested(&place, &[CAPTURE]);
-    let first = only_accounting(&place);
-    let of_first = calls(&place);
-    ingested(&place, &[OTHER]);
-    let all = calls(&place);
-    assert_eq!(compared(&place).1["completeness"]["loss"]["unaccounted"], 0);
-    std::fs::remove_file(first).unwrap();
-    let (code, report) = compared(&place);
-    assert_eq!(code, Some(4), "{report:#}");
-    assert_eq!(report["completeness"]["loss"]["unaccounted"], of_first);
-    let doubts = report["answer"]["doubts"].to_string();
-    assert!(
-        doubts.contains("no accounting file knows who recorded"),
-        "{doubts}"
-    );
-    for capture in [CAPTURE, OTHER] {
-        let told = refused(&place, &[capture]);
-        assert!(told.contains("whose accounting file is gone"), "{told}");
-    }
-    assert_eq!(calls(&place), all);
-    ingested(&place, &["--again", CAPTURE]);
-    assert_eq!(calls(&place), all + of_first);
-    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
-    let told = fsck.arg("fsck").arg(data_dir(&place)).output().unwrap();
-    assert_eq!(told.status.code(), Some(3));
-    let told = String::from_utf8(told.stdout).unwrap();
-    assert!(
-        told.contains("no accounting file knows who recorded"),
-        "{told}"
-    );
-}
-
-#[test]
-fn a_comparison_names_calls_of_an_ingest_that_did_not_end() {
-    let place = Place::new();
-    ingested(&place, &[CAPTURE]);
-    cut_short(&only_accounting(&place));
-    let (code, report) = compared(&place);
-    assert_eq!(code, Some(4));
-    let loss = &report["completeness"]["loss"];
-    assert_eq!(loss["partial_ingests"], 1, "{loss}");
-    assert_eq!(loss["partly_ingested"], calls(&place), "{loss}");
-    assert_eq!(loss["unaccounted"], 0, "{loss}");
-}
-
 #[test]
 fn what_is_no_capture_leaves_no_trace() {
     let place = Place::new();
@@ -413,43 +356,6 @@ fn a_capture_that_breaks_in_the_middle_is_a_loss() {
         "it is told once: {}",
         stderr(&output)
     );
-}
-
-/// The files of the dataset.
-fn parts(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(parts(&path)),
-            false => found.push(path),
-        }
-    }
-    found
-}
-
-#[test]
-fn what_a_repair_moved_aside_may_be_ingested_again() {
-    let place = Place::new();
-    ingested(&place, &[CAPTURE, OTHER]);
-    let once = calls(&place);
-    let part = parts(&data_dir(&place).join("calls")).remove(0);
-    std::fs::write(&part, "spoilt").unwrap();
-    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
-    fsck.args(["fsck", "--repair"]).arg(data_dir(&place));
-    assert_eq!(fsck.output().unwrap().status.code(), Some(4));
-    assert_eq!(losses(&place), 1);
-    let told = refused(&place, &[OTHER]);
-    assert!(
-        told.contains("some of the calls are gone: ingest both again"),
-        "{told}"
-    );
-    let told = ingested(&place, &[CAPTURE, OTHER]);
-    let expected = format!("of the {once} calls of an ingest of these files");
-    assert!(told.contains(&expected), "{told}");
-    assert_eq!((calls(&place), losses(&place)), (once, 0));
-    assert_eq!(accountings(&place).len(), 1);
-    assert!(refused(&place, &[CAPTURE]).contains("was ingested before"));
 }
 
 #[test]

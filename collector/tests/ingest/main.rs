@@ -17,6 +17,7 @@ mod captures;
 mod client_saw;
 #[path = "../../../decode/tests/support/frames.rs"]
 mod frames;
+mod gone;
 #[path = "../../../decode/tests/tls/peers.rs"]
 mod peers;
 

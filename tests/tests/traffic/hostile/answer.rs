@@ -55,9 +55,9 @@ pub(super) fn hostile(head: &RequestHead) -> Answer {
         };
         steps.push(Step::Data(data));
     }
-    steps.push(match random.below(20) {
+    steps.push(match random.below(100) {
         0 => Step::Hang,
-        1 => Step::Reset(reason(&mut random)),
+        1..5 => Step::Reset(reason(&mut random)),
         _ => Step::Trailers(fields(&mut random)),
     });
     Answer::script(steps)

@@ -29,9 +29,9 @@ const CONNECTION_REQUESTS: u64 = 20;
 /// Connections at a time.
 const LANES: u64 = 4;
 /// Requests of a connection at a time.
-const UNDER_WAY_MAX: usize = 16;
-/// Some requests get no answer; then the client resets.
-const PATIENCE: Duration = Duration::from_millis(200);
+const UNDER_WAY_MAX: usize = 8;
+/// A few requests get no answer; then the client resets. Long enough for all others on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Well-formed calls per second beside them.
 const RATE: u32 = 200;
 /// All have ended, all is shipped and told.
@@ -147,13 +147,15 @@ async fn hostile_requests_trap_nothing_and_harm_no_call() {
     assert!(calls > 0, "{what}: no call beside");
 
     let before = sink.received().observed();
-    let client = Client::connect(ill).await;
-    assert!(
+    // The server's connections may be in ruins: that is HTTP/2's part.
+    wait::until_true("a call passes", SETTLED_WITHIN, async || {
+        let client = Client::connect(ill).await;
         client
             .call(Call::unary("e2e.v1.Peer/After", "x"))
             .await
             .ok()
-    );
+    })
+    .await;
     let state = || format!("{:#?}", sink.received().counters().collect::<Vec<_>>());
     let what = format!("{what}: it goes on recording, and all is told");
     let received = wait::until_or(&what, SETTLED_WITHIN, state, async || {

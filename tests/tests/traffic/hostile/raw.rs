@@ -1,14 +1,15 @@
 //! Bytes that are nearly HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use twintap_e2e::random::Random;
 
-use super::PATIENCE;
-
+/// Envoy waits for more of most of these.
+const PATIENCE: Duration = Duration::from_millis(100);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const REQUESTS: [&[u8]; 8] = [
     b"POST /shop.v1.Orders/Get HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc\r\n\

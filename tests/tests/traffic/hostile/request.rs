@@ -130,7 +130,7 @@ fn steps(random: &mut Random) -> Vec<Send> {
             steps.push(Send::Trailers(trailers));
         }
         // Half open until somebody loses patience.
-        3 if random.once_in(10) => {}
+        3 if random.once_in(30) => {}
         _ => steps.push(Send::End),
     }
     if random.once_in(20) {

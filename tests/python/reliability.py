@@ -28,8 +28,27 @@ every place where they can, not at random ones. `TWINTAP_SEED=N` repeats a run. 
 
 """
 
+SOUGHT = """
+Looked for and not found. The secrets and words are unique values, one in each place where something can
+stand; they are looked for as they are, in any case, in hexadecimal and in base64. Words of services (messages,
+status messages, ordinary metadata) may be in the journal, in the datasets, and in what a command prints of
+them: nowhere else. `found` would have failed the run.
+
+"""
+
 COLUMNS = ["fault", "runs", "records", "acknowledged", "lost", "twice", "seed"]
 KEYS = ["fault", "runs", "records", "acknowledged", "lost", "repeated", "seed"]
+SOUGHT_COLUMNS = ["what, and where", "planted", "places searched", "found"]
+SOUGHT_KEYS = ["sought", "planted", "places", "found"]
+
+
+def figure(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def table(columns: list[str], lines: list[list[str]]) -> list[str]:
+    head = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
+    return [f"| {' | '.join(line)} |\n" for line in head + lines]
 
 
 def main() -> None:
@@ -39,15 +58,21 @@ def main() -> None:
     reduced = sorted(name for name, row in rows.items() if not row["is_full"])
     if reduced:
         sys.exit(f"{rows_path}: reduced runs: {', '.join(reduced)}")
-    lines = [COLUMNS, ["---"] + ["---:"] * (len(COLUMNS) - 1)]
+    faults, sought = [], []
     for name in sorted(rows):
         row = rows[name]
-        numbers = [f"{row[key]:,}".replace(",", " ") for key in KEYS[1:-1]]
-        lines.append([row["fault"], *numbers, str(row["seed"])])
+        if "sought" in row:
+            sought.append([row["sought"], *(figure(row[key]) for key in SOUGHT_KEYS[1:])])
+        else:
+            numbers = [figure(row[key]) for key in KEYS[1:-1]]
+            faults.append([row["fault"], *numbers, str(row["seed"])])
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     with open(page_path, "w", encoding="utf-8") as page:
         page.write(HEAD)
-        page.writelines(f"| {' | '.join(line)} |\n" for line in lines)
+        page.writelines(table(COLUMNS, faults))
+        if sought:
+            page.write(SOUGHT)
+            page.writelines(table(SOUGHT_COLUMNS, sought))
         page.write(f"\nRun on {today}.\n")
 
 

@@ -56,6 +56,16 @@ worker that well-formed calls use too. No VM ends, the counts add up, and record
 
 """
 
+SOUGHT = """
+## What was looked for, and not found
+
+The secrets and words are unique values, one in each place where something can stand; they are looked for
+as they are, in any case, in hexadecimal and in base64. Words of services (messages, status messages,
+ordinary metadata) may be in the journal, in the datasets, and in what a command prints of them: nowhere
+else. One that is found fails the run.
+
+"""
+
 Column = tuple[str, str]
 TABLES: list[tuple[str, str, list[Column]]] = [
     (
@@ -96,6 +106,15 @@ TABLES: list[tuple[str, str, list[Column]]] = [
             ("calls beside", "calls"),
             ("harmed", "harmed"),
             ("seed", "seed"),
+        ],
+    ),
+    (
+        "sought",
+        SOUGHT,
+        [
+            ("what, and where", "sought"),
+            ("planted", "planted"),
+            ("places searched", "places"),
         ],
     ),
 ]

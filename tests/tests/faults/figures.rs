@@ -1,4 +1,5 @@
-//! One row of figures per family: printed, and kept for `docs/reliability.md`.
+//! One row of figures per family: printed, and kept for `docs/reliability.md`. Most tell of records
+//! ([`Figures`]), some of what was looked for and must not be there ([`Sought`]).
 
 use std::time::Duration;
 
@@ -64,5 +65,32 @@ impl Figures {
             "worst_restart_ms": u64::try_from(self.worst_restart.as_millis()).unwrap_or(u64::MAX),
         });
         figures::keep("collector", self.family, row);
+    }
+}
+
+/// What a family looked for, and must not have found.
+#[derive(Debug)]
+pub(crate) struct Sought {
+    /// Names the row.
+    pub(crate) family: &'static str,
+    /// What was looked for, and where.
+    pub(crate) what: &'static str,
+    /// How often it was there to be found.
+    pub(crate) planted: u64,
+    /// Files and outputs that were searched.
+    pub(crate) places: u64,
+}
+
+impl Sought {
+    /// Prints the row and puts it into `target/reliability.json`: nothing was found, else the family
+    /// would have failed.
+    pub(crate) fn keep(self) {
+        eprintln!("{self:?}");
+        let row = json!({
+            "sought": self.what,
+            "planted": self.planted,
+            "places": self.places,
+        });
+        figures::keep("sought", self.family, row);
     }
 }

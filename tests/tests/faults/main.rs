@@ -9,6 +9,7 @@
 //! A failure names its seed: `TWINTAP_SEED=N` repeats it.
 
 mod batch;
+mod canaries;
 mod cgroup;
 mod client;
 mod collector;

@@ -71,6 +71,15 @@ pub fn twintap() -> PathBuf {
         .clone()
 }
 
+/// The same, linked statically: in the same place, until [`twintap`] is asked for the first time.
+pub fn twintap_linked_statically() -> PathBuf {
+    let program = ["--package", "twintap", "--bin", "twintap"];
+    let flags = ["--", "-C", "target-feature=+crt-static"];
+    // Flags for this last crate alone: what it is made of is not built again.
+    cargo(&[&["rustc"], &program[..], &flags].concat());
+    target().join("debug/twintap")
+}
+
 /// The `twintap-capture` program, beside `twintap`; `Err` says why it cannot be built here.
 pub fn twintap_capture() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -140,9 +149,10 @@ fn try_cargo(arguments: &[&str]) -> Result<(), String> {
             cargo.env_remove(name);
         }
     }
+    // Before the arguments, which may end with what is rustc's.
     let output = cargo
-        .args(arguments)
         .arg("--quiet")
+        .args(arguments)
         .current_dir(workspace())
         .output()
         .expect("cargo starts");

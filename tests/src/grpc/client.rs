@@ -20,11 +20,7 @@ pub enum Send {
     Data(Bytes),
     /// END_STREAM.
     End,
-<<<<<<< HEAD
     /// Trailers, which no gRPC client sends.
-=======
-    /// Trailers, which gRPC clients do not send.
->>>>>>> hostile
     Trailers(HeaderMap),
     /// Waits.
     Sleep(Duration),

@@ -44,7 +44,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
                 container_ports(view, &reached)
             };
             if !called.is_empty() && !called.contains(&number) {
-                findings.error(&at, format!("{}: {}", number, words(is_outbound, &called)));
+                findings.error(&at, format!("{number}: {}", words(is_outbound, &called)));
             }
         }
     }

@@ -9,12 +9,14 @@
 //! A failure names its seed: `TWINTAP_SEED=N` repeats it.
 
 mod batch;
+mod cgroup;
 mod client;
 mod collector;
 mod figures;
 mod injected;
 mod kill;
 mod load;
+mod memory;
 mod namespace;
 mod once;
 mod oracle;

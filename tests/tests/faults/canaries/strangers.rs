@@ -30,6 +30,7 @@ fn batch(sequence: u64, change: impl FnOnce(&mut RecordBatch)) -> Vec<u8> {
         producer: 1,
         sequence,
         records: 1,
+        message_bytes: 0,
     };
     let mut batch = RecordBatch::decode(good.encode()).expect("it was encoded here");
     change(&mut batch);

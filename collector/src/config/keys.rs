@@ -125,7 +125,7 @@ pub const KEYS: &[Key] = &[
     key(
         "producer_expiry",
         "24h",
-        "a filter instance silent for this long is forgotten",
+        "a filter instance silent for this long, while serve runs, is forgotten",
     ),
     key(
         "undelivered_grace",

@@ -10,11 +10,22 @@ use super::check;
 
 const FILE: &str = "a-file";
 
+/// `twintap`, without variables that are meant for tests.
+fn twintap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TWINTAP_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs `twintap` in a folder that has one file; its exit code and the line that says why.
 fn answer(arguments: &[OsString]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(FILE), "").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_twintap"))
+    let output = twintap()
         .args(arguments)
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -89,20 +100,18 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
 
 #[test]
 fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
-    let twintap = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
-        command
-            .arg("check-config")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
+    let check_config = || {
+        let mut command = twintap();
+        command.arg("check-config");
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         command
     };
-    let mut gone = twintap().stdout(Stdio::piped()).spawn().unwrap();
+    let mut gone = check_config().stdout(Stdio::piped()).spawn().unwrap();
     drop(gone.stdout.take());
     let output = gone.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = twintap().stdout(full).output().unwrap();
+    let output = check_config().stdout(full).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{errors}");
     assert!(errors.contains("No space left on device"), "{errors}");

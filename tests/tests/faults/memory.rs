@@ -88,7 +88,7 @@ async fn with_little_memory_what_is_too_much_is_refused() {
         "publish_interval=500ms",
         "drain_timeout=60s",
     ];
-    let place = Place::new(&keys).spawned_by(cgroup.prefix());
+    let place = Place::alone(&keys).spawned_by(cgroup.prefix());
     let oracle = Arc::new(Oracle::default());
     let (mut collector, _) = place.start().await;
     let senders = Senders::start(SENDERS, MESSAGE_BYTES, &collector, &oracle);

@@ -13,7 +13,7 @@ use crate::figures::Figures;
 use crate::full_or;
 use crate::oracle::Oracle;
 
-/// Of the journal, for the promise and reduced. The time is that of the promise for both.
+/// Of the journal, for the promise and reduced.
 const JOURNAL_BYTES: [u64; 2] = [1 << 30, 64 << 20];
 /// A start reads the newest segment: it is to be as large as it gets.
 const NEWEST_BYTES: u64 = 56 << 20;
@@ -86,7 +86,7 @@ async fn a_start_with_a_large_journal_is_ready_in_time() {
         "kill -9 and start with 1 GiB of journal",
         0,
     );
-    let place = Place::new(&["drain_timeout=60s", "publish_interval=1h"]);
+    let place = Place::alone(&["drain_timeout=60s", "publish_interval=1h"]);
     let oracle = Oracle::default();
     let (mut collector, _) = place.start().await;
     // While this is no folder nothing gets into Parquet.

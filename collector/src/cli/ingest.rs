@@ -47,7 +47,7 @@ one method alone: of other connections to the same server, or of the types given
 
 A file whose calls are in the data directory already is refused, whatever its
 name and compression. What an interrupted ingest left of it is replaced, with
---again too.
+--again too; and, without it, an ingest some of whose calls are gone.
 
 Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an
 input could not be read (the others were); 4 with --strict: damaged, lost or

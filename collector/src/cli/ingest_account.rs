@@ -89,7 +89,7 @@ impl Account {
         for run in &runs {
             let calls_left = || calls_left(&self.data_dir, run);
             match check_before(run, &given, calls_left) {
-                Ok(Before::Replaced(why)) if why != Why::Empty || !again => {
+                Ok(Before::Replaced(why)) if why == Why::Partial || !again => {
                     self.replaced.push((run.clone(), why));
                 }
                 Err(error) if !again => return Err(error),
@@ -237,7 +237,9 @@ fn refuse_unknown(data_dir: &Path, runs: &[Accounting]) -> anyhow::Result<()> {
         files => format!(" and {} more", count(files as u64 - 1, "file")),
     };
     Err(UsageError::error(format!(
-        "{} has {} of a capture whose accounting file is gone ({}{others}): whether the captures given are that          one is not known, and its calls would be there twice. Move these files away, use another --data-dir,          or --again, which adds to them",
+        "{} has {} of a capture whose accounting file is gone ({}{others}): whether the captures given are that \
+         one is not known, and its calls would be there twice. Move these files away, use another --data-dir, \
+         or --again, which adds to them",
         data_dir.display(),
         count(unknown.calls, "call"),
         first.display(),
@@ -326,16 +328,16 @@ fn check_before(
         known.any(|known| known != Known::FirstPacket)
     };
     let other = run.files.iter().find(|file| !is_given(file));
-    let how = match (why, other) {
+    let (how, other, gone) = match (why, other) {
         (Some(why), None) => return Ok(Before::Replaced(why)),
         (Some(Why::Empty), Some(_)) => return Ok(Before::Kept),
         (None, _) => return Err(there_twice(&what, &before, run)),
         (Some(Why::Partial), Some(other)) => ("in part", other, ""),
         (Some(Why::Lacking), Some(other)) => ("before", other, ", and some of the calls are gone"),
     };
-    let (how, other, gone) = (how.0, &how.1.path, how.2);
+    let other = &other.path;
     Err(UsageError::error(format!(
-        "{path} was ingested {how} {before}, together with {other}{gone}: ingest both again, which \
+        "{path} was ingested {how} {before}, together with {other}{gone}: ingest all of its files again, which \
          replaces what is there of them. Or use another --data-dir, or --again, which adds to it"
     )))
 }

@@ -83,9 +83,10 @@ impl Loss {
         dataset.recorded(|recorded| {
             let sum = match recorders.recorder(&recorded.producer_id, recorded.is_of_run) {
                 Recorder::Partial => &mut partly_ingested,
-                Recorder::Unknown if !is_in_use => &mut unaccounted,
-                // It will be told of in a moment.
-                Recorder::Unknown | Recorder::Accounted => &mut accounted,
+                Recorder::Accounted => &mut accounted,
+                // The collector will tell of it in a moment; a run does before its first call.
+                Recorder::Unknown if is_in_use && !recorded.is_of_run => return,
+                Recorder::Unknown => &mut unaccounted,
             };
             *sum += recorded.calls;
         })?;

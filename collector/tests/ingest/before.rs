@@ -152,7 +152,7 @@ fn what_was_interrupted_with_another_file_is_replaced_by_both() {
     let told = refused(&place, &[CAPTURE]);
     assert!(told.contains("was ingested in part (at "), "{told}");
     assert!(
-        told.contains("go-java.pcap.zst: ingest both again"),
+        told.contains("go-java.pcap.zst: ingest all of its files again"),
         "{told}"
     );
     ingested(&place, &[OTHER, CAPTURE]);

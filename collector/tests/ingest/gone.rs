@@ -94,7 +94,7 @@ fn what_a_repair_moved_aside_may_be_ingested_again() {
     assert_eq!(losses(&place), 1);
     let told = refused(&place, &[OTHER]);
     assert!(
-        told.contains("some of the calls are gone: ingest both again"),
+        told.contains("some of the calls are gone: ingest all of its files again"),
         "{told}"
     );
     let told = ingested(&place, &[CAPTURE, OTHER]);

@@ -1,6 +1,7 @@
 //! Control groups with a memory limit, version 1 or 2; removed when dropped.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -58,7 +59,10 @@ impl Cgroup {
             path: path.clone(),
             files,
         };
-        fs::write(path.join(files.limit), bytes.to_string()).map_err(said)?;
+        // Where the kernel has not made the file, this is an ordinary folder.
+        let limit = File::options().write(true).open(path.join(files.limit));
+        let limited = limit.and_then(|mut file| file.write_all(bytes.to_string().as_bytes()));
+        limited.map_err(said)?;
         Ok(group)
     }
 

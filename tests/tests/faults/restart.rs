@@ -86,7 +86,12 @@ async fn a_start_with_a_large_journal_is_ready_in_time() {
         "kill -9 and start with 1 GiB of journal",
         0,
     );
-    let place = Place::alone(&["drain_timeout=60s", "publish_interval=1h"]);
+    let place = Place::alone(&[
+        "drain_timeout=60s",
+        "publish_interval=1h",
+        // Whatever the machine has: segments of the usual size.
+        "memory_bytes_max=8GiB",
+    ]);
     let oracle = Oracle::default();
     let (mut collector, _) = place.start().await;
     // While this is no folder nothing gets into Parquet.

@@ -43,8 +43,15 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             } else {
                 container_ports(view, &reached)
             };
-            if !called.is_empty() && !called.contains(&number) {
-                findings.error(&at, format!("{number}: {}", words(is_outbound, &called)));
+            if called.is_empty() || called.contains(&number) {
+                continue;
+            }
+            let what = format!("{number}: {}", words(is_outbound, &called));
+            if is_outbound {
+                // It may be that of a Service, or a ServiceEntry, that was not given.
+                findings.warning(&at, what);
+            } else {
+                findings.error(&at, what);
             }
         }
     }

@@ -16,7 +16,7 @@ use twintap_record::{Counters, PRODUCER_ID_LEN};
 
 use super::frame::{BatchMeta, PublishedMeta};
 use super::intervals::Intervals;
-use super::producer::{Entry, Outstanding, ProducerState, nanos};
+use super::producer::{Entry, Outstanding, ProducerState};
 
 /// Producers kept, unless configured.
 pub const PRODUCERS_MAX_DEFAULT: usize = 10_000;
@@ -97,7 +97,8 @@ impl Ledger {
         }
     }
 
-    /// Makes room for a batch of `producer`, if it is a new one.
+    /// Makes room for a batch of `producer`, if it is a new one. As for [`Ledger::expire`], only time in which
+    /// the others would have been heard counts.
     pub fn admit(&mut self, producer: &ProducerId, now_unix_ns: u64) -> Result<(), TableFull> {
         if self.producers.contains_key(producer) {
             return Ok(());
@@ -106,12 +107,10 @@ impl Ledger {
             let idlest = self
                 .producers
                 .iter()
-                .min_by_key(|(_, entry)| entry.state.last_seen_unix_ns)
-                .map(|(id, entry)| (*id, entry.state.last_seen_unix_ns));
+                .max_by_key(|(_, entry)| entry.silent_for)
+                .map(|(id, entry)| (*id, entry.silent_for));
             match idlest {
-                Some((id, seen))
-                    if now_unix_ns.saturating_sub(seen) >= nanos(EVICTION_IDLE_MIN) =>
-                {
+                Some((id, silent_for)) if silent_for >= EVICTION_IDLE_MIN => {
                     self.forget(&id, now_unix_ns);
                 }
                 _ => return Err(TableFull),
@@ -331,6 +330,7 @@ pub fn add_counters(sum: &mut Counters, counters: &Counters) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::producer::nanos;
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -360,7 +360,7 @@ mod tests {
         ledger.batch(&batch(1));
         assert_eq!(ledger.expire(DAY / 2, 1), 0, "heard in between");
         assert_eq!(ledger.expire(DAY / 2, 1), 1);
-        assert_eq!(ledger.new_numbers(&[7; 16], 1..2), [1..2]);
+        assert!(!ledger.new_numbers(&[7; 16], 1..2).is_empty(), "it is new");
     }
 
     #[test]
@@ -369,8 +369,13 @@ mod tests {
         ledger.batch(&batch(1));
         let later = nanos(2 * DAY);
         assert_eq!(ledger.expire(Duration::from_secs(1), later), 0);
-        let mut ledger = Ledger::from_snapshot(LIMITS, ledger.snapshot());
+        let limits = LedgerLimits {
+            producers_max: 1,
+            ..LIMITS
+        };
+        let mut ledger = Ledger::from_snapshot(limits, ledger.snapshot());
         assert_eq!(ledger.expire(Duration::from_secs(1), later), 0);
+        assert_eq!(ledger.admit(&[8; 16], later), Err(TableFull));
         assert!(ledger.new_numbers(&[7; 16], 1..2).is_empty(), "it is known");
     }
 }

@@ -326,7 +326,11 @@ impl Writer {
         let elapsed = self.accounting_written.map(|at| now.saturating_sub(at));
         if elapsed.is_none_or(|elapsed| elapsed >= TICK) {
             self.accounting_written = Some(now);
-            let elapsed = elapsed.unwrap_or_default();
+            // While batches are refused, or the disk holds this thread up, nobody is heard.
+            let elapsed = match self.health.check() {
+                Ok(()) => elapsed.unwrap_or_default().min(2 * TICK),
+                Err(_) => Duration::ZERO,
+            };
             let expired = self.ledger.expire(elapsed, self.clock.unix_ns());
             self.metrics.producers_forgotten(expired);
             if std::mem::take(&mut self.changed) || expired > 0 {

@@ -107,32 +107,31 @@ async fn metrics(collector: &Collector) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Every file of a folder, by its path there. Nobody else may open any of them.
+/// Every file of a folder, by its path there. Nobody else may open any of them. What a collector that runs
+/// renames at this moment is there under its last name.
 fn files(folder: &Path) -> Places {
     let mut files = Places::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
-        let rights = |path: &Path| {
-            fs::metadata(path)
-                .expect("it is there")
-                .permissions()
-                .mode()
-                & 0o777
-        };
-        assert_eq!(rights(&next), 0o700, "{}", next.display());
+        let rights = |path: &Path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o777);
+        assert_eq!(rights(&next), Some(0o700), "{}", next.display());
         for entry in fs::read_dir(&next).expect("it can be read") {
             let path = entry.expect("it can be read").path();
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
-            assert_eq!(rights(&path), 0o600, "{}", path.display());
+            let (Some(rights), Ok(bytes)) = (rights(&path), fs::read(&path)) else {
+                assert!(!path.exists(), "{} cannot be read", path.display());
+                continue;
+            };
+            assert_eq!(rights, 0o600, "{}", path.display());
             let name = path
                 .strip_prefix(folder)
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            files.insert(name, fs::read(&path).expect("it can be read"));
+            files.insert(name, bytes);
         }
     }
     files
@@ -175,7 +174,7 @@ fn hashes_tell_what_is_equal(stored: &Stored, calls: u64) {
     let (old, new) = (redacted(stored, "primary"), redacted(stored, "candidate"));
     let producers = stored.rows.iter().map(|row| row["producer_id"].to_string());
     let producers: BTreeSet<String> = producers.collect();
-    assert!(producers.len() > 2, "workers that recorded: {producers:?}");
+    assert!(producers.len() >= 2, "who recorded: {producers:?}");
     for number in 0..calls {
         let (old, new) = (&old[&number], &new[&number]);
         assert!(old.len() > 2 * planted::names().len() - 3, "{old:?}");

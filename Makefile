@@ -107,10 +107,10 @@ check-reproducible: images ## Builds them again, in another folder with another 
 	@git diff --quiet HEAD || { echo "commit first: what is built again is the last commit" >&2; exit 2; }
 	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT; \
 	git clone --quiet . "$$other/source"; \
-	mkdir -p "$$other/home/registry"; \
+	mkdir -p "$$other/cargo/registry"; \
 	for part in config.toml registry/index registry/cache; do \
-		[ ! -e "$(HOME_OF_CARGO)/$$part" ] || cp -r "$(HOME_OF_CARGO)/$$part" "$$other/home/$$part"; done; \
-	CARGO_HOME="$$other/home" CARGO_TARGET_DIR="$$other/built" $(MAKE) -C "$$other/source" images; \
+		[ ! -e "$(HOME_OF_CARGO)/$$part" ] || cp -r "$(HOME_OF_CARGO)/$$part" "$$other/cargo/$$part"; done; \
+	CARGO_HOME="$$other/cargo" CARGO_TARGET_DIR="$$other/built" $(MAKE) -C "$$other/source" images; \
 	echo "here, and built again elsewhere:"; \
 	cat target/images/digests.json; diff target/images/digests.json "$$other/source/target/images/digests.json"; \
 	echo "equal"
@@ -129,9 +129,9 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 	$(PYTHON) istio/release/manifests.py --digests target/images/digests.json --registry $(REGISTRY) --out target/istio
 
 .PHONY: test-faults
-test-faults: setup-tests ## Kills the collector and fails its disk in every way; writes docs/reliability.md
+test-faults: setup-tests ## Fails the collector and its disk in every way, under traffic too; writes docs/reliability.md
 	@rm -f target/reliability.json
-	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults -- --nocapture
+	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults --test traffic -- --nocapture
 	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
 	@cat docs/reliability.md
 

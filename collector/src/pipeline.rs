@@ -10,6 +10,7 @@
 
 pub mod capture;
 pub mod ingest;
+mod memory;
 pub mod partners;
 pub mod passes;
 mod port;

@@ -16,6 +16,10 @@ use twintap_record::{Counters, Message, PRODUCER_ID_LEN, Producer, VERSION};
 /// Largest record number: the dataset stores numbers as signed 64-bit integers.
 pub const RECORD_NUMBER_MAX: u64 = i64::MAX.unsigned_abs();
 
+/// Largest encoded `Counters` of a batch: there are a dozen, and reasons by which some are told apart. Any
+/// more would be kept several times as large as they came.
+const COUNTERS_BYTES_MAX: usize = 4096;
+
 /// What a batch says about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Envelope {
@@ -95,6 +99,7 @@ pub fn parse(body: &[u8], records_max: u32) -> Result<Envelope, EnvelopeError> {
     let mut envelope = Envelope::default();
     let mut version = 0;
     let mut producer_id: &[u8] = &[];
+    let mut counters_bytes = 0;
     let mut first_mismatch = None;
     let mut fields = Fields::new(body);
     while let Some(field) = fields.next()? {
@@ -107,11 +112,16 @@ pub fn parse(body: &[u8], records_max: u32) -> Result<Envelope, EnvelopeError> {
             (5, Value::Bytes(bytes)) => {
                 Producer::decode(*bytes).map_err(|_| field.error("not a Producer"))?;
             }
-            (6, Value::Bytes(bytes)) => envelope
-                .counters
-                .get_or_insert_default()
-                .merge(*bytes)
-                .map_err(|_| field.error("not Counters"))?,
+            (6, Value::Bytes(bytes)) => {
+                counters_bytes += bytes.len();
+                if counters_bytes > COUNTERS_BYTES_MAX {
+                    return Err(field.error("more than Counters can be"));
+                }
+                let counters = envelope.counters.get_or_insert_default();
+                counters
+                    .merge(*bytes)
+                    .map_err(|_| field.error("not Counters"))?;
+            }
             (15, Value::Bytes(bytes)) => {
                 let index = envelope.records_count;
                 if index >= records_max {
@@ -170,6 +180,27 @@ pub fn split(body: &Bytes) -> Result<(Producer, Vec<Bytes>), EnvelopeError> {
         }
     }
     Ok((producer, records))
+}
+
+/// How many headers the encoded `Record` has, in all of its blocks, as far as it can be read.
+pub fn headers_count(record: &[u8]) -> usize {
+    const BLOCKS: [u32; 4] = [5, 7, 8, 10];
+    const HEADERS: u32 = 1;
+    let mut count = 0_usize;
+    let mut fields = Fields::new(record);
+    while let Ok(Some(field)) = fields.next() {
+        let Value::Bytes(block) = field.value else {
+            continue;
+        };
+        if !BLOCKS.contains(&field.number) {
+            continue;
+        }
+        let mut headers = Fields::new(block);
+        while let Ok(Some(header)) = headers.next() {
+            count = count.saturating_add(usize::from(header.number == HEADERS));
+        }
+    }
+    count
 }
 
 /// A record's number, if the record begins with it, as the filter's do.

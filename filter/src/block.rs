@@ -6,7 +6,7 @@
 use crate::config::Config;
 use crate::correlation::PAIR_ID_HEADER;
 use crate::headers::{Pair, Pairs};
-use crate::redaction::{Redacted, is_secret};
+use crate::redaction::kept;
 use crate::wire::{Encoder, bytes_len, nested_len, uint_len};
 
 /// Headers recorded of one block.
@@ -47,17 +47,9 @@ pub fn encode(map: &[u8], config: &Config, stamped: bool, into: &mut [u8]) -> En
 
 /// Encodes one header; `false` if it does not fit.
 fn header(encoder: &mut Encoder<'_>, limit: usize, pair: Pair<'_>, config: &Config) -> bool {
-    if pair.name == b":path"
-        && let Some(at) = pair.value.iter().position(|byte| *byte == b'?')
-        && let Some((path, query)) = pair.value.split_at_checked(at.saturating_add(1))
-    {
-        // gRPC has no queries; what stands in one is not ours to keep.
-        let hash = Redacted::new(config.redaction_key.as_ref(), query);
-        return write(encoder, limit, pair.name, path, hash.as_bytes(), true);
-    }
-    if is_secret(pair.name, &config.redact_headers) {
-        let hash = Redacted::new(config.redaction_key.as_ref(), pair.value);
-        return write(encoder, limit, pair.name, hash.as_bytes(), b"", true);
+    let key = config.redaction_key.as_ref();
+    if let Some((value, hash)) = kept(pair.name, pair.value, &config.redact_headers, key) {
+        return write(encoder, limit, pair.name, value, hash.as_bytes(), true);
     }
     write(encoder, limit, pair.name, pair.value, b"", false)
 }

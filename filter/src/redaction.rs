@@ -45,6 +45,23 @@ pub fn is_secret(name: &[u8], more: &Names) -> bool {
         || more.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
+/// What is kept of a header's value: how much of it as it is, and what stands for the rest; `None` if
+/// nothing in it is a secret.
+pub fn kept<'v>(
+    name: &[u8],
+    value: &'v [u8],
+    more: &Names,
+    key: Option<&Hmac>,
+) -> Option<(&'v [u8], Redacted)> {
+    if name == b":path" {
+        let at = value.iter().position(|byte| *byte == b'?')?;
+        // gRPC has no queries; what stands in one is not ours to keep.
+        let (path, query) = value.split_at_checked(at.saturating_add(1))?;
+        return Some((path, Redacted::new(key, query)));
+    }
+    is_secret(name, more).then(|| (&b""[..], Redacted::new(key, value)))
+}
+
 fn contains_secret_part(name: &[u8]) -> bool {
     let mut rest = name;
     while let Some((first, behind)) = rest.split_first() {
@@ -176,5 +193,15 @@ mod tests {
         );
         assert_eq!(hash.as_bytes().len(), 32);
         assert_eq!(Redacted::new(None, b"Bearer abc").as_bytes(), b"");
+    }
+
+    #[test]
+    fn of_a_path_the_query_is_a_secret() {
+        let kept =
+            |name: &[u8], value| kept(name, value, &Names::EMPTY, None).map(|(kept, _)| kept);
+        assert_eq!(kept(b":path", b"/a.B/C?token=x?"), Some(&b"/a.B/C?"[..]));
+        assert_eq!(kept(b":path", b"/a.B/C"), None);
+        assert_eq!(kept(b"x-path", b"/a.B/C?x"), None);
+        assert_eq!(kept(b"cookie", b"a?b"), Some(&b""[..]));
     }
 }

@@ -185,7 +185,8 @@ impl Engine<'_> {
         let Some(root) = self.roots.get_mut(usize::from(index)) else {
             return;
         };
-        let quiet_ns = now_ns.saturating_sub(root.told_ns);
+        // A clock that was set back does not tell how long it has been quiet: long enough.
+        let quiet_ns = now_ns.checked_sub(root.told_ns).unwrap_or(u64::MAX);
         let changed = !root.counters.tells_the_same_as(&root.told);
         let due = if root.phase == Phase::Closing {
             changed

@@ -30,7 +30,11 @@ enum Callback {
     Tick(u32, u64),
     Answer(u32, u16),
     Configure(u32),
+    /// The clock is set, by this many seconds.
+    Set(i64),
 }
+
+const DAY_S: i64 = 86_400;
 
 fn callback() -> impl Strategy<Value = Callback> {
     let context = 0_u32..14;
@@ -48,6 +52,7 @@ fn callback() -> impl Strategy<Value = Callback> {
         3 => (root.clone(), 0_u64..3000).prop_map(|(r, ms)| Callback::Tick(r, ms)),
         3 => (0_u32..20, status).prop_map(|(t, s)| Callback::Answer(t, s)),
         1 => root.prop_map(Callback::Configure),
+        1 => (-DAY_S..=DAY_S).prop_map(Callback::Set),
     ]
 }
 
@@ -82,6 +87,7 @@ fn apply(rig: &mut Rig, callback: &Callback) {
             rig.host.config = INBOUND.as_bytes().to_vec();
             rig.engine.on_configure(&mut rig.host, root, INBOUND.len());
         }
+        Callback::Set(seconds) => rig.set_clock(seconds),
     }
 }
 

@@ -15,21 +15,126 @@ HEAD = """# What was shown
 that knows every record that was posted and every one that was acknowledged. After each scenario: every
 acknowledged record is stored exactly once with the content that was sent, nothing else is; DuckDB,
 pyarrow and `twintap fsck` read every file; `received = stored + duplicates + quarantined`. A restart
-needs no help and takes at most 2 s.
+needs no help and takes at most 2 s; where the processor or the disk is too busy for that at the moment,
+as many times longer as a trivial start or writing one segment then takes.
 
-Power cuts are simulated: the system calls of a real run are fed to a model of a disk that forgets, tears
-and reorders what was not synced, and the collector runs, within the test's process, on what a cut at a
-random call leaves; there, our own reader and the checks of `twintap fsck` read every file.
+Power is cut in two ways. Really: the kernel shuts an ext4 down in the moment in which the collector is
+killed, and what the disk has is mounted again. And simulated: the system calls of a real run are fed to a
+model of a disk that forgets, tears and reorders what was not synced, and the collector runs, within the
+test's process, on what a cut at a random call leaves; there, our own reader and the checks of
+`twintap fsck` read every file.
 
-"Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once.
+"Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once,
+"ready" is the slowest start after a fault in milliseconds, of a debug build.
 No failure in N random runs shows only that fewer than 3/N fail, at 95 % confidence; so calls fail at
 every place where they can, not at random ones. `TWINTAP_SEED=N` repeats a run. What could not be run
-(strace is missing, mounting is not permitted) has no row.
+(strace is missing, mounting or control groups are not permitted) has no row; the run said so, and why.
 
 """
 
-COLUMNS = ["fault", "runs", "records", "acknowledged", "lost", "twice", "seed"]
-KEYS = ["fault", "runs", "records", "acknowledged", "lost", "repeated", "seed"]
+TRAFFIC = """
+## Calls, while the collector fails
+
+The same 1 000 calls a second through two Envoys, one with the filter and one without, in turns of 2 s,
+on one machine with the client, the server and the collector. Calls begin when they are due, and latency
+counts from then. Each answer is as planned, to the byte; each call is recorded or counted; recording
+resumes within 5 s after the collector is well again. A VM has at most 16 MiB, and Envoy grows by at most
+64 MiB.
+
+"p99" is the median of the turns' 99th percentiles, "added" the median of what the filter adds to it in
+neighbouring turns, "noise" the median difference between two turns without it: less than that cannot be
+told from nothing. Milliseconds.
+
+"""
+
+HOSTILE = """
+## Calls, beside hostile requests
+
+Requests and answers that no gRPC library makes (framing, header bytes, sizes, resets, half-closed and
+half-open streams, content types, HTTP/1, broken frames), with the filter in both positions, on the one
+worker that well-formed calls use too. No VM ends, the counts add up, and recording goes on.
+
+"""
+
+SOUGHT = """
+## What was looked for, and not found
+
+The secrets and words are unique values, one in each place where something can stand; they are looked for
+as they are, in any case, in hexadecimal and in base64. Words of services (messages, status messages,
+ordinary metadata) may be in the journal, in the datasets, and in what a command prints of them: nowhere
+else. One that is found fails the run.
+
+"""
+
+Column = tuple[str, str]
+TABLES: list[tuple[str, str, list[Column]]] = [
+    (
+        "collector",
+        HEAD,
+        [
+            ("fault", "fault"),
+            ("runs", "runs"),
+            ("records", "records"),
+            ("acknowledged", "acknowledged"),
+            ("lost", "lost"),
+            ("twice", "repeated"),
+            ("ready", "worst_restart_ms"),
+            ("seed", "seed"),
+        ],
+    ),
+    (
+        "traffic",
+        TRAFFIC,
+        [
+            ("the collector", "fault"),
+            ("calls", "calls"),
+            ("failed", "failed"),
+            ("p99 without", "p99_without_ms"),
+            ("p99 with", "p99_with_ms"),
+            ("added", "added_ms"),
+            ("noise", "noise_ms"),
+            ("Envoy grew, MiB", "grown_mib"),
+        ],
+    ),
+    (
+        "hostile",
+        HOSTILE,
+        [
+            ("hostile requests", "requests"),
+            ("of which HTTP", "decoded"),
+            ("traps", "traps"),
+            ("calls beside", "calls"),
+            ("harmed", "harmed"),
+            ("seed", "seed"),
+        ],
+    ),
+    (
+        "sought",
+        SOUGHT,
+        [
+            ("what, and where", "sought"),
+            ("planted", "planted"),
+            ("places searched", "places"),
+        ],
+    ),
+]
+
+
+def shown(key: str, value: object) -> str:
+    if key == "worst_restart_ms" and not value:
+        return ""  # Nothing is started, or within the test.
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, int) and key != "seed":
+        return f"{value:,}".replace(",", " ")
+    return str(value)
+
+
+def table(rows: list[dict], columns: list[Column]) -> str:
+    is_text = [all(isinstance(row[key], str) for row in rows) for _, key in columns]
+    lines = [[title for title, _ in columns], ["---" if text else "---:" for text in is_text]]
+    lines += [[shown(key, row[key]) for _, key in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def main() -> None:
@@ -39,16 +144,14 @@ def main() -> None:
     reduced = sorted(name for name, row in rows.items() if not row["is_full"])
     if reduced:
         sys.exit(f"{rows_path}: reduced runs: {', '.join(reduced)}")
-    lines = [COLUMNS, ["---"] + ["---:"] * (len(COLUMNS) - 1)]
-    for name in sorted(rows):
-        row = rows[name]
-        numbers = [f"{row[key]:,}".replace(",", " ") for key in KEYS[1:-1]]
-        lines.append([row["fault"], *numbers, str(row["seed"])])
+    page = ""
+    for name, head, columns in TABLES:
+        of_table = [rows[family] for family in sorted(rows) if rows[family]["table"] == name]
+        if of_table:
+            page += head + table(of_table, columns)
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    with open(page_path, "w", encoding="utf-8") as page:
-        page.write(HEAD)
-        page.writelines(f"| {' | '.join(line)} |\n" for line in lines)
-        page.write(f"\nRun on {today}.\n")
+    with open(page_path, "w", encoding="utf-8") as file:
+        file.write(f"{page}\nRun on {today}.\n")
 
 
 if __name__ == "__main__":

@@ -141,8 +141,16 @@ fn cargo(arguments: &[&str]) {
 
 /// `cargo build` takes the build lock, so test processes that run side by side wait for each other.
 fn try_cargo(arguments: &[&str]) -> Result<(), String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo told this test of itself: ring would be built again for it, and all that is above.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    // Before the arguments, which may end with what is rustc's.
+    let output = cargo
         .arg("--quiet")
         .args(arguments)
         .current_dir(workspace())

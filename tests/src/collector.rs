@@ -118,6 +118,12 @@ impl Collector {
         (Stored::read(&self.data_dir()), self.directory)
     }
 
+    /// The same, with every column.
+    pub async fn into_stored_whole(mut self) -> (Stored, TempDir) {
+        self.drain().await;
+        (Stored::read_whole(&self.data_dir()), self.directory)
+    }
+
     /// What it says became of every call: `accounting.json`, `total`.
     pub fn accounting(&self) -> Accounting {
         let text = fs::read(self.data_dir().join("accounting.json")).unwrap_or_default();

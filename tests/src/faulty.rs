@@ -3,12 +3,14 @@
 //! Healthy, it acknowledges and counts like a [`Sink`](crate::Sink). A change of fault breaks all
 //! connections, so that it takes effect at once, and the port stays the same.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -34,6 +36,10 @@ pub enum Fault {
     Resetting,
     /// Answers with bytes that are not HTTP.
     Garbage,
+    /// Acknowledges, a byte every this long.
+    Dribbling(Duration),
+    /// Answers with a body that never ends.
+    Endless,
 }
 
 /// A collector that misbehaves on demand.
@@ -146,11 +152,48 @@ async fn misbehave(mut stream: TcpStream, fault: Fault, ledger: Ledger) {
             drop(stream.set_zero_linger());
         }
         Fault::Garbage => {
-            use tokio::io::AsyncWriteExt;
             let mut some = [0; 512];
             drop(stream.read(&mut some).await);
             drop(stream.write_all(&[0xff; 64]).await);
         }
+        Fault::Dribbling(pause) => {
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            answering(stream, async |writer| {
+                for byte in answer.iter().cycle() {
+                    writer.write_all(&[*byte]).await?;
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(())
+            })
+            .await;
+        }
+        Fault::Endless => {
+            answering(stream, async |writer| {
+                writer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                loop {
+                    writer.write_all(&[b'a'; 64 * 1024]).await?;
+                }
+            })
+            .await;
+        }
+    }
+}
+
+/// Once something is asked, answers as `answer` does, and reads whatever comes meanwhile.
+async fn answering(
+    stream: TcpStream,
+    answer: impl AsyncFnOnce(&mut OwnedWriteHalf) -> io::Result<()>,
+) {
+    let (mut reader, mut writer) = stream.into_split();
+    let mut first = [0; 1];
+    if !matches!(reader.read(&mut first).await, Ok(1)) {
+        return;
+    }
+    let mut nowhere = tokio::io::sink();
+    tokio::select! {
+        // The peer may go away at any moment.
+        _ = tokio::io::copy(&mut reader, &mut nowhere) => {}
+        _ = answer(&mut writer) => {}
     }
 }
 

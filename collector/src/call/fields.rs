@@ -111,8 +111,9 @@ fn set_first(field: &mut Bytes, value: &Bytes) {
     }
 }
 
-/// `:path` without its leading slash.
+/// `:path` without its leading slash and without a query, which gRPC does not have.
 pub(super) fn rpc_method(path: &[u8], incomplete: &mut bool) -> String {
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or(path);
     let method = path.strip_prefix(b"/").unwrap_or(path);
     let method = String::from_utf8_lossy(method);
     *incomplete |= method.is_empty() || matches!(method, std::borrow::Cow::Owned(_));

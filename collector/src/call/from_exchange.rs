@@ -6,6 +6,7 @@
 //! A capture knows no roles and keeps every secret that crossed the wire. So an [`Observer`] is told
 //! which addresses are whose, and replaces the values of secret headers as the filter does.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use twintap_decode::hpack::HeaderBlock;
 use twintap_decode::stream::Ending;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::Names;
-use twintap_filter::redaction::{Redacted, is_secret};
+use twintap_filter::redaction;
 
 use super::fields::{Outcome, RequestFields, ResponseFields, rpc_method, text_id};
 use super::{
@@ -44,6 +45,17 @@ impl ServerPattern {
     }
 }
 
+impl fmt::Display for ServerPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.port) {
+            (Some(address), Some(port)) => SocketAddr::new(address, port).fmt(f),
+            (Some(address), None) => address.fmt(f),
+            (None, Some(port)) => write!(f, ":{port}"),
+            (None, None) => f.write_str("any server"),
+        }
+    }
+}
+
 /// What whoever ingests a capture knows of it, and the capture does not.
 pub struct Observer {
     /// Who is the recorder: one id for each run.
@@ -58,8 +70,8 @@ pub struct Observer {
     pub redaction_key: Option<Hmac>,
 }
 
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observer")
             .field("roles", &self.roles)
             .finish_non_exhaustive()
@@ -81,19 +93,14 @@ impl Observer {
         };
         let header = |field| {
             let (name, value) = (block.name_bytes(field)?, block.value_bytes(field)?);
-            Some(if is_secret(&name, &self.redact_headers) {
-                let hash = Redacted::new(self.redaction_key.as_ref(), &value);
-                Header {
-                    name,
-                    value: Bytes::copy_from_slice(hash.as_bytes()),
-                    redacted: true,
-                }
-            } else {
-                Header {
-                    name,
-                    value,
-                    redacted: false,
-                }
+            let key = self.redaction_key.as_ref();
+            let kept = redaction::kept(&name, &value, &self.redact_headers, key)
+                .map(|(start, hash)| Bytes::from([start, hash.as_bytes()].concat()));
+            let redacted = kept.is_some();
+            Some(Header {
+                name,
+                value: kept.unwrap_or(value),
+                redacted,
             })
         };
         block.fields().iter().filter_map(header).collect()

@@ -79,6 +79,19 @@ fn the_request_line_and_identity_are_found() {
 }
 
 #[test]
+fn a_query_is_no_part_of_the_method() {
+    let path = |path| Record {
+        request_headers: Some(block(&[(":path", path)])),
+        ..record(&[])
+    };
+    assert_eq!(
+        call(path("/shop.v1.Cart/Add?4f?")).rpc_method,
+        "shop.v1.Cart/Add"
+    );
+    assert!(call(path("?4f")).incomplete);
+}
+
+#[test]
 fn the_record_field_wins_over_the_pair_id_header() {
     let stamped = record(&[("x-twintap-pair-id", "header")]);
     assert_eq!(call(stamped.clone()).pair_id, "header");

@@ -14,6 +14,7 @@ use twintap_capture::{ErrorKind, PROGRAM};
 use uuid::Uuid;
 
 use super::UsageError;
+use super::core_dump;
 use super::ingest_outcome::{Destination, Live, Outcome, seconds};
 use super::packet_options::{Format, PacketOptions};
 use crate::clock::SystemClock;
@@ -100,6 +101,7 @@ const NO_KEY_LOG: &str = "--tls-keylog is not for live captures, whose secrets c
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    core_dump::refuse();
     let program = find_program(args.capture_program.as_deref());
     let Some(interface) = &args.interface else {
         return list(&program);

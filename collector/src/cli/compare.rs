@@ -27,9 +27,9 @@ use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection}
 
 /// Says what differs between the recorded answers of two services.
 ///
-/// Reads the calls that `twintap serve`, `ingest` or `capture` recorded, pairs primary and candidate, compares each pair
-/// and prints a report. Retried, aborted and one-sided calls are counted, never reported as
-/// differences.
+/// Reads the calls that `twintap serve`, `ingest` or `capture` recorded, checks the files' checksums, pairs
+/// primary and candidate, compares each pair and prints a report. Retried, aborted and one-sided calls are
+/// counted, never reported as differences.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -49,7 +49,8 @@ pub struct Args {
     fail_if: Vec<Condition>,
 
     /// Share of judged pairs that may differ (`0.001`, `0.1%`) before the exit code is 1: the same as
-    /// `--fail-if 'mismatch_rate > RATE'`. 0 unless --fail-if says something of that rate
+    /// `--fail-if 'mismatch_rate > RATE'`. 0 unless a --fail-if says how large that rate of all methods
+    /// together may be; one of single methods (`mismatch_rate[...]`) stands beside it
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     fail_over: Option<f64>,
 
@@ -97,9 +98,10 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 fine; 1 more pairs differ than --fail-over allows, or a --fail-if is true; 2 usage;
-3 the data cannot be read; 4 neither, but the answer is unsafe: nothing could be judged, or calls
-were lost and could hide more differences than allowed, or nothing says whether calls were lost, or
-more than --incomplete-over have no partner, or the value of a --fail-if cannot be known.
+3 the data cannot be read, or a report not written; 4 neither, but the answer is unsafe:
+nothing could be judged, or calls were lost and could hide more differences than allowed, or nothing
+says whether calls were lost, or more than --incomplete-over have no partner, or the value of a
+--fail-if cannot be known.
 
 --fail-if METRIC[METHODS] COMPARISON NUMBER: docs/report.md lists the metrics. Without [METHODS] of
 all methods together; with a pattern such as [shop.v1.*] of each method that matches.
@@ -212,18 +214,10 @@ impl Plan {
     }
 
     fn open(&self) -> anyhow::Result<Snapshot> {
-        // First: a call that is published in between is counted as missing, never as there.
         let data_dir = &self.data_dir;
         data_dir::refuse_newer(data_dir)?;
-        let loss = Loss::load(data_dir)
-            .with_context(|| format!("failed to read the accounting of {}", data_dir.display()))?;
-        let range = self.selection.widened_ns();
-        let is_all = range == (0..u64::MAX);
-        let dataset = Dataset::open_within(data_dir, range)?;
-        let loss = match is_all {
-            true => loss.map(|loss| loss.among(dataset.rows())),
-            false => loss,
-        };
+        let loss = Loss::load(data_dir)?;
+        let dataset = Dataset::open_within(data_dir, self.selection.widened_ns())?;
         Ok(Snapshot { dataset, loss })
     }
 
@@ -234,6 +228,13 @@ impl Plan {
         awaiting_from_ns: Option<u64>,
     ) -> anyhow::Result<Report> {
         let Snapshot { dataset, loss } = snapshot;
+        let is_all = self.selection.widened_ns() == (0..u64::MAX);
+        let loss = loss.clone();
+        let loss = loss.map(|loss| loss.among(&self.data_dir, dataset, is_all));
+        let loss = loss.transpose()?;
+        dataset.verify().context(
+            "failed to check the calls (twintap fsck --repair moves damaged files aside)",
+        )?;
         let schema = self.comparing.schema.clone();
         let coverage = schema
             .as_ref()
@@ -266,7 +267,7 @@ impl Plan {
         let run_id = self.run_id.to_string();
         let knows = |method: &str| schema.knows(method);
         let (scope, thresholds) = (self.scope.clone(), self.thresholds.clone());
-        Ok(aggregate.into_report(run_id, scope, loss.clone(), thresholds, knows))
+        Ok(aggregate.into_report(run_id, scope, loss, thresholds, knows))
     }
 
     /// Compares the pairs of a pass.

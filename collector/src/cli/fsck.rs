@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{EXIT_INCOMPLETE, EXIT_IO};
 use crate::clock::SystemClock;
+use crate::report::figures::count;
 use crate::store::fsck::{Checked, Finding, Severity, check};
 
 /// Checks that every recorded call can be read, and mends what can be mended without loss.
@@ -88,8 +89,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn text(checked: &Checked) -> String {
     let mut text: String = checked.findings.iter().map(line).collect();
     text += &format!(
-        "{} calls in {} files and {} frames in {} segments can be read\n",
-        checked.calls, checked.parts, checked.frames, checked.segments
+        "{} in {} and {} in {} of the journal can be read\n",
+        count(checked.calls, "call"),
+        count(checked.parts, "file"),
+        count(checked.frames, "frame"),
+        count(checked.segments, "segment"),
     );
     if checked.parts_without_checksum > 0 {
         text += &format!(

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
+use super::core_dump;
 use super::ingest_account::Account;
 use super::ingest_outcome::{Destination, Outcome, seconds};
 use super::packet_options::PacketOptions;
@@ -66,6 +67,7 @@ const IS_REPLACED: &str =
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    core_dump::refuse();
     let clock = SystemClock::shared();
     let options = &args.options;
     // Before anything is written. Among others that can be read, one that cannot costs itself only.

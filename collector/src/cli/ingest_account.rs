@@ -16,19 +16,24 @@ use super::UsageError;
 use super::ingest_outcome::Outcome;
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested};
+use crate::report::figures::count;
 use crate::report::rows::time_text;
 use crate::sources::capture::{Head, Known};
 use crate::sources::live::Told;
-use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures};
-use crate::store::parquet::remove_run;
+use crate::store::accounting::{Accounting, CapturedFile, Figures, PacketFigures, Recorders};
+use crate::store::fsck::replaced;
+use crate::store::parquet::{remove_run, run_calls, unknown_runs};
+
+/// Why calls are skipped, as the accounting names it.
+const METHOD_EXCLUDED: &str = "method_excluded";
 
 /// The accounting file of one capture.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     data_dir: PathBuf,
     files: Vec<CapturedFile>,
-    /// Runs that this one replaces.
-    replaced: Vec<Accounting>,
+    /// Runs that this one replaces, and why.
+    replaced: Vec<(Accounting, Why)>,
     producer_id: [u8; 16],
     clock: Arc<dyn Clock>,
 }
@@ -50,6 +55,9 @@ impl Account {
     pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
+        if !again {
+            refuse_unknown(&self.data_dir, &runs)?;
+        }
         let mut given: Vec<Given> = Vec::new();
         for path in files {
             // One that cannot be read is told of when it is its turn.
@@ -79,8 +87,11 @@ impl Account {
             });
         }
         for run in &runs {
-            match check_before(run, &given) {
-                Ok(Before::Replaced) if run.is_partial || !again => self.replaced.push(run.clone()),
+            let calls_left = || calls_left(&self.data_dir, run);
+            match check_before(run, &given, calls_left) {
+                Ok(Before::Replaced(why)) if why != Why::Empty || !again => {
+                    self.replaced.push((run.clone(), why));
+                }
                 Err(error) if !again => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -102,25 +113,33 @@ impl Account {
             ..self.accounting(Figures::default(), 1)
         })?;
         // Only now, so that whatever happens something says that calls are missing.
-        self.replaced.iter().try_for_each(|run| self.replace(run))
+        let mut replaced = self.replaced.iter();
+        replaced.try_for_each(|(run, why)| self.replace(run, *why))
     }
 
-    fn replace(&self, run: &Accounting) -> anyhow::Result<()> {
+    fn replace(&self, run: &Accounting, why: Why) -> anyhow::Result<()> {
         let ids = run.producers.iter();
         let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
         let when = time_text(run.written_unix_ns);
         for id in ids {
             let removed = remove_run(&self.data_dir, id).with_context(|| {
-                format!("failed to remove what the ingest of {when} left, which did not end")
+                format!("failed to remove what is left of the ingest of {when}")
             })?;
-            if removed.files == 0 {
-                continue;
-            }
-            let text = format!(
-                "twintap: an ingest of these files did not end (at {when}): this one replaces the {} calls that \
-                 it left\n",
-                removed.calls
-            );
+            replaced(&self.data_dir, id)
+                .context("failed to account for what was moved aside of a run that is replaced")?;
+            let calls = removed.calls;
+            let text = match why {
+                Why::Lacking => format!(
+                    "twintap: of the {} calls of an ingest of these files (at {when}) {calls} are left: this one \
+                     replaces them\n",
+                    run.total.published
+                ),
+                _ if removed.files == 0 => continue,
+                _ => format!(
+                    "twintap: an ingest of these files did not end (at {when}): this one replaces the {calls} \
+                     calls that it left\n"
+                ),
+            };
             // With standard error closed there is nobody to tell.
             std::io::stderr().write_all(text.as_bytes()).ok();
         }
@@ -142,7 +161,7 @@ impl Account {
             received: published,
             stored: published,
             published,
-            skipped: [("method_excluded".to_owned(), calls.excluded)].into(),
+            skipped: [(METHOD_EXCLUDED.to_owned(), calls.excluded)].into(),
             ..Figures::default()
         };
         let damaged_stretches = told.loss_bursts + calls.with_gap;
@@ -206,6 +225,25 @@ impl Given {
     }
 }
 
+/// Refuses to add to calls of captures of which no accounting file knows: they may be those of the files given.
+fn refuse_unknown(data_dir: &Path, runs: &[Accounting]) -> anyhow::Result<()> {
+    let unknown = unknown_runs(data_dir, Recorders::of(runs).ids())
+        .context("failed to look for calls of other captures")?;
+    let Some(first) = unknown.files.first() else {
+        return Ok(());
+    };
+    let others = match unknown.files.len() {
+        1 => String::new(),
+        files => format!(" and {} more", count(files as u64 - 1, "file")),
+    };
+    Err(UsageError::error(format!(
+        "{} has {} of a capture whose accounting file is gone ({}{others}): whether the captures given are that          one is not known, and its calls would be there twice. Move these files away, use another --data-dir,          or --again, which adds to them",
+        data_dir.display(),
+        count(unknown.calls, "call"),
+        first.display(),
+    )))
+}
+
 /// Why `file` is not ingested beside `other`, which is given too.
 fn given_twice(file: &CapturedFile, other: &CapturedFile, known: Known) -> anyhow::Error {
     let (path, other) = (&file.path, &other.path);
@@ -224,17 +262,41 @@ fn given_twice(file: &CapturedFile, other: &CapturedFile, known: Known) -> anyho
     })
 }
 
+/// Calls that are left of `run`.
+fn calls_left(data_dir: &Path, run: &Accounting) -> anyhow::Result<u64> {
+    let ids = run.producers.iter();
+    let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
+    let calls: Result<Vec<u64>, _> = ids.map(|id| run_calls(data_dir, id)).collect();
+    let calls = calls.context("failed to look what is left of an earlier ingest")?;
+    Ok(calls.into_iter().sum())
+}
+
+/// Why an earlier run makes way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It found nothing.
+    Empty,
+    /// It did not come to its end.
+    Partial,
+    /// Some of its calls are gone, or cannot be read.
+    Lacking,
+}
+
 /// What becomes of an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
-    /// It is removed: it found nothing, or did not come to its end.
-    Replaced,
+    /// It is removed.
+    Replaced(Why),
     /// It was of other files; or it was of others too, and found nothing.
     Kept,
 }
 
-/// What becomes of `run` in favour of one of the files `given`?
-fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
+/// What becomes of `run`, of whose calls so many are left, in favour of one of the files `given`?
+fn check_before(
+    run: &Accounting,
+    given: &[Given],
+    calls_left: impl FnOnce() -> anyhow::Result<u64>,
+) -> anyhow::Result<Before> {
     let known = run.files.iter().flat_map(|file| {
         let given = given.iter();
         given.filter_map(move |given| Some((file, given, given.known(file)?)))
@@ -253,24 +315,48 @@ fn check_before(run: &Accounting, given: &[Given]) -> anyhow::Result<Before> {
         Known::FirstPacket if is_empty && !run.is_partial => return Ok(Before::Kept),
         Known::FirstPacket => return Err(begins_alike(path, &before, run.is_partial)),
     };
+    let why = match (run.is_partial, is_empty) {
+        (true, _) => Some(Why::Partial),
+        (false, true) => Some(Why::Empty),
+        (false, false) if calls_left()? < run.total.published => Some(Why::Lacking),
+        (false, false) => None,
+    };
     let is_given = |file: &CapturedFile| {
         let mut known = given.iter().filter_map(|given| given.known(file));
         known.any(|known| known != Known::FirstPacket)
     };
-    let missing = run.files.iter().find(|file| !is_given(file));
-    match missing {
-        None if run.is_partial || is_empty => Ok(Before::Replaced),
-        Some(missing) if run.is_partial => Err(UsageError::error(format!(
-            "{path} was ingested in part {before}, together with {}: ingest both again, which replaces what \
-             is there of them. Or use another --data-dir, or --again, which adds to it",
-            missing.path
-        ))),
-        Some(_) if is_empty => Ok(Before::Kept),
-        _ => Err(UsageError::error(format!(
-            "{what} was ingested before {before}: its calls would be there twice. Use another \
-             --data-dir, or --again"
-        ))),
-    }
+    let other = run.files.iter().find(|file| !is_given(file));
+    let how = match (why, other) {
+        (Some(why), None) => return Ok(Before::Replaced(why)),
+        (Some(Why::Empty), Some(_)) => return Ok(Before::Kept),
+        (None, _) => return Err(there_twice(&what, &before, run)),
+        (Some(Why::Partial), Some(other)) => ("in part", other, ""),
+        (Some(Why::Lacking), Some(other)) => ("before", other, ", and some of the calls are gone"),
+    };
+    let (how, other, gone) = (how.0, &how.1.path, how.2);
+    Err(UsageError::error(format!(
+        "{path} was ingested {how} {before}, together with {other}{gone}: ingest both again, which \
+         replaces what is there of them. Or use another --data-dir, or --again, which adds to it"
+    )))
+}
+
+/// Why a capture is not ingested whose calls are there.
+fn there_twice(what: &str, before: &str, run: &Accounting) -> anyhow::Error {
+    let excluded = run.total.skipped.get(METHOD_EXCLUDED).copied();
+    let (without, twice) = match excluded.unwrap_or(0) {
+        0 => (String::new(), "its calls"),
+        excluded => (
+            format!(
+                ", but for {} of methods that were left out then (--include-method, --exclude-method)",
+                count(excluded, "call")
+            ),
+            "calls that it took",
+        ),
+    };
+    UsageError::error(format!(
+        "{what} was ingested before {before}{without}: {twice} would be there twice. Use another \
+         --data-dir, or --again"
+    ))
 }
 
 /// Why the capture at `path` is not ingested, of whose first packet a longer one was.
@@ -302,7 +388,7 @@ fn figures(ingested: &Ingested) -> Figures {
         dropped: [named("not_captured", streams.given_up)].into(),
         skipped: [
             named("not_grpc", streams.not_grpc),
-            named("method_excluded", calls.excluded),
+            named(METHOD_EXCLUDED, calls.excluded),
         ]
         .into(),
         ..Figures::default()

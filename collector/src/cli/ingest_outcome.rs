@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::ingest_account::Account;
 use super::packet_options::{Format, PacketOptions};
 use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary};
+use crate::call::{Role, ServerPattern};
 use crate::clock::Clock;
-use crate::pipeline::ingest::{Ingested, Output, ParquetOutput, Rotation};
+use crate::pipeline::ingest::{Ingested, Output, ParquetOutput, Rotation, ServersSeen, Swapped};
 use crate::sources::capture::Watched;
 use crate::sources::live::Told;
 use crate::store::data_dir::DataDir;
@@ -113,6 +114,12 @@ impl Outcome<'_> {
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
         }
+        for Swapped { newer, older } in &ingested.swapped {
+            text += &format!(
+                "twintap: all packets of {older} are older than those of {newer}, which was read before: files of \
+                 one capture that rotates are to be given in the order of their packets, or calls are cut\n"
+            );
+        }
         if let Some(midway) = self.midway() {
             text += &format!("twintap: {midway}\n");
         }
@@ -168,6 +175,10 @@ impl Outcome<'_> {
             };
             nothing.push(format!("no call was found: {hint}"));
         }
+        let servers = &self.ingested.servers;
+        if watched.streams.calls > 0 {
+            nothing.extend(servers.unmet.iter().map(|unmet| no_call_of(unmet, servers)));
+        }
         if self.is_key_log_given && tls.decrypted == 0 {
             let hint = match tls.connections {
                 0 => "there is no TLS connection",
@@ -200,6 +211,21 @@ impl Outcome<'_> {
             0
         }
     }
+}
+
+/// That an address was given of which no call is, and of which there are.
+fn no_call_of((pattern, role): &(ServerPattern, Role), servers: &ServersSeen) -> String {
+    let found = servers.examples.iter().map(ToString::to_string);
+    let found = found.collect::<Vec<_>>().join(", ");
+    let more = if servers.are_there_more {
+        " and others"
+    } else {
+        ""
+    };
+    format!(
+        "--{} {pattern} answered no call: those found were answered by {found}{more}",
+        role.as_str()
+    )
 }
 
 impl Live {

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod check_config;
 pub mod compare;
 pub mod config_args;
+mod core_dump;
 pub mod doctor;
 pub mod fsck;
 mod help;

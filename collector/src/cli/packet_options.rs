@@ -96,7 +96,7 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
 
-    /// Exit with 4 if no call was found, a record was damaged, bytes of an HTTP/2 connection were
+    /// Exit with 4 if no call was found, or none of a server that was named by its role, a record was damaged, bytes of an HTTP/2 connection were
     /// lost, a call was not seen whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
     /// --secondary) was not decrypted
     #[arg(long)]

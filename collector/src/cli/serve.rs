@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::config_args::ConfigArgs;
+use super::core_dump;
 use super::logging;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -36,6 +37,7 @@ Examples:
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    core_dump::refuse();
     let (layers, config) = args.config.load()?;
     logging::start(&config.log_level, config.log_format);
     for unknown in layers.unknown() {
@@ -58,7 +60,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listen on {}", config.listen))?;
-    let settings = Settings::from(config);
+    let settings = Settings::from(config).within_memory(config.memory_bytes_max);
     let ask = || {
         info!("shutting down");
         shutdown.cancel();

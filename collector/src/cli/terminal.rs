@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 
-/// Columns of the terminal; `plain` where there is none.
+/// Columns of the terminal; where there is none what `COLUMNS` says, else `plain`.
 pub(super) fn columns(plain: usize) -> usize {
     let size = console::Term::stdout().size_checked();
-    size.map_or(plain, |(_, columns)| usize::from(columns))
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let columns = size.map(|(_, columns)| usize::from(columns)).or_else(said);
+    columns.unwrap_or(plain)
 }
 
 /// Are colours wanted, and is there somebody to see them?

@@ -112,24 +112,33 @@ fn printable(value: &[u8]) -> Option<&str> {
 }
 
 /// Two lists of the same elements in another order. Where they would look equal because of what is cut,
-/// the elements that they begin with in common are left out.
+/// the elements that they begin with in common are left out; where that does not tell them apart, their first
+/// `elements` that differ are shown, around where they do.
 pub(super) fn lists<T: PartialEq>(
     old: &[T],
     new: &[T],
     text_of_old: impl Fn(&[T]) -> String,
     text_of_new: impl Fn(&[T]) -> String,
+    elements: impl Fn(&T, &T) -> (Option<String>, Option<String>),
 ) -> (Option<String>, Option<String>) {
     let texts = (text_of_old(old), text_of_new(new));
     if texts.0 != texts.1 {
         return (Some(texts.0), Some(texts.1));
     }
     let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let rest = |text: String| Some(format!("({same} elements cut)…{text}"));
-    let (old, new) = (old.get(same..), new.get(same..));
-    (
-        rest(text_of_old(old.unwrap_or_default())),
-        rest(text_of_new(new.unwrap_or_default())),
-    )
+    let rest = |text: String| format!("({same} elements cut)…{text}");
+    let (old, new) = (
+        old.get(same..).unwrap_or_default(),
+        new.get(same..).unwrap_or_default(),
+    );
+    let texts = (text_of_old(old), text_of_new(new));
+    match old.first().zip(new.first()) {
+        Some((old, new)) if texts.0 == texts.1 => {
+            let texts = elements(old, new);
+            (texts.0.map(rest), texts.1.map(rest))
+        }
+        _ => (Some(rest(texts.0)), Some(rest(texts.1))),
+    }
 }
 
 /// An enum number with its name.
@@ -246,4 +255,24 @@ fn bound(mut out: String) -> String {
         out.push('…');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_whose_elements_differ_late_are_told_apart() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(VALUE_CHARS_MAX + 100));
+        let (one, two) = (long("one"), long("two"));
+        let text = |list: &[String]| bound(format!("[{}]", list.join(", ")));
+        let both = |old: &String, new: &String| sides(Some(Raw::Text(old)), Some(Raw::Text(new)));
+        let (old, new) = (
+            [&one, &two].map(Clone::clone),
+            [&two, &one].map(Clone::clone),
+        );
+        let (old, new) = lists(&old, &new, text, text, both);
+        let (old, new) = (old.unwrap(), new.unwrap());
+        assert!(old.contains("xone") && new.contains("xtwo"), "{old} {new}");
+    }
 }

@@ -117,7 +117,10 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
             let more = if list.len() > 16 { ", …" } else { "" };
             format!("[{}{more}]", shown.join(", "))
         };
-        let texts = render::lists(primary, candidate, text, text);
+        let texts = render::lists(primary, candidate, text, text, |a, b| {
+            let raw = |value| side(value).map(|(raw, _)| raw);
+            render::sides(raw(a), raw(b))
+        });
         let looks_like = is_map(primary).then_some(classify::LooksLike::MapOrder);
         sink.report(Kind::ListOrder, texts.0, texts.1, looks_like);
     }

@@ -88,6 +88,11 @@ pub const KEYS: &[Key] = &[
         "64MiB",
         "batches being read or waiting for the disk, in all",
     ),
+    key(
+        "memory_bytes_max",
+        "0",
+        "memory to stay within: with little, connections_max, ingest_bytes_max and segment_bytes_max are lowered; 0: three quarters of the control group's limit",
+    ),
     key("queue_batches_max", "1024", "batches waiting for the disk"),
     key("connections_max", "1024", "open connections"),
     key(
@@ -120,7 +125,7 @@ pub const KEYS: &[Key] = &[
     key(
         "producer_expiry",
         "24h",
-        "a filter instance silent for this long is forgotten",
+        "a filter instance silent for this long, while serve runs, is forgotten",
     ),
     key(
         "undelivered_grace",

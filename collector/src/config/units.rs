@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
 use super::LogFormat;
 
 const SIZE_UNITS: &[(&str, u64)] = &[
@@ -88,9 +90,17 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
     text.trim().parse().map_err(expected)
 }
 
-/// A tracing filter.
+/// A tracing filter. A word alone is a level: else what is mistyped would pass for the name of a target,
+/// of which all is logged, and nothing of all others.
 pub(super) fn log_level(text: &str) -> Result<String, String> {
-    text.parse::<tracing_subscriber::filter::Targets>()
+    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+    let mut words = text.split(',').filter(|word| !word.contains('='));
+    if let Some(word) = words.find(|word| !is_level(word)) {
+        return Err(format!(
+            "{word:?} is no level; expected error, warn, info, debug or trace"
+        ));
+    }
+    text.parse::<Targets>()
         .map(|_| text.to_owned())
         .map_err(|error| format!("{error}; expected error, warn, info, debug or trace"))
 }

@@ -13,7 +13,10 @@
 
 mod ingested;
 mod line_clock;
+mod order;
 mod progress;
+mod reading;
+mod servers;
 mod writer;
 
 use std::collections::VecDeque;
@@ -23,22 +26,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use twintap_decode::capture::{Damage, Packet, Problem, Secrets};
 use twintap_decode::exchange::Exchange;
 use twintap_decode::link::LinkConfig;
 use twintap_decode::tls::KeyLog;
 use twintap_filter::methods::Methods;
 
-use line_clock::LineClock;
+use order::Order;
+use reading::Reading;
+use servers::Servers;
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::learn::{Descriptors, Held, Learner};
-use crate::sources::capture::{
-    Chunk, Chunks, Heard, Input, Parcel, Sorter, Source, Wanted, Watched, Watcher,
-};
+use crate::sources::capture::{Chunk, Parcel, Sorter, Source, Wanted, Watched, Watcher};
 
 /// Chunks that wait for one worker.
 const WORKER_QUEUE_CHUNKS: usize = 4;
@@ -46,11 +48,11 @@ const WORKER_QUEUE_CHUNKS: usize = 4;
 const WRITER_QUEUE_BATCHES: usize = 8;
 /// A batch is handed on when its calls weigh this much.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// Damaged records that are told one by one; the others are counted.
-const DAMAGES_TOLD_MAX: usize = 20;
 
 pub use ingested::{IngestError, Ingested};
+pub use order::Swapped;
 pub use progress::{CallCounts, OnProgress, Progress};
+pub use servers::ServersSeen;
 pub use writer::{Output, ParquetOutput, Rotation};
 
 /// What to ingest, and how.
@@ -87,6 +89,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let workers_count = settings.workers_count.max(1);
     let wanted = wanted(&settings);
     let plan = Arc::new(Plan {
+        servers: Servers::new(&settings.observer.roles),
         observer: settings.observer,
         methods: settings.methods,
         form: match output {
@@ -130,49 +133,44 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         on_progress: settings.on_progress,
         ends_at_stop: true,
         line: None,
+        order: Order::default(),
     };
-    let mut chunks = Chunks::default();
-    for source in settings.inputs {
-        // What its writer still has counts, so that is the end of a pipe.
-        reading.ends_at_stop = !matches!(source, Source::Pipe { .. });
-        let before = reading.so_far();
-        let bytes_read = Arc::clone(&reading.progress.bytes_read);
-        let input = Input::open(source, bytes_read, Arc::clone(&reading.stop));
-        let read = input.and_then(|mut input| {
-            reading.line = input.is_live().then(LineClock::default);
-            let (counters, read) = chunks.read(&mut input, &mut reading);
-            reading.ingested.reader.merge(&counters);
-            read
-        });
-        reading.ingested.input_errors.extend(read.err());
-        reading.note_refusal(before);
-        if reading.is_over() {
-            break;
-        }
-    }
+    reading.all(settings.inputs);
     let mut ingested = reading.finish();
     // All are waited for before any failure is told: what can be written is.
-    let workers: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
-    let mut is_any_gone = false;
-    for worker in workers {
-        let Ok((watched, mut calls, held)) = worker else {
-            is_any_gone = true;
-            continue;
-        };
-        // Now all is learnt that there is to learn.
-        let (exchanges, names) = held.finish();
-        hand_on(exchanges, &plan, &products, &mut calls);
-        ingested.watched.add(&watched);
-        ingested.calls.add(&calls);
-        ingested.names.add(&names);
-    }
+    let is_any_gone = !gather(workers, &plan, &products, &mut ingested);
     ingested.unlearnt = learner.unlearnt();
+    ingested.servers = plan.servers.seen();
     drop(products);
     writer.join().map_err(|_| IngestError::Ended("writer"))??;
     if is_any_gone {
         return Err(IngestError::Ended("worker"));
     }
     Ok(ingested)
+}
+
+/// Adds what all workers did, once they have ended; `false` if one did not end by itself.
+fn gather(
+    workers: Vec<JoinHandle<(Watched, CallCounts, Held)>>,
+    plan: &Plan,
+    products: &SyncSender<Product>,
+    ingested: &mut Ingested,
+) -> bool {
+    let workers: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
+    let mut are_all_there = true;
+    for worker in workers {
+        let Ok((watched, mut calls, held)) = worker else {
+            are_all_there = false;
+            continue;
+        };
+        // Now all is learnt that there is to learn.
+        let (exchanges, names) = held.finish();
+        hand_on(exchanges, plan, products, &mut calls);
+        ingested.watched.add(&watched);
+        ingested.calls.add(&calls);
+        ingested.names.add(&names);
+    }
+    are_all_there
 }
 
 /// The servers that were asked for by port or role.
@@ -188,6 +186,7 @@ fn wanted(settings: &Settings) -> Wanted {
 /// What all workers share.
 struct Plan {
     observer: Observer,
+    servers: Servers,
     methods: Methods,
     form: Form,
     /// The next record number.
@@ -225,119 +224,6 @@ enum Product {
     /// And what they weigh together.
     Calls(Vec<Call>, usize),
     Lines(Vec<u8>),
-}
-
-/// The reading end.
-struct Reading {
-    sorter: Sorter,
-    queues: Vec<SyncSender<Work>>,
-    ingested: Ingested,
-    /// Is nobody left to work?
-    is_over: bool,
-    stop: Arc<AtomicBool>,
-    /// Does `stop` end reading, or only the writer of what is read?
-    ends_at_stop: bool,
-    /// Of a live capture.
-    line: Option<LineClock>,
-    progress: Arc<Progress>,
-    on_progress: OnProgress,
-}
-
-/// What was read before an input.
-struct SoFar {
-    packets: u64,
-    problems: u64,
-    unreadable: u64,
-}
-
-impl Reading {
-    fn so_far(&self) -> SoFar {
-        let ingested = &self.ingested;
-        SoFar {
-            packets: ingested.reader.packets,
-            problems: ingested.problems(),
-            unreadable: ingested.unreadable_inputs + ingested.input_errors.len() as u64,
-        }
-    }
-
-    /// Was nothing read of the input since `before`, because nothing could be?
-    fn note_refusal(&mut self, before: SoFar) {
-        let now = self.so_far();
-        if now.packets == before.packets && now.unreadable > before.unreadable {
-            self.ingested.refusals += now.problems - before.problems;
-        }
-    }
-
-    fn finish(mut self) -> Ingested {
-        self.ingested.link = self.sorter.counters();
-        self.ingested.unwanted_segments = self.sorter.unwanted_segments();
-        self.ingested.fragments = self.sorter.fragment_counters();
-        self.ingested
-    }
-}
-
-impl Heard for Reading {
-    fn packet(&mut self, chunk: &[u8], packet: &Packet<'_>) {
-        if let Some(line) = &mut self.line {
-            line.packet(packet.unix_ns);
-        }
-        self.sorter.packet(chunk, packet);
-    }
-
-    fn damage(&mut self, input: &str, damage: Damage) {
-        let is_end = matches!(damage.problem, Problem::Truncated { .. });
-        // Not even a file header: whatever should have written it did not.
-        let is_empty = is_end && damage.offset == 0;
-        let is_unreadable = is_empty || !damage.problem.can_continue() && !is_end;
-        self.ingested.unreadable_inputs += u64::from(is_unreadable);
-        if is_unreadable || self.ingested.damages.len() < DAMAGES_TOLD_MAX {
-            self.ingested.damages.push((input.to_owned(), damage));
-        }
-    }
-
-    fn secrets(&mut self, secrets: Secrets<'_>) {
-        if secrets.kind != Secrets::TLS_KEY_LOG {
-            self.ingested.foreign_secrets += 1;
-            return;
-        }
-        self.ingested.secrets += 1;
-        let lines: Arc<[u8]> = secrets.bytes.into();
-        for queue in &self.queues {
-            self.is_over |= queue.send(Work::Secrets(Arc::clone(&lines))).is_err();
-        }
-    }
-
-    fn chunk(&mut self, chunk: &Chunk) {
-        let packets = self.sorter.counters().packets;
-        self.progress.packets.store(packets, Ordering::Relaxed);
-        (self.on_progress.0)(&self.progress);
-        let now_unix_ns = self.line.as_mut().and_then(LineClock::due);
-        for (index, queue) in self.queues.iter().enumerate() {
-            let parcels = self.sorter.take(index);
-            if parcels.is_empty() && now_unix_ns.is_none() {
-                continue;
-            }
-            let chunk = Arc::clone(chunk);
-            let work = Work::Segments {
-                chunk,
-                parcels,
-                now_unix_ns,
-            };
-            self.is_over |= queue.send(work).is_err();
-        }
-    }
-
-    fn quiet(&mut self) {
-        if let Some(line) = &mut self.line {
-            line.quiet();
-        }
-        self.chunk(&Chunk::default());
-    }
-
-    fn is_over(&mut self) -> bool {
-        self.ingested.is_stopped = self.stop.load(Ordering::Relaxed);
-        self.is_over || self.ingested.is_stopped && self.ends_at_stop
-    }
 }
 
 /// Work of one worker until there is no more. Gives back what it still holds, since others may learn
@@ -426,6 +312,8 @@ fn make_calls(
     counts: &mut CallCounts,
 ) -> bool {
     let (mut calls, mut lines, mut weight) = (Vec::new(), Vec::new(), 0);
+    let servers = exchanges.iter().filter_map(|it| it.server_address());
+    plan.servers.add(servers.collect());
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
         let call = from_exchange(&plan.observer, *exchange, number);

@@ -11,6 +11,7 @@
 
 use serde::Serialize;
 
+use super::figures::count;
 use super::gate::{Comparison, Condition, Gate};
 use super::statistics::{Interval, wilson};
 use super::{Completeness, Method};
@@ -106,6 +107,12 @@ impl Answer {
         }
         if completeness.loss.is_none() {
             doubts.push("unknown whether calls were lost: there is no accounting".to_owned());
+        }
+        if let Some(unaccounted @ 1..) = completeness.loss.as_ref().map(|loss| loss.unaccounted) {
+            doubts.push(format!(
+                "unknown whether calls were lost: no accounting file knows who recorded {}",
+                count(unaccounted, "call")
+            ));
         }
         let (worst, of) = (mismatched.saturating_add(lost), judged.saturating_add(lost));
         if lost > 0 && rate(worst, of) > fail_over {

@@ -1,7 +1,7 @@
 //! What became of every call, as rows, and notes on how it was compared.
 
 use super::figures::{count, micros, signed_micros, thousands};
-use super::{ClockShift, Completeness, Report, RuleRemark, RuleUse};
+use super::{ClockShift, Completeness, Loss, Report, RuleRemark, RuleUse};
 use crate::escape::{escape, shorten};
 
 /// Characters shown of a list of names.
@@ -16,16 +16,27 @@ const CLOCK_NOTES_MAX: usize = 3;
 /// Calls that share a fate.
 pub(super) struct Row {
     pub(super) what: &'static str,
-    pub(super) calls: u64,
+    /// How many, unless it is unknown.
+    pub(super) calls: Option<u64>,
     pub(super) note: String,
+}
+
+impl Row {
+    /// Its number, as a table shows it.
+    pub(super) fn number(&self) -> String {
+        self.calls.map_or_else(|| "?".to_owned(), thousands)
+    }
 }
 
 /// Every call, by what became of it.
 pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |what: &'static str, calls: u64, note: &str| {
-        let note = note.to_owned();
-        rows.push(Row { what, calls, note });
+        rows.push(Row {
+            what,
+            calls: Some(calls),
+            note: note.to_owned(),
+        });
     };
     row("recorded", completeness.calls, "read from the dataset");
     row("in pairs", 2 * completeness.pairs, &found_by(completeness));
@@ -68,38 +79,75 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
         }
     }
     match &completeness.loss {
-        Some(loss) => {
-            let lost = [
-                (loss.dropped, "dropped in the filter"),
-                (loss.refused, "refused by the collector"),
-                (loss.undelivered, "never arrived"),
-                (loss.quarantined, "could not be decoded"),
-                (
-                    loss.damaged_stretches,
-                    "or more, in damaged stretches of a journal or gaps of a capture",
-                ),
-                (
-                    loss.removed,
-                    "were written, and their files are gone or were moved aside",
-                ),
-                (
-                    loss.not_yet_in_dataset,
-                    "in the journal or under way: twintap serve goes on with them",
-                ),
-                (loss.in_flight, "not ended when last heard of"),
-            ];
-            for (calls, note) in lost.into_iter().filter(|(calls, _)| *calls > 0) {
-                row("lost", calls, note);
-            }
-            if loss.calls() == 0 {
-                row("lost", 0, "by the accounting");
-            }
-            if loss.recorded_before > 0 {
-                let note = "not lost: before this directory first heard of their recorder";
-                row("recorded before", loss.recorded_before, note);
-            }
-        }
-        None => row("lost", 0, "unknown: the data directory has no accounting"),
+        Some(loss) => rows.extend(loss_rows(loss)),
+        None => rows.push(Row {
+            what: "lost",
+            calls: None,
+            note: "unknown: the data directory has no accounting".to_owned(),
+        }),
+    }
+    rows
+}
+
+/// What the accounting says beside the calls that are there.
+fn loss_rows(loss: &Loss) -> Vec<Row> {
+    let is_unknown = loss.unaccounted > 0;
+    let figures = [
+        ("lost", loss.dropped, "dropped in the filter"),
+        ("lost", loss.refused, "refused by the collector"),
+        ("lost", loss.undelivered, "never arrived"),
+        ("lost", loss.quarantined, "could not be decoded"),
+        (
+            "lost",
+            loss.damaged_stretches,
+            "or more, in damaged stretches of a journal, gaps of a capture, or an ingest that was cut short",
+        ),
+        (
+            "lost",
+            loss.removed,
+            "were written, and their files are gone or were moved aside",
+        ),
+        (
+            "lost",
+            loss.not_yet_in_dataset,
+            "in the journal or under way: twintap serve goes on with them",
+        ),
+        ("lost", loss.in_flight, "not ended when last heard of"),
+        (
+            "unaccounted",
+            loss.unaccounted,
+            "no accounting file knows who recorded them: what was lost beside them is unknown",
+        ),
+        (
+            "recorded before",
+            loss.recorded_before,
+            "not lost: before this directory first heard of their recorder",
+        ),
+    ];
+    let are_some = |(what, calls, note): (&'static str, u64, &str)| {
+        (calls > 0).then(|| Row {
+            what,
+            calls: Some(calls),
+            note: note.to_owned(),
+        })
+    };
+    let mut rows: Vec<Row> = figures.into_iter().filter_map(are_some).collect();
+    if loss.partial_ingests > 0 {
+        rows.push(Row {
+            what: "taken in part",
+            calls: Some(loss.partly_ingested),
+            note: format!(
+                "from {} that did not come to its end: the next one of the same files replaces them",
+                count(loss.partial_ingests, "ingest")
+            ),
+        });
+    }
+    if loss.calls() == 0 && !is_unknown {
+        rows.push(Row {
+            what: "lost",
+            calls: Some(0),
+            note: "by the accounting".to_owned(),
+        });
     }
     rows
 }

@@ -1,11 +1,29 @@
 //! What was lost before it reached the dataset, from the collector's `accounting.json`.
 
-use std::io::ErrorKind;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::store::accounting::Accounting;
+use crate::store::accounting::{Accounting, Recorder, Recorders};
+use crate::store::data_dir;
+use crate::store::parquet::{Dataset, ReadError};
+
+/// Why nothing can be said of loss.
+#[derive(Debug, thiserror::Error)]
+pub enum LossError {
+    /// The accounting cannot be read.
+    #[error("failed to read the accounting of {}", path.display())]
+    Accounting {
+        /// The data directory.
+        path: PathBuf,
+        /// Which file, and what is wrong with it.
+        source: io::Error,
+    },
+    /// The dataset cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] ReadError),
+}
 
 /// Calls that were meant to be in the dataset and are not. The figures are of the whole data
 /// directory: accounting does not know when a call that was lost took place.
@@ -30,29 +48,56 @@ pub struct Loss {
     pub recorded_before: u64,
     /// Not ended when the recorders last told: nothing is known of them yet.
     pub in_flight: u64,
+    /// Not lost: in the dataset, and no accounting file knows who recorded them. What else was recorded, and
+    /// lost, is unknown then.
+    pub unaccounted: u64,
+    /// Not lost: in the dataset, from ingests that did not come to their end.
+    pub partly_ingested: u64,
+    /// Ingests that did not come to their end, of whose calls nobody knows how many are missing.
+    pub partial_ingests: u64,
     /// Calls that were written to the dataset.
     #[serde(skip)]
     pub(crate) published: u64,
 }
 
 impl Loss {
-    /// Reads `data_dir`'s accounting; `None` if there is none: then loss is unknown.
-    pub fn load(data_dir: &Path) -> std::io::Result<Option<Self>> {
-        let accountings = match Accounting::load_all(data_dir) {
-            Ok(accountings) => accountings,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+    /// Reads `data_dir`'s accounting; `None` if there is none: then loss is unknown. To be done before the
+    /// dataset is opened: a call that is published in between is counted as missing, never as there.
+    pub fn load(data_dir: &Path) -> Result<Option<Self>, LossError> {
+        let accountings = load(data_dir)?;
         let losses = accountings.iter().map(Self::of);
         Ok(losses.reduce(|left, right| left.and(&right)))
     }
 
-    /// The same, of a dataset in which all files together have `rows` calls.
-    pub fn among(self, rows: u64) -> Self {
-        Self {
-            removed: self.published.saturating_sub(rows),
+    /// The same, beside the calls that there are in `dataset`, of all times if `is_all`.
+    pub fn among(
+        self,
+        data_dir: &Path,
+        dataset: &Dataset,
+        is_all: bool,
+    ) -> Result<Self, LossError> {
+        // In this order: who gives up the lock has written all that there is to tell.
+        let is_in_use = data_dir::is_in_use(data_dir).map_err(accounting_error(data_dir))?;
+        let recorders = Recorders::of(&load(data_dir)?);
+        let (mut accounted, mut partly_ingested, mut unaccounted) = (0, 0, 0);
+        dataset.recorded(|recorded| {
+            let sum = match recorders.recorder(&recorded.producer_id, recorded.is_of_run) {
+                Recorder::Partial => &mut partly_ingested,
+                Recorder::Unknown if !is_in_use => &mut unaccounted,
+                // It will be told of in a moment.
+                Recorder::Unknown | Recorder::Accounted => &mut accounted,
+            };
+            *sum += recorded.calls;
+        })?;
+        Ok(Self {
+            removed: match is_all {
+                true => self.published.saturating_sub(accounted),
+                false => 0,
+            },
+            unaccounted,
+            partly_ingested,
             ..self
-        }
+        })
     }
 
     fn of(accounting: &Accounting) -> Self {
@@ -66,9 +111,16 @@ impl Loss {
             not_yet_in_dataset: total.pending.saturating_add(total.journaled),
             recorded_before: total.recorded_before,
             in_flight: total.in_flight,
-            published: total.published,
+            // How many of a part of an ingest there should be was not written.
+            published: match accounting.is_partial {
+                true => 0,
+                false => total.published,
+            },
+            partial_ingests: u64::from(accounting.is_partial),
             // Not for the accounting to say.
             removed: 0,
+            unaccounted: 0,
+            partly_ingested: 0,
         }
     }
 
@@ -85,6 +137,9 @@ impl Loss {
             in_flight: add(self.in_flight, other.in_flight),
             published: add(self.published, other.published),
             removed: add(self.removed, other.removed),
+            unaccounted: add(self.unaccounted, other.unaccounted),
+            partly_ingested: add(self.partly_ingested, other.partly_ingested),
+            partial_ingests: add(self.partial_ingests, other.partial_ingests),
         }
     }
 
@@ -102,6 +157,18 @@ impl Loss {
             self.in_flight,
         ])
     }
+}
+
+fn load(data_dir: &Path) -> Result<Vec<Accounting>, LossError> {
+    match Accounting::load_all(data_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        all => all.map_err(accounting_error(data_dir)),
+    }
+}
+
+fn accounting_error(data_dir: &Path) -> impl FnOnce(io::Error) -> LossError {
+    let path = data_dir.to_owned();
+    |source| LossError::Accounting { path, source }
 }
 
 /// The figures come from a file, so that no sum may overflow.

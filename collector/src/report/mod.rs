@@ -44,7 +44,7 @@ pub use gate::Gate;
 pub use group::{Example, Group};
 pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
-pub use loss::Loss;
+pub use loss::{Loss, LossError};
 pub use rule_use::{RuleRemark, RuleUse};
 pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;

@@ -19,6 +19,8 @@
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
 mod files;
+mod journaled;
+mod recorders;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,7 @@ use super::journal::ledger::Ledger;
 use super::journal::producer::{Entry, Outstanding, ProducerState};
 
 pub use files::{FILE_NAME, LoadedFile};
+pub use recorders::{Recorder, Recorders};
 
 /// Version of the file's layout.
 pub const VERSION: u32 = 1;
@@ -57,6 +60,9 @@ pub struct Accounting {
     /// Files that `twintap fsck --repair` moved aside, each of which counts as a damaged stretch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved_aside: u64,
+    /// The names of those that are of `calls`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved_files: Vec<String>,
     /// Files of an ingested capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<CapturedFile>,

@@ -146,7 +146,7 @@ pub(super) fn has_torn_marker(path: &Path) -> bool {
 }
 
 /// Does anybody hold the directory at `path`?
-pub(super) fn is_in_use(path: &Path) -> io::Result<bool> {
+pub fn is_in_use(path: &Path) -> io::Result<bool> {
     let marker = match File::open(path.join(MARKER)) {
         Ok(marker) => marker,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -36,6 +36,10 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// Headers of one record at most, several times as many as a filter records. In memory the emptiest one is
+/// thirty times as large as on the wire.
+const RECORD_HEADERS_MAX: usize = 16_384;
+
 /// Turns sealed segments into Parquet.
 #[derive(Debug)]
 pub struct Publisher {
@@ -187,6 +191,12 @@ fn decode_batch(
 }
 
 fn decode_record(number: u64, bytes: Bytes) -> Result<Record, String> {
+    let headers = envelope::headers_count(&bytes);
+    if headers > RECORD_HEADERS_MAX {
+        return Err(format!(
+            "record has {headers} headers, more than {RECORD_HEADERS_MAX}"
+        ));
+    }
     let record = Record::decode(bytes).map_err(|error| error.to_string())?;
     if record.number == number {
         return Ok(record);

@@ -1,5 +1,5 @@
 //! Bad input, case by case, with the answer that each must get: protobuf, Parquet, rules files,
-//! descriptor sets.
+//! descriptor sets, command lines.
 //!
 //! A case is a name, the input, and what is expected; all cases of a table are tried before the test
 //! fails. A crash that is found elsewhere becomes a case here.
@@ -8,6 +8,7 @@
 #![allow(missing_docs, reason = "tests document themselves")]
 
 mod calls;
+mod command_line;
 mod descriptors;
 mod files;
 mod parquet;

@@ -178,3 +178,53 @@ fn help_teaches_by_examples() {
         assert!(help.contains(word), "{help}");
     }
 }
+
+#[test]
+fn a_report_fits_the_columns_that_it_is_given() {
+    let mut calls = calls(0, 60, 3);
+    for call in &mut calls {
+        call.timing.response_end_ns = Some(1_000_000);
+        call.timing.duration_ns = Some(1_000_000);
+    }
+    let mut of_another = calls.clone();
+    for call in &mut of_another {
+        call.rpc_method = call.rpc_method.replace("shop", "another");
+        call.pair_id = [b"another-", &call.pair_id[..]].concat().into();
+        call.id.record_number += 1_000;
+    }
+    let recording = Recording::new().part(calls).part(of_another).dropped(0);
+    let widest = |columns: Option<&str>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"));
+        command
+            .args(["compare", "--no-write"])
+            .arg(recording.path());
+        command.env_remove("COLUMNS");
+        command.envs(columns.map(|columns| ("COLUMNS", columns)));
+        let text = stdout(&command.output().unwrap());
+        let is_path = |line: &&str| line.contains(recording.path().to_str().unwrap());
+        let lines = text.lines().filter(|line| !is_path(line));
+        let widest = lines.map(|line| line.chars().count()).max().unwrap();
+        (widest, text)
+    };
+    let (plain, text) = widest(None);
+    assert!(plain <= 80, "{text}");
+    let (wide, _) = widest(Some("140"));
+    assert!((81..=140).contains(&wide), "{wide}");
+    // Methods of one name are told apart where all are in one table.
+    let latency = text.split("\nLatency").nth(1).unwrap();
+    let latency: String = latency.split_whitespace().collect();
+    assert!(latency.contains("another."), "{text}");
+}
+
+#[test]
+fn help_says_which_gates_replace_the_threshold() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(["compare", "--help"])
+        .env("COLUMNS", "400")
+        .output()
+        .unwrap();
+    let help = stdout(&output);
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let expected = "0 unless a --fail-if says how large that rate of all methods together may be";
+    assert!(words.join(" ").contains(expected), "{help}");
+}

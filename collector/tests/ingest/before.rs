@@ -11,16 +11,16 @@ use serde_json::Value;
 use crate::captures::pcap;
 use crate::{Place, stderr};
 
-const CAPTURE: &str = concat!(
+pub(crate) const CAPTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../decode/tests/cases/interop/go-python.pcap.zst"
 );
-const OTHER: &str = concat!(
+pub(crate) const OTHER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../decode/tests/cases/interop/go-java.pcap.zst"
 );
 
-fn data_dir(place: &Place) -> PathBuf {
+pub(crate) fn data_dir(place: &Place) -> PathBuf {
     place.0.path().join("data")
 }
 
@@ -36,21 +36,21 @@ fn ingest(place: &Place, arguments: &[&str]) -> Output {
 }
 
 /// Ingests, which must succeed; says what was told.
-fn ingested(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn ingested(place: &Place, arguments: &[&str]) -> String {
     let output = ingest(place, arguments);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     stderr(&output)
 }
 
 /// Ingests, which must be refused; says why.
-fn refused(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn refused(place: &Place, arguments: &[&str]) -> String {
     let output = ingest(place, arguments);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     stderr(&output)
 }
 
 /// How many calls the dataset has.
-fn calls(place: &Place) -> u64 {
+pub(crate) fn calls(place: &Place) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
     command
         .args(["fsck", "--output", "json"])
@@ -59,7 +59,7 @@ fn calls(place: &Place) -> u64 {
     checked["calls"].as_u64().unwrap()
 }
 
-fn accountings(place: &Place) -> Vec<PathBuf> {
+pub(crate) fn accountings(place: &Place) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(data_dir(place)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let is_accounting = |path: &PathBuf| path.to_str().unwrap().contains("/accounting-");
@@ -71,7 +71,7 @@ fn read(accounting: &Path) -> Value {
 }
 
 /// The accounting of the only ingest.
-fn only_accounting(place: &Place) -> PathBuf {
+pub(crate) fn only_accounting(place: &Place) -> PathBuf {
     let [path] = &accountings(place)[..] else {
         panic!("one ingest, {:?}", accountings(place));
     };
@@ -79,14 +79,14 @@ fn only_accounting(place: &Place) -> PathBuf {
 }
 
 /// Leaves what a process leaves that was killed before its end: calls, and the accounting of the beginning.
-fn cut_short(path: &Path) {
+pub(crate) fn cut_short(path: &Path) {
     let mut accounting = read(path);
     accounting["is_partial"] = true.into();
     accounting["damaged_stretches"] = 1.into();
     std::fs::write(path, accounting.to_string()).unwrap();
 }
 
-fn losses(place: &Place) -> u64 {
+pub(crate) fn losses(place: &Place) -> u64 {
     let all = accountings(place);
     let losses = all
         .iter()
@@ -252,8 +252,9 @@ fn a_capture_that_was_compressed_or_has_grown_is_refused() {
         told.contains("plain.pcap was ingested before (at "),
         "{told}"
     );
-    // Its file header for one more packet, which is damaged: it is longer, whatever there is in it.
-    plain.extend_from_within(..24);
+    // Its first packet once more.
+    let len = u32::from_le_bytes(plain[32..36].try_into().unwrap()) as usize;
+    plain.extend_from_within(24..24 + 16 + len);
     let path = place.file("grown.pcap", &plain);
     let told = refused(&place, &[path.to_str().unwrap()]);
     assert!(
@@ -355,4 +356,77 @@ fn a_capture_that_breaks_in_the_middle_is_a_loss() {
         "it is told once: {}",
         stderr(&output)
     );
+}
+
+#[test]
+fn calls_that_were_left_out_are_not_said_to_be_there() {
+    let place = Place::new();
+    ingested(
+        &place,
+        &["--include-method", "catalog.v2.Catalog/Find", CAPTURE],
+    );
+    assert_eq!(calls(&place), 17);
+    let told = refused(&place, &["--include-method", "interop.v1.*", CAPTURE]);
+    assert!(
+        told.contains("of methods that were left out then"),
+        "{told}"
+    );
+    assert!(
+        told.contains("calls that it took would be there twice"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_that_answered_no_call_is_told() {
+    let place = Place::new();
+    let arguments = [
+        "--primary",
+        "127.0.0.1",
+        "--candidate",
+        "10.9.8.7:65000",
+        CAPTURE,
+    ];
+    let told = ingested(&place, &arguments);
+    let expected =
+        "--candidate 10.9.8.7:65000 answered no call: those found were answered by 127.0.0.1:";
+    assert!(told.contains(expected), "{told}");
+    assert!(!told.contains("--primary 127"), "{told}");
+    let strict = [
+        "--strict",
+        "--format",
+        "none",
+        "--candidate",
+        "10.9.8.7",
+        CAPTURE,
+    ];
+    assert_eq!(ingest(&place, &strict).status.code(), Some(4));
+    let strict = [
+        "--strict",
+        "--format",
+        "none",
+        "--candidate",
+        "127.0.0.1",
+        CAPTURE,
+    ];
+    assert_eq!(ingest(&place, &strict).status.code(), Some(0));
+}
+
+#[test]
+fn files_in_the_wrong_order_are_told() {
+    let place = Place::new();
+    let whole = zstd::decode_all(&std::fs::read(CAPTURE).unwrap()[..]).unwrap();
+    // Where about the middle a record begins, by the lengths of those before.
+    let mut at = 24;
+    while at < whole.len() / 2 {
+        at += 16 + u32::from_le_bytes(whole[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    let first = place.file("a0.pcap", &whole[..at]);
+    let second = place.file("a1.pcap", &[&whole[..24], &whole[at..]].concat());
+    let [first, second] = [&first, &second].map(|path| path.to_str().unwrap());
+    let told = ingested(&place, &["--format", "none", second, first]);
+    assert!(told.contains("a0.pcap are older than those of "), "{told}");
+    assert!(told.contains("in the order of their packets"), "{told}");
+    let told = ingested(&place, &["--format", "none", first, second]);
+    assert!(!told.contains("are older than"), "{told}");
 }

@@ -17,6 +17,7 @@ mod captures;
 mod client_saw;
 #[path = "../../../decode/tests/support/frames.rs"]
 mod frames;
+mod gone;
 #[path = "../../../decode/tests/tls/peers.rs"]
 mod peers;
 
@@ -143,7 +144,9 @@ fn strict_misses_tls_connections_of_servers_that_were_asked_for() {
         (&[][..], 0),
         (&["--port", "50443"], 4),
         (&["--candidate", &server], 4),
-        (&["--primary", "10.0.0.9:50443"], 0),
+        (&["--primary", "127.0.0.1"], 0),
+        // It answered no call.
+        (&["--primary", "10.0.0.9:50443"], 4),
     ] {
         let output = ingest(&[&["--strict"], asked, &[capture, clear]].concat());
         let told = stderr(&output);

@@ -211,6 +211,15 @@ fn refused() -> Vec<Case> {
             "malformed_batch",
         ),
         (
+            "counters of 4 MB",
+            batch(|b| {
+                let reasons = vec![twintap_record::ReasonCount::default(); 1_000_000];
+                b.counters.get_or_insert_default().dropped = reasons;
+            }),
+            400,
+            "malformed_batch",
+        ),
+        (
             "version 0",
             batch(|b| b.version = 0),
             422,

@@ -77,8 +77,11 @@ fn spoil(path: &Path) {
 #[test]
 fn what_is_whole_has_no_findings() {
     for (data, expected) in [
-        (published(), "20 calls in 1 files"),
-        (journaled(), "0 calls in 0 files and 4 frames in 1 segments"),
+        (published(), "20 calls in 1 file "),
+        (
+            journaled(),
+            "0 calls in 0 files and 4 frames in 1 segment of",
+        ),
     ] {
         let (code, told) = fsck(&[], data.path());
         assert_eq!(code, Some(0), "{told}");
@@ -190,7 +193,7 @@ fn damage_within_the_journal_is_told_and_a_torn_end_is_no_loss() {
     assert!(collector.stop().success());
     let (code, told) = fsck(&[], data.path());
     assert_eq!(code, Some(4), "{told}");
-    assert!(told.contains("40 calls in 1 files"), "{told}");
+    assert!(told.contains("40 calls in 1 file "), "{told}");
     assert!(
         told.contains("1 damaged stretches of the journal were passed over"),
         "{told}"
@@ -348,4 +351,54 @@ fn a_comparison_knows_of_calls_that_were_removed() {
     assert_eq!(code, Some(4), "{told}");
     let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("20 were written, and their files"), "{told}");
+}
+
+#[test]
+fn a_comparison_knows_what_the_journal_has_and_what_is_damaged_in_it() {
+    let data = journaled();
+    let loss = |data: &Path| -> Value {
+        let (code, text) = run("compare", &["--no-write", "--output", "json"], data);
+        assert_eq!(code, Some(4), "{text}");
+        let report = text
+            .lines()
+            .take_while(|line| !line.starts_with("twintap:"));
+        let report: Value = serde_json::from_str(&report.collect::<String>()).unwrap();
+        report["completeness"]["loss"].clone()
+    };
+    // What was acknowledged since the file was written is in the journal only.
+    fs::remove_file(data.path().join("accounting.json")).ok();
+    let all = loss(data.path());
+    assert_eq!(all["not_yet_in_dataset"], 3 * CALLS, "{all}");
+    assert_eq!(all["damaged_stretches"], 0, "{all}");
+    spoil(&files(data.path(), "segment").remove(0));
+    let some = loss(data.path());
+    assert_eq!(some["not_yet_in_dataset"], 2 * CALLS, "{some}");
+    assert_eq!(some["damaged_stretches"], 1, "{some}");
+    // A collector that was stopped in order leaves the same.
+    let collector = Collector::start(data.path(), &[]);
+    assert!(collector.stop().success());
+    let after = loss(data.path());
+    let missing = ["not_yet_in_dataset", "undelivered"].map(|key| after[key].as_u64().unwrap());
+    assert_eq!(missing.iter().sum::<u64>(), CALLS, "{after}");
+    assert_eq!(after["damaged_stretches"], 1, "{after}");
+}
+
+#[test]
+fn a_comparison_refuses_a_file_that_changed_since_it_was_written() {
+    let data = published();
+    let part = files(data.path(), "parquet").remove(0);
+    let bytes = fs::read(&part).unwrap();
+    // In the footer, where it changes no value: the name of the program that wrote it.
+    let name = b"twintap.writer";
+    let at = bytes.windows(name.len()).position(|window| window == name);
+    let mut changed = bytes.clone();
+    changed[at.unwrap()] ^= 1;
+    fs::write(&part, changed).unwrap();
+    let (code, told) = run("compare", &["--no-write"], data.path());
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.contains("not those that were written, by its checksum"),
+        "{told}"
+    );
+    assert!(told.contains("fsck --repair moves"), "{told}");
 }

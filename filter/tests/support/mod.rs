@@ -322,6 +322,12 @@ impl Rig {
         self.engine.on_tick(&mut self.host, ROOT);
     }
 
+    /// Somebody sets the host's clock forward or, if negative, back.
+    pub(crate) fn set_clock(&mut self, seconds: i64) {
+        let ns = seconds * 1_000_000_000;
+        self.host.now_ns = self.host.now_ns.saturating_add_signed(ns);
+    }
+
     /// The collector answers the POST `token`; status 0 is no answer at all.
     pub(crate) fn answer(&mut self, token: u32, status: u16) {
         let root = self

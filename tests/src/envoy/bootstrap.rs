@@ -169,6 +169,44 @@ impl Bootstrap {
         self
     }
 
+    /// Adds the cluster called `collector`, spoken to in TLS whoever answers.
+    #[must_use]
+    pub fn collector_tls(mut self, address: SocketAddr) -> Self {
+        let mut collector = cluster("collector", address, json!({"http_protocol_options": {}}));
+        collector["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            },
+        });
+        self.clusters.push(collector);
+        self
+    }
+
+    /// Adds the cluster called `collector`, whose host name nobody resolves: `resolver` is the name
+    /// server that is asked.
+    #[must_use]
+    pub fn collector_unresolved(mut self, resolver: SocketAddr) -> Self {
+        let mut collector = cluster("collector", resolver, json!({"http_protocol_options": {}}));
+        collector["type"] = "STRICT_DNS".into();
+        // Else Envoy starts when the name server has answered.
+        collector["wait_for_warm_on_init"] = false.into();
+        let endpoint = &mut collector["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
+        endpoint["endpoint"]["address"]["socket_address"] =
+            json!({"address": "collector.invalid", "port_value": 4318});
+        collector["typed_dns_resolver_config"] = json!({
+            "name": "envoy.network.dns_resolver.cares",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+                "resolvers": [{"socket_address": {
+                    "address": resolver.ip().to_string(), "port_value": resolver.port(),
+                }}],
+            },
+        });
+        self.clusters.push(collector);
+        self
+    }
+
     /// Adds a cluster of one HTTP/1.1 server.
     #[must_use]
     pub fn http1(mut self, name: &str, address: SocketAddr) -> Self {

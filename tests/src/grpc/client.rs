@@ -20,6 +20,8 @@ pub enum Send {
     Data(Bytes),
     /// END_STREAM.
     End,
+    /// Trailers, which no gRPC client sends.
+    Trailers(HeaderMap),
     /// Waits.
     Sleep(Duration),
     /// RST_STREAM with CANCEL: what a gRPC client does on cancellation and at its deadline.
@@ -75,6 +77,16 @@ impl Call {
             method,
             path: path.to_owned(),
             headers: HeaderMap::new(),
+            steps,
+        }
+    }
+
+    /// Exactly this request: `path` is any that a URI may have.
+    pub fn raw(method: Method, path: &str, headers: HeaderMap, steps: Vec<Send>) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            headers,
             steps,
         }
     }
@@ -216,6 +228,7 @@ async fn send(mut stream: SendStream<Bytes>, steps: Vec<Send>) -> Result<(), h2:
                 send_data(&mut stream, data, end).await?;
             }
             Send::End => stream.send_data(Bytes::new(), true)?,
+            Send::Trailers(trailers) => stream.send_trailers(trailers)?,
             Send::Sleep(duration) => tokio::time::sleep(duration).await,
             Send::Cancel => stream.send_reset(Reason::CANCEL),
         }

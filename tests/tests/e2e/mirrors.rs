@@ -135,7 +135,7 @@ fn ends_unix_ns(record: &Record) -> (u64, u64) {
 // The next two are what the collector tells a candidate that is down from a mirror that was cut off by.
 
 #[tokio::test]
-async fn mirror_that_is_down_is_a_whole_request_without_an_answer() {
+async fn mirror_that_is_down_breaks_off_beside_a_whole_answer() {
     let _machine = machine::shared();
     let mut scene = Scene::of(Filter::upstream())
         .mirrored(|_| Answer::echo())
@@ -146,9 +146,9 @@ async fn mirror_that_is_down_is_a_whole_request_without_an_answer() {
     assert!(scene.client.call(Call::unary(METHOD, "x")).await.ok());
 
     let (primary, mirror) = sides(scene.records(2).await);
+    // Its connection may be refused before the request is over; the primary was not answered early.
     assert_eq!(primary.end(), End::Complete);
     assert_eq!(mirror.end(), End::Aborted);
-    assert!(mirror.request_body.is_some_and(|body| body.end_stream));
     assert!(mirror.response_headers.is_none());
     assert_eq!(mirror.response_flags, 0, "Envoy sets none on mirrors");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,10 +26,17 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// Seconds after which the same may be sent again.
+    pub(crate) retry_after: Option<u64>,
     pub(crate) body: Value,
 }
 
 impl Answer {
+    /// The machine-readable reason of a refusal.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
     pub(crate) fn figure(&self, name: &str) -> u64 {
         self.body[name].as_u64().unwrap_or_default()
     }
@@ -104,9 +112,12 @@ impl Client {
             .body(Full::new(batch.encode()))?;
         let response = sender.send_request(request).await?;
         let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.into_body().collect().await?.to_bytes();
         Ok(Answer {
             status,
+            retry_after,
             body: serde_json::from_slice(&body).unwrap_or_default(),
         })
     }

@@ -58,6 +58,12 @@ impl Place {
         self
     }
 
+    /// The same, with one more configuration key.
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
+        self.keys.push(key.to_owned());
+        self
+    }
+
     /// The same, with `prefix` before every program.
     pub(crate) fn spawned_by(mut self, prefix: Vec<String>) -> Self {
         self.prefix = prefix;
@@ -165,7 +171,7 @@ impl Place {
 }
 
 /// How long a restart may take on this machine at this moment.
-fn ready_limit() -> Duration {
+pub(crate) fn ready_limit() -> Duration {
     let started = Instant::now();
     let output = Command::new(artifacts::twintap()).arg("--version").output();
     assert!(output.expect("twintap starts").status.success());

@@ -1,11 +1,10 @@
-//! One row of figures per family: printed, and kept for `docs/reliability.md`.
+//! One row of figures per family: printed, and kept for `docs/reliability.md`. Most tell of records
+//! ([`Figures`]), some of what was looked for and must not be there ([`Sought`]).
 
-use std::fs;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-use twintap_e2e::artifacts;
+use serde_json::json;
+use twintap_e2e::figures;
 
 use crate::oracle::Verdict;
 
@@ -54,16 +53,9 @@ impl Figures {
 
     /// Prints the row and puts it into `target/reliability.json`.
     pub(crate) fn keep(self) {
-        // Families end at different times, in threads of one process.
-        static FILE: Mutex<()> = Mutex::new(());
         eprintln!("{self:?}");
-        let path = artifacts::target().join("reliability.json");
-        let _guard = FILE.lock().expect("nobody panics while holding it");
-        let rows = fs::read(&path).unwrap_or_default();
-        let mut rows: Map<String, Value> = serde_json::from_slice(&rows).unwrap_or_default();
         let row = json!({
             "fault": self.fault,
-            "is_full": std::env::var_os("TWINTAP_FULL").is_some(),
             "seed": self.seed,
             "runs": self.runs,
             "records": self.records,
@@ -72,8 +64,33 @@ impl Figures {
             "repeated": self.repeated,
             "worst_restart_ms": u64::try_from(self.worst_restart.as_millis()).unwrap_or(u64::MAX),
         });
-        rows.insert(self.family.to_owned(), row);
-        let text = serde_json::to_vec_pretty(&rows).expect("it is JSON");
-        fs::write(&path, text).expect("target/ can be written");
+        figures::keep("collector", self.family, row);
+    }
+}
+
+/// What a family looked for, and must not have found.
+#[derive(Debug)]
+pub(crate) struct Sought {
+    /// Names the row.
+    pub(crate) family: &'static str,
+    /// What was looked for, and where.
+    pub(crate) what: &'static str,
+    /// How often it was there to be found.
+    pub(crate) planted: u64,
+    /// Files and outputs that were searched.
+    pub(crate) places: u64,
+}
+
+impl Sought {
+    /// Prints the row and puts it into `target/reliability.json`: nothing was found, else the family
+    /// would have failed.
+    pub(crate) fn keep(self) {
+        eprintln!("{self:?}");
+        let row = json!({
+            "sought": self.what,
+            "planted": self.planted,
+            "places": self.places,
+        });
+        figures::keep("sought", self.family, row);
     }
 }

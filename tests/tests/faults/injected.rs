@@ -102,6 +102,7 @@ fn batches() -> impl Iterator<Item = Batch> {
         producer: 0,
         sequence,
         records: BATCH_RECORDS,
+        message_bytes: 0,
     })
 }
 

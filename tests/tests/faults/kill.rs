@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::batch::Batch;
 use crate::client::Client;
-use crate::collector::Place;
+use crate::collector::{Collector, Place};
 use crate::figures::Figures;
 use crate::full_or;
 use crate::oracle::Oracle;
@@ -24,6 +24,30 @@ const BATCH_RECORDS: u64 = 20;
 const BATCH_INTERVAL: Duration = Duration::from_millis(40);
 /// The latest moment of a kill, after the collector was ready.
 const KILLED_WITHIN_MS: u64 = 1_500;
+
+/// The first batch of each sender.
+pub(crate) fn first_batches() -> Vec<Batch> {
+    let first = |producer| Batch {
+        producer,
+        sequence: 1,
+        records: BATCH_RECORDS,
+        message_bytes: 0,
+    };
+    (0..PRODUCERS).map(first).collect()
+}
+
+/// All of them send, from these batches on, until the collector is gone.
+pub(crate) fn send_all(
+    next: Vec<Batch>,
+    collector: &Collector,
+    oracle: &Arc<Oracle>,
+) -> JoinSet<Batch> {
+    let address = collector.address();
+    let senders = next.into_iter();
+    senders
+        .map(|batch| send(batch, address, Arc::clone(oracle)))
+        .collect()
+}
 
 /// Sends in order, repeats what was not acknowledged, until the connection breaks.
 async fn send(mut batch: Batch, address: SocketAddr, oracle: Arc<Oracle>) -> Batch {
@@ -53,27 +77,16 @@ async fn what_was_acknowledged_survives_kill_9_at_any_moment() {
     // Segments small enough that kills meet every step of a record's way into Parquet.
     let place = Place::new(&["publish_interval=200ms", "segment_records_max=500"]);
     let oracle = Arc::new(Oracle::default());
-    let mut next: Vec<Batch> = (0..PRODUCERS)
-        .map(|producer| Batch {
-            producer,
-            sequence: 1,
-            records: BATCH_RECORDS,
-        })
-        .collect();
+    let mut next = first_batches();
     let mut worst = Duration::ZERO;
     for _ in 0..rounds {
         let (mut collector, took) = place.restart().await;
         worst = worst.max(took);
-        let mut senders = JoinSet::new();
-        for batch in next.drain(..) {
-            senders.spawn(send(batch, collector.address(), Arc::clone(&oracle)));
-        }
+        let senders = send_all(next, &collector, &oracle);
         let moment = Instant::now() + Duration::from_millis(random.below(KILLED_WITHIN_MS));
         tokio::time::sleep_until(moment).await;
         collector.ended_by(Signal::KILL).await;
-        while let Some(batch) = senders.join_next().await {
-            next.push(batch.expect("senders do not panic"));
-        }
+        next = senders.join_all().await;
     }
     worst = worst.max(place.settle(&oracle).await);
     let verdict = oracle.judge(&place, &what);

@@ -9,24 +9,26 @@
 //! A failure names its seed: `TWINTAP_SEED=N` repeats it.
 
 mod batch;
+mod canaries;
+mod cgroup;
 mod client;
 mod collector;
 mod figures;
 mod injected;
 mod kill;
+mod load;
+mod memory;
+mod namespace;
 mod once;
 mod oracle;
 mod parallel;
 mod power;
-mod random;
+mod power_cut;
 mod resources;
+mod restart;
+mod slow_disk;
 mod small_disk;
 mod strace;
 
-/// The first figure if everything that is promised is to be run, else the second.
-fn full_or<T>(full: T, reduced: T) -> T {
-    match std::env::var_os("TWINTAP_FULL") {
-        Some(_) => full,
-        None => reduced,
-    }
-}
+use twintap_e2e::machine::sized as full_or;
+use twintap_e2e::random;

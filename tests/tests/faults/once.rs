@@ -63,6 +63,7 @@ fn plan(round: u64, random: &mut Random) -> Vec<(Batch, Way)> {
         producer,
         sequence,
         records: BATCH_RECORDS,
+        message_bytes: 0,
     };
     let first = round * ROUND_BATCHES + 1;
     let new = (0..PRODUCERS).flat_map(|producer| {

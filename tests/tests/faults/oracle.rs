@@ -53,6 +53,10 @@ impl Oracle {
     pub(crate) fn answered(&self, batch: Batch, answer: &Answer) {
         if answer.status != StatusCode::OK {
             assert!(answer.status.is_server_error(), "{batch:?}: {answer:?}");
+            assert!(
+                answer.retry_after >= Some(1) && !answer.code().is_empty(),
+                "{batch:?}: says neither why nor when to come again: {answer:?}"
+            );
             return;
         }
         let (stored, duplicates) = (answer.figure("stored"), answer.figure("duplicates"));
@@ -176,7 +180,7 @@ pub(crate) fn checked(found: impl Iterator<Item = (String, u64, String)>) -> Row
 }
 
 /// Producers that any family has.
-const PRODUCERS_MAX: u64 = 16;
+const PRODUCERS_MAX: u64 = 64;
 
 /// Our own reader decodes every value.
 fn check_fsck(place: &Place, count: u64, what: &str) {
@@ -237,6 +241,7 @@ async fn the_oracle_sees_what_is_lost_and_what_is_repeated() {
         producer: 0,
         sequence: 1,
         records: 5,
+        message_bytes: 0,
     };
     let answer = collector.client().post(batch, &oracle).await;
     assert!(answer.is_ok_and(|answer| answer.status == StatusCode::OK));

@@ -13,9 +13,9 @@ use crate::client::Client;
 use crate::collector::{Collector, PATIENCE, Place};
 use crate::figures::Figures;
 use crate::full_or;
+use crate::namespace::Namespace;
 use crate::oracle::Oracle;
 use crate::random::Random;
-use crate::small_disk::Namespace;
 
 const BATCH_RECORDS: u64 = 10;
 /// Promised: from the end of a shortage to the first acknowledgement.
@@ -33,6 +33,7 @@ async fn post(client: &mut Client, sequences: std::ops::Range<u64>, oracle: &Ora
             producer: 0,
             sequence,
             records: BATCH_RECORDS,
+            message_bytes: 0,
         };
         let answer = client.post(batch, oracle).await;
         taken += usize::from(answer.is_ok_and(|answer| answer.status.is_success()));
@@ -108,6 +109,7 @@ async fn without_file_descriptors_nothing_acknowledged_is_lost() {
             producer: 1,
             sequence: 1,
             records: BATCH_RECORDS,
+            message_bytes: 0,
         };
         resumes(&client, after, &oracle, &collector).await;
         drop(client);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use twintap_e2e::process::Process;
 use twintap_e2e::{live, wait};
 
@@ -84,6 +85,17 @@ pub(crate) fn arguments(
     arguments
 }
 
+/// The arguments that make each of `calls` take longer by `delay` before it does anything.
+pub(crate) fn delays(calls: &Calls, delay: Duration, trace: &Path) -> Vec<String> {
+    vec![
+        "-y".to_owned(),
+        "-o".to_owned(),
+        trace.to_string_lossy().into_owned(),
+        format!("--trace={}", calls.set),
+        format!("--inject={}:delay_enter={}", calls.set, delay.as_micros()),
+    ]
+}
+
 /// strace, attached to a thread of a running collector; ends with it.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -110,6 +122,13 @@ impl Attached {
         })
         .await;
         Self { strace, trace }
+    }
+
+    /// Lets the thread go.
+    pub(crate) async fn detach(mut self) -> Trace {
+        self.strace.signal(Signal::TERM);
+        self.strace.ended(ATTACHED_WITHIN).await;
+        Trace::read(&self.trace)
     }
 
     /// What it has seen, when the collector is gone.

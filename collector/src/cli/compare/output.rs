@@ -11,7 +11,7 @@ use crate::report::form::Form;
 use crate::report::{Report, text};
 
 /// Columns of a report that is not for a terminal.
-const PLAIN_COLUMNS: usize = 100;
+const PLAIN_COLUMNS: usize = 80;
 
 /// Arguments of the report's forms.
 #[derive(Debug, clap::Args)]
@@ -61,9 +61,11 @@ impl OutputArgs {
             if before.any(|earlier| earlier.file == report.file) {
                 return Err(UsageError(format!("--write-report names {name} twice")).into());
             }
-            if !folder(&report.file).is_dir() || report.file.is_dir() {
-                let what = format!("--write-report cannot write {name}: no such folder");
-                return Err(UsageError(what).into());
+            if report.file.is_dir() {
+                anyhow::bail!("failed to write report {name}: it is a folder");
+            }
+            if !folder(&report.file).is_dir() {
+                anyhow::bail!("failed to write report {name}: its folder does not exist");
             }
         }
         Ok(())

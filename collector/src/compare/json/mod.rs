@@ -210,7 +210,10 @@ fn lists(primary: &[Json], candidate: &[Json], sink: &mut Sink) {
     };
     if alignment.is_reordered {
         let text = |list: &[Json]| text(&Json::List(list.to_vec()));
-        let texts = render::lists(primary, candidate, text, text);
+        let texts = render::lists(primary, candidate, text, text, |a, b| {
+            let raw = |value| side(value).map(|(raw, _)| raw);
+            render::sides(raw(a), raw(b))
+        });
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }
     for step in alignment.steps {

@@ -8,7 +8,7 @@ use super::fields::{self, Kinds};
 use super::fingerprint;
 use crate::compare::align::{self, Step};
 use crate::compare::difference::Kind;
-use crate::compare::render;
+use crate::compare::render::{self, Raw};
 use crate::compare::rules::ListOrder;
 use crate::compare::sink::Sink;
 
@@ -56,6 +56,10 @@ pub(super) fn lists(
             candidate,
             |list| text(list, kinds.primary),
             |list| text(list, kinds.candidate),
+            |a, b| {
+                let (a, b) = (Raw::of(a, kinds.primary), Raw::of(b, kinds.candidate));
+                render::sides(Some(a), Some(b))
+            },
         );
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }

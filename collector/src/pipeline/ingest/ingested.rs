@@ -4,7 +4,9 @@ use twintap_decode::capture::{Damage, ReaderCounters};
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::LinkCounters;
 
+use super::order::Swapped;
 use super::progress::CallCounts;
+use super::servers::ServersSeen;
 use crate::sources::capture::learn::NameCounts;
 use crate::sources::capture::{InputError, Watched};
 use crate::store::parquet::WriteError;
@@ -41,6 +43,10 @@ pub struct Ingested {
     pub secrets: u64,
     /// Blocks of secrets of other protocols, which are of no use.
     pub foreign_secrets: u64,
+    /// Which servers answered.
+    pub servers: ServersSeen,
+    /// Inputs that are out of order.
+    pub swapped: Vec<Swapped>,
     /// Was it stopped before its end?
     pub is_stopped: bool,
 }

@@ -164,6 +164,9 @@ pub static METRICS: &[Metric] = &[
         |s, _| s.share(s.figures.truncated, s.figures.pairs, "pair was found")),
     metric!("lost", Count, false, "calls that never reached the dataset",
         |s, _| match s.completeness.and_then(|completeness| completeness.loss.as_ref()) {
+            Some(loss) if loss.unaccounted > 0 => {
+                Err("no accounting file knows who recorded some of the calls".to_owned())
+            }
             Some(loss) => Ok(float(loss.calls())),
             None => Err("there is no accounting".to_owned()),
         }),

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 
-use super::page::{Colour, Page, number};
+use super::page::{Colour, Page, right};
 use crate::report::{Report, balance};
 
 impl Page {
@@ -12,7 +12,7 @@ impl Page {
         for row in balance::rows(&report.completeness) {
             table.add_row(vec![
                 Cell::new(row.what),
-                number(row.calls),
+                right(row.number()),
                 Cell::new(row.note),
             ]);
         }

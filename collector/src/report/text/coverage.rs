@@ -1,6 +1,6 @@
 //! What the traffic never showed.
 
-use super::page::{Colour, Page};
+use super::page::Page;
 use crate::escape::{escape, shorten};
 use crate::report::Report;
 use crate::report::coverage::{MethodCoverage, Seen};
@@ -40,8 +40,8 @@ impl Page {
         let with_gaps = coverage.by_method.iter().filter(|method| has_gaps(method));
         let left = with_gaps.clone().count().saturating_sub(SHOWN_MAX);
         for method in with_gaps.take(SHOWN_MAX) {
-            let name = self.paint(&escape(&method.rpc_method), Colour::Bold);
-            self.line(format_args!("  {name}  {}", part("fields", method.fields)));
+            let name = escape(&method.rpc_method);
+            self.wrapped_after(2, &name, &part("fields", method.fields));
             let sides = [
                 ("request", &method.request_never_seen),
                 ("response", &method.response_never_seen),

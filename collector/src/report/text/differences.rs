@@ -48,7 +48,6 @@ impl Page {
             format!("  {}", group.path)
         };
         let head = format!("{}{}", group.place.replace('_', " "), escape(&path));
-        let head = self.paint(&head, Colour::Bold);
         let ignored = match group.severity {
             Severity::Error => String::new(),
             severity => format!(
@@ -58,10 +57,8 @@ impl Page {
             ),
         };
         self.line(format_args!("{index:>3}  {}", escape(&group.rpc_method)));
-        self.line(format_args!(
-            "     {head}  {}{ignored}",
-            describe::group(group)
-        ));
+        let what = format!("{}{ignored}", describe::group(group));
+        self.wrapped_after(5, &head, &what);
         let times = if group.occurrences == group.pairs {
             String::new()
         } else {

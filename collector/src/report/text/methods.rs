@@ -83,7 +83,7 @@ impl Page {
                 // Of too few calls, the median is shown without a claim, and no more.
                 if (index == 0 && shift.count > 0) || shift.shift.is_some() {
                     let method = if index == 0 {
-                        name_cell(method)
+                        clear_name_cell(method, methods)
                     } else {
                         Cell::new("")
                     };
@@ -109,7 +109,7 @@ impl Page {
         for method in methods {
             for (shift, pairs) in &method.status_shifts {
                 table.add_row(vec![
-                    name_cell(method),
+                    clear_name_cell(method, methods),
                     right(escape(shift)),
                     number(*pairs),
                     right(percent(rate(*pairs, method.judged()))),
@@ -121,7 +121,22 @@ impl Page {
 }
 
 fn name_cell(method: &Method) -> Cell {
+    named(method_of(&method.rpc_method))
+}
+
+/// Its name in a table of `methods` of all services: with its service, if another one has such a method.
+fn clear_name_cell(method: &Method, methods: &[Method]) -> Cell {
     let name = method_of(&method.rpc_method);
+    let namesakes = methods
+        .iter()
+        .filter(|it| method_of(&it.rpc_method) == name);
+    match namesakes.count() {
+        0 | 1 => named(name),
+        _ => named(&method.rpc_method),
+    }
+}
+
+fn named(name: &str) -> Cell {
     Cell::new(shorten(&escape(name), NAME_CHARS_MAX))
 }
 

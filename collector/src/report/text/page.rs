@@ -95,18 +95,25 @@ impl Page {
 
     /// A sentence, wrapped and indented by so many columns.
     pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
-        let mut line = String::new();
-        for word in text.split(' ') {
-            if !line.is_empty()
-                && line.chars().count() + word.chars().count() + indent + 1 > self.style.width
-            {
-                self.line(format_args!("{:indent$}{line}", ""));
-                line.clear();
-            }
-            line.push_str(if line.is_empty() { "" } else { " " });
-            line.push_str(word);
+        for line in wrap(text, self.style.width.saturating_sub(indent)) {
+            self.line(format_args!("{:indent$}{line}", ""));
         }
-        self.line(format_args!("{:indent$}{line}", ""));
+    }
+
+    /// As [`Self::wrapped`], of what begins with `head`, which is bold where it is in one line.
+    pub(super) fn wrapped_after(&mut self, indent: usize, head: &str, text: &str) {
+        let text = format!("{head}  {text}");
+        for (index, line) in wrap(&text, self.style.width.saturating_sub(indent))
+            .into_iter()
+            .enumerate()
+        {
+            let rest = line.strip_prefix(head).filter(|_| index == 0);
+            let line = match rest {
+                Some(rest) => self.paint(head, Colour::Bold) + rest,
+                None => line,
+            };
+            self.line(format_args!("{:indent$}{line}", ""));
+        }
     }
 
     pub(super) fn line(&mut self, text: impl std::fmt::Display) {
@@ -125,5 +132,56 @@ impl Page {
             Colour::Yellow => "33",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Lines of at most `width` characters, but for words that are longer: nothing is cut.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_wrapped_between_words_and_cut_nowhere() {
+        assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
+        assert_eq!(
+            wrap("a much-too-long-word b", 5),
+            ["a", "much-too-long-word", "b"]
+        );
+        assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn what_a_line_begins_with_is_bold() {
+        let mut page = Page::new(Style {
+            width: 60,
+            colours: true,
+            groups_max: 1,
+        });
+        page.wrapped_after(2, "head", &"word ".repeat(20));
+        assert!(
+            page.out.starts_with("  \x1b[1mhead\x1b[0m  word word"),
+            "{}",
+            page.out
+        );
+        assert!(
+            page.out
+                .lines()
+                .skip(1)
+                .all(|line| line.chars().count() <= 60)
+        );
     }
 }

@@ -1,36 +1,37 @@
-//! The beginning of a capture file: is it one, and which, whatever its name and its compression?
+//! The beginning of a capture file: is it one, and which, whatever its name, compression and format?
 //!
-//! The fingerprint is of the first [`HEAD_BYTES`], decompressed, or of all there are: its packets have times, so
-//! that two captures that begin alike are one, or one is what the other has grown to.
+//! The fingerprint is of the packets in front: the time, the lengths and the bytes of each, one after the other,
+//! up to [`HEAD_BYTES`] or all there are. Packets have times, so that two captures that begin alike are one, or
+//! one is what the other has grown to. What else a file has does not matter, such as secrets that were put into
+//! it later, by which pcap becomes pcapng.
 //!
 //! A longer capture is told from the one that it begins with by all of that, a shorter one from the one that it
-//! is the beginning of by the first [`START_BYTES`] only: more is not known of what was seen before. Where no
-//! packet is among those, as in pcapng that begins with many interfaces or secrets, it is not told at all.
+//! is the beginning of by the first [`START_BYTES`] only: more is not known of what was seen before.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use twintap_decode::capture::{Damage, Reader, Step};
+use twintap_decode::capture::{Damage, Packet, Secrets};
 
-use super::{Arrival, Input, InputError, Source};
+use super::{Chunk, Chunks, Heard, Input, InputError, Source};
 
-/// Bytes of the capture that are read and hashed. Secrets may come before the first packet.
+/// Bytes of packets that are hashed.
 const HEAD_BYTES: usize = 1 << 20;
-/// Bytes of it that are hashed by themselves: nearly always, the first packet is among them.
+/// Bytes of them that are hashed by themselves: the first packet is among them.
 const START_BYTES: usize = 512;
-/// Bytes at the beginning of a packet's record that have its time, in either format.
-const RECORD_HEADER_BYTES: u64 = 28;
+/// Chunks that are read to find as many: most may be of no packets.
+const CHUNKS_MAX: usize = 256;
 /// Bytes of a hash that are kept.
 const HASH_BYTES: usize = 16;
 
-/// The first bytes of a capture file.
-#[derive(Debug)]
+/// The first packets of a capture file.
+#[derive(Debug, Default)]
 pub struct Head {
+    /// Of each its time, its lengths, its bytes. Captures without packets are all alike, and hold nothing that
+    /// could be there twice.
     bytes: Vec<u8>,
-    /// Where the record of the first packet begins. Captures without packets are all alike, and hold nothing
-    /// that could be there twice.
-    first_packet_offset: Option<u64>,
+    chunks_count: usize,
     refused: Option<Damage>,
 }
 
@@ -58,24 +59,13 @@ impl Head {
         }
         let source = Source::Path(path.to_owned());
         let mut input = Input::open(source, Arc::default(), Arc::default())?;
-        let mut bytes = vec![0; HEAD_BYTES];
-        let mut len = 0;
-        while let Some(room) = bytes.get_mut(len..).filter(|room| !room.is_empty()) {
-            match input.read(room) {
-                Ok(Arrival::Bytes(read @ 1..)) => len += read,
-                Ok(Arrival::Bytes(_) | Arrival::Quiet) => break,
-                Err(error) if len == 0 => return Err(error),
-                // What comes before damage counts.
-                Err(_) => break,
-            }
+        let mut head = Self::default();
+        match Chunks::default().read(&mut input, &mut head) {
+            (_, Err(error)) if head.bytes.is_empty() => return Err(error),
+            // What comes before damage counts.
+            _ => head.bytes.truncate(HEAD_BYTES),
         }
-        bytes.truncate(len);
-        let (first_packet_offset, refused) = look(&bytes);
-        Ok(Some(Self {
-            bytes,
-            first_packet_offset,
-            refused,
-        }))
+        Ok(Some(head))
     }
 
     /// Why nothing of the file can be read, if that is so.
@@ -85,17 +75,15 @@ impl Head {
 
     /// Says which capture it is; opaque, such as `1234-9f86d0…-81884c…`. `None` where no packet is in sight.
     pub fn fingerprint(&self) -> Option<String> {
-        self.first_packet_offset.map(|_| fingerprint(&self.bytes))
+        (!self.bytes.is_empty()).then(|| fingerprint(&self.bytes))
     }
 
     /// Is this, or what it begins with, or what begins with it, the capture of this fingerprint?
     pub fn knows(&self, known: &str) -> Option<Known> {
-        let first_packet_offset = self.first_packet_offset?;
         let (len, hashes) = known.split_once('-')?;
         let Some(bytes) = self.bytes.get(..len.parse().ok()?) else {
             let few = self.bytes.get(..START_BYTES)?;
-            let has_time = first_packet_offset + RECORD_HEADER_BYTES <= few.len() as u64;
-            let is_alike = has_time && hashes.starts_with(&format!("{}-", hash(few)));
+            let is_alike = hashes.starts_with(&format!("{}-", hash(few)));
             return is_alike.then_some(Known::FirstPacket);
         };
         if !known.starts_with(&start(bytes)) || fingerprint(bytes) != known {
@@ -106,6 +94,34 @@ impl Head {
             len if len < self.bytes.len() => Known::Beginning,
             _ => Known::Whole,
         })
+    }
+}
+
+impl Heard for Head {
+    fn packet(&mut self, _: &[u8], packet: &Packet<'_>) {
+        if self.bytes.len() < HEAD_BYTES {
+            let len = packet.bytes.len() as u64;
+            self.bytes.extend(packet.unix_ns.to_le_bytes());
+            self.bytes.extend(len.to_le_bytes());
+            self.bytes.extend(packet.original_len.to_le_bytes());
+            self.bytes.extend(packet.bytes);
+        }
+    }
+
+    fn damage(&mut self, _: &str, damage: Damage) {
+        if damage.offset == 0 && !damage.problem.can_continue() {
+            self.refused = Some(damage);
+        }
+    }
+
+    fn secrets(&mut self, _: Secrets<'_>) {}
+
+    fn chunk(&mut self, _: &Chunk) {
+        self.chunks_count += 1;
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.bytes.len() >= HEAD_BYTES || self.chunks_count >= CHUNKS_MAX
     }
 }
 
@@ -125,22 +141,6 @@ fn hash(bytes: &[u8]) -> String {
         text += &format!("{byte:02x}");
     }
     text
-}
-
-/// Where in `bytes` is the first packet, and if nowhere, why can none ever be read?
-fn look(bytes: &[u8]) -> (Option<u64>, Option<Damage>) {
-    let (mut reader, mut rest) = (Reader::new(), bytes);
-    let is_end = bytes.len() < HEAD_BYTES;
-    loop {
-        match reader.next(&mut rest, is_end) {
-            Step::Packet(packet) => return (Some(packet.offset), None),
-            Step::Broken(damage) if damage.offset == 0 && !damage.problem.can_continue() => {
-                return (None, Some(damage));
-            }
-            Step::Broken(_) | Step::Secrets(_) => {}
-            Step::More(_) | Step::End => return (None, None),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -211,33 +211,46 @@ mod tests {
         assert_eq!(knows(&long[..2500], &long), Some(Known::FirstPacket));
     }
 
-    #[test]
-    fn captures_that_have_only_their_file_headers_in_common_are_others() {
-        // An interface whose description leaves no room for a packet, then one packet.
-        let pcapng = |time: u8| {
-            let block = |kind: u32, body: &[u8]| {
-                let len = (12 + u32::try_from(body.len()).unwrap()).to_le_bytes();
-                [&kind.to_le_bytes()[..], &len, body, &len].concat()
-            };
-            let section = [
-                &0x1a2b_3c4d_u32.to_le_bytes()[..],
-                &[1, 0, 0, 0],
-                &[0xff; 8],
-            ]
-            .concat();
-            let interface = [&[101, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2][..], &[b'x'; 512]].concat();
-            let mut packet = vec![0; 20 + 1000];
-            packet[8] = time;
-            packet[12..14].copy_from_slice(&1000_u16.to_le_bytes());
-            packet[16..18].copy_from_slice(&1000_u16.to_le_bytes());
-            let packet = block(6, &packet);
-            let file = [block(0x0a0d_0d0a, &section), block(1, &interface), packet];
-            file.concat()
+    /// The same packets as pcapng, with a block of secrets in front.
+    fn with_secrets(pcap: &[u8], secrets: &[u8]) -> Vec<u8> {
+        let block = |kind: u32, body: &[u8]| {
+            let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
+            let len = (12 + u32::try_from(body.len() + padding.len()).unwrap()).to_le_bytes();
+            [&kind.to_le_bytes()[..], &len, body, &padding, &len].concat()
         };
-        let short = pcapng(1);
-        let longer = [pcapng(2), pcapng(2)].concat();
-        assert_eq!(knows(&short, &short), Some(Known::Whole));
-        assert_eq!(knows(&short, &longer), None);
+        let le = |words: &[u32]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        };
+        let mut file = block(0x0a0d_0d0a, &le(&[0x1a2b_3c4d, 1, u32::MAX, u32::MAX]));
+        let len = u32::try_from(secrets.len()).unwrap();
+        file.extend(block(
+            10,
+            &[le(&[Secrets::TLS_KEY_LOG, len]), secrets.to_vec()].concat(),
+        ));
+        file.extend(block(1, &le(&[101, 1 << 18])));
+        for record in pcap[24..].chunks(1016) {
+            let word = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().unwrap());
+            let time = u64::from(word(0)) * 1_000_000 + u64::from(word(4));
+            let [high, low] =
+                [time >> 32, time & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap());
+            let head = le(&[0, high, low, word(8), word(12)]);
+            file.extend(block(6, &[head, record[16..].to_vec()].concat()));
+        }
+        file
+    }
+
+    #[test]
+    fn a_capture_into_which_secrets_were_put_is_known() {
+        for (packets, known) in [(3, Known::Whole), (2000, Known::Head)] {
+            let plain = pcap(packets);
+            for secrets_len in [10, 3 << 20] {
+                let injected = with_secrets(&plain, &vec![b'#'; secrets_len]);
+                assert_eq!(knows(&injected, &plain), Some(known));
+                assert_eq!(knows(&plain, &injected), Some(known));
+            }
+        }
+        let longer = with_secrets(&pcap(4), b"#");
+        assert_eq!(knows(&longer, &pcap(3)), Some(Known::Beginning));
     }
 
     #[test]

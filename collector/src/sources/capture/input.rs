@@ -97,6 +97,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// What it is called in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(path) if path == Path::new("-") => "standard input".to_owned(),
+            Self::Path(path) => path.display().to_string(),
+            Self::Pipe { name, .. } => name.clone(),
+        }
+    }
+
     /// May it be that more comes as time goes by?
     pub fn may_be_live(&self) -> bool {
         match self {
@@ -122,27 +131,20 @@ impl Input {
         progress: Arc<AtomicU64>,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, InputError> {
+        let name = source.name();
         match source {
             Source::Path(path) if path == Path::new("-") => {
-                let name = "standard input".to_owned();
                 // Without the buffer of `Stdin`, which polling would not know of.
                 match io::stdin().as_fd().try_clone_to_owned() {
                     Ok(pipe) => Self::live(name, pipe, AtStop::End, progress, stop),
                     Err(error) => Err(InputError::Open { name, error }),
                 }
             }
-            Source::Path(path) => {
-                let name = path.display().to_string();
-                match File::open(path) {
-                    Ok(file) => Self::from_reader(name, file, progress),
-                    Err(error) => Err(InputError::Open { name, error }),
-                }
-            }
-            Source::Pipe {
-                name,
-                pipe,
-                at_stop,
-            } => Self::live(name, pipe, at_stop, progress, stop),
+            Source::Path(path) => match File::open(path) {
+                Ok(file) => Self::from_reader(name, file, progress),
+                Err(error) => Err(InputError::Open { name, error }),
+            },
+            Source::Pipe { pipe, at_stop, .. } => Self::live(name, pipe, at_stop, progress, stop),
         }
     }
 

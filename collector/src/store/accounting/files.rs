@@ -33,30 +33,39 @@ pub struct LoadedFile {
 
 impl Accounting {
     /// Reads all of `data_dir`: the collector's and those of captures. Without the lock held by anyone,
-    /// a capture that was not over was cut short.
+    /// a capture that was not over was cut short, and the journal knows more than the collector's file.
     pub fn load_all(data_dir: &Path) -> io::Result<Vec<Self>> {
         Self::load_all_while(data_dir, || data_dir::is_in_use(data_dir))
     }
 
     fn load_all_while(
         data_dir: &Path,
-        is_in_use: impl FnOnce() -> io::Result<bool>,
+        is_in_use: impl Fn() -> io::Result<bool>,
     ) -> io::Result<Vec<Self>> {
-        let files = Self::load_each(data_dir)?.into_iter();
-        let all: io::Result<Vec<_>> = files
-            .map(|file| Ok((file.accounting?, file.path)))
-            .collect();
-        let mut all = all?;
-        if all.iter().any(|(accounting, _)| accounting.is_open) && !is_in_use()? {
+        let (mut captures, mut collectors) = (Vec::new(), None);
+        for file in Self::load_each(data_dir)? {
+            match file.path.ends_with(FILE_NAME) {
+                true => collectors = Some(file.accounting?),
+                false => captures.push((file.accounting?, file.path)),
+            }
+        }
+        if !is_in_use()? {
+            match Self::with_journal(collectors.clone(), data_dir) {
+                Ok(newer) => collectors = newer,
+                // A collector has started, and takes segments away.
+                Err(_) if is_in_use()? => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
             // A capture says that it is over before it gives up the lock: it may have done both by now.
-            for (accounting, path) in all.iter_mut().filter(|(accounting, _)| accounting.is_open) {
+            for (accounting, path) in captures.iter_mut().filter(|(capture, _)| capture.is_open) {
                 if let Some(now) = load_file(path)? {
                     *accounting = now;
                 }
                 accounting.cut_short();
             }
         }
-        Ok(all.into_iter().map(|(accounting, _)| accounting).collect())
+        let captures = captures.into_iter().map(|(accounting, _)| accounting);
+        Ok(collectors.into_iter().chain(captures).collect())
     }
 
     /// Reads each file of `data_dir`, by name, as it is.

@@ -9,7 +9,28 @@ use uuid::Uuid;
 
 use crate::store::accounting::{Accounting, Figures};
 use crate::store::hex::hex;
+use crate::store::parquet;
 use crate::store::quarantine;
+
+/// For whoever replaces all that a run of `ingest` wrote into `data_dir`: what was moved aside of it is no loss
+/// any more.
+pub fn replaced(data_dir: &Path, producer_id: Uuid) -> io::Result<()> {
+    for mut accounting in Accounting::of_captures(data_dir)? {
+        let is_of_run =
+            |name: &String| parquet::is_part_of(name.as_ref(), producer_id.into_bytes());
+        let before = accounting.moved_files.len() as u64;
+        accounting.moved_files.retain(|name| !is_of_run(name));
+        let replaced = before - accounting.moved_files.len() as u64;
+        accounting.moved_aside = accounting.moved_aside.saturating_sub(replaced);
+        accounting.damaged_stretches = accounting.damaged_stretches.saturating_sub(replaced);
+        match replaced {
+            0 => {}
+            _ if accounting.moved_aside == 0 => accounting.remove_capture(data_dir)?,
+            _ => accounting.save_capture(data_dir)?,
+        }
+    }
+    Ok(())
+}
 
 /// Moves files of one data directory aside.
 pub(super) struct Aside<'a> {
@@ -17,6 +38,7 @@ pub(super) struct Aside<'a> {
     now_unix_ns: u64,
     id: Uuid,
     count: u64,
+    parts: Vec<String>,
 }
 
 impl<'a> Aside<'a> {
@@ -26,6 +48,7 @@ impl<'a> Aside<'a> {
             now_unix_ns,
             id: Uuid::now_v7(),
             count: 0,
+            parts: Vec::new(),
         }
     }
 
@@ -34,6 +57,10 @@ impl<'a> Aside<'a> {
     pub(super) fn take(&mut self, path: &Path) -> io::Result<PathBuf> {
         self.count += 1;
         let count = self.count;
+        let name = path.file_name().unwrap_or_default();
+        if path.extension().is_some_and(|ending| ending == "parquet") {
+            self.parts.push(name.to_string_lossy().into_owned());
+        }
         let counted = Accounting::of_capture(
             self.id.as_bytes(),
             Figures::default(),
@@ -42,6 +69,7 @@ impl<'a> Aside<'a> {
         );
         let counted = Accounting {
             moved_aside: count,
+            moved_files: self.parts.clone(),
             ..counted
         };
         counted.save_capture(self.data_dir)?;

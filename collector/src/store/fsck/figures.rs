@@ -6,21 +6,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::aside::Aside;
 use super::{Checked, FsckError, Severity, io_error};
-use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile};
-use crate::store::journal;
-use crate::store::journal::ledger::LedgerLimits;
-use crate::store::journal::recovery::read_ledger;
-
-/// Of a journal that is only read: nothing is forgotten, and nothing will come any more.
-const LIMITS: LedgerLimits = LedgerLimits {
-    producers_max: usize::MAX,
-    producer_expiry: Duration::MAX,
-    undelivered_grace: Duration::ZERO,
-};
+use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile, Recorder, Recorders};
+use crate::store::parquet::Dataset;
 
 /// Reads each file and checks its sums; answers those that are as they should be, or are so by now.
 pub(super) fn read(
@@ -84,6 +74,25 @@ pub(super) fn check(data_dir: &Path, all: &[(PathBuf, Accounting)], checked: &mu
         );
         checked.found(Severity::Lost, data_dir, what);
     }
+    // What a repair mends may be just what is missing.
+    if is_known || checked.is_repair_due() {
+        return;
+    }
+    let recorders = Recorders::of(all.iter().map(|(_, accounting)| accounting));
+    let mut unaccounted = 0;
+    let counted = Dataset::open(data_dir).and_then(|dataset| {
+        dataset.recorded(|it| {
+            let is_unknown = recorders.recorder(&it.producer_id, it.is_of_run) == Recorder::Unknown;
+            unaccounted += if is_unknown { it.calls } else { 0 };
+        })
+    });
+    if counted.is_ok() && unaccounted > 0 {
+        let what = format!(
+            "no accounting file knows who recorded {unaccounted} of the calls: whether others were lost is not \
+             known. Was a file of the accounting removed?"
+        );
+        checked.found(Severity::Unchecked, data_dir, what);
+    }
 }
 
 /// The collector's figures, if there should be a file of them and is none.
@@ -110,11 +119,7 @@ fn missing(
 
 /// The collector's figures, as its journal has them.
 fn rebuilt(data_dir: &Path) -> Option<Accounting> {
-    let ledger = read_ledger(&journal::directory(data_dir), LIMITS).ok()??;
-    let newest = ledger
-        .producers()
-        .map(|(_, entry)| entry.state.last_seen_unix_ns);
-    Some(Accounting::of(&ledger, newest.max().unwrap_or(0)))
+    Accounting::of_journal(data_dir).ok()?
 }
 
 fn replace(
@@ -143,7 +148,7 @@ fn lost(path: &Path, accounting: &Accounting, checked: &mut Checked) {
     if let files @ 1.. = accounting.moved_aside {
         let what = format!(
             "{files} damaged files were moved to quarantine by an earlier repair: no comparison sees what was in \
-             them"
+             them. Where they were of a capture, ingesting it again replaces what is left of it"
         );
         checked.found(Severity::Lost, path, what);
     } else if let (true, stretches @ 1..) = (is_collectors, accounting.damaged_stretches) {

@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use super::data_dir::{self, DataDir, DataDirError};
 use aside::Aside;
+pub use aside::replaced;
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,7 +37,8 @@ pub enum Severity {
     Note,
     /// A repair, or the collector's next start, mends it without loss.
     Repairable,
-    /// The file system or its version kept it from being checked: nobody knows.
+    /// The file system or its version kept it from being checked, or what there is to check it by is gone:
+    /// nobody knows.
     Unchecked,
     /// Recorded calls cannot be read. A repair moves them aside, so that others can be compared.
     Damaged,
@@ -60,7 +62,7 @@ pub struct Finding {
 /// What was checked, and what was found.
 #[derive(Debug, Default, Serialize)]
 pub struct Checked {
-    /// Segments of the journal that are whole.
+    /// Segments of the journal that could be read, damaged ones included.
     pub segments: u64,
     /// Valid frames in them.
     pub frames: u64,

@@ -31,7 +31,7 @@ pub type ProducerId = [u8; PRODUCER_ID_LEN];
 pub struct LedgerLimits {
     /// Producers kept.
     pub producers_max: usize,
-    /// A producer silent for this long is forgotten.
+    /// A producer silent for this long, while somebody listened, is forgotten.
     pub producer_expiry: Duration,
     /// A number that has not come this long after a later counter told of it is undelivered.
     pub undelivered_grace: Duration,
@@ -171,15 +171,19 @@ impl Ledger {
         self.published_segments.remove(&sequence);
     }
 
-    /// Forgets producers that have been silent for too long. Returns how many.
-    pub fn expire(&mut self, now_unix_ns: u64) -> usize {
-        let expiry = nanos(self.limits.producer_expiry);
-        let expired: Vec<ProducerId> = self
-            .producers
-            .iter()
-            .filter(|(_, e)| now_unix_ns.saturating_sub(e.state.last_seen_unix_ns) >= expiry)
-            .map(|(id, _)| *id)
-            .collect();
+    /// Forgets producers that have been silent for too long; `elapsed` since the last time. Returns how many.
+    ///
+    /// Only time in which they would have been heard counts: after a day of downtime, or a clock that is set,
+    /// they still send what they sent before.
+    pub fn expire(&mut self, elapsed: Duration, now_unix_ns: u64) -> usize {
+        let expiry = self.limits.producer_expiry;
+        let mut expired: Vec<ProducerId> = Vec::new();
+        for (id, entry) in &mut self.producers {
+            entry.silent_for = entry.silent_for.saturating_add(elapsed);
+            if entry.silent_for >= expiry {
+                expired.push(*id);
+            }
+        }
         for id in &expired {
             self.forget(id, now_unix_ns);
         }
@@ -253,7 +257,13 @@ impl Ledger {
             };
             let seen = Intervals::from_bounds(&std::mem::take(&mut state.seen_bounds));
             state.producer_id = Bytes::new();
-            ledger.producers.insert(id, Entry { state, seen });
+            let silent_for = Duration::ZERO;
+            let entry = Entry {
+                state,
+                seen,
+                silent_for,
+            };
+            ledger.producers.insert(id, entry);
         }
         let states = || {
             ledger
@@ -316,5 +326,51 @@ pub fn add_counters(sum: &mut Counters, counters: &Counters) {
                 None => to.push(*count),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const LIMITS: LedgerLimits = LedgerLimits {
+        producers_max: 10,
+        producer_expiry: DAY,
+        undelivered_grace: Duration::from_secs(10),
+    };
+
+    /// One record of producer 7, journaled at `received_unix_ns`.
+    fn batch(received_unix_ns: u64) -> BatchMeta {
+        BatchMeta {
+            producer_id: Bytes::from_static(&[7; PRODUCER_ID_LEN]),
+            first_record_number: 1,
+            records_count: 1,
+            accepted: vec![1, 2],
+            received_unix_ns,
+            ..BatchMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_producer_that_was_not_heard_for_so_long_is_forgotten() {
+        let mut ledger = Ledger::new(LIMITS);
+        ledger.batch(&batch(1));
+        assert_eq!(ledger.expire(DAY / 2, 1), 0);
+        ledger.batch(&batch(1));
+        assert_eq!(ledger.expire(DAY / 2, 1), 0, "heard in between");
+        assert_eq!(ledger.expire(DAY / 2, 1), 1);
+        assert_eq!(ledger.new_numbers(&[7; 16], 1..2), [1..2]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_or_a_day_of_downtime_forgets_nobody() {
+        let mut ledger = Ledger::new(LIMITS);
+        ledger.batch(&batch(1));
+        let later = nanos(2 * DAY);
+        assert_eq!(ledger.expire(Duration::from_secs(1), later), 0);
+        let mut ledger = Ledger::from_snapshot(LIMITS, ledger.snapshot());
+        assert_eq!(ledger.expire(Duration::from_secs(1), later), 0);
+        assert!(ledger.new_numbers(&[7; 16], 1..2).is_empty(), "it is known");
     }
 }

@@ -103,6 +103,8 @@ pub struct Entry {
     pub state: ProducerState,
     /// Record numbers seen.
     pub seen: Intervals,
+    /// How long this process has heard nothing of it.
+    pub(super) silent_for: Duration,
 }
 
 impl Entry {
@@ -164,6 +166,7 @@ impl Entry {
     /// A batch came.
     pub(super) fn observe(&mut self, meta: &BatchMeta, grace: Duration) {
         let now = meta.received_unix_ns;
+        self.silent_for = Duration::ZERO;
         let state = &mut self.state;
         if state.batches == 0 {
             state.first_seen_unix_ns = now;

@@ -110,16 +110,40 @@ pub fn read_ledger(dir: &Path, limits: LedgerLimits) -> Result<Option<Ledger>, R
     replay(dir, &segments, limits).map(Some)
 }
 
+/// Damaged stretches of segments in `dir` that were not published: what was acknowledged in them is lost. Only
+/// the end of the newest may be torn.
+pub fn damaged_unpublished(dir: &Path, limits: LedgerLimits) -> Result<u64, RecoveryError> {
+    let segments = list(dir)?;
+    let ledger = replay(dir, &segments, limits)?;
+    let newest = segments.last().map(|(id, _)| *id);
+    let mut damaged = 0;
+    for (id, _) in segments {
+        if ledger.is_published(id.sequence) {
+            continue;
+        }
+        let bytes = read_segment(dir, id)?;
+        let mut frames = Frames::new(id.id, bytes.clone());
+        frames.by_ref().for_each(drop);
+        let is_cut = Some(id) != newest && frames.valid_end() < bytes.len();
+        damaged += frames.damaged_stretches() + u64::from(is_cut);
+    }
+    Ok(damaged)
+}
+
 /// Is this the name of a half-written copy of a segment?
 pub fn is_copy(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == COPY_EXTENSION)
 }
 
-/// The segments in `dir`, oldest first, with their sizes.
+/// The segments in `dir`, oldest first, with their sizes; none if it does not exist.
 fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
     let mut segments = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
+        entries => entries.map_err(io_error("list", dir))?,
+    };
+    for entry in entries {
         let entry = entry.map_err(io_error("list", dir))?;
         let path = entry.path();
         if let Some(id) = entry

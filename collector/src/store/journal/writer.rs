@@ -323,12 +323,11 @@ impl Writer {
             self.sealed.close();
         }
         let now = self.clock.monotonic();
-        let due = self
-            .accounting_written
-            .is_none_or(|at| now.saturating_sub(at) >= TICK);
-        if due {
+        let elapsed = self.accounting_written.map(|at| now.saturating_sub(at));
+        if elapsed.is_none_or(|elapsed| elapsed >= TICK) {
             self.accounting_written = Some(now);
-            let expired = self.ledger.expire(self.clock.unix_ns());
+            let elapsed = elapsed.unwrap_or_default();
+            let expired = self.ledger.expire(elapsed, self.clock.unix_ns());
             self.metrics.producers_forgotten(expired);
             if std::mem::take(&mut self.changed) || expired > 0 {
                 // What is pending becomes undelivered by the passing of time alone.

@@ -11,6 +11,7 @@ use std::{slice, vec};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::ReadError;
+use super::checksum;
 use super::contain::contain;
 use super::files::part_files_within;
 use super::from_rows::FromRows;
@@ -58,6 +59,15 @@ impl Dataset {
             part.keeps_footer = keeps_footers;
         }
         Ok(Self { parts })
+    }
+
+    /// Compares each file with its checksum, if it has one: of the first that changed since it was written, the
+    /// error. It costs a read more, of bytes that are then at hand for the reading itself.
+    pub fn verify(&self) -> Result<(), ReadError> {
+        for part in &self.parts {
+            checksum::verify(&part.path)?;
+        }
+        Ok(())
     }
 
     /// The files, by hour and name.

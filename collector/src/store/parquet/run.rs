@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::ReadError;
 use super::files::part_files;
-use super::part::Part;
+use super::part::{Part, io_error};
 
 /// Bits of an id that count the parts of a run.
 const NUMBER_BITS: u32 = u32::BITS;
@@ -49,6 +50,67 @@ pub fn remove_run(root: &Path, producer_id: Uuid) -> io::Result<Removed> {
         File::open(folder)?.sync_all()?;
     }
     Ok(removed)
+}
+
+/// Calls in the files of the run of `producer_id` that can be read.
+pub fn run_calls(root: &Path, producer_id: Uuid) -> Result<u64, ReadError> {
+    let files = part_files(root).map_err(io_error("list the calls of", root))?;
+    let mut calls = 0;
+    for path in files.whole {
+        if id_of(&path).map(of_run) == Some(of_run(producer_id)) {
+            calls += readable(path)?.map_or(0, |part| part.rows);
+        }
+    }
+    Ok(calls)
+}
+
+/// Files of runs of which nothing is known, as far as they can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// By hour and name.
+    pub files: Vec<PathBuf>,
+    /// In them.
+    pub calls: u64,
+}
+
+/// Looks for files below `root` (the data directory) of other runs than the `known`.
+pub fn unknown_runs(
+    root: &Path,
+    known: impl IntoIterator<Item = Uuid>,
+) -> Result<Unknown, ReadError> {
+    let known: BTreeSet<u128> = known.into_iter().map(of_run).collect();
+    let mut unknown = Unknown::default();
+    let files = part_files(root).map_err(io_error("list the calls of", root))?;
+    for path in files.whole {
+        // Those of a collector's segments have names like any run's.
+        if id_of(&path).is_none_or(|id| known.contains(&of_run(id))) {
+            continue;
+        }
+        let Some(part) = readable(path)? else {
+            continue;
+        };
+        let mut is_of_run = false;
+        part.recorded(&mut |recorded| is_of_run |= recorded.is_of_run)?;
+        if is_of_run {
+            unknown.calls += part.rows;
+            unknown.files.push(part.path);
+        }
+    }
+    Ok(unknown)
+}
+
+/// The file at `path`; `None` if it is damaged.
+fn readable(path: PathBuf) -> Result<Option<Part>, ReadError> {
+    match Part::open(path) {
+        Ok(part) => Ok(Some(part)),
+        Err(error) if error.is_of_the_file() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Is the file at `path` one of the run of `producer_id`?
+pub fn is_part_of(path: &Path, producer_id: [u8; 16]) -> bool {
+    id_of(path).map(of_run) == Some(of_run(Uuid::from_bytes(producer_id)))
 }
 
 fn of_run(id: Uuid) -> u128 {

@@ -137,3 +137,16 @@ fn starts_all_over_time_do_not_make_a_file_each() {
             .contains("twintap_records_refiled_total 300")
     );
 }
+
+#[test]
+fn a_record_of_more_headers_than_any_filter_records_is_not_decoded() {
+    let with = |count| {
+        let mut record = record(7, RECEIVED_NS, 1);
+        let block = record.request_headers.get_or_insert_default();
+        block.headers = vec![Header::default(); count];
+        decode_record(7, record.encode_to_vec().into())
+    };
+    assert!(with(RECORD_HEADERS_MAX).is_ok());
+    let reason = with(RECORD_HEADERS_MAX + 1).unwrap_err();
+    assert_eq!(reason, "record has 16385 headers, more than 16384");
+}

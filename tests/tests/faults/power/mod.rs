@@ -64,6 +64,7 @@ fn batches(run: u64) -> impl Iterator<Item = Batch> {
         producer: 0,
         sequence,
         records: BATCH_RECORDS,
+        message_bytes: 0,
     })
 }
 

@@ -1,0 +1,139 @@
+//! Who recorded the calls of a dataset: told from statistics where a row group has one recorder, as those of
+//! captures have, else from the one column that says so.
+
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
+
+use super::contain::contain;
+use super::part::{Part, load};
+use super::run::is_part_of;
+use super::typed::Fixed16;
+use super::{Dataset, ReadError};
+
+/// The column.
+const COLUMN: &str = "producer_id";
+
+/// Calls of one recorder, of a stretch of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Who recorded them.
+    pub producer_id: [u8; 16],
+    /// How many there are.
+    pub calls: u64,
+    /// Is the file one of a run of `ingest` or `capture`?
+    pub is_of_run: bool,
+}
+
+impl Dataset {
+    /// Tells `each` of all calls, a stretch at a time; a recorder may come more than once.
+    pub fn recorded(&self, mut each: impl FnMut(Recorded)) -> Result<(), ReadError> {
+        let mut parts = self.parts.iter();
+        parts.try_for_each(|part| part.recorded(&mut each))
+    }
+}
+
+impl Part {
+    pub(super) fn recorded(&self, each: &mut impl FnMut(Recorded)) -> Result<(), ReadError> {
+        let (file, metadata) = load(&self.path, PageIndexPolicy::Skip)?;
+        let mut tell = |producer_id, calls| {
+            each(Recorded {
+                producer_id,
+                calls,
+                is_of_run: is_part_of(&self.path, producer_id),
+            });
+        };
+        let mut mixed = Vec::new();
+        for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+            match only_producer(group) {
+                Some(id) => tell(id, u64::try_from(group.num_rows()).unwrap_or(0)),
+                None => mixed.push(index),
+            }
+        }
+        if mixed.is_empty() {
+            return Ok(());
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let column = ProjectionMask::columns(builder.parquet_schema(), [COLUMN]);
+        let builder = builder.with_projection(column).with_row_groups(mixed);
+        let mut batches = contain(&self.path, || builder.build())?;
+        while let Some(ids) = contain(&self.path, || {
+            let Some(batch) = batches.next().transpose()? else {
+                return Ok(None);
+            };
+            let ids = Fixed16::of(batch.column_by_name(COLUMN))?;
+            let ids: Vec<_> = (0..batch.num_rows())
+                .filter_map(|row| ids.at(row))
+                .collect();
+            Ok::<_, ParquetError>(Some(ids))
+        })? {
+            for same in ids.chunk_by(|a, b| a == b) {
+                if let Some(id) = same.first() {
+                    tell(*id, same.len() as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The recorder of all rows of `group`, if its statistics say so.
+fn only_producer(group: &RowGroupMetaData) -> Option<[u8; 16]> {
+    let mut columns = group.columns().iter();
+    let column = columns.find(|column| column.column_path().string() == COLUMN)?;
+    let Statistics::FixedLenByteArray(statistics) = column.statistics()? else {
+        return None;
+    };
+    let (min, max) = (statistics.min_opt()?, statistics.max_opt()?);
+    let are_exact = statistics.min_is_exact() && statistics.max_is_exact();
+    (are_exact && min == max).then(|| min.data().try_into().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::call::{Call, CallId};
+    use crate::store::parquet::{WriteSettings, run_part, write_part};
+
+    #[test]
+    fn calls_are_counted_by_who_recorded_them() {
+        let root = tempfile::tempdir().unwrap();
+        let call = |producer: u8, record_number| Call {
+            id: CallId {
+                producer_id: [producer; 16],
+                record_number,
+            },
+            ..Call::default()
+        };
+        let write = |calls: Vec<Call>, id| {
+            write_part(calls, root.path(), id, &WriteSettings::default()).unwrap();
+        };
+        write(
+            (1..4).map(|number| call(1, number)).collect(),
+            run_part([1; 16], 0),
+        );
+        let mixed = [call(1, 4), call(2, 1), call(3, 1), call(2, 2)];
+        write(mixed.to_vec(), Uuid::now_v7());
+        let mut calls: BTreeMap<(u8, bool), u64> = BTreeMap::new();
+        let dataset = Dataset::open(root.path()).unwrap();
+        let count = |told: Recorded| {
+            *calls
+                .entry((told.producer_id[0], told.is_of_run))
+                .or_default() += told.calls;
+        };
+        dataset.recorded(count).unwrap();
+        let expected = [
+            ((1, false), 1),
+            ((1, true), 3),
+            ((2, false), 2),
+            ((3, false), 1),
+        ];
+        assert_eq!(calls.into_iter().collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,109 @@
+//! Arguments, variables and places that cannot be followed: an exit code, a line that says why, and
+//! nothing begun.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStringExt;
+use std::process::{Command, Stdio};
+
+use super::check;
+
+const FILE: &str = "a-file";
+
+/// Runs `twintap` in a folder that has one file; its exit code and the line that says why.
+fn answer(arguments: &[OsString]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let begun = fs::read_dir(folder.path()).unwrap().count() - 1;
+    assert_eq!(begun, 0, "{arguments:?} has begun something");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let line = errors.lines().next().unwrap_or_default();
+    let line = line.split_once(": ").map_or(line, |(_, reason)| reason);
+    format!("{} {line}", output.status.code().unwrap_or(-1))
+}
+
+fn words(text: &str) -> Vec<OsString> {
+    text.split(' ').map(Into::into).collect()
+}
+
+#[test]
+fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
+    let long = format!("serve --set x={}", "y".repeat(100_000));
+    let mut cases: Vec<(&str, Vec<OsString>, &str)> = [
+        ("command unknown", "nonsense", "2 unrecognized subcommand 'nonsense'"),
+        ("flag unknown", "serve --frobnicate", "2 unexpected argument '--frobnicate' found"),
+        ("argument missing", "show", "2 the following required arguments were not provided:"),
+        ("value unknown", "compare --output nope", "2 invalid value 'nope' for '--output <FORM>'"),
+        ("no key", "serve --set nonsense", "2 flag --set nonsense: expected KEY=VALUE"),
+        ("key unknown", "serve --set listn=1", "2 flag --set listn=1: unknown key `listn`, did you mean `listen`?"),
+        ("value of 100 kB", &long, "2 flag --set x=yyy…"),
+        ("port 65536", "serve --listen 127.0.0.1:65536", "2 flag --listen: listen = \"127.0.0.1:65536\": expected an IP address…"),
+        ("host name", "serve --listen localhost:9090", "2 flag --listen: listen = \"localhost:9090\": expected an IP address…"),
+        ("zone by name", "serve --listen [fe80::1%lo]:0", "2 flag --listen: listen = \"[fe80::1%lo]:0\": expected an IP address…"),
+        ("unit unknown", "serve --set body_bytes_max=10XB", "2 flag --set body_bytes_max=10XB: body_bytes_max = \"10XB\": expected a size such as \"64MiB\""),
+        ("size below 0", "serve --set body_bytes_max=-1", "2 flag --set body_bytes_max=-1: body_bytes_max = \"-1\": expected a size…"),
+        ("size 0", "serve --set body_bytes_max=0", "2 flag --set body_bytes_max=0: body_bytes_max = \"0\":…"),
+        ("size beyond 64 bits", "serve --set body_bytes_max=99999999999GiB", "2 flag --set body_bytes_max=99999999999GiB: body_bytes_max…"),
+        ("duration infinite", "serve --set idle_timeout=1e400s", "2 flag --set idle_timeout=1e400s: idle_timeout = \"1e400s\": expected a duration such as \"30s\" or \"500ms\""),
+        ("duration not a number", "serve --set idle_timeout=NaNs", "2 flag --set idle_timeout=NaNs: idle_timeout…"),
+        ("level unknown", "serve --set log_level=loud", "2 flag --set log_level=loud: log_level = \"loud\":…"),
+        ("format unknown", "serve --set log_format=xml", "2 flag --set log_format=xml: log_format = \"xml\":…"),
+        ("limits that contradict", "serve --set body_bytes_max=1GiB", "2 default: ingest_bytes_max must be at least body_bytes_max, which is 1073741824"),
+        ("configuration missing", "serve --config missing", "2 missing: cannot be read: No such file or directory (os error 2)"),
+        ("configuration a folder", "serve --config .", "2 .: cannot be read: Is a directory (os error 21)"),
+        ("data directory a file", "serve --listen 127.0.0.1:0 --data-dir a-file", "3 create directory a-file: File exists (os error 17)"),
+        ("data directory missing", "compare missing", "3 data directory missing does not exist"),
+        ("no data directory", "fsck .", "3 . is no data directory: it has no twintap.json"),
+        ("capture missing", "ingest --format none missing", "3 failed to open missing: No such file or directory (os error 2)"),
+        ("capture a folder", "ingest --format none .", "3 failed to read . after 0 bytes of the capture: Is a directory (os error 21)"),
+        ("key missing", "ingest --redaction-key-file missing /dev/null", "3 …"),
+        ("key empty", "ingest --redaction-key-file a-file /dev/null", "2 the key a-file is empty"),
+        ("memory 0", "compare --memory-mib 0", "2 invalid value '0' for '--memory-mib <MIB>'…"),
+        ("memory beyond 64 bits", "compare --memory-mib 99999999999999999999", "2 invalid value '99999999999999999999' for…"),
+        ("time unknown", "compare --since lately", "2 \"lately\" is no time…"),
+        ("port 0 of a capture", "ingest --port 65536 a-file", "2 invalid value '65536' for '--port <PORT>'…"),
+        ("server no address", "ingest --primary localhost a-file", "2 invalid value 'localhost' for '--primary <ADDRESS>'…"),
+    ]
+    .into_iter()
+    .map(|(name, text, expected)| (name, words(text), expected))
+    .collect();
+    let not_utf8 = vec![
+        "serve".into(),
+        "--data-dir".into(),
+        OsString::from_vec(b"a\xff".to_vec()),
+    ];
+    cases.push((
+        "not UTF-8",
+        not_utf8,
+        "2 invalid UTF-8 was detected in one or more arguments",
+    ));
+    check(&cases, |arguments| answer(arguments));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+    let twintap = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+        command
+            .arg("check-config")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    };
+    let mut gone = twintap().stdout(Stdio::piped()).spawn().unwrap();
+    drop(gone.stdout.take());
+    let output = gone.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = twintap().stdout(full).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("No space left on device"), "{errors}");
+}

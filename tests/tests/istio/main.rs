@@ -6,3 +6,4 @@ mod manifests;
 mod mesh;
 mod outages;
 mod recording;
+mod reproducible;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use twintap_capture::Stats;
-use uuid::Uuid;
 
 use super::UsageError;
 use super::ingest_outcome::Outcome;
@@ -118,10 +117,8 @@ impl Account {
     }
 
     fn replace(&self, run: &Accounting, why: Why) -> anyhow::Result<()> {
-        let ids = run.producers.iter();
-        let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
         let when = time_text(run.written_unix_ns);
-        for id in ids {
+        for id in run.producer_ids() {
             let removed = remove_run(&self.data_dir, id).with_context(|| {
                 format!("failed to remove what is left of the ingest of {when}")
             })?;
@@ -266,8 +263,7 @@ fn given_twice(file: &CapturedFile, other: &CapturedFile, known: Known) -> anyho
 
 /// Calls that are left of `run`.
 fn calls_left(data_dir: &Path, run: &Accounting) -> anyhow::Result<u64> {
-    let ids = run.producers.iter();
-    let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
+    let ids = run.producer_ids();
     let calls: Result<Vec<u64>, _> = ids.map(|id| run_calls(data_dir, id)).collect();
     let calls = calls.context("failed to look what is left of an earlier ingest")?;
     Ok(calls.into_iter().sum())

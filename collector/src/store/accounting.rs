@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use twintap_record::{Counters, Reason, ReasonCount};
+use uuid::Uuid;
 
 use super::hex::hex;
 use super::journal::ledger::Ledger;
@@ -156,6 +157,12 @@ pub struct Figures {
 }
 
 impl Accounting {
+    /// Ids of the producers that it names.
+    pub fn producer_ids(&self) -> impl Iterator<Item = Uuid> {
+        let producers = self.producers.iter();
+        producers.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok())
+    }
+
     /// The figures of `ledger` at `now_unix_ns`.
     pub fn of(ledger: &Ledger, now_unix_ns: u64) -> Self {
         let (state, forgotten_count, outstanding) = ledger.forgotten();

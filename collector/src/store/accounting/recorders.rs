@@ -35,8 +35,7 @@ impl Recorders {
                 true => Recorder::Partial,
                 false => Recorder::Accounted,
             };
-            let ids = accounting.producers.iter();
-            let ids = ids.filter_map(|producer| Uuid::parse_str(&producer.producer_id).ok());
+            let ids = accounting.producer_ids();
             let ids = ids.map(|id| (id.into_bytes(), recorder));
             recorders.known.extend(ids);
             recorders.are_some_forgotten |= accounting.forgotten_count > 0;

@@ -256,11 +256,10 @@ impl Ledger {
             };
             let seen = Intervals::from_bounds(&std::mem::take(&mut state.seen_bounds));
             state.producer_id = Bytes::new();
-            let silent_for = Duration::ZERO;
             let entry = Entry {
                 state,
                 seen,
-                silent_for,
+                ..Entry::default()
             };
             ledger.producers.insert(id, entry);
         }

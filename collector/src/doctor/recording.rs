@@ -21,6 +21,9 @@ const HTTP1_ONLY: [&[u8]; 4] = [
     b"upgrade",
 ];
 
+/// Envoy's response flag `UpstreamProtocolError` (UPE).
+const PROTOCOL_ERROR: u64 = 1 << 23;
+
 /// Counts of one kind by name.
 pub type Counts = BTreeMap<String, u64>;
 
@@ -49,6 +52,9 @@ pub struct Recording {
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
     pub http1_candidates: u64,
+    /// Mirrored calls that ended in a protocol error between the new service and its proxy, beside a primary
+    /// that was answered. So ends gRPC over HTTP/1.1, whose framing Envoy takes off before an inbound recorder.
+    pub refused_candidates: u64,
     /// Mirrored calls that Envoy cut off because the primary one was over first.
     pub cut_candidates: u64,
     /// Mirrored calls that failed beside a primary that did not, by reason.
@@ -135,7 +141,11 @@ impl Recording {
             match MirrorEnd::of(&pair.primary, &pair.candidate) {
                 MirrorEnd::Own => {}
                 MirrorEnd::CutOff => self.cut_candidates += 1,
-                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
+                MirrorEnd::Failed(why) => {
+                    let is_refused = pair.candidate.response_flags & PROTOCOL_ERROR != 0;
+                    self.refused_candidates += u64::from(is_refused);
+                    count(&mut self.failed_candidates, &why);
+                }
                 MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
             for name in one_sided(&pair.primary, &pair.candidate) {

@@ -21,8 +21,10 @@ const HTTP1_ONLY: [&[u8]; 4] = [
     b"upgrade",
 ];
 
-/// Envoy's response flag `UpstreamProtocolError` (UPE).
+/// Envoy's response flag `UpstreamProtocolError` (UPE), where the server's own proxy recorded the call.
 const PROTOCOL_ERROR: u64 = 1 << 23;
+/// How the message ends that such a proxy answers with: all that a recorder at the caller gets.
+const PROTOCOL_ERROR_MESSAGE: &[u8] = b"reset reason: protocol error";
 
 /// Counts of one kind by name.
 pub type Counts = BTreeMap<String, u64>;
@@ -141,13 +143,11 @@ impl Recording {
             match MirrorEnd::of(&pair.primary, &pair.candidate) {
                 MirrorEnd::Own => {}
                 MirrorEnd::CutOff => self.cut_candidates += 1,
-                MirrorEnd::Failed(why) => {
-                    let is_refused = pair.candidate.response_flags & PROTOCOL_ERROR != 0;
-                    self.refused_candidates += u64::from(is_refused);
-                    count(&mut self.failed_candidates, &why);
-                }
+                MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
                 MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
+            let is_refused = is_refused(&pair.candidate) && !is_refused(&pair.primary);
+            self.refused_candidates += u64::from(is_refused);
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);
             }
@@ -186,6 +186,12 @@ fn count(counts: &mut Counts, name: &str) {
 fn is_http1(call: &Call) -> bool {
     let mut headers = call.request_metadata.iter().chain(&call.response_metadata);
     headers.any(|header| HTTP1_ONLY.contains(&&header.name[..]))
+}
+
+/// Did the server's proxy not understand what its server sent?
+fn is_refused(call: &Call) -> bool {
+    call.response_flags & PROTOCOL_ERROR != 0
+        || call.trailers_only && call.status_message.ends_with(PROTOCOL_ERROR_MESSAGE)
 }
 
 /// Names of request metadata that one side has and the other has not.

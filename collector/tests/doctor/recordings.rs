@@ -138,6 +138,16 @@ fn mirrored_calls_that_the_new_service_could_not_read_are_a_matter_of_the_port_t
         texts.contains("10 mirrored calls (10.0 %) ended in a protocol error"),
         "{texts}"
     );
+    // A recorder at the caller gets that proxy's answer, and no flag.
+    finds("grpc-port", |_, call| {
+        if call.role == Role::Candidate {
+            call.status = Some(Status(14));
+            call.trailers_only = true;
+            call.status_message = Bytes::from_static(
+                b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+            );
+        }
+    });
 }
 
 #[test]

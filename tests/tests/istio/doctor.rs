@@ -9,7 +9,7 @@ use twintap_e2e::grpc::{Answer, Call, RequestHead, Step};
 use twintap_e2e::istio::Manifests;
 use twintap_e2e::{machine, wait};
 
-use crate::mesh::{METHOD, Mesh};
+use crate::mesh::{METHOD, Mesh, RecordsAt};
 
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
 /// Statistics of the caller's cluster of the new service.
@@ -46,13 +46,14 @@ async fn sample_mesh_gives_no_alarm() {
 }
 
 /// The Service's port as most are written: Istio guesses what it speaks.
+fn unsaid(port: &mut Value) {
+    port["name"] = "api".into();
+    port.as_object_mut().expect("a port").remove("appProtocol");
+}
+
 #[tokio::test]
 async fn mirror_over_http1_is_seen_in_manifests_at_the_caller_and_in_records() {
     let _machine = machine::shared();
-    let unsaid = |port: &mut Value| {
-        port["name"] = "api".into();
-        port.as_object_mut().expect("a port").remove("appProtocol");
-    };
     let mut mesh = Mesh::of_the_demo().port("orders-new", unsaid).start().await;
 
     // Production notices nothing.
@@ -89,6 +90,19 @@ async fn mirror_over_http1_is_seen_in_manifests_at_the_caller_and_in_records() {
         "{what}"
     );
     assert_eq!(records.code, 1);
+}
+
+#[tokio::test]
+async fn mirror_over_http1_is_seen_in_what_the_caller_recorded() {
+    let _machine = machine::shared();
+    let mesh = Mesh::with(&["outbound", "upstream"], RecordsAt::Caller);
+    let mut mesh = mesh.port("orders-new", unsaid).start().await;
+    assert!(mesh.client.call(Call::unary(METHOD, "x")).await.ok());
+    let data = mesh.recorded(2).await;
+
+    let records = Doctor::new().data(&data).run();
+
+    assert_eq!(records.found, ["grpc-port warning"]);
 }
 
 /// The route's timeout begins when the request has been sent whole, and that is what never happens.

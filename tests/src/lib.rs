@@ -7,6 +7,7 @@
 
 pub mod artifacts;
 pub mod collector;
+pub mod doctor;
 pub mod drive;
 pub mod envoy;
 pub mod faulty;

@@ -79,7 +79,7 @@ not be read (the others were looked at); 4 nothing that was given is of a kind t
 
 Examples:
   twintap doctor istio/ shop/*.yaml
-  kubectl get svc,vs,dr,envoyfilter,deploy -A -o yaml | twintap doctor -
+  kubectl get ns,svc,vs,dr,envoyfilter,deploy,sts,netpol -A -o yaml | twintap doctor -
   kubectl port-forward deploy/frontend 15000 & twintap doctor --envoy-admin 127.0.0.1:15000
   twintap doctor istio/ --data-dir twintap-data --proto protos/ --fail-on warning";
 

@@ -274,4 +274,33 @@ mod tests {
         }
         assert!(!is_read("Kustomization"));
     }
+
+    /// As kubectl calls them; those that others own, or that are no resource of a cluster, aside.
+    #[test]
+    fn the_documentation_fetches_every_kind_that_is_read() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, start) = text.split_once("kubectl get ns,").unwrap();
+        let (start, _) = start.split_once("The more it is given").unwrap();
+        let words: Vec<&str> = start
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .collect();
+        let without = ["IstioOperator", "Namespace", "Pod", "ReplicaSet"];
+        let kinds = WORKLOAD_KINDS.iter().chain(READ_KINDS);
+        for kind in kinds.filter(|kind| !without.contains(kind)) {
+            let short = match *kind {
+                "ConfigMap" => "cm",
+                "DaemonSet" => "ds",
+                "Deployment" => "deploy",
+                "DestinationRule" => "dr",
+                "HorizontalPodAutoscaler" => "hpa",
+                "NetworkPolicy" => "netpol",
+                "Service" => "svc",
+                "StatefulSet" => "sts",
+                "VirtualService" => "vs",
+                other => &other.to_ascii_lowercase(),
+            };
+            assert!(words.contains(&short), "docs/doctor.md fetches no {kind}");
+        }
+    }
 }

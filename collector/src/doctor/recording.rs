@@ -21,6 +21,11 @@ const HTTP1_ONLY: [&[u8]; 4] = [
     b"upgrade",
 ];
 
+/// Envoy's response flag `UpstreamProtocolError` (UPE), where the server's own proxy recorded the call.
+const PROTOCOL_ERROR: u64 = 1 << 23;
+/// How the message ends that such a proxy answers with: all that a recorder at the caller gets.
+const PROTOCOL_ERROR_MESSAGE: &[u8] = b"reset reason: protocol error";
+
 /// Counts of one kind by name.
 pub type Counts = BTreeMap<String, u64>;
 
@@ -49,6 +54,9 @@ pub struct Recording {
     pub retried: u64,
     /// Mirrored calls over HTTP/1.1.
     pub http1_candidates: u64,
+    /// Mirrored calls that ended in a protocol error between the new service and its proxy, beside a primary
+    /// that was answered. So ends gRPC over HTTP/1.1, whose framing Envoy takes off before an inbound recorder.
+    pub refused_candidates: u64,
     /// Mirrored calls that Envoy cut off because the primary one was over first.
     pub cut_candidates: u64,
     /// Mirrored calls that failed beside a primary that did not, by reason.
@@ -138,6 +146,8 @@ impl Recording {
                 MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
                 MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
+            let is_refused = is_refused(&pair.candidate) && !is_refused(&pair.primary);
+            self.refused_candidates += u64::from(is_refused);
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);
             }
@@ -176,6 +186,12 @@ fn count(counts: &mut Counts, name: &str) {
 fn is_http1(call: &Call) -> bool {
     let mut headers = call.request_metadata.iter().chain(&call.response_metadata);
     headers.any(|header| HTTP1_ONLY.contains(&&header.name[..]))
+}
+
+/// Did the server's proxy not understand what its server sent?
+fn is_refused(call: &Call) -> bool {
+    call.response_flags & PROTOCOL_ERROR != 0
+        || call.trailers_only && call.status_message.ends_with(PROTOCOL_ERROR_MESSAGE)
 }
 
 /// Names of request metadata that one side has and the other has not.

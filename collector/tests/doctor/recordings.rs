@@ -124,6 +124,33 @@ fn mirrored_calls_over_http1_are_seen_by_their_framing() {
 }
 
 #[test]
+fn mirrored_calls_that_the_new_service_could_not_read_are_a_matter_of_the_port_too() {
+    let answer = examine(&recording(|number, call| {
+        if call.role == Role::Candidate && number < 10 {
+            call.status = Some(Status(14));
+            call.trailers_only = true;
+            call.response_flags = 1 << 23;
+        }
+    }));
+    assert_eq!(ids(&answer), ["candidate-down", "grpc-port"], "{answer:#}");
+    let texts = answer["findings"].to_string();
+    assert!(
+        texts.contains("10 mirrored calls (10.0 %) ended in a protocol error"),
+        "{texts}"
+    );
+    // A recorder at the caller gets that proxy's answer, and no flag.
+    finds("grpc-port", |_, call| {
+        if call.role == Role::Candidate {
+            call.status = Some(Status(14));
+            call.trailers_only = true;
+            call.status_message = Bytes::from_static(
+                b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+            );
+        }
+    });
+}
+
+#[test]
 fn mirrored_calls_that_were_cut_off_are_counted() {
     finds("early-cancel", |number, call| {
         if number >= 10 {

@@ -1,10 +1,10 @@
 """Checks of `istio/` that need no Envoy; prints what is wrong and exits with 1.
 
-    check.py schemas      every overlay, component and sample against every supported Istio
+    check.py schemas      every overlay, component and sample against the CRDs in tests/crds: 1.28, 1.30, 1.31
     check.py planted      the schema check finds what is planted
     check.py kubectl      kustomize.py renders what kubectl renders (skipped without kubectl)
     check.py agreement    names, ports, clusters and types agree across files
-    check.py documents    YAML blocks and paths in istio/README.md are those of the files
+    check.py documents    YAML blocks, paths, make targets and versions in istio/README.md are those of the files
     check.py TOPIC DIR    of another folder than istio/
 """
 
@@ -147,6 +147,13 @@ def check_documents():
     for path in re.findall(r"\bistio/[\w./-]+", text):
         if not (ROOT / path.rstrip(".")).exists():
             yield f"istio/README.md: {path} does not exist"
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^ *)make ([a-z][\w-]+)", text, re.M):
+        if not re.search(rf"^{target}:", makefile, re.M):
+            yield f"istio/README.md: no target {target} in the Makefile"
+    said = set(re.findall(r"CRDs of (\d[\w.-]*\w)", text))
+    if said != set(schemas.VERSIONS):
+        yield f"istio/README.md says CRDs of {sorted(said)}, checked are {sorted(schemas.VERSIONS)}"
 
 
 def is_part(block: str, text: str) -> bool:

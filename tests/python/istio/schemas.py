@@ -17,7 +17,8 @@ import cel
 import jsonschema
 
 FOLDER = pathlib.Path(__file__).parents[2] / "crds"
-# Istio versions with a Kubernetes version that each supports: the oldest, and a new one.
+# Istio versions with a Kubernetes version that each supports: the oldest, and a new one. Not 1.29, of which
+# there are no CRDs here: what it takes is only known from those before and after it.
 VERSIONS = {
     "1.28.10": "1.30.0",
     "1.30.3": "1.35.0",

@@ -98,14 +98,21 @@ impl Bootstrap {
     /// Adds a cluster of one gRPC server.
     #[must_use]
     pub fn grpc(mut self, name: &str, address: SocketAddr) -> Self {
-        self.clusters.push(cluster(
-            name,
-            address,
-            json!({"http2_protocol_options": {
-                "initial_stream_window_size": 1_048_576,
-                "initial_connection_window_size": 16_777_216,
-            }}),
-        ));
+        let protocol = json!({"http2_protocol_options": http2()});
+        self.clusters.push(cluster(name, address, protocol));
+        self
+    }
+
+    /// Adds a cluster of one server, spoken to in what the caller speaks.
+    #[must_use]
+    pub fn as_caller(mut self, name: &str, address: SocketAddr) -> Self {
+        let mut cluster = cluster(name, address, json!({}));
+        let options = &mut cluster["typed_extension_protocol_options"][HTTP_OPTIONS_NAME];
+        let options = options.as_object_mut().expect("an object");
+        options.remove("explicit_http_config");
+        let both = json!({"http_protocol_options": {}, "http2_protocol_options": http2()});
+        options.insert("use_downstream_protocol_config".to_owned(), both);
+        self.clusters.push(cluster);
         self
     }
 
@@ -184,13 +191,12 @@ impl Bootstrap {
     }
 
     /// Adds the cluster called `collector`, whose host name nobody resolves: `resolver` is the name
-    /// server that is asked.
+    /// server that is asked. `is_waited_for`: Envoy starts when it has answered, as is its default.
     #[must_use]
-    pub fn collector_unresolved(mut self, resolver: SocketAddr) -> Self {
+    pub fn collector_unresolved(mut self, resolver: SocketAddr, is_waited_for: bool) -> Self {
         let mut collector = cluster("collector", resolver, json!({"http_protocol_options": {}}));
         collector["type"] = "STRICT_DNS".into();
-        // Else Envoy starts when the name server has answered.
-        collector["wait_for_warm_on_init"] = false.into();
+        collector["wait_for_warm_on_init"] = is_waited_for.into();
         let endpoint = &mut collector["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
         endpoint["endpoint"]["address"]["socket_address"] =
             json!({"address": "collector.invalid", "port_value": 4318});
@@ -240,6 +246,13 @@ impl Bootstrap {
         })
         .to_string()
     }
+}
+
+fn http2() -> Value {
+    json!({
+        "initial_stream_window_size": 1_048_576,
+        "initial_connection_window_size": 16_777_216,
+    })
 }
 
 fn cluster(name: &str, address: SocketAddr, protocol: Value) -> Value {

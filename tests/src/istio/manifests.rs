@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::Spoken;
 use crate::artifacts;
 
 /// Rendered objects.
@@ -63,6 +64,14 @@ impl Manifests {
             .unwrap_or_else(|| panic!("no {kind} {name}"))
     }
 
+    /// Without the other objects of this kind.
+    #[must_use]
+    pub fn with_only(mut self, kind: &str, name: &str) -> Self {
+        let is_kept = |object: &Value| object["kind"] != kind || object["metadata"]["name"] == name;
+        self.0.retain(is_kept);
+        self
+    }
+
     /// Changes the object of this kind and name.
     #[must_use]
     pub fn changed(mut self, kind: &str, name: &str, change: impl FnOnce(&mut Value)) -> Self {
@@ -72,6 +81,12 @@ impl Manifests {
         self
     }
 
+    /// All objects as documents of one YAML file.
+    pub fn documents(&self) -> String {
+        let document = |object: &Value| format!("---\n{object}\n");
+        self.0.iter().map(document).collect()
+    }
+
     /// The cluster that istiod makes of the first port of a Service.
     pub fn cluster(&self, service: &str) -> String {
         let service = self.named("Service", service);
@@ -79,6 +94,11 @@ impl Manifests {
         let text = |field: &str| metadata[field].as_str().expect("a name").to_owned();
         let (name, namespace) = (text("name"), text("namespace"));
         format!("outbound|{port}||{name}.{namespace}.svc.cluster.local")
+    }
+
+    /// What is spoken to that cluster.
+    pub fn spoken(&self, service: &str) -> Spoken {
+        Spoken::of(&self.named("Service", service)["spec"]["ports"][0])
     }
 
     /// The labels of a Deployment's pods.

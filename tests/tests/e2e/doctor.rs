@@ -1,12 +1,11 @@
 //! `twintap doctor --envoy-admin`: what a real Envoy tells of itself is understood.
 
-use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use twintap_e2e::doctor::Doctor;
 use twintap_e2e::envoy::Bootstrap;
 use twintap_e2e::grpc::{Answer, Call, Client, Server, Step};
-use twintap_e2e::{Envoy, Filter, Listener, Route, Scene, artifacts, machine, wait};
+use twintap_e2e::{Envoy, Filter, Listener, Route, Scene, machine, wait};
 
 const METHOD: &str = "shop.v1.Orders/Get";
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
@@ -16,31 +15,9 @@ const LARGE_BYTES: usize = 64 << 20;
 /// The doctor's findings at `envoy`, as `id severity path`, and its exit code. All methods are mirrored
 /// in these scenes, so that trap is left out.
 fn findings(envoy: &Envoy) -> (Vec<String>, i32) {
-    let output = Command::new(artifacts::twintap())
-        .args(["doctor", "--output", "json", "--ignore", "mirrored-writes"])
-        .args(["--envoy-admin", &envoy.admin_address().to_string()])
-        .output()
-        .expect("twintap starts");
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("an answer in JSON");
-    assert_eq!(answer["problems"], serde_json::json!([]));
-    let taken: Vec<_> = answer["inputs"].as_array().into_iter().flatten().collect();
-    assert_eq!(
-        taken.len(),
-        3,
-        "server, configuration, statistics: {taken:?}"
-    );
-    let found = answer["findings"].as_array().into_iter().flatten();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let found = found.map(|finding| {
-        let [id, severity, path] = [
-            &finding["id"],
-            &finding["severity"],
-            &finding["where"]["path"],
-        ]
-        .map(text);
-        format!("{id} {severity} {path}")
-    });
-    (found.collect(), output.status.code().expect("an exit code"))
+    let doctor = Doctor::new().envoy(envoy).ignoring("mirrored-writes");
+    let diagnosis = doctor.run();
+    (diagnosis.found, diagnosis.code)
 }
 
 #[tokio::test]

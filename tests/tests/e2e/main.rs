@@ -18,4 +18,5 @@ mod privacy;
 mod sampling;
 mod secured;
 mod shapes;
+mod start;
 mod updates;

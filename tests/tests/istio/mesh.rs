@@ -1,15 +1,19 @@
 //! The sample mesh on loopback, made of the YAML in `istio/`: caller's Envoy, old and new service each
 //! behind an Envoy, the real collector, and at the end the real `twintap compare`.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 use twintap_e2e::envoy::Bootstrap;
 use twintap_e2e::grpc::{Answer, Call, Client, RequestHead, Server};
-use twintap_e2e::istio::{Agent, Context, Manifests, Sidecar, routes};
+use twintap_e2e::istio::{Agent, Context, Manifests, Sidecar, Spoken, routes};
 use twintap_e2e::{Collector, Envoy, Stored, artifacts, live, wait};
 
 const PORT: u16 = 50_051;
+/// A sidecar's cluster of the workload beside it.
+const INBOUND: &str = "inbound|50051||";
 const WITHIN: Duration = Duration::from_secs(30);
 /// A method that the sample's VirtualService mirrors.
 pub(crate) const METHOD: &str = "shop.orders.v1.OrderService/GetOrder";
@@ -41,7 +45,10 @@ pub(crate) enum RecordsAt {
 pub(crate) struct Mesh {
     /// The caller's application.
     pub(crate) client: Client,
+    /// What all of it is made of.
+    pub(crate) manifests: Manifests,
     collector: Collector,
+    /// Of the old service, of the new one, of the caller.
     envoys: Vec<Envoy>,
     _servers: [Server; 2],
     _agents: Vec<Agent>,
@@ -72,14 +79,19 @@ impl Mesh {
         }
     }
 
-    /// Waits for this many records of the mirrored method, ends the collector and compares. The
-    /// report is of that method alone.
-    pub(crate) async fn report(self, records: usize) -> Value {
-        self.report_and_calls(records).await.0
+    /// The caller's Envoy.
+    pub(crate) fn caller(&self) -> &Envoy {
+        self.envoys.last().expect("the mesh runs")
     }
 
-    /// As [`Mesh::report`], with the stored calls of that method.
-    pub(crate) async fn report_and_calls(mut self, records: usize) -> (Value, Stored) {
+    /// All Envoys.
+    pub(crate) fn envoys(&self) -> &[Envoy] {
+        &self.envoys
+    }
+
+    /// Waits for this many records of the mirrored method, and ends all but what was recorded: returns
+    /// the data directory.
+    pub(crate) async fn recorded(&mut self, records: usize) -> PathBuf {
         let state = || self.collector.accounting().to_string();
         let what = format!("{records} records of {METHOD} are in the dataset");
         wait::until_or(&what, WITHIN, state, async || {
@@ -90,15 +102,27 @@ impl Mesh {
         .await;
         self.collector.drain().await;
         self.envoys.clear();
+        self.collector.data_dir()
+    }
+
+    /// Waits for this many records of the mirrored method, ends the collector and compares. The
+    /// report is of that method alone.
+    pub(crate) async fn report(self, records: usize) -> Value {
+        self.report_and_calls(records).await.0
+    }
+
+    /// As [`Mesh::report`], with the stored calls of that method.
+    pub(crate) async fn report_and_calls(mut self, records: usize) -> (Value, Stored) {
+        let data = self.recorded(records).await;
         let output = live::twintap()
             .args(["compare", "--output", "json"])
             .args(["--method", METHOD])
-            .arg(self.collector.data_dir())
+            .arg(&data)
             .output()
             .expect("twintap starts");
         let errors = String::from_utf8_lossy(&output.stderr);
         let report = serde_json::from_slice(&output.stdout);
-        let stored = Stored::read_whole(&self.collector.data_dir()).with("rpc_method", METHOD);
+        let stored = Stored::read_whole(&data).with("rpc_method", METHOD);
         (report.unwrap_or_else(|_| panic!("{errors}")), stored)
     }
 }
@@ -140,12 +164,18 @@ impl Builder {
         self
     }
 
+    /// Changes the first port of a Service.
+    pub(crate) fn port(mut self, service: &str, change: impl FnOnce(&mut Value)) -> Self {
+        let of_port = |service: &mut Value| change(&mut service["spec"]["ports"][0]);
+        self.manifests = self.manifests.changed("Service", service, of_port);
+        self
+    }
+
     /// Starts everything, and waits until every filter is in force.
     pub(crate) async fn start(self) -> Mesh {
         let collector = Collector::start().await;
-        let to_collector = Manifests::collector().cluster("twintap-collector");
         let mut mesh = Parts {
-            to_collector,
+            to_collector: Cluster::of(&Manifests::collector(), "twintap-collector"),
             collector: &collector,
             envoys: vec![],
             agents: vec![],
@@ -156,12 +186,15 @@ impl Builder {
         let mut clusters = vec![];
         for (name, server, is_traced) in services {
             let labels = self.manifests.labels(name);
-            let mut sidecar = Sidecar::to(labels, Context::Inbound, PORT, "inbound|50051||");
+            let mut sidecar = Sidecar::to(labels, Context::Inbound, PORT, INBOUND);
             sidecar = sidecar.tracing(if is_traced { 100.0 } else { 0.0 });
-            let bootstrap = Bootstrap::new(name).grpc("inbound|50051||", server.address());
+            let outbound = Cluster::of(&self.manifests, name);
+            let bootstrap = outbound
+                .inbound()
+                .to(Bootstrap::new(name), server.address());
             let filters = (self.records_at == RecordsAt::Services).then_some(&self.manifests);
             let address = mesh.start(bootstrap, &sidecar, filters).await;
-            clusters.push((self.manifests.cluster(name), address));
+            clusters.push((outbound, address));
         }
         let service = self.manifests.named("VirtualService", "orders");
         let routes = routes(service, self.with_suffix);
@@ -169,8 +202,8 @@ impl Builder {
         let caller = Sidecar::new(labels, Context::Outbound, PORT, routes).tracing(0.0);
         let bootstrap = clusters
             .iter()
-            .fold(Bootstrap::new("front"), |bootstrap, (name, address)| {
-                bootstrap.grpc(name, *address)
+            .fold(Bootstrap::new("front"), |bootstrap, (cluster, address)| {
+                cluster.to(bootstrap, *address)
             });
         let has_filters = caller.is_patched_by(&self.manifests);
         let filters = has_filters.then_some(&self.manifests);
@@ -180,6 +213,7 @@ impl Builder {
         let (envoys, agents) = (mesh.envoys, mesh.agents);
         Mesh {
             client,
+            manifests: self.manifests,
             collector,
             envoys,
             _servers: [old, new],
@@ -188,9 +222,40 @@ impl Builder {
     }
 }
 
+/// A cluster as istiod makes it of a Service.
+struct Cluster {
+    name: String,
+    spoken: Spoken,
+}
+
+impl Cluster {
+    fn of(manifests: &Manifests, service: &str) -> Self {
+        Self {
+            name: manifests.cluster(service),
+            spoken: manifests.spoken(service),
+        }
+    }
+
+    /// The workload's own, behind its sidecar.
+    fn inbound(&self) -> Self {
+        Self {
+            name: INBOUND.to_owned(),
+            spoken: self.spoken,
+        }
+    }
+
+    fn to(&self, bootstrap: Bootstrap, address: SocketAddr) -> Bootstrap {
+        match self.spoken {
+            Spoken::Http2 => bootstrap.grpc(&self.name, address),
+            Spoken::Http1 => bootstrap.http1(&self.name, address),
+            Spoken::AsCaller => bootstrap.as_caller(&self.name, address),
+        }
+    }
+}
+
 /// A mesh on its way up.
 struct Parts<'a> {
-    to_collector: String,
+    to_collector: Cluster,
     collector: &'a Collector,
     envoys: Vec<Envoy>,
     agents: Vec<Agent>,
@@ -202,13 +267,13 @@ impl Parts<'_> {
         bootstrap: Bootstrap,
         sidecar: &Sidecar,
         filters: Option<&Manifests>,
-    ) -> std::net::SocketAddr {
+    ) -> SocketAddr {
         let agent = Agent::with_file(&artifacts::filter_wasm());
         let listener = match filters {
             Some(filters) => sidecar.listener("port", filters, &agent),
             None => sidecar.without_filters("port"),
         };
-        let bootstrap = bootstrap.http1(&self.to_collector, self.collector.address());
+        let bootstrap = self.to_collector.to(bootstrap, self.collector.address());
         let envoy = bootstrap.listener_json(listener).start().await;
         let address = envoy.address("port").await;
         self.envoys.push(envoy);
@@ -217,7 +282,7 @@ impl Parts<'_> {
     }
 
     /// Envoys serve before they have the module: makes calls until each has counted some.
-    async fn warm_up(&self, client: &Client, services: &[(String, std::net::SocketAddr)]) {
+    async fn warm_up(&self, client: &Client, services: &[(Cluster, SocketAddr)]) {
         let call = || Call::unary(WARM_UP, "warm");
         let is_warm = async || {
             let mut warm = true;

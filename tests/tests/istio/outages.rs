@@ -20,7 +20,8 @@ const CALLS: usize = 50;
 fn components() -> Vec<(&'static str, &'static str, Value, Context)> {
     let role = |role: &str| json!({"twintap/role": role});
     let caller = || json!({"twintap/caller": "true"});
-    let inbound = Context::Inbound;
+    let ingress = || json!({"istio": "ingressgateway"});
+    let (inbound, gateway) = (Context::Inbound, Context::Gateway);
     vec![
         (
             "inbound",
@@ -36,6 +37,8 @@ fn components() -> Vec<(&'static str, &'static str, Value, Context)> {
         ),
         ("outbound", "twintap-outbound", caller(), Context::Outbound),
         ("upstream", "twintap-upstream", caller(), Context::Outbound),
+        ("gateway", "twintap-gateway-outbound", ingress(), gateway),
+        ("gateway", "twintap-gateway-upstream", ingress(), gateway),
     ]
 }
 
@@ -104,7 +107,7 @@ fn each() -> impl Iterator<Item = Component> {
         .into_iter()
         .map(|(component, name, labels, context)| Component {
             name,
-            manifests: Manifests::of(&[], &[component]),
+            manifests: Manifests::of(&[], &[component]).with_only("EnvoyFilter", name),
             labels,
             context,
         })
@@ -132,9 +135,9 @@ async fn module_that_cannot_be_fetched_costs_no_call() {
     for component in each() {
         let scene = scene(&component, Module::NotFetched, true).await;
         // RBAC is no filter of the upstream chain: there it is refused, and the default stays.
-        let result = match component.name {
-            "twintap-upstream" => "config_fail",
-            _ => "config_reload",
+        let result = match component.name.ends_with("upstream") {
+            true => "config_fail",
+            false => "config_reload",
         };
         let discovery = ["extension_config_discovery", result];
         scene.counts(component.name, &discovery).await;

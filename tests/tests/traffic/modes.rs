@@ -265,7 +265,7 @@ async fn collector_whose_name_is_not_resolved_costs_no_call() {
     let resolver = UdpSocket::bind(("127.0.0.1", 0)).await;
     let resolver = resolver.expect("a free port");
     let address = resolver.local_addr().expect("bound");
-    let mut rig = Rig::start(|bootstrap| bootstrap.collector_unresolved(address)).await;
+    let mut rig = Rig::start(|bootstrap| bootstrap.collector_unresolved(address, false)).await;
     never("no name", "its name is not resolved", &mut rig).await;
 }
 

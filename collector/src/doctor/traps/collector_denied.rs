@@ -3,6 +3,7 @@
 use super::super::at::At;
 use super::super::finding::Findings;
 use super::super::kube::{Object, labels, selects};
+use super::super::network_policy::{Namespace, asks, lets_in};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, stat_place};
@@ -21,7 +22,8 @@ pub(super) const TRAP: Trap = Trap {
             as after 401, 408, 429 and 5xx, until their buffers are full; what comes then is dropped \
             (`buffer_full`). Any other 4xx is a refusal for good.",
     remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
-             (AuthorizationPolicy), and their pods to its port (NetworkPolicy).",
+             (AuthorizationPolicy), and their pods to its port (NetworkPolicy; that of `istio/` lets in \
+             namespaces with the label `twintap/records=true`).",
     remedy_by_hand: Some(
         "Let these Envoys `POST /v1/records` to the collector: what stands before it, or its \
          own list of tokens, refuses them.",
@@ -202,10 +204,43 @@ fn fits(pattern: &str, value: &str) -> bool {
     }
 }
 
-/// A NetworkPolicy for the collector whose ingress has no rule for its port.
+/// NetworkPolicies for the collector: a rule of one of them must take its port, and recorded namespaces.
 fn network(view: &View<'_>, findings: &mut Findings) {
-    let collectors = &view.collector_workloads;
     let ports = target_ports(view);
+    let concerned = policies_for_collector(view, findings);
+    let takes = |rule: &At<'_>| {
+        let allowed = rule.list("ports");
+        // A name, or a range, may be the port.
+        let fits = |at: &At<'_>| match (at.get("endPort"), at.number("port")) {
+            (None, Some(port)) => ports.contains(&port),
+            _ => true,
+        };
+        allowed.is_empty() || ports.is_empty() || allowed.iter().any(fits)
+    };
+    let rules: Vec<Rule<'_>> = concerned
+        .iter()
+        .flat_map(|(policy, spec)| {
+            spec.list("ingress")
+                .into_iter()
+                .map(move |at| (*policy, at))
+        })
+        .filter(|(_, rule)| takes(rule))
+        .collect();
+    match concerned.first() {
+        None => {}
+        Some((_, spec)) if rules.is_empty() => {
+            findings.error(spec, "no rule lets recorders reach the collector's port");
+        }
+        Some((_, spec)) => sources(view, findings, spec, &rules),
+    }
+}
+
+/// A rule of a NetworkPolicy, with its policy.
+type Rule<'a> = (&'a Object, At<'a>);
+
+/// NetworkPolicies that say who may reach the collector's pods, with their `spec`.
+fn policies_for_collector<'a>(view: &'a View<'_>, findings: &mut Findings) -> Vec<Rule<'a>> {
+    let collectors = &view.collector_workloads;
     let mut concerned = Vec::new();
     for policy in view.of_kind("NetworkPolicy") {
         let Some(spec) = policy.at().get("spec") else {
@@ -228,25 +263,48 @@ fn network(view: &View<'_>, findings: &mut Findings) {
         });
         let types = texts(&spec, "policyTypes");
         if chosen && (types.is_empty() || types.iter().any(|kind| kind == "Ingress")) {
-            concerned.push(spec);
+            concerned.push((policy, spec));
         }
     }
-    let takes = |rule: &At<'_>| {
-        let allowed = rule.list("ports");
-        // A name, or a range, may be the port.
-        let fits = |at: &At<'_>| match (at.get("endPort"), at.number("port")) {
-            (None, Some(port)) => ports.contains(&port),
-            _ => true,
-        };
-        allowed.is_empty() || ports.is_empty() || allowed.iter().any(fits)
-    };
-    if let Some(spec) = concerned.first()
-        && !concerned
+    concerned
+}
+
+/// Recorded namespaces that no rule lets in, most often for want of a label.
+fn sources(view: &View<'_>, findings: &mut Findings, spec: &At<'_>, rules: &[Rule<'_>]) {
+    let asked = rules.iter();
+    let mut asked: Vec<String> = asked
+        .flat_map(|(policy, rule)| asks(rule, &policy.namespace))
+        .collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let asked = asked.join(" or ");
+    for name in recorded_namespaces(view) {
+        let object = view.of_kind("Namespace").find(|one| one.name == name);
+        let namespace = Namespace::of(&name, object);
+        let told = rules
             .iter()
-            .flat_map(|spec| spec.list("ingress"))
-            .any(|rule| takes(&rule))
-    {
-        findings.error(spec, "no rule lets recorders reach the collector's port");
+            .map(|(policy, rule)| lets_in(rule, &policy.namespace, &namespace));
+        let told: Vec<Option<bool>> = told.collect();
+        if told.contains(&Some(true)) {
+            continue;
+        }
+        match object {
+            _ if told.contains(&None) => findings.unseen(format!(
+                "whether the collector's NetworkPolicy lets in the recorded namespace {name}: it asks for \
+                 {asked}, and that namespace's labels are not known"
+            )),
+            Some(object) => findings.error(
+                &object.at(),
+                format!(
+                    "recorders of this namespace do not reach the collector: its NetworkPolicy lets in \
+                     namespaces with {asked}"
+                ),
+            ),
+            None => findings.error(
+                spec,
+                format!("no rule lets in the recorded namespace {name}, but those with {asked}"),
+            ),
+        }
     }
 }
 

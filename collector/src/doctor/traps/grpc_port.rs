@@ -41,7 +41,10 @@ pub(super) const TRAP: Trap = Trap {
             "protocol of the clusters that get mirrored requests",
         ),
         look(Need::Stats, "HTTP/1.1 connections of these clusters"),
-        look(Need::Recording, "mirrored calls over HTTP/1.1"),
+        look(
+            Need::Recording,
+            "mirrored calls over HTTP/1.1, or that ended in a protocol error",
+        ),
     ],
     check,
 };
@@ -94,13 +97,21 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     envoys(view, findings);
     stats(view, findings);
     for recording in &view.recordings {
+        let share = |count: u64, all: u64| percent(rate(count, all));
         let count = recording.http1_candidates;
         if count > 0 {
-            let what = format!(
-                "{count} mirrored calls ({}) came over HTTP/1.1",
-                percent(rate(count, recording.candidates))
-            );
+            let share = share(count, recording.candidates);
+            let what = format!("{count} mirrored calls ({share}) came over HTTP/1.1");
             findings.put(Severity::Error, recording.origin.clone(), what);
+        }
+        let count = recording.refused_candidates;
+        if count > 0 {
+            let share = share(count, recording.pairs);
+            let what = format!(
+                "{count} mirrored calls ({share}) ended in a protocol error between the new service and its \
+                 proxy: so ends gRPC that goes out as HTTP/1.1"
+            );
+            findings.put(Severity::Warning, recording.origin.clone(), what);
         }
     }
 }

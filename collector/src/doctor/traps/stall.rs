@@ -15,12 +15,15 @@ pub(super) const TRAP: Trap = Trap {
     hurts: "Envoy streams requests to the mirror as they come and stops reading from the caller when the \
             mirror does not take them: a long client stream or a large upload then hangs until its deadline, \
             in production. A mirror without a deadline is never given up.",
-    remedy: "Do not mirror client-streaming methods, or only a small share; set `timeout` on the route; limit \
-             the mirror by a DestinationRule (`connectionPool.http.http2MaxRequests`, `outlierDetection`).",
+    remedy: "Do not mirror client-streaming methods, or only a small share, and give clients deadlines; set \
+             `timeout` on the route: it ends a mirror that never answers (one that never reads it does not, \
+             for it begins when the request has been sent); limit the mirror by a DestinationRule \
+             (`connectionPool.http.http2MaxRequests`, `outlierDetection`).",
     remedy_by_hand: Some(
-        "Do not mirror client-streaming methods, or only a small share (`runtime_fraction`); \
-         set `timeout` on the route; limit the mirror's cluster by `circuit_breakers` \
-         (`max_requests`) and `outlier_detection`.",
+        "Do not mirror client-streaming methods, or only a small share (`runtime_fraction`), and give clients \
+         deadlines; set `timeout` on the route: it ends a mirror that never answers (one that never reads it \
+         does not, for it begins when the request has been sent); limit the mirror's cluster by \
+         `circuit_breakers` (`max_requests`) and `outlier_detection`.",
     ),
     looks: &[
         look(Need::Routes, "deadlines of mirrored routes"),

@@ -131,7 +131,13 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 .PHONY: test-faults
 test-faults: setup-tests ## Fails the collector and its disk in every way, under traffic too; writes docs/reliability.md
 	@rm -f target/reliability.json
-	TWINTAP_FULL=1 cargo test --locked -p twintap-e2e --test faults --test traffic -- --nocapture
+	cargo test --locked -p twintap-e2e --test faults --test traffic --no-run
+	@# Beside each other, as far as their tests may run so; those of latency last and alone.
+	export TWINTAP_FULL=1; run() { cargo test --locked -p twintap-e2e "$$@" --nocapture; }; \
+	run --test faults -- & faults=$$!; failed=; \
+	run --test traffic -- --skip modes:: || failed=1; \
+	wait $$faults || failed=1; \
+	run --test traffic -- modes:: && [ -z "$$failed" ]
 	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
 	@cat docs/reliability.md
 

@@ -99,7 +99,7 @@ type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
 
 impl Walk<'_> {
     fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
-        let mut all = primary.iter().chain(candidate).copied().flatten();
+        let mut all = primary.iter().copied().flatten();
         if primary == candidate && !all.any(is_dropped) {
             return;
         }

@@ -38,7 +38,7 @@ pub(super) fn compare(types: &Types, primary: &Bytes, candidate: &Bytes, sink: &
         DynamicMessage::decode(descriptor.clone(), bytes.clone())
     };
     if types.primary == types.candidate
-        && let Some((a, b)) = equal_fields::without(&types.primary, primary, candidate)
+        && let Some((a, b)) = equal_fields::without(types, primary, candidate)
         && let (Ok(a), Ok(b)) = (decode(&types.primary, &a), decode(&types.candidate, &b))
     {
         return messages(&a, &b, 0, sink);

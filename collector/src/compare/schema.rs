@@ -1,6 +1,7 @@
 //! Message types by method, from descriptor sets: the primary's, and the candidate's where they are
 //! others.
 
+mod layout;
 mod same;
 mod validate;
 
@@ -10,6 +11,8 @@ use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
+pub(super) use layout::{Field, Layout, Layouts};
+
 use super::drift::{Drift, Half};
 use crate::call::Role;
 
@@ -17,6 +20,8 @@ use crate::call::Role;
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     pool: DescriptorPool,
+    /// Of `pool`.
+    layouts: Arc<Layouts>,
     candidate: Option<Candidate>,
 }
 
@@ -24,6 +29,7 @@ pub struct Schema {
 #[derive(Clone, Debug)]
 struct Candidate {
     pool: DescriptorPool,
+    layouts: Arc<Layouts>,
     drift: Arc<Drift>,
 }
 
@@ -32,6 +38,8 @@ struct Candidate {
 pub(super) struct Types {
     pub(super) primary: MessageDescriptor,
     pub(super) candidate: MessageDescriptor,
+    /// Of the types that `primary` is one of.
+    pub(super) layouts: Arc<Layouts>,
 }
 
 impl Types {
@@ -40,14 +48,6 @@ impl Types {
         match role {
             Role::Candidate => &self.candidate,
             _ => &self.primary,
-        }
-    }
-
-    /// One type for both sides.
-    pub(super) fn same(descriptor: MessageDescriptor) -> Self {
-        Self {
-            primary: descriptor.clone(),
-            candidate: descriptor,
         }
     }
 }
@@ -80,6 +80,7 @@ impl Schema {
         if pool.services().len() == 0 {
             return Err(SchemaError::NoService);
         }
+        self.layouts = Arc::new(Layouts::of(&pool));
         self.pool = pool;
         Ok(())
     }
@@ -89,8 +90,13 @@ impl Schema {
     pub fn with_candidate(self, candidate: &Self) -> Self {
         let drift = Arc::new(Drift::between(&self.pool, &candidate.pool));
         let pool = candidate.pool.clone();
+        let layouts = Arc::clone(&candidate.layouts);
         Self {
-            candidate: Some(Candidate { pool, drift }),
+            candidate: Some(Candidate {
+                pool,
+                layouts,
+                drift,
+            }),
             ..self
         }
     }
@@ -122,13 +128,16 @@ impl Schema {
         // Types that are alike may as well be one: that is faster.
         let other =
             other.filter(|other| other.drift.touches(rpc_method, half) || primary.is_none());
-        let candidate = other
-            .and_then(|other| find(&other.pool, rpc_method))
-            .map(of);
+        let candidate = other.and_then(|other| find(&other.pool, rpc_method).map(of));
+        let layouts = match &primary {
+            Some(_) => &self.layouts,
+            None => &other?.layouts,
+        };
         let primary = primary.or_else(|| candidate.clone())?;
         Some(Types {
             candidate: candidate.unwrap_or_else(|| primary.clone()),
             primary,
+            layouts: Arc::clone(layouts),
         })
     }
 
@@ -141,6 +150,16 @@ impl Schema {
     /// The type of that full name.
     pub(super) fn message(&self, full_name: &str) -> Option<MessageDescriptor> {
         self.pool.get_message_by_name(full_name)
+    }
+
+    /// The same, for both sides.
+    pub(super) fn types_by_name(&self, full_name: &str) -> Option<Types> {
+        let descriptor = self.message(full_name)?;
+        Some(Types {
+            primary: descriptor.clone(),
+            candidate: descriptor,
+            layouts: Arc::clone(&self.layouts),
+        })
     }
 
     /// Does it know `package.Service/Method`?

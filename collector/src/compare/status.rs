@@ -8,7 +8,6 @@ use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
 use super::render::{self, Raw};
-use super::schema::Types;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{align, classify, proto, wire};
@@ -178,14 +177,11 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
             let known = settings
                 .schema
                 .as_ref()
-                .and_then(|schema| schema.message(type_name(a)));
+                .and_then(|schema| schema.types_by_name(type_name(a)));
             let before = sink.counted();
             match known {
                 _ if a.value == b.value => {}
-                Some(descriptor) => {
-                    let types = Types::same(descriptor);
-                    proto::compare(&types, &a.value, &b.value, sink);
-                }
+                Some(types) => proto::compare(&types, &a.value, &b.value, sink),
                 None => wire::compare(&a.value, &b.value, sink),
             }
             if sink.take_exhausted() && sink.counted() == before {

@@ -56,8 +56,8 @@ type Answer<'a> = &'a dyn Fn(u64) -> Vec<String>;
 fn add(learner: &mut Learner, source: Source, count: u64, old: Answer<'_>, new: Answer<'_>) {
     for number in 0..count {
         let pair = Pair {
-            primary: call(number, Role::Primary, &old(number)),
-            candidate: call(number, Role::Candidate, &new(number)),
+            primary: Box::new(call(number, Role::Primary, &old(number))),
+            candidate: Box::new(call(number, Role::Candidate, &new(number))),
             found_by: FoundBy::PairId,
             is_ambiguous: false,
             attempts_count: 1,
@@ -284,8 +284,8 @@ fn a_status_is_no_noise() {
         let verdict = compare(&first, &failed, &Settings::default());
         learner.add_repeat(&first, &verdict);
         let pair = Pair {
-            primary: first,
-            candidate: failed,
+            primary: Box::new(first),
+            candidate: Box::new(failed),
             found_by: FoundBy::PairId,
             is_ambiguous: false,
             attempts_count: 1,
@@ -310,8 +310,8 @@ fn hostile_names_end_in_no_rule_and_no_broken_file() {
                 ..call(number + 10 * index as u64, role, &[uuid(number, salt)])
             };
             let pair = Pair {
-                primary: named(Role::Primary, 1),
-                candidate: named(Role::Candidate, 2),
+                primary: Box::new(named(Role::Primary, 1)),
+                candidate: Box::new(named(Role::Candidate, 2)),
                 found_by: FoundBy::PairId,
                 is_ambiguous: false,
                 attempts_count: 1,

@@ -7,7 +7,7 @@ use crate::call::{Call, End};
 pub(super) struct Logical {
     /// The attempt that counts: the last that was not aborted (of hedged attempts the losers are),
     /// else the last.
-    pub(super) call: Call,
+    pub(super) call: Box<Call>,
     /// When the first of them started, in nanoseconds since the Unix epoch.
     pub(super) first_started_unix_ns: u64,
     /// Attempts seen, the highest number if they are numbered.
@@ -22,11 +22,14 @@ const ATTEMPT_COUNT: &[u8] = b"x-envoy-attempt-count";
 /// Folds the records of one place, sorted by start, into calls. `one_call` says that the key is one
 /// per request, so that unnumbered records are attempts. The records come back as an error if that
 /// cannot be told.
-pub(super) fn fold(records: Vec<Call>, one_call: bool) -> Result<Vec<Logical>, Vec<Call>> {
+pub(super) fn fold(
+    records: Vec<Box<Call>>,
+    one_call: bool,
+) -> Result<Vec<Logical>, Vec<Box<Call>>> {
     if records.len() == 1 {
         return Ok(fold_none(records));
     }
-    let numbers: Option<Vec<u32>> = records.iter().map(attempt_of).collect();
+    let numbers: Option<Vec<u32>> = records.iter().map(|call| attempt_of(call)).collect();
     let Some(numbers) = numbers else {
         return Ok(if one_call {
             fold_all(records, None)
@@ -49,11 +52,11 @@ pub(super) fn fold(records: Vec<Call>, one_call: bool) -> Result<Vec<Logical>, V
 }
 
 /// Each record is a call of its own, as mirrored ones are.
-pub(super) fn fold_none(records: Vec<Call>) -> Vec<Logical> {
+pub(super) fn fold_none(records: Vec<Box<Call>>) -> Vec<Logical> {
     records.into_iter().map(single).collect()
 }
 
-fn single(call: Call) -> Logical {
+fn single(call: Box<Call>) -> Logical {
     let attempts_count = attempt_of(&call).unwrap_or(1).max(1);
     Logical {
         first_started_unix_ns: call.started_unix_ns,
@@ -63,7 +66,7 @@ fn single(call: Call) -> Logical {
     }
 }
 
-fn fold_all(mut records: Vec<Call>, attempts: Option<u32>) -> Vec<Logical> {
+fn fold_all(mut records: Vec<Box<Call>>, attempts: Option<u32>) -> Vec<Logical> {
     records.sort_by_key(|call| (attempt_of(call), call.started_unix_ns, call.id));
     let count = records.len();
     let starts = records.iter().map(|call| call.started_unix_ns);

@@ -23,7 +23,7 @@ pub struct Sighting {
 
 /// The bounds from what each place recorded of one side of one call; none unless it was recorded once
 /// at its caller and once at its server.
-pub(super) fn sighting<'a>(places: impl Iterator<Item = &'a [Call]>) -> Option<Sighting> {
+pub(super) fn sighting<'a>(places: impl Iterator<Item = &'a [Box<Call>]>) -> Option<Sighting> {
     let (mut caller, mut server) = (None, None);
     for calls in places {
         let [call] = calls else {

@@ -4,19 +4,29 @@ use std::collections::BTreeMap;
 
 use super::attempts::{self, Logical};
 use super::views::View;
-use super::{FoundBy, GroupKey, Pair, Pairing, Reason, Settings, Unpaired, is_other_request};
+use super::{FoundBy, Pair, Pairing, Reason, Settings, Unpaired, is_other_request};
 use super::{clocks, timely, variant};
 use crate::call::{Call, CorrelationKey, Role};
 
 /// What one place recorded of the group, by side.
 #[derive(Default)]
 struct Seen {
-    primaries: Vec<Call>,
-    candidates: Vec<Call>,
+    primaries: Vec<Box<Call>>,
+    candidates: Vec<Box<Call>>,
 }
 
 /// Pairs `calls`, sorted by start.
-pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &mut Pairing) {
+pub(super) fn pair(
+    key: &CorrelationKey,
+    calls: Vec<Box<Call>>,
+    settings: &Settings,
+    out: &mut Pairing,
+) {
+    let one_call = matches!(key, CorrelationKey::PairId(_));
+    let calls = match one_of_each_side(calls) {
+        Ok(sides) => return by_occurrence(key, sides, !one_call, settings, out),
+        Err(calls) => calls,
+    };
     let mut views: BTreeMap<View, Seen> = BTreeMap::new();
     for call in calls {
         let seen = views.entry(View::of(&call)).or_default();
@@ -25,7 +35,6 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
             _ => seen.candidates.push(call),
         }
     }
-    let one_call = matches!(key.key, CorrelationKey::PairId(_));
     if !one_call && let Some(rank) = rank_of_several(&views) {
         let (several, others) = views.into_iter().partition(|(view, _)| view.rank() == rank);
         count_duplicates(&others, out);
@@ -61,6 +70,21 @@ pub(super) fn pair(key: &GroupKey, calls: Vec<Call>, settings: &Settings, out: &
     }
 }
 
+/// The usual case: one place saw one call of each side. There is nothing to choose and nothing to fold.
+fn one_of_each_side(calls: Vec<Box<Call>>) -> Result<(Vec<Logical>, Vec<Logical>), Vec<Box<Call>>> {
+    let [a, b]: [Box<Call>; 2] = calls.try_into()?;
+    let (primary, other) = match (a.role, b.role) {
+        (Role::Primary, role) if role != Role::Primary => (a, b),
+        (role, Role::Primary) if role != Role::Primary => (b, a),
+        _ => return Err(vec![a, b]),
+    };
+    if View::of(&primary) != View::of(&other) {
+        return Err(vec![primary, other]);
+    }
+    let logical = |call| attempts::fold_none(vec![call]);
+    Ok((logical(primary), logical(other)))
+}
+
 /// The position at which several places saw both sides, if there is one: then several calls share
 /// the id, since one call is mirrored at one place. (A pair id is made for one call, and is not
 /// asked.)
@@ -92,7 +116,7 @@ fn count_duplicates(views: &BTreeMap<View, Seen>, out: &mut Pairing) {
 /// Chooses the records to use and counts the others as duplicate views: of the places that saw both
 /// sides, one with as many primaries as candidates, then the preferred one; without such a place,
 /// each side's own best.
-fn choose(mut views: BTreeMap<View, Seen>, out: &mut Pairing) -> (Vec<Call>, Vec<Call>) {
+fn choose(mut views: BTreeMap<View, Seen>, out: &mut Pairing) -> (Vec<Box<Call>>, Vec<Box<Call>>) {
     let both = views
         .iter()
         .filter(|(_, seen)| !seen.primaries.is_empty() && !seen.candidates.is_empty())
@@ -113,7 +137,7 @@ fn choose(mut views: BTreeMap<View, Seen>, out: &mut Pairing) -> (Vec<Call>, Vec
         .clone()
         .or_else(|| alone(|seen| !seen.primaries.is_empty()));
     let of_candidate = both.or_else(|| alone(|seen| !seen.candidates.is_empty()));
-    let mut take = |view: Option<View>, side: fn(&mut Seen) -> &mut Vec<Call>| {
+    let mut take = |view: Option<View>, side: fn(&mut Seen) -> &mut Vec<Box<Call>>| {
         view.and_then(|view| views.get_mut(&view))
             .map(|seen| std::mem::take(side(seen)))
     };
@@ -126,7 +150,7 @@ fn choose(mut views: BTreeMap<View, Seen>, out: &mut Pairing) -> (Vec<Call>, Vec
 /// A pair id is one per request: one and one belong together. Where it was used again all the same,
 /// the request body has to tell.
 fn by_pair_id(
-    key: &GroupKey,
+    key: &CorrelationKey,
     primaries: Vec<Logical>,
     candidates: Vec<Logical>,
     settings: &Settings,
@@ -164,7 +188,7 @@ fn by_pair_id(
 /// First with first, second with second, if both sides have the same number, and if they can be of
 /// one call by their times. `is_shared` says that other calls may have the key too.
 fn by_occurrence(
-    key: &GroupKey,
+    key: &CorrelationKey,
     (primaries, candidates): (Vec<Logical>, Vec<Logical>),
     is_shared: bool,
     settings: &Settings,
@@ -187,7 +211,7 @@ fn by_occurrence(
             unpaired(vec![candidate], Reason::PrimaryMissing, out);
         } else {
             out.pairs.push(Pair {
-                found_by: FoundBy::of(&key.key),
+                found_by: FoundBy::of(key),
                 is_ambiguous: several || is_other_request(&primary.call, &candidate.call),
                 primary: primary.call,
                 candidate: candidate.call,

@@ -45,9 +45,9 @@ pub struct Reunited {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {
     /// The old service's side.
-    pub primary: Call,
+    pub primary: Box<Call>,
     /// The new service's.
-    pub candidate: Call,
+    pub candidate: Box<Call>,
     /// Attempts of the primary.
     pub attempts_count: u32,
     /// What both take in memory with all that they carry.
@@ -69,7 +69,7 @@ impl Match {
     }
 
     /// The pair, given both calls with all that they carried.
-    pub fn into_pair(self, primary: Call, candidate: Call) -> Pair {
+    pub fn into_pair(self, primary: Box<Call>, candidate: Box<Call>) -> Pair {
         Pair {
             found_by: self.found_by,
             is_ambiguous: self.is_contested || is_other_request(&primary, &candidate),
@@ -261,8 +261,8 @@ fn trace_id(call: &Call) -> Option<Vec<u8>> {
 }
 
 /// What is needed to count and list it, sharing no memory with others.
-pub(super) fn without_payload(call: &Call) -> Call {
-    let mut call = call.clone();
+pub(super) fn without_payload(call: &Call) -> Box<Call> {
+    let mut call = Box::new(call.clone());
     call.request_metadata = Vec::new();
     call.response_metadata = Vec::new();
     call.trailers = Vec::new();
@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn too_many_are_handed_back_and_counted() {
         let unpaired = |number: u64| Unpaired {
-            call: call(number, Role::Primary),
+            call: Box::new(call(number, Role::Primary)),
             reason: Reason::CandidateMissing,
             attempts_count: 1,
         };

@@ -42,11 +42,12 @@ pub use clocks::Sighting;
 pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
 pub use rivals::Rivals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashSet};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::call::{Call, CorrelationKey, Role};
+use crate::call::{Call, CorrelationKey, Role, pair_bucket_of};
 
 /// What code sets for pairing.
 #[derive(Clone, Debug)]
@@ -86,9 +87,9 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
     /// The old service's side: of several attempts the one that counts.
-    pub primary: Call,
+    pub primary: Box<Call>,
     /// The new service's side.
-    pub candidate: Call,
+    pub candidate: Box<Call>,
     /// How they found each other.
     pub found_by: FoundBy,
     /// May it be the wrong pair: several equal calls matched by occurrence, one pair id with two different
@@ -136,7 +137,7 @@ impl FoundBy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unpaired {
     /// The call.
-    pub call: Call,
+    pub call: Box<Call>,
     /// Why it has none.
     pub reason: Reason,
     /// Attempts seen of it; at least 1.
@@ -189,7 +190,7 @@ impl Reason {
 /// What became of a range of buckets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pairing {
-    /// In order of key, method and start.
+    /// In order of bucket, key, method and start.
     pub pairs: Vec<Pair>,
     /// Likewise. After [`Self::is_second_look`], without metadata and messages.
     pub unpaired: Vec<Unpaired>,
@@ -219,11 +220,15 @@ pub struct Counts {
 }
 
 /// Pairs the calls of whole buckets.
-pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) -> Pairing {
+pub fn pair_calls(
+    calls: impl IntoIterator<Item = impl Into<Box<Call>>>,
+    settings: &Settings,
+) -> Pairing {
     let mut pairing = Pairing::default();
-    let mut groups: BTreeMap<GroupKey, Vec<Call>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
+    let mut keyed = Vec::new();
+    let mut seen = HashSet::new();
     for call in calls {
+        let call: Box<Call> = call.into();
         if !seen.insert(call.id) {
             pairing.counts.duplicate_records += 1;
             continue;
@@ -236,12 +241,22 @@ pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) ->
                     attempts_count: 1,
                 });
             }
-            None => groups.entry(GroupKey::of(&call)).or_default().push(call),
+            None => keyed.push(Keyed::of(call)),
         }
     }
     pairing.unpaired.sort_by_key(|unpaired| unpaired.call.id);
-    for (key, mut calls) in groups {
-        calls.sort_by_key(|call| (call.started_unix_ns, call.id));
+    // Files are in this order by themselves, nearly: merging what is sorted costs little.
+    keyed.sort_by(Keyed::compare);
+    let mut keyed = keyed.into_iter().peekable();
+    while let Some(first) = keyed.next() {
+        let key = first.key.clone();
+        let mut calls = vec![first.call];
+        while let Some(next) = keyed.next_if(|next| {
+            let same = calls.first().map(|first| Keyed::group(&key, first));
+            same == Some(Keyed::group(&next.key, &next.call))
+        }) {
+            calls.push(next.call);
+        }
         group::pair(&key, calls, settings, &mut pairing);
     }
     if let Some(from) = settings.awaiting_from_ns {
@@ -252,11 +267,14 @@ pub fn pair_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) ->
 
 /// As [`pair_calls`], and looks for calls that lost an id at once: for few calls, that are all there are.
 pub fn pair_calls_of_all_ids(
-    calls: impl IntoIterator<Item = Call>,
+    calls: impl IntoIterator<Item = impl Into<Box<Call>>>,
     settings: &Settings,
 ) -> Pairing {
-    let calls: Vec<Call> = calls.into_iter().collect();
-    let all: Vec<Call> = calls.iter().map(leftovers::without_payload).collect();
+    let calls: Vec<Box<Call>> = calls.into_iter().map(Into::into).collect();
+    let all: Vec<_> = calls
+        .iter()
+        .map(|call| leftovers::without_payload(call))
+        .collect();
     let mut pairing = pair_calls(calls, settings);
     let mut leftovers = Leftovers::default();
     let given_up = leftovers.hold(&mut pairing);
@@ -299,8 +317,8 @@ fn await_partners(unpaired: &mut [Unpaired], from_ns: u64) {
 }
 
 /// What to do with calls of which there are too many to pair: none is, each says why.
-pub fn refuse_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) -> Pairing {
-    let refuse = |call: Call| Unpaired {
+pub fn refuse_calls(calls: impl IntoIterator<Item = Box<Call>>, settings: &Settings) -> Pairing {
+    let refuse = |call: Box<Call>| Unpaired {
         reason: refusal(&call, settings).unwrap_or(Reason::TooMany),
         call,
         attempts_count: 1,
@@ -313,13 +331,14 @@ pub fn refuse_calls(calls: impl IntoIterator<Item = Call>, settings: &Settings) 
 
 /// Equal for calls that could be in one pair: parts a bucket that is too large to be held.
 pub fn group_hash(call: &Call) -> u64 {
-    let key = GroupKey::of(call);
+    let key = CorrelationKey::of(call);
+    let (_, rpc_method, request) = Keyed::group(&key, call);
     let mut hasher = Xxh3::new();
-    hasher.update(key.key.as_bytes());
+    hasher.update(key.as_bytes());
     // No byte of UTF-8, so that no id and method read as others.
     hasher.update(&[0xff]);
-    hasher.update(key.rpc_method.as_bytes());
-    if let Some((bytes, digest)) = key.request {
+    hasher.update(rpc_method.as_bytes());
+    if let Some((bytes, digest)) = request {
         hasher.update(&bytes.to_le_bytes());
         hasher.update(&digest.unwrap_or_default().to_le_bytes());
     }
@@ -356,24 +375,42 @@ fn is_other_request(primary: &Call, candidate: &Call) -> bool {
         && a.body_digest != b.body_digest
 }
 
-/// What calls must share to be looked at together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct GroupKey {
+/// A call, and by what it is looked up.
+struct Keyed {
+    bucket: u16,
     key: CorrelationKey,
-    rpc_method: String,
-    /// The request body, where the key alone is not one per request.
-    request: Option<(u64, Option<u64>)>,
+    call: Box<Call>,
 }
 
-impl GroupKey {
-    fn of(call: &Call) -> Self {
-        let key = CorrelationKey::of(call);
+/// What calls must share to be looked at together: key, method, and the request body where the key alone is not one
+/// per request.
+type Group<'a> = (&'a CorrelationKey, &'a str, Option<(u64, Option<u64>)>);
+
+impl Keyed {
+    fn of(call: Box<Call>) -> Self {
+        let key = CorrelationKey::of(&call);
+        Self {
+            bucket: pair_bucket_of(&key, &call),
+            key,
+            call,
+        }
+    }
+
+    fn group<'a>(key: &'a CorrelationKey, call: &'a Call) -> Group<'a> {
         let request = (!matches!(key, CorrelationKey::PairId(_)))
             .then_some((call.request.body_bytes, call.request.body_digest));
-        Self {
-            key,
-            rpc_method: call.rpc_method.clone(),
-            request,
-        }
+        (key, &call.rpc_method, request)
+    }
+
+    /// Groups one after the other, each in order of start.
+    fn compare(&self, other: &Self) -> Ordering {
+        let start = |keyed: &Self| (keyed.call.started_unix_ns, keyed.call.id);
+        self.bucket
+            .cmp(&other.bucket)
+            .then_with(|| {
+                let group = Self::group(&self.key, &self.call);
+                group.cmp(&Self::group(&other.key, &other.call))
+            })
+            .then_with(|| start(self).cmp(&start(other)))
     }
 }

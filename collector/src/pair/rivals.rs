@@ -21,7 +21,7 @@ impl<'s> Rivals<'s> {
     /// Nothing seen yet.
     pub fn of(matches: &[Match], settings: &'s Settings) -> Self {
         let entry = |found: &Match| {
-            let strongest = [&found.primary, &found.candidate].map(CorrelationKey::of);
+            let strongest = [&found.primary, &found.candidate].map(|call| CorrelationKey::of(call));
             let key = weaker_key(found.found_by(), &found.primary)?;
             let started = found.primary.started_unix_ns;
             Some(((found.found_by(), key), (strongest, started, false)))

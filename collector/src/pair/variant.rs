@@ -24,8 +24,14 @@ pub(super) fn is_named(call: &Call, name: &str) -> bool {
 }
 
 /// Do these calls, recorded at one place, lead to more than one candidate?
-pub(super) fn are_several(calls: &[Call]) -> bool {
-    calls.len() > 1 && calls.iter().map(variant_of).collect::<BTreeSet<_>>().len() > 1
+pub(super) fn are_several(calls: &[Box<Call>]) -> bool {
+    calls.len() > 1
+        && calls
+            .iter()
+            .map(|call| variant_of(call))
+            .collect::<BTreeSet<_>>()
+            .len()
+            > 1
 }
 
 /// What tells candidates apart at the place of `call`.

@@ -17,7 +17,7 @@ use crate::store::parquet::{Dataset, FindLimits, Ids, ReadError};
 #[derive(Debug, Default)]
 pub struct Found {
     /// The calls that carry what was asked for, and those that could be their partners.
-    pub calls: Vec<Call>,
+    pub calls: Vec<Box<Call>>,
     /// Are there more than were read?
     pub is_cut: bool,
 }
@@ -70,7 +70,7 @@ fn request_of(call: &Call) -> Request {
 
 impl Sought {
     /// The strongest ids of `calls`; if these were sought, all ids of those that are still alone.
-    fn next(&self, calls: &[Call], pairing: &pair::Settings) -> Self {
+    fn next(&self, calls: &[Box<Call>], pairing: &pair::Settings) -> Self {
         let mut next = self.clone();
         for call in calls {
             next.ids.add_key_of(call);

@@ -85,7 +85,7 @@ pub fn pair_dataset(
 /// What became of reading a pass.
 enum Held {
     /// Its calls, and their bytes in memory.
-    Calls(Vec<Call>, u64),
+    Calls(Vec<Box<Call>>, u64),
     /// There are more than it holds: into what to split it, the first one last.
     TooMany(Vec<Pass>),
 }
@@ -203,7 +203,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         };
         let mut found = self.dataset.find(&ids, is_wanted, FindLimits::NONE)?;
         // Otherwise each would keep the bytes of its neighbours in memory.
-        found.iter_mut().for_each(Call::detach);
+        found.iter_mut().for_each(|call| call.detach());
         let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
         let mut pairing = Pairing {
             is_second_look: true,
@@ -240,7 +240,9 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             rows += 1;
             if !(self.is_wanted)(&call) {
                 if !std::mem::replace(&mut leaves_out, true) {
-                    calls.iter_mut().for_each(Call::detach);
+                    calls
+                        .iter_mut()
+                        .for_each(|call: &mut Box<Call>| call.detach());
                 }
                 continue;
             }
@@ -264,7 +266,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     fn too_many(
         &self,
         pass: &Pass,
-        calls: Vec<Call>,
+        calls: Vec<Box<Call>>,
         rest: Calls<'_>,
     ) -> Result<Vec<Pass>, ReadError> {
         if pass.is_smallest() {

@@ -191,8 +191,8 @@ mod tests {
             ..Call::default()
         };
         Pair {
-            primary: call(old),
-            candidate: call(new),
+            primary: Box::new(call(old)),
+            candidate: Box::new(call(new)),
             found_by: FoundBy::PairId,
             is_ambiguous: false,
             attempts_count: 1,

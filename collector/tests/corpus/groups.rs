@@ -250,8 +250,8 @@ fn add(aggregate: &mut Aggregate, primary: Call, candidate: Call) {
     };
     let verdict = compare(&primary, &candidate, &settings);
     let pair = Pair {
-        primary,
-        candidate,
+        primary: Box::new(primary),
+        candidate: Box::new(candidate),
         found_by: FoundBy::PairId,
         is_ambiguous: false,
         attempts_count: 1,

@@ -129,8 +129,8 @@ fn learn<'a>(sides: impl Fn(Source) -> Option<(&'a Call, &'a Call)>) -> Learned 
         };
         let verdict = compare(primary, candidate, &settings);
         let pair = Pair {
-            primary: primary.clone(),
-            candidate: candidate.clone(),
+            primary: Box::new(primary.clone()),
+            candidate: Box::new(candidate.clone()),
             found_by: FoundBy::PairId,
             is_ambiguous: false,
             attempts_count: 1,

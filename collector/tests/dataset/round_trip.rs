@@ -14,7 +14,7 @@ fn read(root: &Path, buckets: Range<u16>) -> Vec<Call> {
     let dataset = Dataset::open(root).unwrap();
     dataset
         .calls_in_buckets(buckets, Projection::Everything)
-        .map(Result::unwrap)
+        .map(|call| *call.unwrap())
         .collect()
 }
 

@@ -134,7 +134,7 @@ async fn a_slow_disk_loses_nothing_and_costs_no_memory() {
         random.seed(),
     );
     let what = format!("TWINTAP_SEED={}", random.seed());
-    for _ in 0..full_or(10, 1) {
+    for _ in 0..full_or(4, 1) {
         for slow in SLOW {
             let delay = Duration::from_millis(100 + random.below(full_or(900, 100)));
             slow.run(delay, &what, &mut figures).await;

@@ -75,7 +75,7 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
 fn add_calls(dataset: &Dataset, recording: &mut Recording) -> anyhow::Result<()> {
     for buckets in bucket_ranges(dataset.rows()) {
         for call in dataset.calls_in_buckets(buckets, Projection::Everything) {
-            recording.add_call(&call?);
+            recording.add_call(&*call?);
         }
         recording.crowds.end_buckets();
     }

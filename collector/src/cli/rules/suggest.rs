@@ -248,10 +248,10 @@ fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
 }
 
 /// The calls of both runs of the old service; empty where there is no second.
-fn old_runs(pairing: &Pairing) -> Vec<Call> {
+fn old_runs(pairing: &Pairing) -> Vec<Box<Call>> {
     let is_second = |unpaired: &&Unpaired| unpaired.reason == Reason::Secondary;
     let seconds = pairing.unpaired.iter().filter(is_second);
-    let mut calls: Vec<Call> = seconds.map(|unpaired| unpaired.call.clone()).collect();
+    let mut calls: Vec<Box<Call>> = seconds.map(|unpaired| unpaired.call.clone()).collect();
     if !calls.is_empty() {
         calls.extend(pairing.pairs.iter().map(|pair| pair.primary.clone()));
         calls.extend(alone(pairing).map(|unpaired| unpaired.call.clone()));

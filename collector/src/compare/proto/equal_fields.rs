@@ -6,40 +6,49 @@
 
 mod well_formed;
 
-use std::collections::BTreeMap;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost_reflect::MessageDescriptor;
 
-/// The bytes of one field number, one occurrence after the other.
-type Occurrences<'a> = Vec<&'a [u8]>;
+use crate::compare::schema::Types;
 
-/// Both messages without the fields of which all occurrences are equal byte by byte; `None` where the
+/// One occurrence of a field: its number, and its bytes with the tag.
+type Field<'a> = (u32, &'a [u8]);
+
+/// Both messages, of one type, without the fields of which all occurrences are equal byte by byte; `None` where the
 /// whole message says more than its fields, or that cannot be done.
-pub(super) fn without(
-    descriptor: &MessageDescriptor,
-    primary: &Bytes,
-    candidate: &Bytes,
-) -> Option<(Bytes, Bytes)> {
+pub(super) fn without(types: &Types, primary: &Bytes, candidate: &Bytes) -> Option<(Bytes, Bytes)> {
+    let descriptor = &types.primary;
     // These are compared and shown as one value.
-    if descriptor.parent_file().package_name() == "google.protobuf"
+    if descriptor.package_name() == "google.protobuf"
         || descriptor.full_name() == "google.api.HttpBody"
     {
         return None;
     }
+    let layouts = &*types.layouts;
+    let layout = layouts.by_name(descriptor.full_name())?;
     let (in_order_a, in_order_b) = (fields(primary)?, fields(candidate)?);
     let (a, b) = (by_number(&in_order_a), by_number(&in_order_b));
     let kept = rival_arms(descriptor, &a, &b);
-    let is_left_out = |number: &u32| !kept.contains(number) && a.get(number) == b.get(number);
-    let mut left_out = in_order_a.iter().filter(|(number, _)| is_left_out(number));
-    if !left_out.all(|(_, bytes)| well_formed::reads_as(descriptor, bytes)) {
-        return None;
+    let mut left_out = Vec::new();
+    for occurrences in a.chunk_by(is_of_one_number) {
+        let Some((number, _)) = occurrences.first() else {
+            continue;
+        };
+        if kept.contains(number) || occurrences != of_number(&b, *number) {
+            continue;
+        }
+        let is_sound = |(_, bytes): &Field<'_>| well_formed::reads_as(layouts, layout, bytes);
+        if !occurrences.iter().all(is_sound) {
+            return None;
+        }
+        left_out.push(*number);
     }
-    let rest = |in_order: &[(u32, &[u8])]| {
+    let rest = |in_order: &[Field<'_>]| {
         let mut rest = BytesMut::new();
         for (number, bytes) in in_order {
-            if !is_left_out(number) {
+            // In ascending order.
+            if left_out.binary_search(number).is_err() {
                 rest.put_slice(bytes);
             }
         }
@@ -50,17 +59,12 @@ pub(super) fn without(
 
 /// Fields of oneofs of which more than one arm was written: the last one counts, so that an arm that
 /// is equal still decides what the others are worth.
-fn rival_arms(
-    descriptor: &MessageDescriptor,
-    a: &BTreeMap<u32, Occurrences<'_>>,
-    b: &BTreeMap<u32, Occurrences<'_>>,
-) -> Vec<u32> {
+fn rival_arms(descriptor: &MessageDescriptor, a: &[Field<'_>], b: &[Field<'_>]) -> Vec<u32> {
     let mut rivals = Vec::new();
     for oneof in descriptor.oneofs() {
         let arms = oneof.fields().map(|field| field.number());
-        let written: Vec<u32> = arms
-            .filter(|arm| a.contains_key(arm) || b.contains_key(arm))
-            .collect();
+        let is_written = |arm: &u32| [a, b].iter().any(|side| !of_number(side, *arm).is_empty());
+        let written: Vec<u32> = arms.filter(is_written).collect();
         if written.len() > 1 {
             rivals.extend(written);
         }
@@ -68,16 +72,27 @@ fn rival_arms(
     rivals
 }
 
-fn by_number<'a>(fields: &[(u32, &'a [u8])]) -> BTreeMap<u32, Occurrences<'a>> {
-    let mut found: BTreeMap<u32, Occurrences<'_>> = BTreeMap::new();
-    for (number, bytes) in fields {
-        found.entry(*number).or_default().push(bytes);
-    }
-    found
+/// The same in ascending order of numbers, those of one number in the order of the message.
+fn by_number<'a>(in_order: &[Field<'a>]) -> Vec<Field<'a>> {
+    let mut fields = in_order.to_vec();
+    fields.sort_by_key(|(number, _)| *number);
+    fields
+}
+
+fn is_of_one_number(a: &Field<'_>, b: &Field<'_>) -> bool {
+    a.0 == b.0
+}
+
+/// The occurrences of one number in what [`by_number`] made.
+fn of_number<'s, 'a>(sorted: &'s [Field<'a>], number: u32) -> &'s [Field<'a>] {
+    let start = sorted.partition_point(|(other, _)| *other < number);
+    let rest = sorted.get(start..).unwrap_or_default();
+    let count = rest.partition_point(|(other, _)| *other == number);
+    rest.get(..count).unwrap_or_default()
 }
 
 /// The fields in the order of the message, tags included; `None` if it is not well-formed.
-fn fields(message: &[u8]) -> Option<Vec<(u32, &[u8])>> {
+fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut rest = message;
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -94,7 +109,9 @@ mod tests {
     use super::*;
 
     fn numbers(message: &[u8]) -> Option<Vec<u32>> {
-        Some(by_number(&fields(message)?).into_keys().collect())
+        let sorted = by_number(&fields(message)?);
+        let groups = sorted.chunk_by(is_of_one_number);
+        Some(groups.map(|group| group[0].0).collect())
     }
 
     #[test]

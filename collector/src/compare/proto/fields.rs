@@ -25,7 +25,8 @@ pub(super) fn compare(
     let descriptor = primary.descriptor();
     let settled = other_arms(primary, candidate, sink);
     for field in descriptor.fields() {
-        if !settled.contains(&field.number()) {
+        let is_there = primary.has_field(&field) || candidate.has_field(&field);
+        if is_there && !settled.contains(&field.number()) {
             let mark = sink.enter_field(field.name());
             compare_field(&field, primary, candidate, depth, sink);
             sink.leave(mark);

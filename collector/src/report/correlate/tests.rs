@@ -74,8 +74,11 @@ fn pair(drawn: Drawn, differs: bool) -> Pair {
         }
     };
     Pair {
-        primary: side(Role::Primary, "Berlin"),
-        candidate: side(Role::Candidate, if differs { "BERLIN" } else { "Berlin" }),
+        primary: Box::new(side(Role::Primary, "Berlin")),
+        candidate: Box::new(side(
+            Role::Candidate,
+            if differs { "BERLIN" } else { "Berlin" },
+        )),
         found_by: FoundBy::PairId,
         is_ambiguous: false,
         attempts_count: 1,

@@ -56,8 +56,8 @@ fn pair(request: &[u8], responses: &[&[u8]]) -> Pair {
         ..Call::default()
     };
     Pair {
-        candidate: primary.clone(),
-        primary,
+        candidate: Box::new(primary.clone()),
+        primary: Box::new(primary),
         found_by: FoundBy::PairId,
         is_ambiguous: false,
         attempts_count: 1,

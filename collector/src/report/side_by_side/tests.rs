@@ -39,8 +39,8 @@ fn call(role: Role, message: &'static [u8]) -> Call {
 
 fn pair(old: &'static [u8], new: &'static [u8]) -> SideBySide {
     let pair = Pair {
-        primary: call(Role::Primary, old),
-        candidate: call(Role::Candidate, new),
+        primary: Box::new(call(Role::Primary, old)),
+        candidate: Box::new(call(Role::Candidate, new)),
         found_by: FoundBy::PairId,
         is_ambiguous: false,
         attempts_count: 1,
@@ -109,7 +109,7 @@ fn secrets_stay_as_they_are_stored() {
     let mut old = call(Role::Primary, b"");
     old.request_metadata[1].redacted = true;
     let unpaired = Unpaired {
-        call: old,
+        call: Box::new(old),
         reason: Reason::CandidateMissing,
         attempts_count: 1,
     };
@@ -126,7 +126,7 @@ fn nothing_from_the_wire_steers_the_terminal() {
     unpaired.pair_id = Bytes::from_static(b"\x1b]0;t\x07\xff");
     unpaired.request_metadata = vec![header("x\u{1b}[1m", "v\u{9b}2J")];
     let unpaired = Unpaired {
-        call: unpaired,
+        call: Box::new(unpaired),
         reason: Reason::PrimaryMissing,
         attempts_count: 1,
     };

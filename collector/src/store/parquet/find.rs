@@ -92,7 +92,7 @@ impl Dataset {
         ids: &Ids,
         mut is_wanted: impl FnMut(&Call) -> bool,
         limits: FindLimits,
-    ) -> Result<Vec<Call>, ReadError> {
+    ) -> Result<Vec<Box<Call>>, ReadError> {
         let ids = &Arc::new(ids.clone());
         let mut found = Vec::new();
         let mut bytes = 0_usize;

@@ -21,10 +21,10 @@ pub(super) struct FromRows {
 
 impl FromRows {
     /// The calls of `batch`, in its order.
-    pub(super) fn calls(&mut self, batch: &RecordBatch) -> Result<Vec<Call>, ArrowError> {
+    pub(super) fn calls(&mut self, batch: &RecordBatch) -> Result<Vec<Box<Call>>, ArrowError> {
         let columns = Columns::new(batch)?;
         Ok((0..batch.num_rows())
-            .map(|row| self.call(&columns, row))
+            .map(|row| Box::new(self.call(&columns, row)))
             .collect())
     }
 
@@ -34,8 +34,8 @@ impl FromRows {
                 producer_id: columns.producer_id.at(row).unwrap_or_default(),
                 record_number: columns.record_number.unsigned(row).unwrap_or_default(),
             },
-            role: role(&columns.role.at(row)),
-            position: position(&columns.position.at(row)),
+            role: role(columns.role.bytes(row)),
+            position: position(columns.position.bytes(row)),
             workload: self.workload(&columns.workload, row),
             rpc_method: columns.rpc_method.text(row).to_owned(),
             authority: columns.authority.at(row),
@@ -67,11 +67,11 @@ impl FromRows {
             peer_identity: columns.peer_identity.at(row),
             response_flags: columns.response_flags.bits(row).unwrap_or_default(),
             response_code_details: columns.response_code_details.at(row),
-            end: end(&columns.end.at(row)),
+            end: end(columns.end.bytes(row)),
             sampled_ppm: columns.sampled_ppm.narrow(row).unwrap_or_default(),
             incomplete: columns.incomplete.at(row),
-            method_certainty: certainty(&columns.rpc_method_certainty.at(row)),
-            status_certainty: certainty(&columns.status_certainty.at(row)),
+            method_certainty: certainty(columns.rpc_method_certainty.bytes(row)),
+            status_certainty: certainty(columns.status_certainty.bytes(row)),
             gap: columns.gap.at(row),
             stream_id: columns.stream_id.narrow(row),
         }
@@ -170,13 +170,14 @@ impl WorkloadColumns {
     }
 
     fn is_at(&self, row: usize, workload: &Workload) -> bool {
-        self.pod_name.text(row) == workload.pod_name
-            && self.node_id.text(row) == workload.node_id
-            && self.service.text(row) == workload.service
-            && self.pod_namespace.text(row) == workload.pod_namespace
-            && self.workload_name.text(row) == workload.workload_name
-            && self.app_version.text(row) == workload.app_version
-            && self.recorder_version.text(row) == workload.recorder_version
+        let is = |column: &Slices, text: &String| column.bytes(row) == text.as_bytes();
+        is(&self.pod_name, &workload.pod_name)
+            && is(&self.node_id, &workload.node_id)
+            && is(&self.service, &workload.service)
+            && is(&self.pod_namespace, &workload.pod_namespace)
+            && is(&self.workload_name, &workload.workload_name)
+            && is(&self.app_version, &workload.app_version)
+            && is(&self.recorder_version, &workload.recorder_version)
     }
 }
 

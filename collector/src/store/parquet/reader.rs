@@ -115,7 +115,7 @@ pub struct Calls<'a> {
     reading: Option<Reading<'a>>,
     from_rows: FromRows,
     /// Calls that were decoded and not handed out.
-    batch: vec::IntoIter<Call>,
+    batch: vec::IntoIter<Box<Call>>,
 }
 
 /// The part that is being read.
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Reading<'_> {
 }
 
 impl Iterator for Calls<'_> {
-    type Item = Result<Call, ReadError>;
+    type Item = Result<Box<Call>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -162,7 +162,7 @@ impl Calls<'_> {
         }
     }
 
-    fn next_batch(&mut self) -> Result<Option<Vec<Call>>, ReadError> {
+    fn next_batch(&mut self) -> Result<Option<Vec<Box<Call>>>, ReadError> {
         loop {
             let Some(reading) = &mut self.reading else {
                 let Some(part) = self.parts.next() else {

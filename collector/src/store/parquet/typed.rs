@@ -76,13 +76,17 @@ impl Slices {
             .unwrap_or_default()
     }
 
+    /// As [`Self::at`], to look at only.
+    pub(super) fn bytes(&self, row: usize) -> &[u8] {
+        let range = self.range(row);
+        range
+            .and_then(|range| self.values.get(range))
+            .unwrap_or_default()
+    }
+
     /// As [`Self::at`], for a text column.
     pub(super) fn text(&self, row: usize) -> &str {
-        let bytes = self
-            .range(row)
-            .and_then(|range| self.values.get(range))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.bytes(row)).unwrap_or_default()
     }
 }
 

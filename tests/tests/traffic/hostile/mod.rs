@@ -63,7 +63,7 @@ async fn attack(address: SocketAddr, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_trap_nothing_and_harm_no_call() {
-    let _machine = machine::alone();
+    let _machine = machine::shared();
     let random = Random::of_run("hostile");
     let (seed, requests) = (random.seed(), sized(100_000, 2_000));
     let good = Server::answering(traffic::plan(Mix::Small)).await;

@@ -3,16 +3,17 @@
 //! Says no where it does not know: to extensions, groups, and what is nested too deep.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+
+use crate::compare::schema::{Field, Layout, Layouts};
 
 /// Messages within messages that are looked into.
 const DEPTH_MAX: u32 = 32;
 
-pub(super) fn reads_as(descriptor: &MessageDescriptor, bytes: &[u8]) -> bool {
-    message(descriptor, bytes, 0).is_some()
+pub(super) fn reads_as(layouts: &Layouts, layout: &Layout, bytes: &[u8]) -> bool {
+    message(layouts, layout, bytes, 0).is_some()
 }
 
-fn message(descriptor: &MessageDescriptor, bytes: &[u8], depth: u32) -> Option<()> {
+fn message(layouts: &Layouts, layout: &Layout, bytes: &[u8], depth: u32) -> Option<()> {
     if depth > DEPTH_MAX {
         return None;
     }
@@ -22,9 +23,9 @@ fn message(descriptor: &MessageDescriptor, bytes: &[u8], depth: u32) -> Option<(
         let start = rest;
         skip_field(wire_type, number, &mut rest, DecodeContext::default()).ok()?;
         let value = start.get(..start.len() - rest.len())?;
-        match descriptor.get_field(number) {
-            Some(field) => field_value(&field, wire_type, value, depth)?,
-            None if descriptor.get_extension(number).is_some() => return None,
+        match layout.field(number) {
+            Some(field) => field_value(layouts, field, wire_type, value, depth)?,
+            None if layout.is_extension(number) => return None,
             None => {}
         }
     }
@@ -32,24 +33,28 @@ fn message(descriptor: &MessageDescriptor, bytes: &[u8], depth: u32) -> Option<(
 }
 
 fn field_value(
-    field: &FieldDescriptor,
+    layouts: &Layouts,
+    field: Field,
     wire_type: WireType,
     value: &[u8],
     depth: u32,
 ) -> Option<()> {
-    let kind = field.kind();
+    if let Field::Number(written) | Field::Numbers(written) = field
+        && wire_type == written
+    {
+        return Some(());
+    }
     if wire_type != WireType::LengthDelimited {
-        return (wire_type == kind.wire_type() && !field.is_group()).then_some(());
+        return None;
     }
     let mut inside = value;
     decode_varint(&mut inside).ok()?;
-    match kind {
-        Kind::Message(inner) if !field.is_group() => message(&inner, inside, depth + 1),
-        Kind::String => std::str::from_utf8(inside).ok().map(drop),
-        Kind::Bytes => Some(()),
-        Kind::Message(_) => None,
-        other if field.is_list() => packed(other.wire_type(), inside),
-        _ => None,
+    match field {
+        Field::Message(index) => message(layouts, layouts.message(index)?, inside, depth + 1),
+        Field::Text => std::str::from_utf8(inside).ok().map(drop),
+        Field::Bytes => Some(()),
+        Field::Numbers(written) => packed(written, inside),
+        Field::Number(_) | Field::Group => None,
     }
 }
 
@@ -63,4 +68,69 @@ fn packed(wire_type: WireType, mut inside: &[u8]) -> Option<()> {
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::prost::Message as _;
+
+    use super::*;
+    use crate::compare::Schema;
+
+    const PROTO: &str = r#"
+        syntax = "proto2";
+        package test;
+        service S { rpc Get(M) returns (M); }
+        message M {
+          optional string text = 1;
+          optional bytes raw = 2;
+          repeated fixed32 numbers = 3;
+          optional M inner = 4;
+          optional group Old = 5 { optional int32 number = 1; }
+          optional int64 number = 6;
+          extensions 100 to 200;
+        }
+        extend M { optional int32 more = 100; }
+    "#;
+
+    #[test]
+    fn only_what_is_surely_of_the_type_reads_as_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("test.proto");
+        std::fs::write(&file, PROTO).unwrap();
+        let set = protox::compile([&file], [folder.path()]).unwrap();
+        let mut schema = Schema::default();
+        schema.add_descriptor_set(&set.encode_to_vec()).unwrap();
+        let types = schema.types_by_name("test.M").unwrap();
+        let layout = types.layouts.by_name("test.M").unwrap();
+        let reads = |bytes: &[u8]| reads_as(&types.layouts, layout, bytes);
+        for (bytes, expected, why) in [
+            (&b""[..], true, "nothing"),
+            (b"\x0a\x02\xc3\xa4", true, "UTF-8"),
+            (b"\x0a\x01\xff", false, "no UTF-8"),
+            (b"\x12\x01\xff", true, "any bytes"),
+            (b"\x1a\x04\x01\x02\x03\x04", true, "packed"),
+            (b"\x1d\x01\x02\x03\x04", true, "not packed"),
+            (b"\x1a\x03\x01\x02\x03", false, "packed, cut"),
+            (b"\x22\x03\x0a\x01x", true, "a message in a message"),
+            (b"\x22\x03\x0a\x01\xff", false, "bad within"),
+            (b"\x2b\x08\x01\x2c", false, "a group"),
+            (b"\x30\x01", true, "a number"),
+            (b"\x32\x01\x01", false, "one number behind a length"),
+            (b"\x35\x01\x02\x03\x04", false, "another wire type"),
+            (b"\xa0\x06\x01", false, "an extension"),
+            (b"\x98\x07\x01", true, "unknown"),
+            (b"\x0a\x05x", false, "cut"),
+        ] {
+            assert_eq!(reads(bytes), expected, "{why}");
+        }
+        let nested = |depth| {
+            (0..depth).fold(Vec::new(), |inner: Vec<u8>, _| {
+                let mut outer = vec![0x22, u8::try_from(inner.len()).unwrap()];
+                outer.extend(inner);
+                outer
+            })
+        };
+        assert!(reads(&nested(DEPTH_MAX)) && !reads(&nested(DEPTH_MAX + 1)));
+    }
 }

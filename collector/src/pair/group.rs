@@ -70,8 +70,11 @@ pub(super) fn pair(
     }
 }
 
+/// The primaries and the candidates of a group.
+type Sides = (Vec<Logical>, Vec<Logical>);
+
 /// The usual case: one place saw one call of each side. There is nothing to choose and nothing to fold.
-fn one_of_each_side(calls: Vec<Box<Call>>) -> Result<(Vec<Logical>, Vec<Logical>), Vec<Box<Call>>> {
+fn one_of_each_side(calls: Vec<Box<Call>>) -> Result<Sides, Vec<Box<Call>>> {
     let [a, b]: [Box<Call>; 2] = calls.try_into()?;
     let (primary, other) = match (a.role, b.role) {
         (Role::Primary, role) if role != Role::Primary => (a, b),
@@ -189,7 +192,7 @@ fn by_pair_id(
 /// one call by their times. `is_shared` says that other calls may have the key too.
 fn by_occurrence(
     key: &CorrelationKey,
-    (primaries, candidates): (Vec<Logical>, Vec<Logical>),
+    (primaries, candidates): Sides,
     is_shared: bool,
     settings: &Settings,
     out: &mut Pairing,

@@ -18,6 +18,7 @@ use super::limits::{
     H2_PENDING_RESETS_MAX, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAM_WINDOW, Limits,
 };
 use super::routes::Service;
+use super::turns::Turns;
 use crate::sources::Intake;
 
 /// Serves one connection until the peer leaves, a limit ends it, or `shutdown` has been asked for
@@ -40,7 +41,7 @@ pub async fn serve_connection<I: Intake>(
         }
     });
     let builder = builder(&limits);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Turns::new(stream)), handler));
     let mut ending = false;
     loop {
         let deadline = opened + activity.idle_deadline(&limits);

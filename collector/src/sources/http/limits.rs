@@ -16,6 +16,12 @@ pub const H2_ERROR_RESETS_MAX: usize = 256;
 pub const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// See above.
 pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that a connection reads before others have their turn: five hundred PINGs, or eight requests of a
+/// thousand headers each, which HPACK makes a kilobyte. So it bounds what is decoded and not yet looked at.
+pub const TURN_BYTES: usize = 8 << 10;
+/// A page of `/metrics` is rendered again when it is as old as this: peers that do not take theirs hold no
+/// more pages than are rendered within [`Limits::idle_timeout`].
+pub const PAGE_AGE_MAX: Duration = Duration::from_millis(200);
 /// Header lines of an HTTP/1 request.
 pub const H1_HEADERS_MAX: usize = 100;
 /// Read buffer of an HTTP/1 connection. Bodies stream through it.

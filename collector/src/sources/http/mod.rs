@@ -6,8 +6,10 @@
 //! | [`tls`] | certificates |
 //! | [`token`] | who may send records |
 //! | [`connection`] | one connection from first byte to last |
+//! | `turns` | nobody who sends without pause keeps a thread |
 //! | [`routes`] | which request goes where |
 //! | [`records`] | the POST: checks, body, hand-over, answer |
+//! | `page` | the page of `/metrics` |
 //! | [`answer`] | the responses and their machine-readable codes |
 //!
 //! Not supported: `Content-Encoding` other than
@@ -16,10 +18,12 @@
 pub mod answer;
 pub mod connection;
 pub mod limits;
+mod page;
 pub mod records;
 pub mod routes;
 pub mod tls;
 pub mod token;
+mod turns;
 
 pub use connection::serve_connection;
 pub use limits::Limits;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Refused, text};
 use super::limits::Limits;
+use super::page::Page;
 use super::records::memory_permits;
 use super::token::Tokens;
 use crate::clock::Clock;
@@ -37,6 +38,7 @@ pub struct Service<I> {
     pub(super) metrics: Arc<Metrics>,
     pub(super) memory: Arc<Semaphore>,
     tokens: Option<Arc<Tokens>>,
+    page: Arc<Page>,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,6 +50,7 @@ impl<I: Intake> Clone for Service<I> {
             metrics: Arc::clone(&self.metrics),
             memory: Arc::clone(&self.memory),
             tokens: self.tokens.clone(),
+            page: Arc::clone(&self.page),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -63,6 +66,7 @@ impl<I: Intake> Service<I> {
             metrics,
             memory,
             tokens: None,
+            page: Arc::default(),
             clock,
         }
     }
@@ -129,10 +133,11 @@ impl<I: Intake> Service<I> {
                 Ok(()) => Ok((text(StatusCode::OK, "text/plain", "ready\n"), false)),
                 Err(busy) => Err(Refused::busy(busy)),
             },
-            "/metrics" if get => Ok((
-                text(StatusCode::OK, METRICS_TYPE, self.metrics.render()),
-                false,
-            )),
+            "/metrics" if get => {
+                let now = self.clock.monotonic();
+                let page = self.page.at(now, || self.metrics.render());
+                Ok((text(StatusCode::OK, METRICS_TYPE, page), false))
+            }
             "/healthz" | "/readyz" | "/metrics" => Err(method("GET", &request)),
             _ => {
                 let reason = format!("there is only {}", twintap_record::PATH);

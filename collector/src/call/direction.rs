@@ -9,6 +9,10 @@ use twintap_decode::grpc::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, S
 /// Largest count that is kept; what claims more contradicts itself.
 pub(super) const COUNT_MAX: u64 = i64::MAX.unsigned_abs();
 
+/// Messages of one body that are kept: more than fit into the largest that a filter records, even of no byte
+/// each. A body of 4 MiB from anyone else may hold 838 860, each thirteen times as large here.
+const MESSAGES_MAX: usize = 1 << 17;
+
 /// Builds a direction; sets `incomplete` where `body` is malformed or contradicts itself. A body
 /// that is absent means that no DATA was seen.
 pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bool) -> Direction {
@@ -23,7 +27,8 @@ pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bo
     let truncated = captured_bytes < body.bytes_count || body.cut != Cut::None as i32;
     *incomplete |= captured_bytes > body.bytes_count || body.bytes_count > COUNT_MAX;
 
-    let messages = messages(&body, truncated, incomplete);
+    let (messages, is_whole) = messages(&body, truncated, incomplete);
+    let truncated = truncated || !is_whole;
     let captured_count = messages.len() as u64;
     let messages_count = match body.digest {
         _ if !truncated => Some(captured_count),
@@ -42,13 +47,15 @@ pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bo
     }
 }
 
-fn messages(body: &Body, truncated: bool, incomplete: &mut bool) -> Vec<Message> {
+/// Its messages, and whether these are all.
+fn messages(body: &Body, truncated: bool, incomplete: &mut bool) -> (Vec<Message>, bool) {
     let mut arrivals = Arrivals::new(&body.marks);
     let mut splitter = MessageSplitter::default();
     splitter.push(body.captured.clone());
 
     let room = usize::try_from(body.messages_count).unwrap_or(usize::MAX);
-    let mut messages = Vec::with_capacity(room.min(body.captured.len() / PREFIX_LEN));
+    let room = room.min(body.captured.len() / PREFIX_LEN);
+    let mut messages = Vec::with_capacity(room.min(MESSAGES_MAX));
     let mut message = |message: LengthPrefixedMessage, incomplete: &mut bool| {
         *incomplete |= message.flag_is_reserved;
         messages.push(Message {
@@ -58,8 +65,13 @@ fn messages(body: &Body, truncated: bool, incomplete: &mut bool) -> Vec<Message>
             bytes: message.bytes,
         });
     };
+    let mut count = 0;
     while let Step::Message(whole) = splitter.next_step() {
+        if count == MESSAGES_MAX {
+            return (messages, false);
+        }
         message(whole, incomplete);
+        count += 1;
     }
     match splitter.finish() {
         Tail::Clean => {}
@@ -70,7 +82,7 @@ fn messages(body: &Body, truncated: bool, incomplete: &mut bool) -> Vec<Message>
         }
     }
     *incomplete |= arrivals.is_malformed;
-    messages
+    (messages, true)
 }
 
 /// Walks `Body.marks`: pairs of (bytes, nanoseconds), each the difference to the pair before.
@@ -130,6 +142,25 @@ mod tests {
         let mut incomplete = false;
         let direction = from_body(Some(body), Bytes::new(), &mut incomplete);
         (direction, incomplete)
+    }
+
+    #[test]
+    fn more_messages_than_a_filter_records_are_cut() {
+        let most = |count: usize| Body {
+            captured: Bytes::from(vec![0_u8; count * PREFIX_LEN]),
+            bytes_count: (count * PREFIX_LEN) as u64,
+            messages_count: count as u64,
+            ..body(b"")
+        };
+        let (whole, _) = direction(most(MESSAGES_MAX));
+        assert_eq!(
+            (whole.messages.len(), whole.truncated),
+            (MESSAGES_MAX, false)
+        );
+        let (cut, incomplete) = direction(most(MESSAGES_MAX + 1));
+        assert_eq!((cut.messages.len(), cut.truncated), (MESSAGES_MAX, true));
+        assert_eq!(cut.messages_count, Some(MESSAGES_MAX as u64 + 1));
+        assert!(!incomplete, "it is right, only too much");
     }
 
     #[test]

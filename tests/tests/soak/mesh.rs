@@ -18,6 +18,8 @@ const WORKERS: u32 = 2;
 /// After a fault, until what was counted before its end has been told: the filters' longest back-off, and a
 /// machine that is busy.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+/// After the last delivery: several publish intervals, of a collector in a debug build.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(180);
 /// After the last call: several times as long as a filter that has nothing to say waits to say so.
 const QUIET_FOR: Duration = Duration::from_secs(5);
 
@@ -128,6 +130,11 @@ impl Mesh {
                 && now.figure("in_flight") == 0
                 && now.figure("pending") == 0;
             (is_told && told.1.elapsed() >= QUIET_FOR).then_some(())
+        })
+        .await;
+        let state = || self.collector.accounting().to_string();
+        wait::until_or("all is in Parquet", PUBLISHED_WITHIN, state, async || {
+            (self.collector.accounting().figure("journaled") == 0).then_some(())
         })
         .await;
         self.collector.drain().await;

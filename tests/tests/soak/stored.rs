@@ -18,9 +18,9 @@ const TOLD_MAX: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) rows: u64,
-    /// Calls on a side that are not there, aborted ones aside.
+    /// Calls on a side that are not there.
     pub(crate) missing: u64,
-    /// Aborted calls on a side that are there.
+    /// Of those that are there, those that their client aborted.
     pub(crate) aborted: u64,
     pub(crate) wrong_count: u64,
     /// The first of them, in words.
@@ -54,10 +54,8 @@ impl Found {
                 found.wrong(format!("{number}, {}: {difference}", ROLES[side]));
             }
         });
-        for (number, copies) in (0..).zip(seen) {
-            let missing = copies.into_iter().filter(|copies| *copies == 0).count() as u64;
-            found.missing += if is_aborted(number) { 0 } else { missing };
-        }
+        let sides = seen.iter().flatten();
+        found.missing = sides.filter(|copies| **copies == 0).count() as u64;
         found
     }
 

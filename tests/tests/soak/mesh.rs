@@ -15,6 +15,8 @@ use crate::settings::Settings;
 
 const CONNECTIONS: usize = 4;
 const WORKERS: u32 = 2;
+/// Longer than calls take where the machine is overloaded: Envoy's default is ten minutes.
+const DRAIN_TIME_S: u32 = 20;
 /// After a fault, until what was counted before its end has been told: the filters' longest back-off, and a
 /// machine that is busy.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
@@ -55,6 +57,7 @@ impl Mesh {
         let collector = Collector::start_with(keys).await;
         let bootstrap = Bootstrap::new("caller")
             .concurrency(WORKERS)
+            .drain_time_s(DRAIN_TIME_S)
             .grpc("old", servers[0].address())
             .grpc("new", servers[1].address())
             .collector(collector.address());

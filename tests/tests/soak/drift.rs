@@ -19,9 +19,10 @@ struct Limit {
 const MIB: f64 = 1024.0 * 1024.0;
 /// Of resident memory: what allocators keep differs by a few MiB from one backlog to the next.
 const RSS_GROWN_MAX: f64 = 16.0 * MIB;
-/// A half as short as this is over before allocators have what they need for the longest backlogs.
+/// A half as short as this is over before allocators have what they need for the longest backlogs, and the
+/// collector for Parquet files of its largest segments: then only what is out of all proportion is seen.
 const WARMING_UP: Duration = Duration::from_secs(600);
-const WARMING_UP_GROWN_MAX: f64 = 64.0 * MIB;
+const WARMING_UP_GROWN_MAX: f64 = 256.0 * MIB;
 
 const LIMITS: &[Limit] = &[
     Limit {

@@ -22,7 +22,7 @@ const RSS_GROWN_MAX: f64 = 16.0 * MIB;
 /// A half as short as this is over before allocators have what they need for the longest backlogs, and the
 /// collector for Parquet files of its largest segments: then only what is out of all proportion is seen.
 const WARMING_UP: Duration = Duration::from_secs(600);
-const WARMING_UP_GROWN_MAX: f64 = 256.0 * MIB;
+const WARMING_UP_GROWN_MAX: f64 = 512.0 * MIB;
 
 const LIMITS: &[Limit] = &[
     Limit {

@@ -141,6 +141,14 @@ test-faults: setup-tests ## Fails the collector and its disk in every way, under
 	@$(VENV)/bin/python tests/python/reliability.py target/reliability.json docs/reliability.md
 	@cat docs/reliability.md
 
+MINUTES ?= 60
+RATE ?= 500
+
+.PHONY: soak
+soak: setup-tests ## Mirrored calls with faults in between, for long (MINUTES=60 RATE=500); writes target/soak.json
+	TWINTAP_SOAK_MINUTES=$(MINUTES) TWINTAP_SOAK_RATE=$(RATE) \
+		cargo test --locked -p twintap-e2e --test soak -- --nocapture
+
 .PHONY: bench-filter
 bench-filter: setup ## CPU that the filter costs, against no filter, a no-op module and Envoy's tap
 	cargo run --locked --release -p twintap-e2e --bin bench-filter

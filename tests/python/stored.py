@@ -2,7 +2,7 @@
 
 Read with DuckDB from the documented layout alone, as an analyst would. Binary values are printed in
 hexadecimal. Messages and most metadata are left out unless --whole is given: lengths, counts and
-digests are there. A dataset without files has no rows.
+digests are there. --columns names others, as SQL does. A dataset without files has no rows.
 """
 
 import datetime
@@ -32,21 +32,24 @@ LEFT_OUT = """exclude (
     response_metadata_map, response_trailers_map, request_messages, response_messages
 )"""
 
+# Python's DuckDB needs another package for times with a zone.
+REPLACED = "replace (epoch_us(started_at) as started_at)"
+
 
 def main() -> None:
     pattern = "calls/v1/*/*/*.parquet"
     if not any(pathlib.Path(sys.argv[1]).glob(pattern)):
         return
     dataset = f"{sys.argv[1]}/{pattern}"
-    left_out = "" if "--whole" in sys.argv[2:] else LEFT_OUT
+    flags = sys.argv[2:]
+    columns = f"* {'' if '--whole' in flags else LEFT_OUT} {REPLACED}"
+    if "--columns" in flags:
+        columns = flags[flags.index("--columns") + 1]
     connection = duckdb.connect()
     connection.execute("set threads to 1; set timezone = 'UTC'")
     cursor = connection.execute(
         f"""
-        select * {left_out} replace (
-            -- Python's DuckDB needs another package for times with a zone.
-            epoch_us(started_at) as started_at
-        )
+        select {columns}
         from read_parquet(?, hive_partitioning = true)
         """,
         [dataset],

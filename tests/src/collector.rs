@@ -57,6 +57,11 @@ impl Collector {
         self.directory.path().join("data")
     }
 
+    /// The process, for signals, memory and the like.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("the collector runs")
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -211,6 +216,11 @@ impl Accounting {
     /// A figure for this reason.
     pub fn by_reason(&self, name: &str, reason: &str) -> u64 {
         self.0[name][reason].as_u64().unwrap_or(0)
+    }
+
+    /// A figure by reason, as JSON has it.
+    pub fn reasons(&self, name: &str) -> &Value {
+        &self.0[name]
     }
 
     /// Panics unless both identities hold exactly.

@@ -136,12 +136,23 @@ impl Process {
 
     /// Resident memory, in bytes.
     pub fn rss_bytes(&self) -> u64 {
-        self.status_kib("VmRSS:") * 1024
+        self.status("VmRSS:") * 1024
+    }
+
+    /// File descriptors that it has open, sockets and pipes too.
+    pub fn open_files(&self) -> u64 {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("process runs");
+        files.count() as u64
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
     }
 
     /// Highest resident memory so far, in bytes.
     pub fn rss_peak_bytes(&self) -> u64 {
-        self.status_kib("VmHWM:") * 1024
+        self.status("VmHWM:") * 1024
     }
 
     /// Sizes of its WebAssembly linear memories, in bytes.
@@ -160,7 +171,8 @@ impl Process {
         pairs.map(|pair| pair[0].end - pair[0].start).collect()
     }
 
-    fn status_kib(&self, key: &str) -> u64 {
+    /// A number of its status; memory is in KiB.
+    fn status(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status =
             status.unwrap_or_else(|_| panic!("{} does not run:\n{}", self.name, self.log()));
@@ -171,7 +183,7 @@ impl Process {
         line.trim()
             .trim_end_matches(" kB")
             .parse()
-            .expect("a number of kB")
+            .expect("a number")
     }
 }
 

@@ -1,8 +1,9 @@
 //! The dataset as analysts read it: through DuckDB, in Python.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -27,23 +28,32 @@ impl Stored {
         Self::run(data_dir, &["--whole"])
     }
 
+    /// Shows `each` every row, one at a time, with these columns, as SQL has them.
+    pub fn for_each(data_dir: &Path, columns: &str, each: impl FnMut(Value)) {
+        Self::stream(data_dir, &["--columns", columns], each);
+    }
+
     fn run(data_dir: &Path, flags: &[&str]) -> Self {
-        let output = Command::new(artifacts::python())
+        let mut rows = vec![];
+        Self::stream(data_dir, flags, |row| rows.push(row));
+        Self { rows }
+    }
+
+    fn stream(data_dir: &Path, flags: &[&str], mut each: impl FnMut(Value)) {
+        let mut python = Command::new(artifacts::python())
             .arg(artifacts::script("stored.py"))
             .arg(data_dir)
             .args(flags)
-            .output()
+            .stdout(Stdio::piped())
+            .spawn()
             .expect("python starts");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "stored.py: {errors}");
-        let lines = output
-            .stdout
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let rows = lines.map(|line| serde_json::from_slice(line).expect("rows are JSON"));
-        Self {
-            rows: rows.collect(),
+        let output = BufReader::new(python.stdout.take().expect("it is piped"));
+        for line in output.lines() {
+            let line = line.expect("stored.py prints text");
+            each(serde_json::from_str(&line).expect("rows are JSON"));
         }
+        let status = python.wait().expect("python ends");
+        assert!(status.success(), "stored.py ended with {status}");
     }
 
     /// Rows with this value in this column.

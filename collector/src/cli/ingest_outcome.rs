@@ -114,11 +114,14 @@ impl Outcome<'_> {
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
         }
-        for Swapped { newer, older } in &ingested.swapped {
+        for Swapped { newer, older } in &ingested.out_of_order.told {
             text += &format!(
                 "twintap: all packets of {older} are older than those of {newer}, which was read before: files of \
                  one capture that rotates are to be given in the order of their packets, or calls are cut\n"
             );
+        }
+        if let more @ 1.. = ingested.out_of_order.untold {
+            text += &format!("twintap: and {more} more inputs that are out of order\n");
         }
         if let Some(midway) = self.midway() {
             text += &format!("twintap: {midway}\n");

@@ -77,6 +77,11 @@ const RENAMED: &str = "same number, other name";
 /// One side of a difference: to be shown, and as rules see it.
 pub(super) type Side<'l> = Option<(Raw<'l>, Leaf<'l>)>;
 
+/// Both sides as they are shown, cut so that two do not look equal.
+pub(super) fn shown(a: Side<'_>, b: Side<'_>) -> (Option<String>, Option<String>) {
+    render::sides(a.map(|(raw, _)| raw), b.map(|(raw, _)| raw))
+}
+
 impl<'r> Sink<'r> {
     pub(super) fn new(rules: &'r Rules, rpc_method: &'r str) -> Self {
         Self {

@@ -23,7 +23,7 @@ use super::leaf::Leaf;
 use super::limits::GUESS_DEPTH_MAX;
 use super::render::{self, Raw};
 use super::rules::ListOrder;
-use super::sink::{Side, Sink};
+use super::sink::{self, Side, Sink};
 use parse::{WireValue, parse};
 pub(super) use unknown::unknown_text;
 
@@ -118,8 +118,7 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
             format!("[{}{more}]", shown.join(", "))
         };
         let texts = render::lists(primary, candidate, text, text, |a, b| {
-            let raw = |value| side(value).map(|(raw, _)| raw);
-            render::sides(raw(a), raw(b))
+            sink::shown(side(a), side(b))
         });
         let looks_like = is_map(primary).then_some(classify::LooksLike::MapOrder);
         sink.report(Kind::ListOrder, texts.0, texts.1, looks_like);

@@ -50,7 +50,7 @@ const WRITER_QUEUE_BATCHES: usize = 8;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
 pub use ingested::{IngestError, Ingested};
-pub use order::Swapped;
+pub use order::{OutOfOrder, Swapped};
 pub use progress::{CallCounts, OnProgress, Progress};
 pub use servers::ServersSeen;
 pub use writer::{Output, ParquetOutput, Rotation};

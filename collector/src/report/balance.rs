@@ -95,7 +95,7 @@ fn loss_rows(loss: &Loss) -> Vec<Row> {
     let figures = [
         ("lost", loss.dropped, "dropped in the filter"),
         ("lost", loss.refused, "refused by the collector"),
-        ("lost", loss.undelivered, "never arrived"),
+        ("lost", loss.undelivered, "have not arrived"),
         ("lost", loss.quarantined, "could not be decoded"),
         (
             "lost",

@@ -33,7 +33,7 @@ pub struct Loss {
     pub dropped: u64,
     /// Refused for good by the collector.
     pub refused: u64,
-    /// Numbered, and never arrived.
+    /// Numbered, and have not arrived. Where no collector runs, filters may still hold them for one that does.
     pub undelivered: u64,
     /// Arrived, and could not be decoded.
     pub quarantined: u64,
@@ -58,15 +58,22 @@ pub struct Loss {
     /// Calls that were written to the dataset.
     #[serde(skip)]
     pub(crate) published: u64,
+    /// Who recorded, as far as the accounting told; `None` where a collector ran, which may have heard of others
+    /// since.
+    #[serde(skip)]
+    pub(crate) recorders: Option<Recorders>,
 }
 
 impl Loss {
     /// Reads `data_dir`'s accounting; `None` if there is none: then loss is unknown. To be done before the
     /// dataset is opened: a call that is published in between is counted as missing, never as there.
     pub fn load(data_dir: &Path) -> Result<Option<Self>, LossError> {
+        let is_in_use = is_in_use(data_dir)?;
         let accountings = load(data_dir)?;
         let losses = accountings.iter().map(Self::of);
-        Ok(losses.reduce(|left, right| left.and(&right)))
+        let loss = losses.reduce(|left, right| left.and(&right));
+        let recorders = (!is_in_use).then(|| Recorders::of(&accountings));
+        Ok(loss.map(|loss| Self { recorders, ..loss }))
     }
 
     /// The same, beside the calls that there are in `dataset`, of all times if `is_all`.
@@ -77,8 +84,12 @@ impl Loss {
         is_all: bool,
     ) -> Result<Self, LossError> {
         // In this order: who gives up the lock has written all that there is to tell.
-        let is_in_use = data_dir::is_in_use(data_dir).map_err(accounting_error(data_dir))?;
-        let recorders = Recorders::of(&load(data_dir)?);
+        let is_in_use = is_in_use(data_dir)?;
+        let recorders = match self.recorders {
+            // The journal is not read again: nobody wrote to it.
+            Some(recorders) if !is_in_use => recorders,
+            _ => Recorders::of(&load(data_dir)?),
+        };
         let (mut accounted, mut partly_ingested, mut unaccounted) = (0, 0, 0);
         dataset.recorded(|recorded| {
             let sum = match recorders.recorder(&recorded.producer_id, recorded.is_of_run) {
@@ -97,6 +108,7 @@ impl Loss {
             },
             unaccounted,
             partly_ingested,
+            recorders: None,
             ..self
         })
     }
@@ -122,6 +134,7 @@ impl Loss {
             removed: 0,
             unaccounted: 0,
             partly_ingested: 0,
+            recorders: None,
         }
     }
 
@@ -141,6 +154,7 @@ impl Loss {
             unaccounted: add(self.unaccounted, other.unaccounted),
             partly_ingested: add(self.partly_ingested, other.partly_ingested),
             partial_ingests: add(self.partial_ingests, other.partial_ingests),
+            recorders: None,
         }
     }
 
@@ -158,6 +172,10 @@ impl Loss {
             self.in_flight,
         ])
     }
+}
+
+fn is_in_use(data_dir: &Path) -> Result<bool, LossError> {
+    data_dir::is_in_use(data_dir).map_err(accounting_error(data_dir))
 }
 
 fn load(data_dir: &Path) -> Result<Vec<Accounting>, LossError> {

@@ -61,6 +61,22 @@ fn a_record_that_never_came_is_undelivered() {
 }
 
 #[test]
+fn a_record_that_has_not_arrived_when_the_collector_is_killed_may_arrive_later() {
+    let data = tempfile::tempdir().unwrap();
+    let collector = Collector::start(data.path(), &["publish_interval=1h"]);
+    let mut sender = Sender::new(7);
+    let under_way = sender.encoded(4);
+    assert_eq!(collector.post(&sender.encoded(2)).status, 200);
+    collector.kill();
+    let loss = Loss::load(data.path()).unwrap().unwrap();
+    assert_eq!((loss.undelivered, loss.not_yet_in_dataset), (4, 2));
+    let collector = Collector::start(data.path(), &[]);
+    assert_eq!(collector.post(&under_way).status, 200);
+    assert!(collector.stop().success());
+    assert_eq!(Loss::load(data.path()).unwrap().unwrap().calls(), 0);
+}
+
+#[test]
 fn what_was_recorded_before_a_fresh_directory_is_not_lost() {
     let (old, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut sender = Sender::new(7);

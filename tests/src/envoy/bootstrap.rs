@@ -41,6 +41,8 @@ pub struct Secured {
 pub struct Bootstrap {
     pub(super) name: String,
     pub(super) concurrency: u32,
+    /// Seconds.
+    pub(super) drain_time_s: u32,
     listeners: Vec<Value>,
     clusters: Vec<Value>,
     secrets: Vec<Value>,
@@ -60,6 +62,7 @@ impl Bootstrap {
         Self {
             name: name.to_owned(),
             concurrency: 1,
+            drain_time_s: 1,
             listeners: vec![],
             clusters: vec![],
             secrets: vec![],
@@ -71,6 +74,13 @@ impl Bootstrap {
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.concurrency = workers;
+        self
+    }
+
+    /// Calls of a listener that was replaced are cut off after this long, instead of a second.
+    #[must_use]
+    pub fn drain_time_s(mut self, seconds: u32) -> Self {
+        self.drain_time_s = seconds;
         self
     }
 

@@ -66,7 +66,11 @@ impl Envoy {
                 "--component-log-level",
                 "wasm:info",
             ])
-            .args(["--drain-time-s", "1", "--parent-shutdown-time-s", "2"])
+            .args(["--drain-time-s", &bootstrap.drain_time_s.to_string()])
+            .args([
+                "--parent-shutdown-time-s",
+                &(bootstrap.drain_time_s + 1).to_string(),
+            ])
             // Neither base id nor shared memory: any number of Envoys side by side.
             .arg("--disable-hot-restart");
         let mut process = Process::start("envoy", &mut command, &at("envoy.log"));

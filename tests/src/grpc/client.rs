@@ -115,6 +115,8 @@ impl Call {
 /// What came back.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// Did the connection take the call? If not, the server has never heard of it.
+    pub is_sent: bool,
     /// `:status`; `None` if no headers came.
     pub http_status: Option<StatusCode>,
     /// Response headers.
@@ -209,6 +211,7 @@ impl Client {
         *request.headers_mut() = call.headers;
         let ends_at_once = matches!(call.steps.first(), Some(Send::End));
         let (response, stream) = sender.send_request(request, ends_at_once)?;
+        outcome.is_sent = true;
         drop(sender);
         let steps = if ends_at_once { vec![] } else { call.steps };
         let (sent, received) = tokio::join!(send(stream, steps), receive(response, outcome));

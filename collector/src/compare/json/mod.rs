@@ -21,7 +21,7 @@ use super::difference::Kind;
 use super::leaf::Leaf;
 use super::render::{self, Raw};
 use super::rules::ListOrder;
-use super::sink::{Side, Sink};
+use super::sink::{self, Side, Sink};
 use value::Json;
 
 /// Is `content_type` that of gRPC messages in JSON?
@@ -211,8 +211,7 @@ fn lists(primary: &[Json], candidate: &[Json], sink: &mut Sink) {
     if alignment.is_reordered {
         let text = |list: &[Json]| text(&Json::List(list.to_vec()));
         let texts = render::lists(primary, candidate, text, text, |a, b| {
-            let raw = |value| side(value).map(|(raw, _)| raw);
-            render::sides(raw(a), raw(b))
+            sink::shown(side(a), side(b))
         });
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }

@@ -4,7 +4,7 @@ use twintap_decode::capture::{Damage, ReaderCounters};
 use twintap_decode::ip::FragmentCounters;
 use twintap_decode::link::LinkCounters;
 
-use super::order::Swapped;
+use super::order::OutOfOrder;
 use super::progress::CallCounts;
 use super::servers::ServersSeen;
 use crate::sources::capture::learn::NameCounts;
@@ -46,7 +46,7 @@ pub struct Ingested {
     /// Which servers answered.
     pub servers: ServersSeen,
     /// Inputs that are out of order.
-    pub swapped: Vec<Swapped>,
+    pub out_of_order: OutOfOrder,
     /// Was it stopped before its end?
     pub is_stopped: bool,
 }

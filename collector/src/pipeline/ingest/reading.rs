@@ -85,7 +85,7 @@ impl Reading {
         self.ingested.link = self.sorter.counters();
         self.ingested.unwanted_segments = self.sorter.unwanted_segments();
         self.ingested.fragments = self.sorter.fragment_counters();
-        self.ingested.swapped = self.order.finish();
+        self.ingested.out_of_order = self.order.finish();
         self.ingested
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::Accounting;
 use crate::store::journal;
-use crate::store::journal::ledger::LedgerLimits;
-use crate::store::journal::recovery::{RecoveryError, damaged_unpublished, read_ledger};
+use crate::store::journal::ledger::{Ledger, LedgerLimits};
+use crate::store::journal::recovery::{RecoveryError, read};
 
-/// Of a journal that is only read: nothing is forgotten, and nothing will come any more.
+/// Of a journal that is only read: nothing is forgotten, and while no collector runs, nothing comes. A filter
+/// may still hold what has not come, and send it again to a collector that starts.
 const LIMITS: LedgerLimits = LedgerLimits {
     producers_max: usize::MAX,
     producer_expiry: Duration::MAX,
@@ -21,14 +22,8 @@ const LIMITS: LedgerLimits = LedgerLimits {
 impl Accounting {
     /// What the journal of `data_dir` knows; `None` if it has no snapshot that can be read.
     pub fn of_journal(data_dir: &Path) -> Result<Option<Self>, RecoveryError> {
-        let dir = journal::directory(data_dir);
-        let Some(ledger) = read_ledger(&dir, LIMITS)? else {
-            return Ok(None);
-        };
-        let newest = ledger
-            .producers()
-            .map(|(_, entry)| entry.state.last_seen_unix_ns);
-        Ok(Some(Self::of(&ledger, newest.max().unwrap_or(0))))
+        let read = read(&journal::directory(data_dir), LIMITS)?;
+        Ok(read.ledger.as_ref().map(Self::as_last_heard))
     }
 
     /// The collector's figures `file`, as they are by now, of a directory that nobody uses: what is damaged in the
@@ -37,14 +32,21 @@ impl Accounting {
         file: Option<Self>,
         data_dir: &Path,
     ) -> Result<Option<Self>, RecoveryError> {
-        let damaged = damaged_unpublished(&journal::directory(data_dir), LIMITS)?;
-        let newer = Self::of_journal(data_dir)?;
+        let read = read(&journal::directory(data_dir), LIMITS)?;
+        let newer = read.ledger.as_ref().map(Self::as_last_heard);
         let newer = newer.filter(|newer| file.is_some() || !newer.producers.is_empty());
         let mut accounting = newer.or(file);
-        if damaged > 0 {
+        if read.damaged_unpublished > 0 {
             let accounting = accounting.get_or_insert_with(Self::default);
-            accounting.damaged_stretches = accounting.damaged_stretches.saturating_add(damaged);
+            let damaged = &mut accounting.damaged_stretches;
+            *damaged = damaged.saturating_add(read.damaged_unpublished);
         }
         Ok(accounting)
+    }
+
+    fn as_last_heard(ledger: &Ledger) -> Self {
+        let entries = ledger.producers().map(|(_, entry)| entry);
+        let newest = entries.map(|entry| entry.state.last_seen_unix_ns).max();
+        Self::of(ledger, newest.unwrap_or(0))
     }
 }

@@ -18,7 +18,7 @@ pub enum Recorder {
 }
 
 /// All of a data directory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorders {
     /// By id: did it come to its end?
     known: HashMap<[u8; 16], Recorder>,

@@ -32,6 +32,10 @@ pub fn replaced(data_dir: &Path, producer_id: Uuid) -> io::Result<()> {
     Ok(())
 }
 
+/// Files that one accounting file counts: it is written anew for each, so that with all in one, a repair of
+/// many files would write the names of all, as often as there are files.
+const COUNTED_TOGETHER_MAX: u64 = 100;
+
 /// Moves files of one data directory aside.
 pub(super) struct Aside<'a> {
     data_dir: &'a Path,
@@ -55,6 +59,9 @@ impl<'a> Aside<'a> {
     /// Moves a file whose content is lost by that. It is counted before: whatever happens in between, no
     /// comparison takes what is left for all there was.
     pub(super) fn take(&mut self, path: &Path) -> io::Result<PathBuf> {
+        if self.count == COUNTED_TOGETHER_MAX {
+            *self = Self::new(self.data_dir, self.now_unix_ns);
+        }
         self.count += 1;
         let count = self.count;
         let name = path.file_name().unwrap_or_default();
@@ -94,5 +101,37 @@ impl<'a> Aside<'a> {
             fs::File::open(folder)?.sync_all()?;
         }
         Ok(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_accounting_file_names_more_than_its_share_of_what_was_moved() {
+        let data = tempfile::tempdir().unwrap();
+        let mut aside = Aside::new(data.path(), 1);
+        let runs: Vec<Uuid> = (0..=COUNTED_TOGETHER_MAX).map(|_| Uuid::now_v7()).collect();
+        for run in &runs {
+            let part = parquet::run_part(run.into_bytes(), 0);
+            let path = data.path().join(format!("part-{part}.parquet"));
+            fs::write(&path, "").unwrap();
+            aside.take(&path).unwrap();
+        }
+        let counted = || {
+            let all = Accounting::of_captures(data.path()).unwrap();
+            let mut counts: Vec<_> = all.iter().map(|it| it.moved_files.len()).collect();
+            let sum: u64 = all.iter().map(|it| it.damaged_stretches).sum();
+            assert_eq!(sum, counts.iter().sum::<usize>() as u64);
+            counts.sort_unstable();
+            counts
+        };
+        assert_eq!(counted(), [1, runs.len() - 1]);
+        // Each is found again, wherever it is named.
+        for run in &runs {
+            replaced(data.path(), *run).unwrap();
+        }
+        assert_eq!(counted(), [0; 0]);
     }
 }

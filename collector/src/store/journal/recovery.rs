@@ -67,7 +67,7 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
         torn_bytes = make_durable(dir, *newest)?;
         *size = size.saturating_sub(torn_bytes);
     }
-    let mut ledger = replay(dir, &segments, limits)?;
+    let mut ledger = replay(dir, &segments, limits)?.ledger;
     let next_sequence = segments.last().map_or(1, |(id, _)| id.sequence + 1);
     let (published, unpublished): (Vec<_>, Vec<_>) = segments
         .into_iter()
@@ -97,37 +97,41 @@ pub fn read_segment(dir: &Path, id: SegmentId) -> Result<Bytes, RecoveryError> {
     }
 }
 
-/// What the journal in `dir` knows, as far as it can be read; `None` if it has no snapshot. Changes nothing.
-pub fn read_ledger(dir: &Path, limits: LedgerLimits) -> Result<Option<Ledger>, RecoveryError> {
-    let segments = list(dir)?;
-    let Some((oldest, _)) = segments.first() else {
-        return Ok(None);
-    };
-    let first = Frames::new(oldest.id, read_segment(dir, *oldest)?).next();
-    if first.is_none_or(|first| first.kind != Kind::Snapshot) {
-        return Ok(None);
-    }
-    replay(dir, &segments, limits).map(Some)
+/// What a journal says that is only read.
+#[derive(Debug)]
+pub struct Read {
+    /// What it knows, from the newest snapshot that can be read on; `None` if there is none.
+    pub ledger: Option<Ledger>,
+    /// Damaged stretches of segments that were not published: what was acknowledged in them is lost. Only the
+    /// end of the newest may be torn.
+    pub damaged_unpublished: u64,
 }
 
-/// Damaged stretches of segments in `dir` that were not published: what was acknowledged in them is lost. Only
-/// the end of the newest may be torn.
-pub fn damaged_unpublished(dir: &Path, limits: LedgerLimits) -> Result<u64, RecoveryError> {
+/// Reads the journal in `dir`, each segment once. Changes nothing.
+pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
     let segments = list(dir)?;
-    let ledger = replay(dir, &segments, limits)?;
-    let newest = segments.last().map(|(id, _)| *id);
-    let mut damaged = 0;
-    for (id, _) in segments {
-        if ledger.is_published(id.sequence) {
-            continue;
+    let Replayed {
+        ledger,
+        has_snapshot,
+        mut damaged,
+    } = replay(dir, &segments, limits)?;
+    // Those before the snapshot say nothing more than this.
+    let before = segments.len() - damaged.len();
+    for (id, _) in segments.iter().take(before) {
+        if !ledger.is_published(id.sequence) {
+            damaged.push((*id, Scanned::of(dir, *id)?.damage));
         }
-        let bytes = read_segment(dir, id)?;
-        let mut frames = Frames::new(id.id, bytes.clone());
-        frames.by_ref().for_each(drop);
-        let is_cut = Some(id) != newest && frames.valid_end() < bytes.len();
-        damaged += frames.damaged_stretches() + u64::from(is_cut);
     }
-    Ok(damaged)
+    let newest = segments.last().map(|(id, _)| *id);
+    let unpublished = damaged
+        .into_iter()
+        .filter(|(id, _)| !ledger.is_published(id.sequence));
+    let damaged_unpublished = unpublished
+        .map(|(id, damage)| damage.stretches + u64::from(damage.is_cut && Some(id) != newest));
+    Ok(Read {
+        damaged_unpublished: damaged_unpublished.sum(),
+        ledger: has_snapshot.then_some(ledger),
+    })
 }
 
 /// Is this the name of a half-written copy of a segment?
@@ -194,24 +198,68 @@ fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
     Ok(u64::try_from(bytes.len() - valid.len()).unwrap_or(u64::MAX))
 }
 
+/// What is damaged of a segment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Damage {
+    /// Within it.
+    stretches: u64,
+    /// Is its end no frame?
+    is_cut: bool,
+}
+
+/// A segment without the bodies of its frames.
+struct Scanned {
+    frames: Vec<Frame>,
+    damage: Damage,
+}
+
+impl Scanned {
+    fn of(dir: &Path, id: SegmentId) -> Result<Self, RecoveryError> {
+        let bytes = read_segment(dir, id)?;
+        let mut frames = Frames::new(id.id, bytes.clone());
+        let without_body = |frame: Frame| Frame {
+            // It would keep the whole segment in memory.
+            meta: Bytes::copy_from_slice(&frame.meta),
+            body: Bytes::new(),
+            ..frame
+        };
+        Ok(Self {
+            frames: frames.by_ref().map(without_body).collect(),
+            damage: Damage {
+                stretches: frames.damaged_stretches(),
+                is_cut: frames.valid_end() < bytes.len(),
+            },
+        })
+    }
+
+    fn begins_with_snapshot(&self) -> bool {
+        let first = self.frames.first();
+        first.is_some_and(|first| first.kind == Kind::Snapshot)
+    }
+}
+
+/// A ledger, and what was read for it.
+struct Replayed {
+    ledger: Ledger,
+    /// Else it knows nothing of what was before the oldest segment.
+    has_snapshot: bool,
+    /// Of the segments that were read: the newest ones.
+    damaged: Vec<(SegmentId, Damage)>,
+}
+
 /// Rebuilds the ledger from the newest snapshot that can be read, and all frames since.
 fn replay(
     dir: &Path,
     segments: &[(SegmentId, u64)],
     limits: LedgerLimits,
-) -> Result<Ledger, RecoveryError> {
-    let mut newest_first = Vec::new();
+) -> Result<Replayed, RecoveryError> {
+    let (mut newest_first, mut damaged) = (Vec::new(), Vec::new());
+    let mut has_snapshot = false;
     for (id, _) in segments.iter().rev() {
-        let metas: Vec<Frame> = Frames::new(id.id, read_segment(dir, *id)?)
-            .map(|frame| Frame {
-                body: Bytes::new(),
-                ..frame
-            })
-            .collect();
-        let has_snapshot = metas
-            .first()
-            .is_some_and(|first| first.kind == Kind::Snapshot);
-        newest_first.push(metas);
+        let scanned = Scanned::of(dir, *id)?;
+        damaged.push((*id, scanned.damage));
+        has_snapshot = scanned.begins_with_snapshot();
+        newest_first.push(scanned.frames);
         if has_snapshot {
             break;
         }
@@ -238,7 +286,11 @@ fn replay(
             }
         }
     }
-    Ok(ledger)
+    Ok(Replayed {
+        ledger,
+        has_snapshot,
+        damaged,
+    })
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {

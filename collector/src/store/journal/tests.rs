@@ -12,7 +12,7 @@ use prost::Message;
 use twintap_record::PRODUCER_ID_LEN;
 
 use super::disk::{DirDisk, Disk, SegmentFile};
-use super::frame::{BatchMeta, Frames, Kind};
+use super::frame::{BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, SEGMENT_HEADER_BYTES};
 use super::segment::SegmentId;
 use super::*;
 use crate::clock::SystemClock;
@@ -425,4 +425,25 @@ proptest! {
         }
         prop_assert_eq!(journaled(data.path()), model);
     }
+}
+
+#[test]
+fn a_damaged_snapshot_of_the_oldest_segment_is_told_and_costs_no_figure() {
+    let data = tempfile::tempdir().unwrap();
+    with_journal(settings(data.path()), &healthy(), |append| {
+        for number in 1..=40 {
+            append(1, number..number + 1).unwrap();
+        }
+    });
+    let dir = directory(data.path());
+    let entries = fs::read_dir(&dir).unwrap();
+    let mut segments: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert!(segments.len() > 2, "{segments:?}");
+    let mut bytes = fs::read(&segments[0]).unwrap();
+    bytes[SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES] ^= 0xff;
+    fs::write(&segments[0], bytes).unwrap();
+    let read = recovery::read(&dir, settings(data.path()).ledger).unwrap();
+    assert_eq!(read.damaged_unpublished, 1);
+    assert_eq!(read.ledger.unwrap().unpublished(), 40);
 }

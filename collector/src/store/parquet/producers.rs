@@ -3,13 +3,14 @@
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::data_type::FixedLenByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::contain::contain;
 use super::part::{Part, load};
-use super::run::is_part_of;
+use super::run::{is_part_of, may_be_part_of};
 use super::typed::Fixed16;
 use super::{Dataset, ReadError};
 
@@ -37,6 +38,25 @@ impl Dataset {
 
 impl Part {
     pub(super) fn recorded(&self, each: &mut impl FnMut(Recorded)) -> Result<(), ReadError> {
+        self.recorded_in(|_| true, each)
+    }
+
+    /// Is it one of a run of `ingest` or `capture`? Reads only what may be of one, by its statistics.
+    pub(super) fn is_of_run(&self) -> Result<bool, ReadError> {
+        let may_be = |group: &RowGroupMetaData| {
+            bounds(group).is_none_or(|(min, max)| may_be_part_of(&self.path, min, max))
+        };
+        let mut is_of_run = false;
+        self.recorded_in(may_be, &mut |recorded| is_of_run |= recorded.is_of_run)?;
+        Ok(is_of_run)
+    }
+
+    /// The same of some row groups.
+    fn recorded_in(
+        &self,
+        is_wanted: impl Fn(&RowGroupMetaData) -> bool,
+        each: &mut impl FnMut(Recorded),
+    ) -> Result<(), ReadError> {
         let (file, metadata) = load(&self.path, PageIndexPolicy::Skip)?;
         let mut tell = |producer_id, calls| {
             each(Recorded {
@@ -46,7 +66,8 @@ impl Part {
             });
         };
         let mut mixed = Vec::new();
-        for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+        let groups = metadata.metadata().row_groups().iter().enumerate();
+        for (index, group) in groups.filter(|(_, group)| is_wanted(group)) {
             match only_producer(group) {
                 Some(id) => tell(id, u64::try_from(group.num_rows()).unwrap_or(0)),
                 None => mixed.push(index),
@@ -81,14 +102,21 @@ impl Part {
 
 /// The recorder of all rows of `group`, if its statistics say so.
 fn only_producer(group: &RowGroupMetaData) -> Option<[u8; 16]> {
+    let (min, max) = bounds(group)?;
+    (min == max).then_some(min)
+}
+
+/// The least and the greatest recorder of the rows of `group`, if its statistics say so.
+fn bounds(group: &RowGroupMetaData) -> Option<([u8; 16], [u8; 16])> {
     let mut columns = group.columns().iter();
     let column = columns.find(|column| column.column_path().string() == COLUMN)?;
     let Statistics::FixedLenByteArray(statistics) = column.statistics()? else {
         return None;
     };
-    let (min, max) = (statistics.min_opt()?, statistics.max_opt()?);
     let are_exact = statistics.min_is_exact() && statistics.max_is_exact();
-    (are_exact && min == max).then(|| min.data().try_into().ok())?
+    let bound = |bound: &FixedLenByteArray| bound.data().try_into().ok();
+    let (min, max) = (statistics.min_opt()?, statistics.max_opt()?);
+    are_exact.then(|| Some((bound(min)?, bound(max)?)))?
 }
 
 #[cfg(test)]

@@ -89,9 +89,7 @@ pub fn unknown_runs(
         let Some(part) = readable(path)? else {
             continue;
         };
-        let mut is_of_run = false;
-        part.recorded(&mut |recorded| is_of_run |= recorded.is_of_run)?;
-        if is_of_run {
+        if part.is_of_run()? {
             unknown.calls += part.rows;
             unknown.files.push(part.path);
         }
@@ -113,6 +111,12 @@ pub fn is_part_of(path: &Path, producer_id: [u8; 16]) -> bool {
     id_of(path).map(of_run) == Some(of_run(Uuid::from_bytes(producer_id)))
 }
 
+/// May the file at `path` be one of the run of one of the producers from `min` to `max`?
+pub(super) fn may_be_part_of(path: &Path, min: [u8; 16], max: [u8; 16]) -> bool {
+    let runs = of_run(Uuid::from_bytes(min))..=of_run(Uuid::from_bytes(max));
+    id_of(path).is_some_and(|id| runs.contains(&of_run(id)))
+}
+
 fn of_run(id: Uuid) -> u128 {
     id.as_u128() >> NUMBER_BITS
 }
@@ -124,7 +128,49 @@ fn id_of(path: &Path) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests {
+    use parquet::file::metadata::PageIndexPolicy;
+
     use super::*;
+    use crate::call::{Call, CallId};
+    use crate::store::parquet::part::load;
+    use crate::store::parquet::{WriteSettings, write_part};
+
+    #[test]
+    fn values_of_files_that_are_of_no_run_by_their_statistics_are_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let call = |producer_id| Call {
+            id: CallId {
+                producer_id,
+                record_number: 1,
+            },
+            ..Call::default()
+        };
+        let write = |calls, id| {
+            let settings = WriteSettings::default();
+            write_part(calls, root.path(), id, &settings).unwrap();
+        };
+        let run = Uuid::now_v7().into_bytes();
+        write(vec![call(run)], run_part(run, 1));
+        // Ids of filters are random; those of files begin with the time, and so with zeros.
+        let segment = Uuid::now_v7();
+        write(vec![call([0xa0; 16]), call([0xb0; 16])], segment);
+        let files = part_files(root.path()).unwrap().whole;
+        let is_segments = |path: &&PathBuf| id_of(path) == Some(segment);
+        let path = files.iter().find(is_segments).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        let footer = Part::open(path.clone()).unwrap();
+        let (_, metadata) = load(&footer.path, PageIndexPolicy::Skip).unwrap();
+        let columns = metadata.metadata().row_group(0).columns();
+        let ids = columns
+            .iter()
+            .find(|it| it.column_path().string() == "producer_id");
+        let (start, length) = ids.unwrap().byte_range();
+        let range = usize::try_from(start).unwrap()..usize::try_from(start + length).unwrap();
+        bytes[range].fill(0xff);
+        fs::write(path, bytes).unwrap();
+        let unknown = unknown_runs(root.path(), []).unwrap();
+        assert_eq!((unknown.files.len(), unknown.calls), (1, 1));
+    }
 
     #[test]
     fn all_of_a_run_goes_and_nothing_else() {

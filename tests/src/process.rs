@@ -12,6 +12,9 @@ use crate::wait;
 /// V8 reserves more than this behind every linear memory.
 const GUARD_BYTES_MIN: u64 = 3 << 30;
 
+/// In which Linux counts CPU time (`USER_HZ`), on every architecture.
+const TICKS_PER_SECOND: u64 = 100;
+
 /// One line of `/proc/PID/maps`.
 struct Mapping<'a> {
     start: u64,
@@ -127,11 +130,22 @@ impl Process {
 
     /// CPU time of all its threads so far, in nanoseconds.
     pub fn cpu_ns(&self) -> u64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("process runs");
-        tasks
-            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
-            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
-            .sum()
+        cpu_ns(self.pid())
+    }
+
+    /// CPU time of all its threads, those that have ended too, to 10 ms; also after its end, until that is
+    /// noticed.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("process runs");
+        // The name may hold anything; what follows are numbers, from the third on.
+        let (_, numbers) = stat.rsplit_once(") ").expect("a name");
+        let mut ticks = numbers
+            .split(' ')
+            .skip(11)
+            .map_while(|word| word.parse::<u64>().ok());
+        let (user, system) = (ticks.next(), ticks.next());
+        let ticks = user.zip(system).map(|(user, system)| user + system);
+        Duration::from_millis(ticks.expect("two numbers") * 1000 / TICKS_PER_SECOND)
     }
 
     /// Resident memory, in bytes.
@@ -153,6 +167,16 @@ impl Process {
     /// Highest resident memory so far, in bytes.
     pub fn rss_peak_bytes(&self) -> u64 {
         self.status("VmHWM:") * 1024
+    }
+
+    /// The same; `None` when it has ended.
+    pub fn rss_peak_bytes_until_end(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+        Some(kib * 1024)
     }
 
     /// Sizes of its WebAssembly linear memories, in bytes.
@@ -185,6 +209,15 @@ impl Process {
             .parse()
             .expect("a number")
     }
+}
+
+/// CPU time of all threads of a running process so far, in nanoseconds.
+pub fn cpu_ns(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("process runs");
+    tasks
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+        .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+        .sum()
 }
 
 impl Drop for Process {

@@ -18,8 +18,10 @@ const SEGMENT_BYTES_MAX: usize = 1448;
 /// Link type of raw IP.
 const LINKTYPE_RAW: u32 = 101;
 const FIN: u8 = 1;
-const SYN: u8 = 2;
-const ACK: u8 = 16;
+/// A flag of TCP.
+pub const SYN: u8 = 2;
+/// A flag of TCP.
+pub const ACK: u8 = 16;
 
 /// One captured packet: when, and its bytes.
 #[derive(Clone, Debug)]
@@ -98,6 +100,33 @@ pub fn pcap(packets: &[Packet]) -> Vec<u8> {
     file
 }
 
+/// An IPv4 packet with a TCP segment; `numbers` are those of sequence and acknowledgement.
+pub fn segment(
+    source: SocketAddr,
+    destination: SocketAddr,
+    numbers: [u32; 2],
+    flags: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let v4 = |end: SocketAddr| match end {
+        SocketAddr::V4(end) => *end.ip(),
+        SocketAddr::V6(_) => Ipv4Addr::LOCALHOST,
+    };
+    let total = u16::try_from(40 + payload.len()).expect("a packet");
+    let mut bytes = vec![0x45, 0];
+    bytes.extend(total.to_be_bytes());
+    bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
+    bytes.extend(v4(source).octets());
+    bytes.extend(v4(destination).octets());
+    bytes.extend(source.port().to_be_bytes());
+    bytes.extend(destination.port().to_be_bytes());
+    bytes.extend(numbers[0].to_be_bytes());
+    bytes.extend(numbers[1].to_be_bytes());
+    bytes.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    bytes.extend(payload);
+    bytes
+}
+
 async fn connection(
     client: TcpStream,
     peer: SocketAddr,
@@ -170,22 +199,13 @@ impl Flow {
 
     fn packet(&mut self, way: usize, flags: u8, payload: &[u8]) {
         let (source, destination) = (self.ends[way], self.ends[1 - way]);
-        let v4 = |end: SocketAddr| match end {
-            SocketAddr::V4(end) => *end.ip(),
-            SocketAddr::V6(_) => Ipv4Addr::LOCALHOST,
-        };
-        let total = u16::try_from(40 + payload.len()).expect("a packet");
-        let mut bytes = vec![0x45, 0];
-        bytes.extend(total.to_be_bytes());
-        bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
-        bytes.extend(v4(source).octets());
-        bytes.extend(v4(destination).octets());
-        bytes.extend(source.port().to_be_bytes());
-        bytes.extend(destination.port().to_be_bytes());
-        bytes.extend(self.sent[way].to_be_bytes());
-        bytes.extend(self.sent[1 - way].to_be_bytes());
-        bytes.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-        bytes.extend(payload);
+        let bytes = segment(
+            source,
+            destination,
+            [self.sent[way], self.sent[1 - way]],
+            flags,
+            payload,
+        );
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("after 1970");

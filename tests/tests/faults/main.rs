@@ -8,12 +8,14 @@
 //! Reduced runs are part of every check; `TWINTAP_FULL=1` runs what the documentation promises.
 //! A failure names its seed: `TWINTAP_SEED=N` repeats it.
 
+mod amplification;
 mod batch;
 mod canaries;
 mod cgroup;
 mod client;
 mod collector;
 mod figures;
+mod floods;
 mod injected;
 mod kill;
 mod load;

@@ -70,12 +70,11 @@ FLOODS = """
 ## Floods of the port
 
 Four attackers send one thing over and over for 2 s, as much as is taken of them, each on one connection
-after the other, while a producer posts. It is compared with four producers instead that post without
-pause, a record at a time, on the same machine: a producer's 99th percentile is at most twice as long as
-beside those (or 60 ms, where a disk is that uneven), and a byte of the attack costs at most ten times the
-processor time of a byte of theirs. The collector grows by at most 32 MiB, and 60 KiB for each open
-connection. Then it is as before: nothing that was acknowledged is lost, and
-`observed = stored + dropped + skipped`.
+after the other, while a producer posts: 99 of 100 of its batches are acknowledged within 2 s, after which the
+filter would send them again. A byte of the attack costs at most ten times the processor time of a byte of
+four producers that post without pause, a record at a time, on the same machine. The collector grows by at
+most 32 MiB, 60 KiB for each open connection, and 2 KiB for each request whose answer is not taken. Then it
+is as before: nothing that was acknowledged is lost, and `observed = stored + dropped + skipped`.
 
 "closed" are connections that the collector ended while the flood went on. "p99" is the producer's,
 in milliseconds; "processor" of a byte, in multiples of the producers'. That of little less than 200 ms
@@ -89,8 +88,9 @@ AMPLIFICATION = """
 Batches and captures that are accepted and made to cost as much as they can, each by itself, until all of
 it is in Parquet. "Memory" is what the process grew by at its peak, beyond 32 MiB that any work takes, in
 multiples of the bytes that were sent or are in the file. "Processor" is its time, beyond 300 ms, in
-multiples of what ordinary input of as many bytes takes: a capture that is compressed counts as what it
-decompresses to, and a batch as as many ordinary records as it has. Neither may be more than 10.
+multiples of what ordinary input of as many bytes takes, where what is compressed (HPACK too) counts as what
+it decompresses to. For both, a batch counts as as many ordinary records as it has, and a connection of a
+single packet as the shortest that is whole, of seven. Neither may be more than 10.
 
 """
 

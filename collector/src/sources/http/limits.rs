@@ -19,8 +19,8 @@ pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that a connection reads before others have their turn: five hundred PINGs, or eight requests of a
 /// thousand headers each, which HPACK makes a kilobyte. So it bounds what is decoded and not yet looked at.
 pub const TURN_BYTES: usize = 8 << 10;
-/// A page of `/metrics` is rendered again when it is as old as this: peers that do not take theirs hold no
-/// more pages than are rendered within [`Limits::idle_timeout`].
+/// A page of `/metrics` that waits to be taken is shared until it is as old as this: peers that do not take
+/// theirs hold no more pages than are rendered within [`Limits::idle_timeout`].
 pub const PAGE_AGE_MAX: Duration = Duration::from_millis(200);
 /// Header lines of an HTTP/1 request.
 pub const H1_HEADERS_MAX: usize = 100;

@@ -5,10 +5,11 @@
 //!   the file as it is stored. [`MEMORY_FLOOR_BYTES`] are free: what any work costs, however little is sent.
 //!   An ingest is a process of its own, whose memory counts from what it has for an empty capture.
 //! - Processor: time until all of it is in Parquet, in multiples of what ordinary input of as many bytes
-//!   takes; [`CPU_FLOOR`] is free. What comes as records of next to nothing counts as as many ordinary
-//!   records: the collector works by the record, and a batch holds at most 16 384. What comes compressed
-//!   counts as what it decompresses to, headers too. A connection of a capture that is a packet counts as the
-//!   shortest that is whole, of seven, also for memory: what one costs does not depend on how short it is.
+//!   takes; [`CPU_FLOOR`] is free. What comes compressed counts as what it decompresses to, headers too.
+//!
+//! Records of next to nothing count as as many ordinary ones, for both: the collector works by the record, and
+//! a batch holds at most 16 384. A connection of a capture that is a single packet counts as the shortest that
+//! is whole, of seven: what one costs does not depend on how short it is.
 //!
 //! The input is large enough to tell its cost from the floors. What is refused (most of the catalogue in
 //! `collector/tests/serve/catalogue.rs`) costs less than what is taken.
@@ -53,8 +54,10 @@ const BOMB_BYTES: [usize; 2] = [32 << 20, 8 << 20];
 struct Cost {
     /// Bytes that were sent, or are in the file.
     sent: u64,
-    /// Bytes of ordinary input that it is compared with.
+    /// Bytes of ordinary input that its processor time is compared with.
     counted: u64,
+    /// Bytes that its memory is compared with.
+    held: u64,
     /// Beyond what there was before.
     memory: u64,
     cpu: Duration,
@@ -62,7 +65,7 @@ struct Cost {
 
 /// Compares with ordinary input; shows and keeps the row; what is too much.
 fn judge(name: &str, cost: Cost, usual: Cost) -> Option<String> {
-    let memory = cost.memory.saturating_sub(MEMORY_FLOOR_BYTES) as f64 / cost.sent as f64;
+    let memory = cost.memory.saturating_sub(MEMORY_FLOOR_BYTES) as f64 / cost.held as f64;
     let share = cost.counted as f64 / usual.counted as f64;
     let cpu = cost.cpu.saturating_sub(CPU_FLOOR).as_secs_f64() / (usual.cpu.as_secs_f64() * share);
     let shown = format!("{name}: {cost:?}: memory x{memory:.1}, processor x{cpu:.1}");
@@ -110,6 +113,7 @@ async fn of_batches(kind: batches::Kind, sent_bytes_min: u64, record_bytes: u64)
         assert!(!status.is_server_error(), "{kind:?}: {status}");
         cost.sent += len;
         cost.counted += len.max(kind.records * record_bytes);
+        cost.held = cost.counted;
         index += 1;
     }
     let nothing = "twintap_records_unpublished 0";
@@ -158,6 +162,7 @@ async fn of_capture(file: &[u8], counted: usize) -> Cost {
     let mut cost = Cost {
         sent: file.len() as u64,
         counted: counted as u64,
+        held: file.len() as u64,
         ..Cost::default()
     };
     let status = wait::until("it is ingested", PATIENCE, async || {
@@ -189,7 +194,7 @@ async fn a_capture_costs_at_most_ten_times_its_size() {
         let file = captures::file(*kind, bytes);
         let counted = file.len() * kind.expands * kind.stands_for;
         let mut cost = beyond(of_capture(&file, counted).await);
-        cost.sent *= kind.stands_for as u64;
+        cost.held *= kind.stands_for as u64;
         wrong.extend(judge(&format!("capture: {}", kind.name), cost, usual));
     }
     // Of packets that are all alike.

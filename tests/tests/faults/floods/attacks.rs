@@ -22,8 +22,6 @@ pub(super) struct Attack {
     pub(super) reads: bool,
     /// The code of the GOAWAY that ends every connection, if the flood is not to be borne.
     pub(super) sent_away: Option<u32>,
-    /// Others may wait for so many times the work of an ordinary turn.
-    pub(super) turns: u32,
 }
 
 const TAKEN: Attack = Attack {
@@ -32,7 +30,6 @@ const TAKEN: Attack = Attack {
     again: |_| vec![],
     reads: true,
     sent_away: None,
-    turns: 1,
 };
 
 const SENT_AWAY: Attack = Attack {
@@ -148,8 +145,6 @@ pub(super) const ATTACKS: &[Attack] = &[
             block.extend(vec![0xbe; FIELDS]);
             frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &block)
         },
-        // Eight of them are read at once: eight thousand headers, and no optimisation.
-        turns: 10,
         ..TAKEN
     },
     Attack {

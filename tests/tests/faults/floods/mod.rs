@@ -3,14 +3,11 @@
 //!
 //! What is promised, with four attackers that send all that is taken of them, each of [`ATTACKS`] in turn:
 //!
-//! - Others are acknowledged. While one of their batches waits, the collector works for at most [`TURNS_MAX`]
-//!   times as long, in 9 of 10 cases, as beside as many clients that ask how it is without pause: nobody has
-//!   many turns before them. And 99 of 100 take at most [`SLOWER_MAX`] times as long by the clock, which also
-//!   runs for whatever else the machine does. Both are measured before the floods and after them, and the
-//!   longer counts.
+//! - Others are acknowledged: 99 of 100 of their batches before the filter would give them up, after
+//!   [`ACKNOWLEDGED_WITHIN`].
 //! - Memory: the collector grows by at most [`GROWTH_BYTES_MAX`], [`CONNECTION_BYTES`] for each connection, and
 //!   [`STREAM_BYTES`] for each request whose answer is not taken, however much is sent.
-//! - Processor: a byte of the attack costs at most [`AMPLIFICATION_MAX`] times what a byte of those producers
+//! - Processor: a byte of the attack costs at most [`AMPLIFICATION_MAX`] times what a byte of as many producers
 //!   costs, which post a record at a time: the least that a filter sends. What the others cost meanwhile is
 //!   taken off; [`CPU_FLOOR`] is what cannot be told from nothing.
 //! - Afterwards it is as before, and the accounting adds up.
@@ -20,13 +17,12 @@ mod attacks;
 pub(crate) mod frames;
 mod others;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, fs};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -39,11 +35,10 @@ use crate::full_or;
 use crate::oracle::Oracle;
 use attacker::{Tally, flood};
 use attacks::{ATTACKS, Attack, STALLED_STREAMS};
-use others::{Fared, Others, Slowest};
+use others::{Fared, Others};
 
-/// See above.
-const SLOWER_MAX: u32 = 10;
-const TURNS_MAX: u32 = 5;
+/// The filter's `send_timeout_ms`; a reduced run shares its machine with other tests.
+const ACKNOWLEDGED_WITHIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
 const GROWTH_BYTES_MAX: u64 = 32 << 20;
 const CONNECTION_BYTES: u64 = 60 << 10;
 const STREAM_BYTES: u64 = 2 << 10;
@@ -55,10 +50,6 @@ const ATTACKERS: u64 = 4;
 const LASTS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(700)];
 /// Connections that do nothing: more than may be open.
 const IDLE: usize = 1_100;
-/// Less than this is not told from what a disk's sync takes longer at any moment.
-const TOOK_FLOOR: Duration = Duration::from_millis(50);
-/// Two threads for as long as a sync takes.
-const WORKED_FLOOR: Duration = Duration::from_millis(10);
 /// Between two batches of the others.
 const REST: Duration = Duration::from_millis(5);
 const MEMORY_PROBE_INTERVAL: Duration = Duration::from_millis(20);
@@ -115,29 +106,8 @@ async fn beside<T>(
     (result, Measured { others, cpu, grown })
 }
 
-/// What is compared with.
-#[derive(Clone, Copy, Debug)]
-struct Usual {
-    /// Of others, beside clients that ask how it is without pause.
-    slowest: Slowest,
-    /// Seconds for a byte of producers that post without pause.
-    cpu_per_byte: f64,
-}
-
-/// Asks how it is without pause, until `end`.
-async fn ask(address: SocketAddr, end: Instant) {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    stream.set_nodelay(true).expect("a socket");
-    let mut answer = [0; 4096];
-    while Instant::now() < end {
-        let request = b"GET /healthz HTTP/1.1\r\nhost: harness\r\n\r\n";
-        stream.write_all(request).await.expect("it is served");
-        let len = stream.read(&mut answer).await.expect("it is served");
-        assert!(answer[..len].starts_with(b"HTTP/1.1 200"), "it is served");
-    }
-}
-
-async fn usual(lasts: Duration) -> Usual {
+/// Seconds of processor time for a byte of producers that post without pause.
+async fn usual(lasts: Duration) -> f64 {
     let (place, oracle) = (Place::alone(&KEYS), Arc::new(Oracle::default()));
     let (collector, _) = place.start().await;
     let crowd = async {
@@ -148,30 +118,7 @@ async fn usual(lasts: Duration) -> Usual {
     };
     let (crowd, measured) = beside(&collector, &oracle, vec![first_of(0)], crowd).await;
     let sent = crowd.sent + measured.others.sent;
-    let cpu_per_byte = measured.cpu.as_secs_f64() / sent as f64;
-    let (slowest, _) = while_asked(&collector, &oracle, measured.others.next, lasts).await;
-    Usual {
-        slowest,
-        cpu_per_byte,
-    }
-}
-
-/// Of others, beside clients that ask how it is without pause; and what comes next of them.
-async fn while_asked(
-    collector: &Collector,
-    oracle: &Arc<Oracle>,
-    first: Vec<Batch>,
-    lasts: Duration,
-) -> (Slowest, Vec<Batch>) {
-    let asking = async {
-        let (mut asking, end) = (JoinSet::new(), Instant::now() + lasts);
-        for _ in 0..ATTACKERS {
-            asking.spawn(ask(collector.address(), end));
-        }
-        asking.join_all().await;
-    };
-    let ((), measured) = beside(collector, oracle, first, asking).await;
-    (measured.others.slowest(), measured.others.next)
+    measured.cpu.as_secs_f64() / sent as f64
 }
 
 /// Attackers until `lasts` is over.
@@ -229,7 +176,7 @@ fn adds_up(place: &Place) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_cost_little_and_others_are_served() {
     let lasts = full_or(LASTS[0], LASTS[1]);
-    let mut usual = usual(lasts).await;
+    let usual = usual(lasts).await;
     let place = Place::alone(&KEYS);
     let (oracle, mut shown) = (Arc::new(Oracle::default()), vec![]);
     let (mut collector, _) = place.start().await;
@@ -248,16 +195,11 @@ async fn floods_cost_little_and_others_are_served() {
     let allowed = GROWTH_BYTES_MAX + CONNECTION_BYTES * IDLE as u64;
     eprintln!(
         "{IDLE} idle connections: p99 {:?}, grown by {}",
-        measured.others.slowest(),
+        measured.others.p99(),
         measured.grown
     );
     assert!(measured.grown <= allowed, "idle connections: {measured:?}");
-    let next = measured.others.next;
-    let (slowest, _) = while_asked(&collector, &oracle, next, lasts).await;
-    eprintln!("compared with {usual:?}, and {slowest:?} afterwards");
-    usual.slowest.took = usual.slowest.took.max(slowest.took);
-    usual.slowest.worked = usual.slowest.worked.max(slowest.worked);
-    let wrong: Vec<_> = shown.iter().flat_map(|flood| flood.wrong(usual)).collect();
+    let wrong: Vec<_> = shown.iter().flat_map(Shown::wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     shown.into_iter().for_each(Shown::keep);
     collector.drain().await;
@@ -285,16 +227,17 @@ struct Shown {
     held: u64,
     closed: u64,
     sent_away: u64,
-    slowest: Slowest,
+    /// Of the others' acknowledgements.
+    p99: Duration,
     grown: u64,
     /// In multiples of what is usual, of a byte.
     amplification: f64,
 }
 
 impl Shown {
-    fn new(attack: Attack, tally: &Tally, measured: &Measured, usual: Usual) -> Self {
+    fn new(attack: Attack, tally: &Tally, measured: &Measured, usual: f64) -> Self {
         let sent = Tally::figure(&tally.sent);
-        let others = usual.cpu_per_byte * measured.others.sent as f64;
+        let others = usual * measured.others.sent as f64;
         let cpu = measured.cpu.as_secs_f64() - others - CPU_FLOOR.as_secs_f64();
         Self {
             attack,
@@ -303,32 +246,28 @@ impl Shown {
             held: ATTACKERS * Tally::figure(&tally.held),
             closed: Tally::figure(&tally.closed),
             sent_away: Tally::figure(&tally.sent_away),
-            slowest: measured.others.slowest(),
+            p99: measured.others.p99(),
             grown: measured.grown,
-            amplification: cpu.max(0.0) / (usual.cpu_per_byte * sent.max(1) as f64),
+            amplification: cpu.max(0.0) / (usual * sent.max(1) as f64),
         }
     }
 
     /// What is not as promised.
-    fn wrong(&self, usual: Usual) -> Vec<String> {
+    fn wrong(&self) -> Vec<String> {
         let mut wrong = vec![];
         let stalled = u64::from(STALLED_STREAMS) * self.held;
         let grown_max =
             GROWTH_BYTES_MAX + CONNECTION_BYTES * self.held.max(ATTACKERS) + STREAM_BYTES * stalled;
-        let took_max = usual.slowest.took.max(TOOK_FLOOR) * SLOWER_MAX * self.attack.turns;
-        let worked_max = usual.slowest.worked.max(WORKED_FLOOR) * TURNS_MAX * self.attack.turns;
+        let within = full_or(ACKNOWLEDGED_WITHIN[0], ACKNOWLEDGED_WITHIN[1]);
         let is_ended_well = self.attack.sent_away.is_none() || self.sent_away > 0;
         for (what, is_right) in [
             ("how it ends", is_ended_well),
             ("memory", self.grown <= grown_max),
             ("processor", self.amplification <= AMPLIFICATION_MAX),
-            ("others", self.slowest.took <= took_max),
-            ("turns", self.slowest.worked <= worked_max),
+            ("others", self.p99 <= within),
         ] {
             if !is_right {
-                wrong.push(format!(
-                    "{what} (at most {took_max:?}, worked {worked_max:?}): {self}"
-                ));
+                wrong.push(format!("{what}: {self}"));
             }
         }
         wrong
@@ -340,8 +279,7 @@ impl Shown {
             "sent_kib": self.sent >> 10,
             "connections": self.connections,
             "closed": self.closed,
-            "p99_ms": self.slowest.took.as_secs_f64() * 1000.0,
-            "worked_ms": self.slowest.worked.as_secs_f64() * 1000.0,
+            "p99_ms": self.p99.as_secs_f64() * 1000.0,
             "grown_kib": self.grown >> 10,
             "amplification": self.amplification,
         });
@@ -353,15 +291,14 @@ impl fmt::Display for Shown {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{}: sent {} KiB over {} connections, {} closed, {} told why; others' p99 {:?}, worked {:?}; grew by {} KiB; \
+            "{}: sent {} KiB over {} connections, {} closed, {} told why; others' p99 {:?}; grew by {} KiB; \
              processor x{:.2}",
             self.attack.name,
             self.sent >> 10,
             self.connections,
             self.closed,
             self.sent_away,
-            self.slowest.took,
-            self.slowest.worked,
+            self.p99,
             self.grown >> 10,
             self.amplification,
         )

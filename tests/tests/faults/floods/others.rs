@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use twintap_e2e::process::cpu_ns;
-
 use crate::batch::Batch;
 use crate::client::Client;
 use crate::collector::Collector;
@@ -21,9 +19,6 @@ const HEAD_BYTES: u64 = 110;
 pub(super) struct Fared {
     /// How long each acknowledgement took.
     pub(super) took: Vec<Duration>,
-    /// How long the collector's threads worked meanwhile, for them and for whoever was before them. Unlike
-    /// the time that passed, it does not grow with what else the machine does.
-    pub(super) worked: Vec<Duration>,
     /// Bytes sent.
     pub(super) sent: u64,
     /// What comes next.
@@ -31,34 +26,18 @@ pub(super) struct Fared {
 }
 
 impl Fared {
-    pub(super) fn slowest(&self) -> Slowest {
-        Slowest {
-            took: percentile(99, &self.took),
-            worked: percentile(90, &self.worked),
-        }
+    /// 99 of 100 batches took no longer.
+    pub(super) fn p99(&self) -> Duration {
+        let mut took = self.took.clone();
+        took.sort_unstable();
+        took[(took.len() * 99).div_ceil(100) - 1]
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.took.extend(other.took);
-        self.worked.extend(other.worked);
         self.sent += other.sent;
         self.next.extend(other.next);
     }
-}
-
-/// How the slowest fare.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slowest {
-    /// 99 of 100 batches take no longer.
-    pub(super) took: Duration,
-    /// For 9 of 10 the collector works no longer: a busy machine makes the others outliers.
-    pub(super) worked: Duration,
-}
-
-fn percentile(percent: usize, of: &[Duration]) -> Duration {
-    let mut of = of.to_vec();
-    of.sort_unstable();
-    of[(of.len() * percent).div_ceil(100) - 1]
 }
 
 /// Producers that post until they are told to stop.
@@ -77,14 +56,14 @@ impl Others {
         oracle: &Arc<Oracle>,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (address, pid) = (collector.address(), collector.process.pid());
+        let address = collector.address();
         let start = |batch| {
             let (oracle, stop) = (Arc::clone(oracle), Arc::clone(&stop));
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread();
                 let runtime = { runtime }.enable_all().build().expect("a runtime");
                 let client = Client::new(address);
-                runtime.block_on(post(batch, rest, client, pid, &oracle, &stop))
+                runtime.block_on(post(batch, rest, client, &oracle, &stop))
             })
         };
         Self {
@@ -108,20 +87,16 @@ async fn post(
     mut batch: Batch,
     rest: Duration,
     mut client: Client,
-    pid: u32,
     oracle: &Oracle,
     stop: &AtomicBool,
 ) -> Fared {
     let mut fared = Fared::default();
     while !stop.load(Ordering::Relaxed) {
-        let (began, worked) = (Instant::now(), cpu_ns(pid));
+        let began = Instant::now();
         let answer = client.post(batch, oracle).await;
         let answer = answer.expect("others are served");
         assert!(answer.status.is_success(), "others are served: {answer:?}");
         fared.took.push(began.elapsed());
-        fared
-            .worked
-            .push(Duration::from_nanos(cpu_ns(pid) - worked));
         fared.sent += batch.encode().len() as u64 + HEAD_BYTES;
         batch.sequence += 1;
         tokio::time::sleep(rest).await;

@@ -25,8 +25,7 @@ pub(super) fn compare(
     let descriptor = primary.descriptor();
     let settled = other_arms(primary, candidate, sink);
     for field in descriptor.fields() {
-        let is_there = primary.has_field(&field) || candidate.has_field(&field);
-        if is_there && !settled.contains(&field.number()) {
+        if !settled.contains(&field.number()) {
             let mark = sink.enter_field(field.name());
             compare_field(&field, primary, candidate, depth, sink);
             sink.leave(mark);

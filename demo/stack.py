@@ -12,7 +12,9 @@ import time
 import urllib.error
 import urllib.request
 
-STOP_GRACE_S = 10.0
+# The collector writes Parquet before it ends, on a busy machine for some seconds.
+STOP_GRACE_S = 60.0
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.05
 LOG_TAIL_LINES = 25
 
@@ -53,15 +55,17 @@ class Child:
                 return line.removeprefix(prefix).strip()
         return None
 
-    def stop(self) -> int:
-        """Ends the whole process group; returns the exit code."""
+    def stop(self) -> int | None:
+        """Ends the whole process group; returns the exit code, None if it had to be killed."""
         self.signal(signal.SIGTERM)
+        code = None
         try:
-            self.process.wait(STOP_GRACE_S)
+            code = self.process.wait(STOP_GRACE_S)
         except subprocess.TimeoutExpired:
             pass
         self.signal(signal.SIGKILL)
-        return self.process.wait()
+        self.process.wait()
+        return code
 
     def signal(self, number: int) -> None:
         try:
@@ -82,10 +86,11 @@ class Stack:
 
     def __exit__(self, *_):
         # A second Ctrl-C must not leave children behind.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
         for child in reversed(self.children):
             child.stop()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def start(self, name: str, argv: list, env: dict | None = None) -> Child:
         log = self.log_dir / f"{name}.log"
@@ -93,9 +98,14 @@ class Stack:
         self.children.append(child)
         return child
 
-    def stop(self, child: Child) -> int:
+    def stop(self, child: Child) -> None:
+        """Ends one that must end well. Interrupted meanwhile, it is still stopped with the others."""
+        code = child.stop()
         self.children.remove(child)
-        return child.stop()
+        if code is None:
+            raise Failed(f"{child.name} did not end within {STOP_GRACE_S:.0f} s and was killed", child.log)
+        if code != 0:
+            raise Failed(f"{child.name} ended with exit code {code}", child.log)
 
     def wait(self, what: str, child: Child, condition, seconds: float = 20.0):
         """Polls until `condition()` is neither None nor False, and returns it."""

@@ -123,9 +123,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(&args)?;
     args.output.check()?;
     args.watch.check(&args.output)?;
-    if !args.data_dir.is_dir() {
-        anyhow::bail!("data directory {} does not exist", args.data_dir.display());
-    }
+    data_dir::refuse_absent(&args.data_dir)?;
     if plan.writes {
         may_write(&args.data_dir)?;
     }
@@ -318,7 +316,8 @@ impl Results {
         if !wanted {
             return Ok(Self(None));
         }
-        let pairs = PairsWriter::create(data_dir, run_id)?;
+        let pairs = PairsWriter::create(data_dir, run_id)
+            .context("failed to write what is found (--no-write leaves that out)")?;
         Ok(Self(Some((
             pairs,
             DifferencesWriter::create(data_dir, run_id)?,

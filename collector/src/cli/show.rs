@@ -107,9 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         rules: args.rules.load_and_warn()?,
     };
     let data_dir = args.data_dir.display();
-    if !args.data_dir.is_dir() {
-        anyhow::bail!("data directory {data_dir} does not exist");
-    }
+    data_dir::refuse_absent(&args.data_dir)?;
     data_dir::refuse_newer(&args.data_dir)?;
     let dataset = Dataset::open(&args.data_dir)?;
     let ids = ids_of(&args.pair);

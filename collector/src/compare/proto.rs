@@ -8,8 +8,7 @@
 //! - JSON in a `google.api.HttpBody` by what it says.
 //! - Enums by number. `Any` by the message inside, if its type is known. `Timestamp` and `Duration`
 //!   as one value each. Unknown fields by wire field.
-//! - `NaN` equals `NaN` whatever its bits; `-0.0` and `0.0` are different values,
-//!   except in fields without presence, where the protobuf library reads both as the default.
+//! - `NaN` equals `NaN` whatever its bits; `-0.0` and `0.0` are different values.
 
 mod drifted;
 mod enums;

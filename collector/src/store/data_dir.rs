@@ -51,6 +51,12 @@ pub enum DataDirError {
         /// Its format.
         found: u32,
     },
+    /// There is nothing of that name.
+    #[error("data directory {0} does not exist")]
+    Absent(PathBuf),
+    /// It is something else.
+    #[error("{0} is a file, not a data directory")]
+    NoFolder(PathBuf),
     /// No collector made it.
     #[error(
         "{0} is no data directory: {MARKER}, which serve, ingest and capture write there, is missing"
@@ -128,6 +134,15 @@ pub fn check(path: &Path) -> Result<(), DataDirError> {
             Err(DataDirError::NotOne(path.to_owned()))
         }
         Err(error) => Err(io_error("read", &marker)(error)),
+    }
+}
+
+/// Refuses what is no folder.
+pub fn refuse_absent(path: &Path) -> Result<(), DataDirError> {
+    match path {
+        folder if folder.is_dir() => Ok(()),
+        file if file.exists() => Err(DataDirError::NoFolder(file.to_owned())),
+        absent => Err(DataDirError::Absent(absent.to_owned())),
     }
 }
 

@@ -71,6 +71,8 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("configuration a folder", "serve --config .", "2 .: cannot be read: Is a directory (os error 21)"),
         ("data directory a file", "serve --listen 127.0.0.1:0 --data-dir a-file", "3 create directory a-file: File exists (os error 17)"),
         ("data directory missing", "compare missing", "3 data directory missing does not exist"),
+        ("file to compare", "compare a-file", "3 a-file is a file, not a data directory"),
+        ("form unknown", "compare . --write-report htm=x", "2 invalid value 'htm=x' for '--write-report <FORM=FILE>': there is no form \"htm\", only text, json, junit, markdown, html, sarif"),
         ("no data directory", "fsck .", "3 . is no data directory: it has no twintap.json"),
         ("capture missing", "ingest --format none missing", "3 failed to open missing: No such file or directory (os error 2)"),
         ("capture a folder", "ingest --format none .", "3 failed to read . after 0 bytes of the capture: Is a directory (os error 21)"),

@@ -44,12 +44,21 @@ impl FromStr for ReportFile {
         let (form, file) = text
             .split_once('=')
             .filter(|(_, file)| !file.is_empty())
-            .ok_or("not FORM=FILE")?;
+            .ok_or_else(|| format!("not FORM=FILE, where FORM is one of {}", forms()))?;
         Ok(Self {
-            form: <Form as clap::ValueEnum>::from_str(form, false)?,
+            form: <Form as clap::ValueEnum>::from_str(form, false)
+                .map_err(|_| format!("there is no form {form:?}, only {}", forms()))?,
             file: file.into(),
         })
     }
+}
+
+/// The names of all forms.
+fn forms() -> String {
+    let forms = <Form as clap::ValueEnum>::value_variants().iter();
+    let values = forms.filter_map(clap::ValueEnum::to_possible_value);
+    let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+    names.join(", ")
 }
 
 impl OutputArgs {

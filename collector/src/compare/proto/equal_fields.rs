@@ -13,7 +13,7 @@ use prost_reflect::MessageDescriptor;
 use crate::compare::schema::Types;
 
 /// One occurrence of a field: its number, and its bytes with the tag.
-type Field<'a> = (u32, &'a [u8]);
+type Occurrence<'a> = (u32, &'a [u8]);
 
 /// Both messages, of one type, without the fields of which all occurrences are equal byte by byte; `None` where the
 /// whole message says more than its fields, or that cannot be done.
@@ -38,13 +38,13 @@ pub(super) fn without(types: &Types, primary: &Bytes, candidate: &Bytes) -> Opti
         if kept.contains(number) || occurrences != of_number(&b, *number) {
             continue;
         }
-        let is_sound = |(_, bytes): &Field<'_>| well_formed::reads_as(layouts, layout, bytes);
+        let is_sound = |(_, bytes): &Occurrence<'_>| well_formed::reads_as(layouts, layout, bytes);
         if !occurrences.iter().all(is_sound) {
             return None;
         }
         left_out.push(*number);
     }
-    let rest = |in_order: &[Field<'_>]| {
+    let rest = |in_order: &[Occurrence<'_>]| {
         let mut rest = BytesMut::new();
         for (number, bytes) in in_order {
             // In ascending order.
@@ -59,7 +59,11 @@ pub(super) fn without(types: &Types, primary: &Bytes, candidate: &Bytes) -> Opti
 
 /// Fields of oneofs of which more than one arm was written: the last one counts, so that an arm that
 /// is equal still decides what the others are worth.
-fn rival_arms(descriptor: &MessageDescriptor, a: &[Field<'_>], b: &[Field<'_>]) -> Vec<u32> {
+fn rival_arms(
+    descriptor: &MessageDescriptor,
+    a: &[Occurrence<'_>],
+    b: &[Occurrence<'_>],
+) -> Vec<u32> {
     let mut rivals = Vec::new();
     for oneof in descriptor.oneofs() {
         let arms = oneof.fields().map(|field| field.number());
@@ -73,18 +77,18 @@ fn rival_arms(descriptor: &MessageDescriptor, a: &[Field<'_>], b: &[Field<'_>]) 
 }
 
 /// The same in ascending order of numbers, those of one number in the order of the message.
-fn by_number<'a>(in_order: &[Field<'a>]) -> Vec<Field<'a>> {
+fn by_number<'a>(in_order: &[Occurrence<'a>]) -> Vec<Occurrence<'a>> {
     let mut fields = in_order.to_vec();
     fields.sort_by_key(|(number, _)| *number);
     fields
 }
 
-fn is_of_one_number(a: &Field<'_>, b: &Field<'_>) -> bool {
+fn is_of_one_number(a: &Occurrence<'_>, b: &Occurrence<'_>) -> bool {
     a.0 == b.0
 }
 
 /// The occurrences of one number in what [`by_number`] made.
-fn of_number<'s, 'a>(sorted: &'s [Field<'a>], number: u32) -> &'s [Field<'a>] {
+fn of_number<'s, 'a>(sorted: &'s [Occurrence<'a>], number: u32) -> &'s [Occurrence<'a>] {
     let start = sorted.partition_point(|(other, _)| *other < number);
     let rest = sorted.get(start..).unwrap_or_default();
     let count = rest.partition_point(|(other, _)| *other == number);
@@ -92,7 +96,7 @@ fn of_number<'s, 'a>(sorted: &'s [Field<'a>], number: u32) -> &'s [Field<'a>] {
 }
 
 /// The fields in the order of the message, tags included; `None` if it is not well-formed.
-fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
+fn fields(message: &[u8]) -> Option<Vec<Occurrence<'_>>> {
     let mut rest = message;
     let mut found = Vec::new();
     while !rest.is_empty() {

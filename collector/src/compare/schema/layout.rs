@@ -27,8 +27,8 @@ pub(in crate::compare) struct Layout {
 pub(in crate::compare) enum Field {
     /// A message behind its length; its index.
     Message(usize),
-    /// A message between two tags.
-    Group,
+    /// What is not looked into: a message between two tags (a group).
+    Opaque,
     /// A `string`, which is UTF-8.
     Text,
     /// Any bytes.
@@ -65,11 +65,10 @@ impl Layouts {
 
 impl Layout {
     fn of(message: &MessageDescriptor, by_name: &HashMap<String, usize>) -> Self {
-        let known = message.fields().filter_map(|field| {
-            let written = Field::of(&field, by_name)?;
-            Some((field.number(), written))
-        });
-        let mut fields: Vec<_> = known.collect();
+        let known = message.fields();
+        let mut fields: Vec<_> = known
+            .map(|field| (field.number(), Field::of(&field, by_name)))
+            .collect();
         fields.sort_by_key(|(number, _)| *number);
         let extensions = message.extensions().map(|extension| extension.number());
         let mut extensions: Vec<_> = extensions.collect();
@@ -90,15 +89,17 @@ impl Layout {
 }
 
 impl Field {
-    /// `None` for a message that is in no pool, which there is none of.
-    fn of(field: &FieldDescriptor, by_name: &HashMap<String, usize>) -> Option<Self> {
-        Some(match field.kind() {
-            Kind::Message(_) if field.is_group() => Self::Group,
-            Kind::Message(message) => Self::Message(*by_name.get(message.full_name())?),
+    fn of(field: &FieldDescriptor, by_name: &HashMap<String, usize>) -> Self {
+        match field.kind() {
+            Kind::Message(message) if !field.is_group() => {
+                let index = by_name.get(message.full_name());
+                index.map_or(Self::Opaque, |index| Self::Message(*index))
+            }
+            Kind::Message(_) => Self::Opaque,
             Kind::String => Self::Text,
             Kind::Bytes => Self::Bytes,
             number if field.is_list() => Self::Numbers(number.wire_type()),
             number => Self::Number(number.wire_type()),
-        })
+        }
     }
 }

@@ -115,7 +115,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(43, "response_body_bytes", Int64(|row| saturate(row.call.response.body_bytes)), "as above"),
     column(44, "request_body_digest", OptionalInt64(|row| row.call.request.body_digest.map(u64::cast_signed)), "XXH3-64 of the whole body, captured or not"),
     column(45, "response_body_digest", OptionalInt64(|row| row.call.response.body_digest.map(u64::cast_signed)), "as above"),
-    column(46, "request_truncated", Bool(|row| row.call.request.truncated), "were fewer bytes kept than crossed?"),
+    column(46, "request_truncated", Bool(|row| row.call.request.truncated), "were fewer bytes or messages kept than crossed?"),
     column(47, "response_truncated", Bool(|row| row.call.response.truncated), "as above"),
     column(48, "request_end_stream", Bool(|row| row.call.request.end_stream), "was END_STREAM seen?"),
     column(49, "response_end_stream", Bool(|row| row.call.response.end_stream), "as above"),

@@ -1,5 +1,6 @@
 //! Hostile batches that are protobuf, and how many records each holds.
 
+use http::StatusCode;
 use twintap_record::{Message, RecordBatch};
 
 use crate::batch::Batch;
@@ -31,6 +32,8 @@ pub(super) struct Kind {
     pub(super) body: fn(u64) -> Vec<u8>,
     /// Records of each.
     pub(super) records: u64,
+    /// How it is answered.
+    pub(super) answer: StatusCode,
 }
 
 /// What a filter sends.
@@ -46,6 +49,7 @@ pub(super) const ORDINARY: Kind = Kind {
         batch.encode().into()
     },
     records: RECORDS_MAX,
+    answer: StatusCode::OK,
 };
 
 pub(super) const HOSTILE: &[Kind] = &[
@@ -56,6 +60,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             batch(index, &numbers.map(number).collect::<Vec<_>>(), &[])
         },
         records: RECORDS_MAX,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "records of no byte",
@@ -64,6 +69,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             batch(index, &records.collect::<Vec<_>>(), &[])
         },
         records: RECORDS_MAX,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "headers of no byte",
@@ -72,6 +78,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             one(index, &bytes(field::REQUEST_HEADERS, &headers))
         },
         records: 1,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "gRPC messages of no byte",
@@ -80,6 +87,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             one(index, &bytes(field::REQUEST_BODY, &body))
         },
         records: 1,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "arrivals of no byte",
@@ -88,11 +96,13 @@ pub(super) const HOSTILE: &[Kind] = &[
             one(index, &bytes(field::REQUEST_BODY, &body))
         },
         records: 1,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "unknown fields of no byte",
         body: |index| one(index, &bytes(field::UNKNOWN, &[]).repeat(BODY_BYTES / 3)),
         records: 1,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "unknown groups within groups",
@@ -101,6 +111,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             one(index, &begin.repeat(BODY_BYTES / 2))
         },
         records: 1,
+        answer: StatusCode::OK,
     },
     Kind {
         name: "counters of no byte",
@@ -109,6 +120,7 @@ pub(super) const HOSTILE: &[Kind] = &[
             batch(index, &[], &bytes(field::COUNTERS, &reasons))
         },
         records: 0,
+        answer: StatusCode::BAD_REQUEST,
     },
 ];
 

@@ -102,7 +102,7 @@ async fn beside<T>(
         () = watch => unreachable!("it watches on"),
     };
     let others = others.stop().await;
-    let cpu = Duration::from_nanos(collector.process.cpu_ns() - cpu);
+    let cpu = Duration::from_nanos(collector.process.cpu_ns().saturating_sub(cpu));
     (result, Measured { others, cpu, grown })
 }
 

@@ -54,7 +54,7 @@ fn field_value(
         Field::Text => std::str::from_utf8(inside).ok().map(drop),
         Field::Bytes => Some(()),
         Field::Numbers(written) => packed(written, inside),
-        Field::Number(_) | Field::Group => None,
+        Field::Number(_) | Field::Opaque => None,
     }
 }
 

@@ -75,7 +75,7 @@ pub struct Recording {
     pub foreign_content_types: Counts,
     /// Names of metadata that only one side of a pair had, by pairs; names that proxies set.
     pub one_sided_metadata: Counts,
-    /// Calls that recorders dropped, skipped as no gRPC, numbered and never delivered; `None` without
+    /// Calls that recorders dropped, skipped as no gRPC, numbered and not delivered; `None` without
     /// accounting.
     pub accounting: Option<Accounted>,
 }
@@ -89,7 +89,7 @@ pub struct Accounted {
     pub not_grpc: u64,
     /// Dropped because buffers were full.
     pub buffer_full: u64,
-    /// Numbered, and never came.
+    /// Numbered, and have not arrived.
     pub missing: u64,
 }
 

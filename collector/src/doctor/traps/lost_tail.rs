@@ -32,7 +32,10 @@ pub(super) const TRAP: Trap = Trap {
             Need::Workloads,
             "Jobs, and how long recorded pods may drain",
         ),
-        look(Need::Recording, "records that were numbered and have not arrived"),
+        look(
+            Need::Recording,
+            "records that were numbered and have not arrived",
+        ),
     ],
     check,
 };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::at::Place;
 use super::crowds::Crowds;
 use super::mirror_end::MirrorEnd;
-use crate::call::{Call, Position, Role};
+use crate::call::{Call, End, Position, Role};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
@@ -146,7 +146,8 @@ impl Recording {
                 MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
                 MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
-            let is_refused = is_refused(&pair.candidate) && !is_refused(&pair.primary);
+            let is_answered = pair.primary.end != End::Aborted && !is_refused(&pair.primary);
+            let is_refused = is_answered && is_refused(&pair.candidate);
             self.refused_candidates += u64::from(is_refused);
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);

@@ -277,12 +277,12 @@ impl Metrics {
         );
         r.register(
             "undelivered",
-            "Records that never came",
+            "Records that have not arrived for longer than the grace period",
             m.undelivered.clone(),
         );
         r.register(
             "pending",
-            "Records that have not come yet",
+            "Records that have not arrived yet",
             m.pending.clone(),
         );
     }

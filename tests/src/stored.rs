@@ -1,9 +1,10 @@
 //! The dataset as analysts read it: through DuckDB, in Python.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
@@ -45,15 +46,28 @@ impl Stored {
             .arg(data_dir)
             .args(flags)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("python starts");
+        let mut errors = python.stderr.take().expect("it is piped");
+        // Beside the rows: who does not read both may wait for ever.
+        let errors = thread::spawn(move || {
+            let mut said = vec![];
+            errors.read_to_end(&mut said).map(|_| said)
+        });
         let output = BufReader::new(python.stdout.take().expect("it is piped"));
         for line in output.lines() {
             let line = line.expect("stored.py prints text");
             each(serde_json::from_str(&line).expect("rows are JSON"));
         }
         let status = python.wait().expect("python ends");
-        assert!(status.success(), "stored.py ended with {status}");
+        let said = errors.join().expect("a thread that reads");
+        let said = said.expect("stored.py's errors can be read");
+        assert!(
+            status.success(),
+            "stored.py ended with {status}: {}",
+            String::from_utf8_lossy(&said)
+        );
     }
 
     /// Rows with this value in this column.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::at::Place;
 use super::crowds::Crowds;
 use super::mirror_end::MirrorEnd;
-use crate::call::{Call, Position, Role};
+use crate::call::{Call, End, Position, Role};
 use crate::pair::{Pairing, Reason};
 
 /// Different names counted of each kind.
@@ -75,7 +75,7 @@ pub struct Recording {
     pub foreign_content_types: Counts,
     /// Names of metadata that only one side of a pair had, by pairs; names that proxies set.
     pub one_sided_metadata: Counts,
-    /// Calls that recorders dropped, skipped as no gRPC, numbered and never delivered; `None` without
+    /// Calls that recorders dropped, skipped as no gRPC, numbered and not delivered; `None` without
     /// accounting.
     pub accounting: Option<Accounted>,
 }
@@ -89,7 +89,7 @@ pub struct Accounted {
     pub not_grpc: u64,
     /// Dropped because buffers were full.
     pub buffer_full: u64,
-    /// Numbered, and never came.
+    /// Numbered, and have not arrived.
     pub missing: u64,
 }
 
@@ -146,7 +146,8 @@ impl Recording {
                 MirrorEnd::Failed(why) => count(&mut self.failed_candidates, &why),
                 MirrorEnd::NotTold(what) => count(&mut self.aborted_candidates, &what),
             }
-            let is_refused = is_refused(&pair.candidate) && !is_refused(&pair.primary);
+            let is_answered = pair.primary.end != End::Aborted && !is_refused(&pair.primary);
+            let is_refused = is_answered && is_refused(&pair.candidate);
             self.refused_candidates += u64::from(is_refused);
             for name in one_sided(&pair.primary, &pair.candidate) {
                 count(&mut self.one_sided_metadata, &name);

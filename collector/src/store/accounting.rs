@@ -132,9 +132,10 @@ pub struct Figures {
     /// Numbers from before this directory first heard of the producer, which went elsewhere: no loss.
     #[serde(default)]
     pub recorded_before: u64,
-    /// Numbers that never came, for longer than the grace period.
+    /// Numbers that have not arrived for longer than the grace period. A filter may still hold their records and
+    /// send them again.
     pub undelivered: u64,
-    /// Numbers that have not come yet. Lost too, if neither side runs any more.
+    /// Numbers that have not arrived yet. Lost too, if neither side runs any more.
     pub pending: u64,
     /// Records that came, duplicates included.
     pub received: u64,

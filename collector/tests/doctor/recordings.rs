@@ -151,6 +151,20 @@ fn mirrored_calls_that_the_new_service_could_not_read_are_a_matter_of_the_port_t
 }
 
 #[test]
+fn what_the_new_service_made_of_a_call_without_answer_says_nothing_of_the_port() {
+    let answer = examine(&recording(|_, call| match call.role {
+        Role::Candidate => {
+            call.status = Some(Status(14));
+            call.trailers_only = true;
+            call.response_flags = 1 << 23;
+        }
+        _ => call.end = End::Aborted,
+    }));
+    let ids = ids(&answer);
+    assert!(!ids.iter().any(|id| id == "grpc-port"), "{answer:#}");
+}
+
+#[test]
 fn mirrored_calls_that_were_cut_off_are_counted() {
     finds("early-cancel", |number, call| {
         if number >= 10 {

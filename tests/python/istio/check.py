@@ -1,6 +1,6 @@
 """Checks of `istio/` that need no Envoy; prints what is wrong and exits with 1.
 
-    check.py schemas      every overlay, component and sample against the CRDs in tests/crds: 1.28, 1.30, 1.31
+    check.py schemas      every overlay, component and sample against the CRDs in tests/crds
     check.py planted      the schema check finds what is planted
     check.py kubectl      kustomize.py renders what kubectl renders (skipped without kubectl)
     check.py agreement    names, ports, clusters and types agree across files

@@ -49,6 +49,13 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy with `bootstrap` and waits until it is ready.
     pub async fn start(bootstrap: Bootstrap) -> Self {
+        let mut envoy = Self::start_initializing(bootstrap).await;
+        envoy.ready().await;
+        envoy
+    }
+
+    /// Starts Envoy with `bootstrap` and waits only until its admin port answers.
+    pub async fn start_initializing(bootstrap: Bootstrap) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let at = |file: &str| directory.path().join(file);
         fs::write(at("listeners.json"), bootstrap.listeners_json()).expect("listeners written");
@@ -74,7 +81,7 @@ impl Envoy {
             // Neither base id nor shared memory: any number of Envoys side by side.
             .arg("--disable-hot-restart");
         let mut process = Process::start("envoy", &mut command, &at("envoy.log"));
-        let admin = ready(&mut process, &at("admin")).await;
+        let admin = admin_answers(&mut process, &at("admin")).await;
         Self {
             process,
             name: bootstrap.name,
@@ -82,6 +89,25 @@ impl Envoy {
             directory,
             module_may_fail: false,
         }
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) {
+        let admin = self.admin;
+        wait::until("envoy is ready", READY_WITHIN, async || {
+            assert_runs(&mut self.process);
+            let (status, _) = http1::get(admin, "/ready").await.ok()?;
+            status.is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// Its state, as `/ready` tells it: `LIVE`, or one before or after it.
+    pub async fn state(&self) -> String {
+        let (_, body) = http1::get(self.admin, "/ready")
+            .await
+            .expect("admin answers");
+        String::from_utf8_lossy(&body).trim().to_owned()
     }
 
     /// Its module is meant to fail.
@@ -158,14 +184,17 @@ impl Drop for Envoy {
     }
 }
 
-async fn ready(process: &mut Process, admin_file: &Path) -> SocketAddr {
-    wait::until("envoy is ready", READY_WITHIN, async || {
-        if let Some(status) = process.exited() {
-            panic!("envoy ended with {status}:\n{}", process.log());
-        }
+async fn admin_answers(process: &mut Process, admin_file: &Path) -> SocketAddr {
+    wait::until("envoy's admin port answers", READY_WITHIN, async || {
+        assert_runs(process);
         let admin: SocketAddr = fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
-        let (status, _) = http1::get(admin, "/ready").await.ok()?;
-        status.is_success().then_some(admin)
+        http1::get(admin, "/ready").await.ok().map(|_| admin)
     })
     .await
+}
+
+fn assert_runs(process: &mut Process) {
+    if let Some(status) = process.exited() {
+        panic!("envoy ended with {status}:\n{}", process.log());
+    }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::sample::{Process, Sample};
 
-/// What a figure may grow by in the second half of a run: a constant, so the longer the run
-/// the smaller a leak it finds.
+/// What a figure may grow by in the second half of a run: the same for all lengths, so the longer the run the
+/// smaller a leak it finds; only memory may grow by more while it is [`WARMING_UP`].
 struct Limit {
     name: &'static str,
     of: fn(&Sample) -> u64,

@@ -66,7 +66,7 @@ impl Report {
     pub(crate) fn judge(mut self, outcome: Outcome) {
         let found = Found::read(&outcome.collector, &outcome.made);
         self.check_calls(&outcome, &found);
-        let compared = self.compare(&outcome.collector);
+        let compared = self.compare(&outcome.collector, &found);
         let drifts = drifts(&self.samples[1]);
         for drift in drifts.iter().filter(|drift| drift.is_too_much()) {
             let Drift {
@@ -148,8 +148,8 @@ impl Report {
         }
     }
 
-    /// Both services answer alike, so `twintap compare` must say so.
-    fn compare(&mut self, collector: &Collector) -> Value {
+    /// Both services answer alike, so `twintap compare` must say so, of every call that is there on both sides.
+    fn compare(&mut self, collector: &Collector, found: &Found) -> Value {
         let mut command = Command::new(artifacts::twintap());
         command.args(["compare", "--output", "json"]);
         command.arg(collector.data_dir());
@@ -165,6 +165,12 @@ impl Report {
         self.check(total["mismatched"] == 0, || format!("compare: {total:#}"));
         self.check(total["matched"].as_u64() > Some(0), || {
             format!("compare: {total:#}")
+        });
+        let unpaired = total["unpaired"].as_object().into_iter().flatten();
+        let unpaired: u64 = unpaired.filter_map(|(_, calls)| calls.as_u64()).sum();
+        let (both, one) = (found.on_both_sides, found.on_one_side);
+        self.check(total["pairs"] == both && unpaired == one, || {
+            format!("compare: {both} calls are there on both sides and {one} on one: {total:#}")
         });
         json!({
             "exit_code": output.status.code(),

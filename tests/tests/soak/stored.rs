@@ -20,6 +20,10 @@ pub(crate) struct Found {
     pub(crate) rows: u64,
     /// Calls on a side that are not there.
     pub(crate) missing: u64,
+    /// Calls that are there on both sides.
+    pub(crate) on_both_sides: u64,
+    /// Calls that are there on one.
+    pub(crate) on_one_side: u64,
     /// Of those that are there, those that their client aborted.
     pub(crate) aborted: u64,
     pub(crate) wrong_count: u64,
@@ -54,8 +58,12 @@ impl Found {
                 found.wrong(format!("{number}, {}: {difference}", ROLES[side]));
             }
         });
-        let sides = seen.iter().flatten();
-        found.missing = sides.filter(|copies| **copies == 0).count() as u64;
+        for copies in &seen {
+            let missing = copies.iter().filter(|copies| **copies == 0).count() as u64;
+            found.missing += missing;
+            found.on_both_sides += u64::from(missing == 0);
+            found.on_one_side += u64::from(missing == 1);
+        }
         found
     }
 

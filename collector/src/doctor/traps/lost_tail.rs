@@ -32,7 +32,10 @@ pub(super) const TRAP: Trap = Trap {
             Need::Workloads,
             "Jobs, and how long recorded pods may drain",
         ),
-        look(Need::Recording, "records that were numbered and never came"),
+        look(
+            Need::Recording,
+            "records that were numbered and have not arrived",
+        ),
     ],
     check,
 };
@@ -46,14 +49,14 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     for recording in &view.recordings {
         let Some(accounted) = &recording.accounting else {
             findings.unseen(format!(
-                "records that never came: {} has no accounting",
+                "records that have not arrived: {} has no accounting",
                 recording.origin.input
             ));
             continue;
         };
         if accounted.missing > 0 {
             let what = format!(
-                "{} records ({} of all) were numbered and never came",
+                "{} records ({} of all) were numbered and have not arrived",
                 accounted.missing,
                 percent(rate(accounted.missing, accounted.observed))
             );

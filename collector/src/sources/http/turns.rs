@@ -1,8 +1,8 @@
 //! Turns: nobody who sends without pause keeps a thread from all others.
 //!
 //! hyper reads on as long as there is something to read, and a megabyte may be sixty thousand PINGs, or a
-//! hundred megabytes of headers. So a
-//! stream pauses after [`TURN_BYTES`]: the task goes to the end of the queue, and is woken at once.
+//! hundred megabytes of headers. So a stream pauses after [`TURN_BYTES`]: the task goes to the end of the
+//! queue, and is woken at once.
 
 use std::io;
 use std::pin::Pin;

@@ -2,7 +2,7 @@
 
 use super::super::at::At;
 use super::super::finding::Findings;
-use super::super::kube::{Object, Workload, labels, selects};
+use super::super::kube::{Object, Workload, labels, may_be_same, selects};
 use super::super::recorder::{Recorder, patches};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -57,10 +57,10 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Only where pods of its namespace are given, none of which it selects: other pods may be elsewhere.
+/// Only where pods are given that may be of its namespace, none of which it selects: other pods may be elsewhere.
 fn unreached(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, object: &Object) {
     let namespace = object.namespace.as_str();
-    let is_there = |one: &&Workload<'_>| one.object.namespace == namespace;
+    let is_there = |one: &&Workload<'_>| may_be_same(&one.object.namespace, namespace);
     let given = view.workloads.iter().filter(is_there).count();
     if namespace.is_empty() || given == 0 {
         return;
@@ -73,7 +73,8 @@ fn unreached(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, 
     findings.warning(
         &object.at(),
         format!(
-            "of {given} given in namespace {namespace}, it selects no workload: none has the labels {}",
+            "of {given} workloads given that are, or may be, in namespace {namespace}, it selects none: none has \
+             the labels {}",
             wanted.join(",")
         ),
     );

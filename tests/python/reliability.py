@@ -73,7 +73,7 @@ Four attackers send one thing over and over for 2 s, as much as is taken of them
 after the other, while a producer posts: 99 of 100 of its batches are acknowledged within 2 s, after which the
 filter would send them again. A byte of the attack costs at most ten times the processor time of a byte of
 four producers that post without pause, a record at a time, on the same machine. The collector grows by at
-most 32 MiB, 60 KiB for each open connection, and 2 KiB for each request whose answer is not taken. Then it
+most 64 MiB, 60 KiB for each open connection, and 2 KiB for each request whose answer is not taken. Then it
 is as before: nothing that was acknowledged is lost, and `observed = stored + dropped + skipped`.
 
 "closed" are connections that the collector ended while the flood went on. "p99" is the producer's,

@@ -88,9 +88,10 @@ AMPLIFICATION = """
 Batches and captures that are accepted and made to cost as much as they can, each by itself, until all of
 it is in Parquet. "Memory" is what the process grew by at its peak, beyond 32 MiB that any work takes, in
 multiples of the bytes that were sent or are in the file. "Processor" is its time, beyond 300 ms, in
-multiples of what ordinary input of as many bytes takes, where what is compressed (HPACK too) counts as what
-it decompresses to. For both, a batch counts as as many ordinary records as it has, and a connection of a
-single packet as the shortest that is whole, of seven. Neither may be more than 10.
+multiples of what ordinary input of as many bytes takes, where a compressed capture counts as what it
+decompresses to. For both, headers count as the size of their list (RFC 9113, 6.5.2), a batch as as many
+ordinary records as it has, and a connection of a single packet as the shortest that is whole, of seven.
+Neither may be more than 10.
 
 """
 

@@ -19,7 +19,7 @@ const PORT: u16 = 50_051;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
-    /// Each byte of it counts as so many, of processor time: HPACK is a compression, too.
+    /// Each byte of it counts as so many, as the size of header lists is counted: HPACK is a compression, too.
     pub(super) expands: usize,
     /// Each byte of it counts as so many, of memory and processor time: a connection counts as the shortest
     /// that is one, of seven packets.

@@ -5,11 +5,12 @@
 //!   the file as it is stored. [`MEMORY_FLOOR_BYTES`] are free: what any work costs, however little is sent.
 //!   An ingest is a process of its own, whose memory counts from what it has for an empty capture.
 //! - Processor: time until all of it is in Parquet, in multiples of what ordinary input of as many bytes
-//!   takes; [`CPU_FLOOR`] is free. What comes compressed counts as what it decompresses to, headers too.
+//!   takes; [`CPU_FLOOR`] is free. A compressed capture counts as what it decompresses to.
 //!
-//! Records of next to nothing count as as many ordinary ones, for both: the collector works by the record, and
-//! a batch holds at most 16 384. A connection of a capture that is a single packet counts as the shortest that
-//! is whole, of seven: what one costs does not depend on how short it is.
+//! Headers count as their list's size (RFC 9113, 6.5.2), for both: they are held until their call is over.
+//! Records of next to nothing count as as many ordinary ones, for both: the collector works by the record,
+//! and a batch holds at most 16 384. A connection of a capture that is a single packet counts as the shortest
+//! that is whole, of seven: what one costs does not depend on how short it is.
 //!
 //! The input is large enough to tell its cost from the floors. What is refused (one kind here, most of the catalogue
 //! in `collector/tests/serve/catalogue.rs`) costs less than what is taken.
@@ -38,8 +39,9 @@ use crate::collector::{PATIENCE, Place};
 use crate::full_or;
 use crate::oracle::without_variables;
 
-/// Promised, of memory and of processor time.
-const AMPLIFICATION_MAX: f64 = 10.0;
+/// Promised, of memory and of processor time. A reduced run is too short, and its machine too busy, to measure a
+/// few hundred milliseconds well.
+const AMPLIFICATION_MAX: [f64; 2] = [10.0, 30.0];
 const MEMORY_FLOOR_BYTES: u64 = 32 << 20;
 const CPU_FLOOR: Duration = Duration::from_millis(300);
 /// Sent of each kind of batch.
@@ -78,7 +80,8 @@ fn judge(name: &str, cost: Cost, usual: Cost) -> Option<String> {
         "cpu": cpu,
     });
     figures::keep("amplification", &format!("input: {name}"), row);
-    (memory.max(cpu) > AMPLIFICATION_MAX).then_some(shown)
+    let most = full_or(AMPLIFICATION_MAX[0], AMPLIFICATION_MAX[1]);
+    (memory.max(cpu) > most).then_some(shown)
 }
 
 async fn post(address: SocketAddr, body: Vec<u8>) -> StatusCode {
@@ -201,7 +204,7 @@ async fn a_capture_costs_at_most_ten_times_its_size() {
         let file = captures::file(*kind, bytes);
         let counted = file.len() * kind.expands * kind.stands_for;
         let mut cost = beyond(of_capture(&file, counted).await);
-        cost.held *= kind.stands_for as u64;
+        cost.held *= (kind.expands * kind.stands_for) as u64;
         wrong.extend(judge(&format!("capture: {}", kind.name), cost, usual));
     }
     // Of packets that are all alike.

@@ -32,10 +32,7 @@ pub async fn at_full_speed(
     numbers: std::ops::Range<u64>,
     concurrency: usize,
 ) -> Driven {
-    let mut clients = Vec::new();
-    for _ in 0..concurrency {
-        clients.push(Client::connect(address).await);
-    }
+    let clients = Client::connect_all(address, concurrency).await;
     at_full_speed_over(clients, mix, numbers).await
 }
 
@@ -83,10 +80,8 @@ pub async fn at_rate(
     per_second: u32,
 ) -> Driven {
     let start = Instant::now();
-    let mut clients = vec![];
-    for _ in 0..4 {
-        clients.push(Arc::new(Client::connect(address).await));
-    }
+    let clients = Client::connect_all(address, 4).await;
+    let clients: Vec<_> = clients.into_iter().map(Arc::new).collect();
     let mut calls = JoinSet::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
     let mut driven = Driven {

@@ -130,7 +130,11 @@ impl Process {
 
     /// CPU time of all its threads so far, in nanoseconds.
     pub fn cpu_ns(&self) -> u64 {
-        cpu_ns(self.pid())
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("process runs");
+        tasks
+            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+            .sum()
     }
 
     /// CPU time of all its threads, those that have ended too, to 10 ms; also after its end, until that is
@@ -171,12 +175,7 @@ impl Process {
 
     /// The same; `None` when it has ended.
     pub fn rss_peak_bytes_until_end(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-        Some(kib * 1024)
+        self.status_until_end("VmHWM:").map(|kib| kib * 1024)
     }
 
     /// Sizes of its WebAssembly linear memories, in bytes.
@@ -197,27 +196,16 @@ impl Process {
 
     /// A number of its status; memory is in KiB.
     fn status(&self, key: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
-        let status =
-            status.unwrap_or_else(|_| panic!("{} does not run:\n{}", self.name, self.log()));
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(key))
-            .expect("status has it");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a number")
+        self.status_until_end(key)
+            .unwrap_or_else(|| panic!("{} has no {key} any more:\n{}", self.name, self.log()))
     }
-}
 
-/// CPU time of all threads of a running process so far, in nanoseconds.
-pub fn cpu_ns(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("process runs");
-    tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
-        .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
-        .sum()
+    /// The same; `None` when it has ended.
+    fn status_until_end(&self, key: &str) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
 }
 
 impl Drop for Process {

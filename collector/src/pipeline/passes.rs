@@ -232,7 +232,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
 
     /// Reads the calls of `pass`; weighs them if they are more than it holds.
     fn calls(&self, pass: &Pass) -> Result<Held, ReadError> {
-        let mut calls = Vec::new();
+        let mut calls: Vec<Box<Call>> = Vec::new();
         let (mut bytes, mut rows) = (0_u64, 0);
         let mut leaves_out = pass.is_sharded();
         let mut all = pass.calls(self.dataset, self.settings.projection);
@@ -240,9 +240,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             rows += 1;
             if !(self.is_wanted)(&call) {
                 if !std::mem::replace(&mut leaves_out, true) {
-                    calls
-                        .iter_mut()
-                        .for_each(|call: &mut Box<Call>| call.detach());
+                    calls.iter_mut().for_each(|call| call.detach());
                 }
                 continue;
             }

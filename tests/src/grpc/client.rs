@@ -172,6 +172,15 @@ impl Client {
         Self::over(stream).await
     }
 
+    /// Connects so many times.
+    pub async fn connect_all(address: SocketAddr, count: usize) -> Vec<Self> {
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            clients.push(Self::connect(address).await);
+        }
+        clients
+    }
+
     /// Begins HTTP/2 on a connection.
     pub async fn over(stream: TcpStream) -> Self {
         let address = stream.peer_addr().expect("connected");

@@ -167,9 +167,6 @@ fn listener(update: u64) -> Listener {
 
 async fn connections(envoy: &Envoy) -> Vec<Arc<Client>> {
     let address = envoy.address("grpc").await;
-    let mut connections = vec![];
-    for _ in 0..CONNECTIONS {
-        connections.push(Arc::new(Client::connect(address).await));
-    }
-    connections
+    let clients = Client::connect_all(address, CONNECTIONS).await;
+    clients.into_iter().map(Arc::new).collect()
 }

@@ -93,9 +93,6 @@ impl Rig {
 
 async fn clients(envoy: &Envoy) -> Vec<Arc<Client>> {
     let address = envoy.address("grpc").await;
-    let mut clients = vec![];
-    for _ in 0..CONNECTIONS {
-        clients.push(Arc::new(Client::connect(address).await));
-    }
-    clients
+    let clients = Client::connect_all(address, CONNECTIONS).await;
+    clients.into_iter().map(Arc::new).collect()
 }

@@ -3,8 +3,8 @@
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MapKey, Value};
 
-use super::only;
 use super::shop::{answers, text};
+use super::{only, schema};
 use crate::compare::drift::{CHANGES_MAX, ChangeKind, Effect};
 use crate::compare::rules::{Rules, file};
 use crate::compare::{LooksLike, Outcome, Schema, Settings, Severity, Verdict, compare};
@@ -47,16 +47,6 @@ fn drifted(changes: &[(&str, &str)]) -> Drifted {
         old,
         new,
     }
-}
-
-fn schema(proto: &str) -> Schema {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("shop.proto");
-    std::fs::write(&file, proto).unwrap();
-    let set = protox::compile([&file], [folder.path()]).unwrap();
-    let mut schema = Schema::default();
-    schema.add_descriptor_set(&set.encode_to_vec()).unwrap();
-    schema
 }
 
 struct Drifted {

@@ -12,7 +12,7 @@ use crate::compare::leaf::Leaf;
 use crate::compare::render::Raw;
 use crate::compare::rules::{Rules, file};
 use crate::compare::sink::Sink;
-use crate::compare::{Kind, LooksLike, Outcome, Place, Schema, Settings, Verdict, limits};
+use crate::compare::{Kind, LooksLike, Outcome, Place, Settings, Verdict, limits};
 
 /// A call that answers with JSON messages.
 fn json(messages: &[&str]) -> Call {
@@ -192,12 +192,7 @@ const BODY: &str = r#"
 
 #[test]
 fn an_http_body_that_says_it_is_json_is_compared_as_json() {
-    let folder = tempfile::tempdir().unwrap();
-    let proto = folder.path().join("body.proto");
-    std::fs::write(&proto, BODY).unwrap();
-    let set = protox::compile([&proto], [folder.path()]).unwrap();
-    let mut schema = Schema::default();
-    schema.add_descriptor_set(&set.encode_to_vec()).unwrap();
+    let schema = super::schema(BODY);
     let call = |method: &str, content_type: &str, data: &str| {
         let body = schema.message("google.api.HttpBody").unwrap();
         let mut message = DynamicMessage::new(body);

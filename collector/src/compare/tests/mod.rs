@@ -13,7 +13,20 @@ mod shop;
 mod status;
 mod wire;
 
+use prost::Message as _;
+
 use super::*;
+
+/// The types of a `.proto` file with this text.
+pub(super) fn schema(proto: &str) -> Schema {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.proto");
+    std::fs::write(&file, proto).unwrap();
+    let set = protox::compile([&file], [folder.path()]).unwrap();
+    let mut schema = Schema::default();
+    schema.add_descriptor_set(&set.encode_to_vec()).unwrap();
+    schema
+}
 
 /// Compares, with the shop's descriptors.
 fn by_descriptor(primary: &Call, candidate: &Call) -> Verdict {

@@ -19,11 +19,9 @@ const PORT: u16 = 50_051;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
-    /// Each byte of it counts as so many, as the size of header lists is counted: HPACK is a compression, too.
-    pub(super) expands: usize,
-    /// Each byte of it counts as so many, of memory and processor time: a connection counts as the shortest
-    /// that is one, of seven packets.
-    pub(super) stands_for: usize,
+    /// Each byte of it counts as so many: headers as the size of their list, and a connection as the shortest that
+    /// is one, of seven packets.
+    pub(super) counts_as: usize,
     /// One of about so many bytes.
     pub(super) packets: fn(usize) -> Vec<Packet>,
 }
@@ -31,8 +29,7 @@ pub(super) struct Kind {
 /// Calls with a message each way.
 pub(super) const ORDINARY: Kind = Kind {
     name: "ordinary calls",
-    expands: 1,
-    stands_for: 1,
+    counts_as: 1,
     packets: |bytes| {
         let message = [&[0, 0, 0, 0, 200][..], &[7; 200]].concat();
         connection(bytes, PACKET_BYTES, |n| {
@@ -46,8 +43,7 @@ pub(super) const ORDINARY: Kind = Kind {
 pub(super) const HOSTILE: &[Kind] = &[
     Kind {
         name: "blocks of a thousand headers in a kilobyte",
-        expands: 30,
-        stands_for: 1,
+        counts_as: 30,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
                 let mut block = match n {
@@ -61,8 +57,7 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "requests in thirteen bytes",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
                 let block = get("/a.A/B", n);
@@ -72,8 +67,7 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "rapid reset",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
                 let head = frame(HEADERS, END_HEADERS, stream(n), &get("/a.A/B", n));
@@ -84,20 +78,17 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "PING",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(PING, 0, 0, &[7; 8])),
     },
     Kind {
         name: "SETTINGS",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(SETTINGS, 0, 0, SAME_TABLE)),
     },
     Kind {
         name: "empty DATA",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
                 0 => frame(HEADERS, END_HEADERS, 1, &post("/a.A/B")),
@@ -107,8 +98,7 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "CONTINUATION without end",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
                 0 => frame(HEADERS, 0, 1, &post("/a.A/B")),
@@ -118,8 +108,7 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "gRPC messages of no byte",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
                 0 => frame(HEADERS, END_HEADERS, 1, &post("/a.A/B")),
@@ -129,14 +118,12 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "packets of a byte",
-        expands: 1,
-        stands_for: 1,
+        counts_as: 1,
         packets: |bytes| connection(bytes, 1, |_| frame(PING, 0, 0, &[7; 8])),
     },
     Kind {
         name: "connections of a packet",
-        expands: 1,
-        stands_for: 7,
+        counts_as: 7,
         packets: |bytes| {
             let packet = |n: u32| {
                 let client = SocketAddr::from(([10, 1, (n >> 16) as u8, 1], n as u16));
@@ -152,8 +139,7 @@ pub(super) const HOSTILE: &[Kind] = &[
 /// Frames that are nothing but zeros: what compresses best.
 pub(super) const PADDED: Kind = Kind {
     name: "frames of zeros",
-    expands: 1,
-    stands_for: 1,
+    counts_as: 1,
     packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(0xfa, 0, 0, &[0; 16_000])),
 };
 

@@ -33,7 +33,7 @@ use search::Search;
 /// Of the hash that replaces secrets.
 const KEY: &str = "a key that is long enough";
 /// Connections of the client, so that several workers of each Envoy are met.
-const CONNECTIONS: u64 = 8;
+const CONNECTIONS: usize = 8;
 
 /// What was searched: the name of each place, and its bytes.
 type Places = BTreeMap<String, Vec<u8>>;
@@ -79,10 +79,7 @@ async fn traffic(calls: u64, collector: &Collector) -> (SocketAddr, Vec<u8>, Pla
         .start()
         .await;
     let address = caller.address("grpc").await;
-    let mut clients = vec![];
-    for _ in 0..CONNECTIONS {
-        clients.push(Client::connect(address).await);
-    }
+    let clients = Client::connect_all(address, CONNECTIONS).await;
     for (number, client) in (0..calls).zip(clients.iter().cycle()) {
         let outcome = client.call(planted::call(number)).await;
         assert!(outcome.status().is_some(), "call {number}: {outcome:?}");

@@ -72,10 +72,7 @@ fn packed(wire_type: WireType, mut inside: &[u8]) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use prost_reflect::prost::Message as _;
-
     use super::*;
-    use crate::compare::Schema;
 
     const PROTO: &str = r#"
         syntax = "proto2";
@@ -95,12 +92,7 @@ mod tests {
 
     #[test]
     fn only_what_is_surely_of_the_type_reads_as_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("test.proto");
-        std::fs::write(&file, PROTO).unwrap();
-        let set = protox::compile([&file], [folder.path()]).unwrap();
-        let mut schema = Schema::default();
-        schema.add_descriptor_set(&set.encode_to_vec()).unwrap();
+        let schema = crate::compare::tests::schema(PROTO);
         let types = schema.types_by_name("test.M").unwrap();
         let layout = types.layouts.by_name("test.M").unwrap();
         let reads = |bytes: &[u8]| reads_as(&types.layouts, layout, bytes);

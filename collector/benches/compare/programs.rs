@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use twintap::store::parquet::{WriteSettings, write_part};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ const PAIRS_PER_PART: u64 = 32_768;
 /// What one run took, and found.
 pub struct Run {
     pub cpu_s: f64,
+    pub elapsed_s: f64,
     pub rss_mib: f64,
     pub mismatched: u64,
 }
@@ -48,7 +50,7 @@ pub fn write_logs(folder: &Path, pairs: u64) -> [PathBuf; 2] {
     })
 }
 
-/// `twintap compare` on the dataset, on one core.
+/// `twintap compare` on the dataset.
 pub fn compare(orders: &Orders, data: &Path) -> Run {
     let descriptors = data.join("orders.binpb");
     std::fs::write(&descriptors, &orders.descriptors).unwrap();
@@ -94,7 +96,7 @@ pub fn script(logs: &[PathBuf; 2]) -> Run {
 
 /// Runs `command`; the kernel counts its CPU time and its peak of memory.
 fn measured(command: &mut Command) -> (Run, Vec<u8>) {
-    let before = children();
+    let (before, began) = (children(), Instant::now());
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -115,6 +117,7 @@ fn measured(command: &mut Command) -> (Run, Vec<u8>) {
     }
     let run = Run {
         cpu_s: children() - before,
+        elapsed_s: began.elapsed().as_secs_f64(),
         rss_mib,
         mismatched: 0,
     };

@@ -5,8 +5,8 @@
 //! buckets ──▶ pass: read, pair ──▶ rendezvous ──▶ the caller: compare, count
 //! ```
 //!
-//! A pass is a range of pairing buckets whose calls fit into half of the memory; while the caller works
-//! on one, a thread reads the next. Buckets of a dataset are seldom equal: a pass that turns out too
+//! A pass is a range of pairing buckets whose calls fit into half of the memory, and about an eighth of a
+//! dataset that fits whole; while the caller works on one, a thread reads the next. Buckets of a dataset are seldom equal: a pass that turns out too
 //! large is weighed and read again in parts, one bucket by a further hash of what its calls must share
 //! ([`group_hash`](crate::pair::group_hash)). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
 //! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the

@@ -4,10 +4,10 @@
 //! What is left out has to be what the descriptor says: a message that cannot be decoded is judged as
 //! one, whether it differs or not.
 
+mod field;
 mod well_formed;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost_reflect::MessageDescriptor;
 
 use crate::compare::schema::Types;
@@ -100,10 +100,8 @@ fn fields(message: &[u8]) -> Option<Vec<Occurrence<'_>>> {
     let mut rest = message;
     let mut found = Vec::new();
     while !rest.is_empty() {
-        let start = rest;
-        let (number, wire_type) = decode_key(&mut rest).ok()?;
-        skip_field(wire_type, number, &mut rest, DecodeContext::default()).ok()?;
-        found.push((number, start.get(..start.len() - rest.len())?));
+        let field = field::next_field(&mut rest)?;
+        found.push((field.number, field.bytes));
     }
     Some(found)
 }

@@ -25,7 +25,7 @@ pub(super) fn compare(
     let descriptor = primary.descriptor();
     let settled = other_arms(primary, candidate, sink);
     for field in descriptor.fields() {
-        if !settled.contains(&field.number()) {
+        if !settled.contains(&field.number()) && !is_absent(&field, primary, candidate) {
             let mark = sink.enter_field(field.name());
             compare_field(&field, primary, candidate, depth, sink);
             sink.leave(mark);
@@ -79,6 +79,13 @@ fn compare_field(
         depth,
         sink,
     );
+}
+
+/// Has neither side `field`? A float that is -0.0 reads as absent too, and differs from 0.0.
+fn is_absent(field: &FieldDescriptor, a: &DynamicMessage, b: &DynamicMessage) -> bool {
+    !a.has_field(field)
+        && !b.has_field(field)
+        && !matches!(field.kind(), FieldKind::Double | FieldKind::Float)
 }
 
 /// A field that both sides, one or none has.

@@ -17,6 +17,12 @@ pub const SHARDS_MAX: u64 = 4096;
 /// What a row takes in memory besides its decoded bytes, about: the call and its lists.
 const ROW_BYTES: u64 = 2048;
 
+/// Passes that a dataset is read in even if memory holds it all: the next is read while one is worked on.
+const PASSES_MIN: u64 = 8;
+
+/// A pass is not made smaller than this for that: opening every part costs something each time.
+const PASS_BYTES: u64 = 32 << 20;
+
 /// Part of the dataset: buckets, or some shards of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
@@ -160,6 +166,8 @@ fn runs(weights: impl Iterator<Item = u64>, bytes_max: u64) -> Vec<Range<usize>>
 #[derive(Debug)]
 pub(super) struct Buckets {
     next: u64,
+    /// What a pass may take, whatever memory holds.
+    pass_bytes: u64,
     /// Guessed, until one is known.
     bucket_bytes: u64,
     /// Buckets read, and what they took.
@@ -168,9 +176,13 @@ pub(super) struct Buckets {
 
 impl Buckets {
     pub(super) fn of(dataset: &Dataset) -> Self {
-        let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
+        Self::for_bytes(dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES))
+    }
+
+    fn for_bytes(bytes: u64) -> Self {
         Self {
             next: 0,
+            pass_bytes: (bytes / PASSES_MIN).max(PASS_BYTES),
             bucket_bytes: bytes.div_ceil(PAIR_BUCKETS),
             known: (0, 0),
         }
@@ -179,7 +191,7 @@ impl Buckets {
     /// The next buckets; `None` after the last.
     pub(super) fn next(&mut self, memory_bytes: u64) -> Option<Pass> {
         // Buckets differ: a fifth is left free.
-        let free = memory_bytes - memory_bytes / 5;
+        let free = (memory_bytes - memory_bytes / 5).min(self.pass_bytes);
         let count = (free / self.bucket_bytes.max(1)).clamp(1, PAIR_BUCKETS);
         let start = self.next;
         self.next = (start + count).min(PAIR_BUCKETS);
@@ -221,6 +233,17 @@ mod tests {
         let mut passes = pass.split(&weights, bytes_max);
         passes.reverse();
         passes
+    }
+
+    #[test]
+    fn what_memory_holds_is_still_read_in_several_passes_unless_it_is_small() {
+        let passes = |dataset_bytes: u64| {
+            let mut buckets = Buckets::for_bytes(dataset_bytes);
+            std::iter::from_fn(|| buckets.next(u64::MAX)).count()
+        };
+        assert_eq!(passes(0), 1);
+        assert_eq!(passes(PASS_BYTES), 1);
+        assert_eq!(passes(PASS_BYTES * 100), 8);
     }
 
     #[test]

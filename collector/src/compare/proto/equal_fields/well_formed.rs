@@ -2,8 +2,9 @@
 //!
 //! Says no where it does not know: to extensions, groups, and what is nested too deep.
 
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{WireType, decode_varint};
 
+use super::field::{Written, next_field};
 use crate::compare::schema::{Field, Layout, Layouts};
 
 /// Messages within messages that are looked into.
@@ -19,36 +20,26 @@ fn message(layouts: &Layouts, layout: &Layout, bytes: &[u8], depth: u32) -> Opti
     }
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (number, wire_type) = decode_key(&mut rest).ok()?;
-        let start = rest;
-        skip_field(wire_type, number, &mut rest, DecodeContext::default()).ok()?;
-        let value = start.get(..start.len() - rest.len())?;
-        match layout.field(number) {
-            Some(field) => field_value(layouts, field, wire_type, value, depth)?,
-            None if layout.is_extension(number) => return None,
+        let written = next_field(&mut rest)?;
+        match layout.field(written.number) {
+            Some(field) => field_value(layouts, field, &written, depth)?,
+            None if layout.is_extension(written.number) => return None,
             None => {}
         }
     }
     Some(())
 }
 
-fn field_value(
-    layouts: &Layouts,
-    field: Field,
-    wire_type: WireType,
-    value: &[u8],
-    depth: u32,
-) -> Option<()> {
-    if let Field::Number(written) | Field::Numbers(written) = field
-        && wire_type == written
+fn field_value(layouts: &Layouts, field: Field, written: &Written<'_>, depth: u32) -> Option<()> {
+    if let Field::Number(wire_type) | Field::Numbers(wire_type) = field
+        && written.wire_type == wire_type
     {
         return Some(());
     }
-    if wire_type != WireType::LengthDelimited {
+    if written.wire_type != WireType::LengthDelimited {
         return None;
     }
-    let mut inside = value;
-    decode_varint(&mut inside).ok()?;
+    let inside = written.value;
     match field {
         Field::Message(index) => message(layouts, layouts.message(index)?, inside, depth + 1),
         Field::Text => std::str::from_utf8(inside).ok().map(drop),

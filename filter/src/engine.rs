@@ -14,6 +14,7 @@ use crate::host::{Host, Map, Refused};
 use crate::pages::{LargePage, Pages, SmallPage};
 use crate::random::Random;
 use crate::root::{Phase, Root};
+use crate::ship::FLUSH_BYTES;
 use crate::table::{Entry, Table};
 
 /// Bytes read at a time of a body that is not kept.
@@ -115,6 +116,7 @@ impl<'m> Engine<'m> {
         if !self.begin(host, context, root, end_stream) {
             self.table.remove(context);
         }
+        self.send(host, root, context, FLUSH_BYTES);
     }
 
     /// DATA of the request.

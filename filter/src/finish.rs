@@ -3,11 +3,11 @@
 //! Envoy has two last words: `proxy_on_log`, in downstream positions only, and `proxy_on_done`, in
 //! all. Nothing is needed that only the first can see, so it is not exported and the VM is entered
 //! once less. Properties are a microsecond each, so only those are read that the position can answer
-//! and the record can use.
+//! and the record can use. Nothing is sent from here (`ship.rs` says why): a batch that is nearly
+//! full leaves with the next stream that begins.
 //! In position upstream `source.*` and `destination.*` are never read: on a mirrored stream Envoy
 //! 1.40 crashes on them.
 
-use crate::batch::BATCH_BYTES;
 use crate::capture::Stream;
 use crate::config::Position;
 use crate::connections::Connections;
@@ -34,9 +34,6 @@ const CODE_DETAILS: [Property; 1] = [(21, b"response\0code_details")];
 const FLAGS: &[u8] = b"response\0flags";
 /// Longest value kept of a property.
 const VALUE_BYTES_MAX: usize = 256;
-
-/// A batch is sent once it holds this much, without waiting for the tick.
-const FLUSH_BYTES: usize = (BATCH_BYTES >> 2) * 3;
 
 impl Engine<'_> {
     /// Ends the stream of `context`: into a batch, or counted as dropped.
@@ -72,17 +69,9 @@ impl Engine<'_> {
         else {
             return;
         };
-        let closing = root.phase == Phase::Closing;
         match written {
             Ok(()) => root.counters.record(),
             Err(reason) => root.counters.drop_call(reason),
-        }
-        let full = self
-            .slots
-            .open(entry.root)
-            .map_or(0, |slot| self.slots.fill(slot).0);
-        if closing || full >= FLUSH_BYTES || self.slots.next_sealed(entry.root).is_some() {
-            self.send(host, entry.root, context, FLUSH_BYTES);
         }
     }
 

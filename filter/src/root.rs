@@ -89,4 +89,14 @@ impl Root {
             producer: self.producer.as_bytes(),
         }
     }
+
+    /// Has it seen a stream, and is there a collector to hear of it?
+    pub fn has_audience(&self) -> bool {
+        self.counters.observed() != 0 && !self.config.collector_cluster.as_bytes().is_empty()
+    }
+
+    /// Do the counters tell more than the collector was told last?
+    pub fn has_news(&self) -> bool {
+        !self.counters.tells_the_same_as(&self.told)
+    }
 }

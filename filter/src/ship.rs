@@ -1,10 +1,17 @@
 //! Sending batches, hearing what became of them, and telling counters when there is nothing to send.
 //!
-//! A batch leaves when a tick finds it, when it is nearly full, or when the answer to an earlier one
-//! makes room; at most four are under way. While nothing can be sent (collector away, or four under
-//! way) the open batch goes on filling, so that slots are full before records are dropped.
+//! A batch leaves when a tick finds it, when a stream begins and it is nearly full, or when the
+//! collector's answer to an earlier one makes room; at most four are under way. While nothing can be
+//! sent (collector away, or four under way) the open batch goes on filling, so that slots are full
+//! before records are dropped.
+//!
+//! Nothing is sent when something ends: a stream, a root, a POST that failed. When Envoy itself ends,
+//! it ends mirrors that are not answered yet, and with the last of them the root, while it takes its
+//! clusters apart, and Envoy 1.40 crashes if it is asked for a cluster then. A tick, request headers
+//! and an answer of the collector come from its event loop alone. A root that ended is told so by
+//! `false` and goes on ticking until all is sent.
 
-use crate::batch::{State, encode_heartbeat};
+use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
 use crate::engine::Engine;
 use crate::headers::{Pairs, write_pairs};
 use crate::host::{Host, Map, Post};
@@ -12,6 +19,8 @@ use crate::root::{Phase, Root};
 
 /// Batches of a producer under way at once.
 const IN_FLIGHT_MAX: usize = 4;
+/// What a stream that begins finds worth sending before the next tick.
+pub(crate) const FLUSH_BYTES: usize = (BATCH_BYTES >> 2) * 3;
 /// What an answer finds worth sending before the next tick.
 const CHAIN_BYTES: usize = 64 * 1024;
 /// Shortest time between two heartbeats, while counters change.
@@ -98,7 +107,9 @@ impl Engine<'_> {
             // A heartbeat is not sent again: the next one says more.
             None => root.heartbeat = 0,
         }
-        self.send(host, index, context, CHAIN_BYTES);
+        if !matches!(answer, Answer::Failed { .. }) {
+            self.send(host, index, context, CHAIN_BYTES);
+        }
         self.close_if_done(host, index);
     }
 
@@ -187,7 +198,7 @@ impl Engine<'_> {
         };
         // A clock that was set back does not tell how long it has been quiet: long enough.
         let quiet_ns = now_ns.checked_sub(root.told_ns).unwrap_or(u64::MAX);
-        let changed = !root.counters.tells_the_same_as(&root.told);
+        let changed = root.has_news();
         let due = if root.phase == Phase::Closing {
             changed
         } else {
@@ -196,8 +207,7 @@ impl Engine<'_> {
         if !idle
             || !due
             || root.heartbeat != 0
-            || root.counters.observed() == 0
-            || root.config.collector_cluster.as_bytes().is_empty()
+            || !root.has_audience()
             || !(root.phase == Phase::Closing || root.breaker.may_send(now_ns))
         {
             return;
@@ -224,19 +234,17 @@ impl Engine<'_> {
         }
     }
 
-    /// Ends root `index`: sends what it has. `true` if there is nothing to wait for.
+    /// Ends root `index`; `true` if it has nothing more to send or to wait for. Ticks do the rest.
     pub(crate) fn close<H: Host>(&mut self, host: &mut H, index: u8) -> bool {
         let Some(root) = self.root(index) else {
             return true;
         };
-        let context = root.context;
         if root.phase == Phase::Active {
             root.phase = Phase::Closing;
-            self.send(host, index, context, 1);
-            self.heartbeat(host, index);
-            self.report(host, index);
         }
-        if self.is_waiting(index) {
+        let has_news = root.has_news() && root.has_audience();
+        self.report(host, index);
+        if has_news || self.is_waiting(index) {
             return false;
         }
         self.free_root(host, index);

@@ -149,7 +149,7 @@ fn a_record_larger_than_a_batch_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_nearly_full_batch_leaves_without_waiting_for_the_tick() {
+fn a_nearly_full_batch_leaves_with_the_next_stream_without_waiting_for_the_tick() {
     let mut rig = Rig::with_sizes(
         INBOUND,
         Sizes {
@@ -157,10 +157,14 @@ fn a_nearly_full_batch_leaves_without_waiting_for_the_tick() {
             ..support::PLENTY
         },
     );
-    for _ in 0..20 {
+    for _ in 0..14 {
         call(&mut rig, 60_000);
     }
+    // None leaves with the end of a stream: `FakeHost::is_ending`.
+    assert_eq!(rig.host.posts.len(), 0);
+    rig.begin(GRPC);
     assert_eq!(rig.host.posts.len(), 1);
+    assert_eq!(rig.records().len(), 14);
 }
 
 #[test]
@@ -183,11 +187,12 @@ fn changed_counters_are_told_once_a_second_and_silence_is_broken_after_ten() {
 }
 
 #[test]
-fn a_root_that_ends_sends_what_it_has_and_waits_for_the_answer() {
+fn a_root_that_ends_sends_what_it_has_with_its_tick_and_waits_for_the_answer() {
     let mut rig = Rig::new(INBOUND);
     call(&mut rig, 10);
     assert!(!rig.done(ROOT));
-    assert_eq!(rig.host.posts.len(), 1);
+    rig.tick();
+    assert_eq!(rig.records().len(), 1);
     assert!(rig.host.done.is_empty());
     rig.answer(1, 503);
     assert_eq!(rig.host.done, [ROOT], "one try, then it is over");
@@ -196,11 +201,41 @@ fn a_root_that_ends_sends_what_it_has_and_waits_for_the_answer() {
 }
 
 #[test]
+fn a_root_that_ends_sends_nothing_when_a_batch_fails_until_its_tick() {
+    let mut rig = Rig::new(INBOUND);
+    call(&mut rig, 10);
+    let open = rig.begin(GRPC);
+    assert!(!rig.done(ROOT));
+    rig.tick();
+    rig.done(open);
+    for status in [0, 503] {
+        rig.answer(1, status);
+        assert_eq!(rig.host.posts.len(), 1, "{status}");
+    }
+    rig.tick();
+    assert_eq!(rig.records().len(), 2);
+    rig.answer(2, 200);
+    assert_eq!(rig.host.done, [ROOT]);
+}
+
+#[test]
+fn a_root_whose_collector_cannot_be_asked_ends_with_its_tick() {
+    let mut rig = Rig::new(INBOUND);
+    call(&mut rig, 10);
+    rig.host.refuse_named = Some("post");
+    assert!(!rig.done(ROOT));
+    rig.tick();
+    assert_eq!(rig.host.done, [ROOT]);
+}
+
+#[test]
 fn a_new_configuration_takes_over_while_the_old_one_ends() {
     let mut rig = Rig::new(INBOUND);
     let old_stream = rig.begin(GRPC);
     rig.root(2, INBOUND);
-    assert!(!rig.done(ROOT), "the last counters are on their way");
+    assert!(!rig.done(ROOT), "the last counters are to be told");
+    rig.tick();
+    assert_eq!(rig.host.posts.len(), 1);
     rig.answer(1, 200);
     assert_eq!(rig.host.done, [ROOT]);
     rig.block(old_stream, Map::ResponseHeaders, RESPONSE, true);

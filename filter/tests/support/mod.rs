@@ -49,6 +49,8 @@ pub(crate) struct FakeHost {
     /// Refuse everything of this name.
     pub(crate) refuse_named: Option<&'static str>,
     pub(crate) calls: u64,
+    /// Does something end in this callback? Then Envoy may be taking its clusters apart.
+    pub(crate) is_ending: bool,
     next_token: u32,
 }
 
@@ -145,6 +147,7 @@ impl Host for FakeHost {
     }
 
     fn post(&mut self, root: u32, _back_to: u32, post: Post<'_>) -> Result<u32, Refused> {
+        assert!(!self.is_ending, "Envoy crashes if asked for a cluster now");
         self.call("post")?;
         self.next_token += 1;
         self.posts.push(Posted {
@@ -310,7 +313,10 @@ impl Rig {
     }
 
     pub(crate) fn done(&mut self, context: u32) -> bool {
-        self.engine.on_done(&mut self.host, context)
+        self.host.is_ending = true;
+        let done = self.engine.on_done(&mut self.host, context);
+        self.host.is_ending = false;
+        done
     }
 
     pub(crate) fn tick(&mut self) {
@@ -340,8 +346,11 @@ impl Rig {
         self.host
             .set_map(Map::CallResponse, &[(b":status", text.as_bytes())]);
         let headers = u32::from(status != 0);
+        // Envoy itself answers so for a connection that it closes.
+        self.host.is_ending = matches!(status, 0 | 503);
         self.engine
             .on_http_call_response(&mut self.host, root, token, headers);
+        self.host.is_ending = false;
     }
 
     /// Answers every POST not answered yet.

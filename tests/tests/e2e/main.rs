@@ -5,6 +5,7 @@ mod bodies;
 mod completeness;
 mod configuration;
 mod doctor;
+mod ends;
 mod faults;
 mod headers;
 mod live;

@@ -3,6 +3,12 @@
 //! `cargo test -p twintap-decode --test fuzz_corpus -- --ignored` writes the generated seeds anew
 //! (`decode/fuzz/corpus/README.md`).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 #[path = "tls/peers.rs"]
 mod peers;
 mod properties;

@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod capture_reader;
+pub(crate) mod envelope;
 pub(crate) mod grpc_body;
 pub(crate) mod hpack;
 pub(crate) mod http2;
@@ -27,8 +28,9 @@ pub(crate) mod whole_path;
 pub(crate) type Check = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub(crate) const TARGETS: [(&str, Check); 8] = [
+pub(crate) const TARGETS: [(&str, Check); 9] = [
     ("capture_reader", capture_reader::check),
+    ("envelope", envelope::check),
     ("link", link::check),
     ("tcp", tcp::check),
     ("tls", tls::check),

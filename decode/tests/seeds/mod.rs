@@ -7,6 +7,7 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+mod batches;
 mod connections;
 mod files;
 mod segments;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         all.extend(seeds.into_iter().map(|(name, seed)| (target, name, seed)));
     };
     add("capture_reader", files::captures());
+    add("envelope", batches::batches());
     add("link", segments::packets());
     add("tcp", segments::segments());
     add("tls", sessions::sessions());

@@ -117,7 +117,8 @@ impl Accounting {
 
     /// Nobody knows what was captured since it was written.
     fn cut_short(&mut self) {
-        self.damaged_stretches += u64::from(std::mem::take(&mut self.is_open));
+        let lost = u64::from(std::mem::take(&mut self.is_open));
+        self.damaged_stretches = self.damaged_stretches.saturating_add(lost);
     }
 
     /// Reads the collector's file of `data_dir`.

@@ -203,7 +203,7 @@ impl Ledger {
             .undelivered
             .saturating_add(outstanding.undelivered)
             .saturating_add(outstanding.pending);
-        self.forgotten_count += 1;
+        self.forgotten_count = self.forgotten_count.saturating_add(1);
         let (sum, state) = (&mut self.forgotten, entry.state);
         sum.batches = sum.batches.saturating_add(state.batches);
         sum.received = sum.received.saturating_add(state.received);
@@ -270,8 +270,9 @@ impl Ledger {
                 .map(|e| &e.state)
                 .chain([&ledger.forgotten])
         };
-        let (stored, published) =
-            states().fold((0, 0), |sum, s| (sum.0 + s.stored(), sum.1 + s.published));
+        // As they are added up one by one: no sum overflows.
+        let sum = |of: fn(&ProducerState) -> u64| states().map(of).fold(0, u64::saturating_add);
+        let (stored, published) = (sum(ProducerState::stored), sum(|state| state.published));
         (ledger.stored, ledger.published) = (stored, published);
         ledger
     }

@@ -176,22 +176,25 @@ impl Entry {
         let acknowledged = meta.counters.as_ref().map_or(0, |told| told.acknowledged);
         let elsewhere = acknowledged.saturating_sub(self.seen.count());
         state.acknowledged_elsewhere = state.acknowledged_elsewhere.max(elsewhere);
-        state.batches += 1;
+        state.batches = state.batches.saturating_add(1);
         state.last_seen_unix_ns = state.last_seen_unix_ns.max(now);
         if meta.counters.is_some() && meta.batch_sequence >= state.counters_sequence {
             state.counters.clone_from(&meta.counters);
             state.counters_sequence = meta.batch_sequence;
         }
         let accepted = Intervals::from_bounds(&meta.accepted);
-        state.received += u64::from(meta.records_count);
-        state.duplicates += u64::from(meta.records_count).saturating_sub(accepted.count());
+        let records = u64::from(meta.records_count);
+        let duplicates = records.saturating_sub(accepted.count());
+        state.received = state.received.saturating_add(records);
+        state.duplicates = state.duplicates.saturating_add(duplicates);
         for pair in accepted.to_bounds().chunks_exact(2) {
             if let [start, end] = *pair {
                 self.seen.insert(start..end);
             }
         }
         while self.seen.len() > INTERVALS_MAX {
-            self.state.gaps_closed += self.seen.close_lowest_gap();
+            let gap = self.seen.close_lowest_gap();
+            self.state.gaps_closed = self.state.gaps_closed.saturating_add(gap);
         }
         let recorded = self.recorded();
         let state = &mut self.state;

@@ -1,0 +1,8 @@
+//! See `tests/properties/accounting.rs`.
+
+#![no_main]
+
+#[path = "../../tests/properties/mod.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::accounting::check(bytes));

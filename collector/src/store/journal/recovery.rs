@@ -68,7 +68,9 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
         *size = size.saturating_sub(torn_bytes);
     }
     let mut ledger = replay(dir, &segments, limits)?.ledger;
-    let next_sequence = segments.last().map_or(1, |(id, _)| id.sequence + 1);
+    let next_sequence = segments
+        .last()
+        .map_or(1, |(id, _)| id.sequence.saturating_add(1));
     let (published, unpublished): (Vec<_>, Vec<_>) = segments
         .into_iter()
         .partition(|(id, _)| ledger.is_published(id.sequence));

@@ -14,28 +14,82 @@ const PACKET_BYTES: usize = 1448;
 /// Fields of one block, a byte each.
 const FIELDS: usize = 900;
 const PORT: u16 = 50_051;
+/// Of the shortest that is whole.
+const PACKETS_OF_A_CONNECTION: usize = 7;
 
 /// A kind of capture.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
-    /// Each byte of it counts as so many: headers as the size of their list, and a connection as the shortest that
-    /// is one, of seven packets.
-    pub(super) counts_as: usize,
     /// One of about so many bytes.
-    pub(super) packets: fn(usize) -> Vec<Packet>,
+    pub(super) capture: fn(usize) -> Capture,
 }
+
+/// A file, and what it counts as.
+pub(super) struct Capture {
+    pub(super) file: Vec<u8>,
+    /// Headers as the size of their list, and a connection as the shortest that is one.
+    pub(super) counts_as: usize,
+}
+
+/// Frames that are sent again and again.
+struct Frames {
+    bytes: Vec<u8>,
+    /// By how much the size of their header list (RFC 9113, 6.5.2) is beyond what it takes here.
+    list_beyond: usize,
+}
+
+impl Frames {
+    fn plain(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            list_beyond: 0,
+        }
+    }
+
+    /// `block` is what of them encodes `fields`.
+    fn with_list<'f>(
+        bytes: Vec<u8>,
+        block: &[u8],
+        fields: impl IntoIterator<Item = &'f (&'f str, &'f str)>,
+    ) -> Self {
+        let size = |(name, value): &(&str, &str)| name.len() + value.len() + 32;
+        let list: usize = fields.into_iter().map(size).sum();
+        Self {
+            bytes,
+            list_beyond: list.saturating_sub(block.len()),
+        }
+    }
+}
+
+/// What [`get`] encodes for `/a.A/B`.
+const GET: [(&str, &str); 4] = [
+    (":method", "GET"),
+    (":scheme", "http"),
+    (":path", "/a.A/B"),
+    (":authority", "harness"),
+];
+
+/// What [`post`] encodes for `/shop.Cart/Add`.
+const POST: [(&str, &str); 5] = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/shop.Cart/Add"),
+    (":authority", "harness"),
+    ("content-type", "application/x-protobuf"),
+];
 
 /// Calls with a message each way.
 pub(super) const ORDINARY: Kind = Kind {
     name: "ordinary calls",
-    counts_as: 1,
-    packets: |bytes| {
+    capture: |bytes| {
         let message = [&[0, 0, 0, 0, 200][..], &[7; 200]].concat();
         connection(bytes, PACKET_BYTES, |n| {
-            let block = [post("/shop.Cart/Add"), field("x-mark", &n.to_string())].concat();
+            let mark = n.to_string();
+            let block = [post("/shop.Cart/Add"), field("x-mark", &mark)].concat();
             let head = frame(HEADERS, END_HEADERS, stream(n), &block);
-            [head, frame(DATA, END_STREAM, stream(n), &message)].concat()
+            let bytes = [head, frame(DATA, END_STREAM, stream(n), &message)].concat();
+            Frames::with_list(bytes, &block, POST.iter().chain(&[("x-mark", &*mark)]))
         })
     },
 };
@@ -43,95 +97,105 @@ pub(super) const ORDINARY: Kind = Kind {
 pub(super) const HOSTILE: &[Kind] = &[
     Kind {
         name: "blocks of a thousand headers in a kilobyte",
-        counts_as: 30,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
                 let mut block = match n {
                     0 => [get("/a.A/B", 0), indexed("a", "")].concat(),
                     _ => vec![0x82, 0x86, 0xc0, 0xbf],
                 };
                 block.extend([0xbe; FIELDS]);
-                frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &block)
+                let bytes = frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &block);
+                Frames::with_list(bytes, &block, GET.iter().chain(&[("a", ""); FIELDS]))
             })
         },
     },
     Kind {
         name: "requests in thirteen bytes",
-        counts_as: 1,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
                 let block = get("/a.A/B", n);
-                frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &block)
+                let bytes = frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &block);
+                Frames::with_list(bytes, &block, &GET)
             })
         },
     },
     Kind {
         name: "rapid reset",
-        counts_as: 1,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| {
-                let head = frame(HEADERS, END_HEADERS, stream(n), &get("/a.A/B", n));
+                let block = get("/a.A/B", n);
+                let head = frame(HEADERS, END_HEADERS, stream(n), &block);
                 let reset = frame(RST_STREAM, 0, stream(n), &[0, 0, 0, 8]);
-                [head, reset].concat()
+                Frames::with_list([head, reset].concat(), &block, &GET)
             })
         },
     },
     Kind {
         name: "PING",
-        counts_as: 1,
-        packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(PING, 0, 0, &[7; 8])),
+        capture: |bytes| {
+            connection(bytes, PACKET_BYTES, |_| {
+                Frames::plain(frame(PING, 0, 0, &[7; 8]))
+            })
+        },
     },
     Kind {
         name: "SETTINGS",
-        counts_as: 1,
-        packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(SETTINGS, 0, 0, SAME_TABLE)),
+        capture: |bytes| {
+            connection(bytes, PACKET_BYTES, |_| {
+                Frames::plain(frame(SETTINGS, 0, 0, SAME_TABLE))
+            })
+        },
     },
     Kind {
         name: "empty DATA",
-        counts_as: 1,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
-                0 => frame(HEADERS, END_HEADERS, 1, &post("/a.A/B")),
-                _ => frame(DATA, 0, 1, &[]),
+                0 => Frames::plain(frame(HEADERS, END_HEADERS, 1, &post("/a.A/B"))),
+                _ => Frames::plain(frame(DATA, 0, 1, &[])),
             })
         },
     },
     Kind {
         name: "CONTINUATION without end",
-        counts_as: 1,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
-                0 => frame(HEADERS, 0, 1, &post("/a.A/B")),
-                _ => frame(CONTINUATION, 0, 1, &field("a", "b")),
+                0 => Frames::plain(frame(HEADERS, 0, 1, &post("/a.A/B"))),
+                _ => {
+                    let block = field("a", "b");
+                    let bytes = frame(CONTINUATION, 0, 1, &block);
+                    Frames::with_list(bytes, &block, &[("a", "b")])
+                }
             })
         },
     },
     Kind {
         name: "gRPC messages of no byte",
-        counts_as: 1,
-        packets: |bytes| {
+        capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
-                0 => frame(HEADERS, END_HEADERS, 1, &post("/a.A/B")),
-                _ => frame(DATA, 0, 1, &[0; 10_000]),
+                0 => Frames::plain(frame(HEADERS, END_HEADERS, 1, &post("/a.A/B"))),
+                _ => Frames::plain(frame(DATA, 0, 1, &[0; 10_000])),
             })
         },
     },
     Kind {
         name: "packets of a byte",
-        counts_as: 1,
-        packets: |bytes| connection(bytes, 1, |_| frame(PING, 0, 0, &[7; 8])),
+        capture: |bytes| connection(bytes, 1, |_| Frames::plain(frame(PING, 0, 0, &[7; 8]))),
     },
     Kind {
         name: "connections of a packet",
-        counts_as: 7,
-        packets: |bytes| {
+        capture: |bytes| {
             let packet = |n: u32| {
                 let client = SocketAddr::from(([10, 1, (n >> 16) as u8, 1], n as u16));
                 segment(client, server(), [0, 0], SYN, &[])
             };
             let count = bytes / (packet(0).len() + RECORD_BYTES);
             let count = u32::try_from(count).expect("not so many");
-            (0..count).map(|n| at(n as usize, packet(n))).collect()
+            let packets: Vec<_> = (0..count).map(|n| at(n as usize, packet(n))).collect();
+            let file = pcap(&packets);
+            Capture {
+                counts_as: file.len() * PACKETS_OF_A_CONNECTION,
+                file,
+            }
         },
     },
 ];
@@ -139,8 +203,11 @@ pub(super) const HOSTILE: &[Kind] = &[
 /// Frames that are nothing but zeros: what compresses best.
 pub(super) const PADDED: Kind = Kind {
     name: "frames of zeros",
-    counts_as: 1,
-    packets: |bytes| connection(bytes, PACKET_BYTES, |_| frame(0xfa, 0, 0, &[0; 16_000])),
+    capture: |bytes| {
+        connection(bytes, PACKET_BYTES, |_| {
+            Frames::plain(frame(0xfa, 0, 0, &[0; 16_000]))
+        })
+    },
 };
 
 /// Before a packet in a capture.
@@ -159,7 +226,7 @@ fn at(index: usize, bytes: Vec<u8>) -> Packet {
 }
 
 /// What a client sends, over and over, in packets with so much payload, as a capture of about `bytes`.
-fn connection(bytes: usize, payload: usize, again: impl Fn(u32) -> Vec<u8>) -> Vec<Packet> {
+fn connection(bytes: usize, payload: usize, again: impl Fn(u32) -> Frames) -> Capture {
     let client = SocketAddr::from(([10, 0, 0, 1], 40_000));
     let mut packets = vec![
         segment(client, server(), [0, 0], SYN, &[]),
@@ -168,9 +235,11 @@ fn connection(bytes: usize, payload: usize, again: impl Fn(u32) -> Vec<u8>) -> V
     ];
     let packet_bytes = packets[0].len() + RECORD_BYTES + payload;
     let payload_bytes = bytes / packet_bytes * payload;
-    let (mut sent, mut n) = (preface(&[]), 0);
+    let (mut sent, mut n, mut lists_beyond) = (preface(&[]), 0, 0);
     while sent.len() < payload_bytes {
-        sent.extend(again(n));
+        let frames = again(n);
+        sent.extend(frames.bytes);
+        lists_beyond += frames.list_beyond;
         n += 1;
     }
     let mut next = 1_u32;
@@ -179,10 +248,10 @@ fn connection(bytes: usize, payload: usize, again: impl Fn(u32) -> Vec<u8>) -> V
         next = next.wrapping_add(u32::try_from(piece.len()).expect("a packet"));
     }
     let packets = packets.into_iter().enumerate();
-    packets.map(|(index, bytes)| at(index, bytes)).collect()
-}
-
-/// The file.
-pub(super) fn file(kind: Kind, bytes: usize) -> Vec<u8> {
-    pcap(&(kind.packets)(bytes))
+    let packets: Vec<_> = packets.map(|(index, bytes)| at(index, bytes)).collect();
+    let file = pcap(&packets);
+    Capture {
+        counts_as: file.len() + lists_beyond,
+        file,
+    }
 }

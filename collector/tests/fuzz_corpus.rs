@@ -34,6 +34,15 @@ fn corpora_are_small() {
 }
 
 #[test]
+fn generated_seeds_are_what_is_generated_now() {
+    for (target, name, seed) in seeds::all() {
+        let file = std::path::Path::new(REPLAY.corpora).join(target).join(name);
+        let kept = std::fs::read(&file).unwrap();
+        assert!(kept == seed, "{}: write the seeds anew", file.display());
+    }
+}
+
+#[test]
 #[ignore = "writes the generated seeds into the corpora"]
 fn seeds_are_written_anew() {
     REPLAY.write(seeds::all());

@@ -9,7 +9,7 @@
 //! it ends mirrors that are not answered yet, and with the last of them the root, while it takes its
 //! clusters apart, and Envoy 1.40 crashes if it is asked for a cluster then. A tick, request headers
 //! and an answer of the collector come from its event loop alone. A root that ended is told so by
-//! `false` and goes on ticking until all is sent.
+//! `false` and goes on ticking until all is sent; that the host gives ticks is taken for granted there.
 
 use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
 use crate::engine::Engine;

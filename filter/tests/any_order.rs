@@ -146,11 +146,12 @@ fn run(callbacks: &[Callback], refuse: &[u64], status: u32) -> Rig {
 
 #[test]
 fn a_stream_forgotten_after_its_root_went_is_not_counted_by_the_next_root() {
-    run(
+    let rig = run(
         &[
             Callback::Create(11, 1),
             Callback::RequestHeaders(11, false),
             Callback::Done(1),
+            Callback::Tick(1, 0),
             Callback::Answer(1, 0),
             Callback::Create(3, 0),
             Callback::Create(11, 2),
@@ -158,23 +159,24 @@ fn a_stream_forgotten_after_its_root_went_is_not_counted_by_the_next_root() {
         &[],
         1,
     );
+    assert_eq!(rig.host.done, [1], "the root went");
 }
 
 #[test]
 fn nor_by_a_next_root_that_has_its_context_id() {
-    run(
-        &[
-            Callback::Create(4, 1),
-            Callback::RequestHeaders(4, false),
-            Callback::Done(1),
-            Callback::Create(1, 0),
-            Callback::Configure(1),
-            Callback::Create(1, 1),
-            Callback::Done(4),
-        ],
-        &[3],
-        1,
-    );
+    let callbacks = [
+        Callback::Create(4, 1),
+        Callback::RequestHeaders(4, false),
+        Callback::Done(1),
+        Callback::Tick(1, 0),
+        Callback::Create(1, 0),
+        Callback::Configure(1),
+        Callback::Create(1, 1),
+        Callback::Done(4),
+    ];
+    // Whatever is refused; it goes with its tick if that is the POST.
+    let went = |number: &u64| run(&callbacks, &[*number], 1).host.done == [1];
+    assert_eq!((0..30).filter(went).count(), 1);
 }
 
 proptest! {

@@ -87,11 +87,11 @@ AMPLIFICATION = """
 
 Batches and captures that are accepted and made to cost as much as they can, each by itself, until all of
 it is in Parquet. "Memory" is what the process grew by at its peak, beyond 32 MiB that any work takes, in
-multiples of the bytes that were sent or are in the file. "Processor" is its time, beyond 300 ms, in
-multiples of what ordinary input of as many bytes takes, where a compressed capture counts as what it
-decompresses to. For both, headers count as the size of their list (RFC 9113, 6.5.2), a batch as as many
-ordinary records as it has, and a connection of a single packet as the shortest that is whole, of seven.
-Neither may be more than 10.
+multiples of what the input counts as. "Processor" is its time, beyond 300 ms, in multiples of what ordinary
+input that counts as much takes, where a compressed capture counts as what it decompresses to. Bytes count as
+bytes; headers of a capture as the size of their list (RFC 9113, 6.5.2), also the ordinary ones; a batch as
+at least as many ordinary records as it has; and a connection of a single packet as the shortest that is
+whole, of seven. Neither may be more than 10.
 
 """
 
@@ -156,6 +156,7 @@ TABLES: list[tuple[str, str, list[Column]]] = [
         [
             ("input", "input"),
             ("sent, KiB", "sent_kib"),
+            ("counts as, KiB", "counted_kib"),
             ("grown, KiB", "grown_kib"),
             ("memory", "memory"),
             ("processor", "cpu"),

@@ -135,11 +135,12 @@ fn beside_script(orders: &Orders) -> Vec<Row> {
     programs::write_dataset(orders, &data, PAIRS_OF_SCRIPT, Change::SomePairs);
     let logs = programs::write_logs(folder.path(), PAIRS_OF_SCRIPT);
     // Interleaved, so that a slow moment of the machine falls on both.
-    let (mut program, mut script) = (Best::default(), Best::default());
+    let (mut program, mut script) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        program.take(&programs::compare(orders, &data));
-        script.take(&programs::script(&logs));
+        program.push(programs::compare(orders, &data));
+        script.push(programs::script(&logs));
     }
+    let (program, script) = (best(&program), best(&script));
     assert_eq!(
         program.mismatched, script.mismatched,
         "program and script find as many pairs that differ"
@@ -177,19 +178,15 @@ fn beside_script(orders: &Orders) -> Vec<Row> {
 }
 
 /// The best of several runs, which all find the same.
-#[derive(Default)]
-struct Best {
-    cpu_s: f64,
-    elapsed_s: f64,
-    mismatched: u64,
-}
-
-impl Best {
-    fn take(&mut self, run: &programs::Run) {
-        let better = |best: f64, this: f64| if best > 0.0 { best.min(this) } else { this };
-        self.cpu_s = better(self.cpu_s, run.cpu_s);
-        self.elapsed_s = better(self.elapsed_s, run.elapsed_s);
-        self.mismatched = run.mismatched;
+fn best(runs: &[programs::Run]) -> programs::Run {
+    let least = |of: fn(&programs::Run) -> f64| runs.iter().map(of).fold(f64::MAX, f64::min);
+    let found = runs[0].mismatched;
+    assert!(runs.iter().all(|run| run.mismatched == found));
+    programs::Run {
+        cpu_s: least(|run| run.cpu_s),
+        elapsed_s: least(|run| run.elapsed_s),
+        mismatched: found,
+        ..runs[0]
     }
 }
 

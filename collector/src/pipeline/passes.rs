@@ -5,12 +5,13 @@
 //! buckets ──▶ pass: read, pair ──▶ rendezvous ──▶ the caller: compare, count
 //! ```
 //!
-//! A pass is a range of pairing buckets whose calls fit into half of the memory, and about an eighth of a
-//! dataset that fits whole; while the caller works on one, a thread reads the next. Buckets of a dataset are seldom equal: a pass that turns out too
-//! large is weighed and read again in parts, one bucket by a further hash of what its calls must share
-//! ([`group_hash`](crate::pair::group_hash)). Calls that share so much that even [`SHARDS_MAX`] shards do not part them stay
-//! unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never grows with the
-//! dataset. At the end, calls of which one side lost its id are looked for by the next one
+//! A pass is a range of pairing buckets whose calls are at most half of the memory, and at most about an
+//! eighth of the dataset unless that is small; while the caller works on one, a thread reads the next.
+//! Buckets of a dataset are seldom equal: a pass that turns out too large is weighed and read again in
+//! parts, one bucket by a further hash of what its calls must share
+//! ([`group_hash`](crate::pair::group_hash)). Calls that share so much that even [`SHARDS_MAX`] shards do
+//! not part them stay unpaired, as [`Reason::TooMany`](crate::pair::Reason::TooMany): what is held never
+//! grows with the dataset. At the end, calls of which one side lost its id are looked for by the next one
 //! ([`Leftovers`]): until then they are [`Pairing::withheld`], and what comes back unpaired comes without
 //! what it carried. Which calls that hits depends on the calls and the memory alone, and what a call's partner
 //! is on neither files nor passes.

@@ -18,14 +18,11 @@ pub(crate) fn check(bytes: &[u8]) {
     let value = Bytes::copy_from_slice(bytes.get(1..).unwrap_or_default());
     let mut buffer = [0; 36];
     let ours = identity(name, &value, &mut buffer);
-    if name == REQUEST_ID_HEADER && !value.is_empty() {
-        assert_eq!(ours.unwrap(), normalize_request_id(&value));
-    }
     let record = Record {
         request_headers: Some(HeaderBlock {
             headers: vec![Header {
                 name: Bytes::from_static(name),
-                value: value.clone(),
+                value,
                 redacted: false,
             }],
             ..HeaderBlock::default()
@@ -34,7 +31,10 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     let call = from_record(&Recorder::new([7; 16], &Producer::default()), record);
     match name {
-        PAIR_ID_HEADER => assert!(call.trace_id.is_none()),
+        PAIR_ID_HEADER if !call.pair_id.is_empty() => assert_eq!(ours.unwrap(), call.pair_id),
+        REQUEST_ID_HEADER if !call.request_id.is_empty() => {
+            assert_eq!(ours.unwrap(), normalize_request_id(&call.request_id));
+        }
         TRACEPARENT_HEADER | B3_HEADER | B3_TRACE_ID_HEADER => {
             let Some(theirs) = call.trace_id else { return };
             let ours = std::str::from_utf8(ours.unwrap()).unwrap();

@@ -4,7 +4,7 @@
 //! as it is, and with the checksum put right.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use twintap::call::{Call, CallId, Direction, Header, Message};
@@ -128,31 +128,24 @@ fn exact(call: Call) -> Call {
         ..direction
     };
     Call {
-        id: call.id,
-        role: call.role,
-        position: call.position,
-        started_unix_ns: call.started_unix_ns,
-        timing: call.timing,
-        trace_id: call.trace_id,
-        attempt: call.attempt,
+        workload: Arc::default(),
+        rpc_method: String::new(),
+        authority: Bytes::new(),
+        pair_id: Bytes::new(),
+        request_id: Bytes::new(),
         request_metadata,
         response_metadata,
         trailers,
-        trailers_only: call.trailers_only,
         request: without_encoding(call.request),
         response: without_encoding(call.response),
-        status: call.status,
-        status_details: call.status_details,
-        http_status: call.http_status,
-        response_flags: call.response_flags,
-        end: call.end,
-        sampled_ppm: call.sampled_ppm,
-        incomplete: call.incomplete,
-        method_certainty: call.method_certainty,
-        status_certainty: call.status_certainty,
-        gap: call.gap,
-        stream_id: call.stream_id,
-        ..Call::default()
+        status_message: Bytes::new(),
+        cluster_name: Bytes::new(),
+        route_name: Bytes::new(),
+        server_address: Bytes::new(),
+        client_address: Bytes::new(),
+        peer_identity: Bytes::new(),
+        response_code_details: Bytes::new(),
+        ..call
     }
 }
 

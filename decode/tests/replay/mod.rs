@@ -1,4 +1,4 @@
-//! Corpora of fuzz targets, replayed with stable Rust: each seed as it is, and some thousand
+//! Corpora of fuzz targets, replayed with stable Rust: each seed as it is, and some hundred
 //! mutations of them that are the same in each run.
 //!
 //! `collector/tests/fuzz_corpus.rs` uses this file too.
@@ -13,8 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Panics unless the property holds for this input.
-pub(crate) type Check = fn(&[u8]);
+use crate::properties::Check;
 
 /// What is replayed.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ pub const SHARDS_MAX: u64 = 4096;
 const ROW_BYTES: u64 = 2048;
 
 /// Passes that a dataset is read in even if memory holds it all: the next is read while one is worked on.
-const PASSES_MIN: u64 = 8;
+const PASSES: u64 = 8;
 
 /// A pass is not made smaller than this for that: opening every part costs something each time.
 const PASS_BYTES: u64 = 32 << 20;
@@ -166,8 +166,8 @@ fn runs(weights: impl Iterator<Item = u64>, bytes_max: u64) -> Vec<Range<usize>>
 #[derive(Debug)]
 pub(super) struct Buckets {
     next: u64,
-    /// What a pass may take, whatever memory holds.
-    pass_bytes: u64,
+    /// In a pass, whatever memory holds, as long as that makes no pass too small.
+    enough: u64,
     /// Guessed, until one is known.
     bucket_bytes: u64,
     /// Buckets read, and what they took.
@@ -176,13 +176,16 @@ pub(super) struct Buckets {
 
 impl Buckets {
     pub(super) fn of(dataset: &Dataset) -> Self {
-        Self::for_bytes(dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES))
+        let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
+        // Reading all footers anew in each pass would cost more than waiting.
+        let passes = if dataset.keeps_footers() { PASSES } else { 1 };
+        Self::in_passes(bytes, passes)
     }
 
-    fn for_bytes(bytes: u64) -> Self {
+    fn in_passes(bytes: u64, passes: u64) -> Self {
         Self {
             next: 0,
-            pass_bytes: (bytes / PASSES_MIN).max(PASS_BYTES),
+            enough: PAIR_BUCKETS / passes,
             bucket_bytes: bytes.div_ceil(PAIR_BUCKETS),
             known: (0, 0),
         }
@@ -191,8 +194,10 @@ impl Buckets {
     /// The next buckets; `None` after the last.
     pub(super) fn next(&mut self, memory_bytes: u64) -> Option<Pass> {
         // Buckets differ: a fifth is left free.
-        let free = (memory_bytes - memory_bytes / 5).min(self.pass_bytes);
-        let count = (free / self.bucket_bytes.max(1)).clamp(1, PAIR_BUCKETS);
+        let free = memory_bytes - memory_bytes / 5;
+        let bucket_bytes = self.bucket_bytes.max(1);
+        let enough = self.enough.max(PASS_BYTES / bucket_bytes);
+        let count = (free / bucket_bytes).min(enough).clamp(1, PAIR_BUCKETS);
         let start = self.next;
         self.next = (start + count).min(PAIR_BUCKETS);
         let border = |bucket: u64| u16::try_from(bucket).unwrap_or(u16::MAX);
@@ -235,15 +240,24 @@ mod tests {
         passes
     }
 
+    /// Passes over a dataset that memory holds, of which each bucket weighs so many times what was guessed.
+    fn passes(bytes: u64, times: u64) -> u64 {
+        let mut buckets = Buckets::in_passes(bytes, PASSES);
+        let weight = bytes / PAIR_BUCKETS * times;
+        let mut count = 0;
+        while let Some(pass) = buckets.next(u64::MAX) {
+            buckets.learn(&pass, weight * pass.buckets.len() as u64);
+            count += 1;
+        }
+        count
+    }
+
     #[test]
     fn what_memory_holds_is_still_read_in_several_passes_unless_it_is_small() {
-        let passes = |dataset_bytes: u64| {
-            let mut buckets = Buckets::for_bytes(dataset_bytes);
-            std::iter::from_fn(|| buckets.next(u64::MAX)).count()
-        };
-        assert_eq!(passes(0), 1);
-        assert_eq!(passes(PASS_BYTES), 1);
-        assert_eq!(passes(PASS_BYTES * 100), 8);
+        assert_eq!(passes(0, 1), 1);
+        assert_eq!(passes(PASS_BYTES, 1), 1);
+        assert_eq!(passes(PASS_BYTES * 100, 1), PASSES);
+        assert_eq!(passes(PASS_BYTES * 100, 10), PASSES);
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Dataset {
         Ok(Self { parts })
     }
 
+    /// Is reading it a second time cheaper, because the footers are kept?
+    pub fn keeps_footers(&self) -> bool {
+        self.parts.iter().all(|part| part.keeps_footer)
+    }
+
     /// Compares each file with its checksum, if it has one: of the first that changed since it was written, the
     /// error. It costs a read more, of bytes that are then at hand for the reading itself.
     pub fn verify(&self) -> Result<(), ReadError> {

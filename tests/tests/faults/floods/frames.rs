@@ -20,6 +20,9 @@ pub(crate) const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
 /// SETTINGS_HEADER_TABLE_SIZE, as it is by default.
 pub(crate) const SAME_TABLE: &[u8] = &[0, 1, 0, 0, 0x10, 0];
 
+/// `content-type` with a value that is added to the table.
+const CONTENT_TYPE: u8 = 0x5f;
+
 /// Bytes before a frame's payload.
 const HEADER_BYTES: usize = 9;
 
@@ -64,6 +67,31 @@ pub(crate) fn get(path: &str, index: u32) -> Vec<u8> {
     block.push(0x41);
     block.extend(string("harness"));
     block
+}
+
+/// The header block of a gRPC request, in as few bytes as there can be, as [`get`] is.
+pub(crate) fn call(path: &str, index: u32) -> Vec<u8> {
+    if index > 0 {
+        // The path, the authority, the content type: added last first.
+        return vec![0x83, 0x86, 0xc0, 0xbf, 0xbe];
+    }
+    let mut block = vec![0x83, 0x86, 0x44];
+    block.extend(string(path));
+    block.push(0x41);
+    block.extend(string("harness"));
+    block.push(CONTENT_TYPE);
+    block.extend(string("application/grpc"));
+    block
+}
+
+/// The header block of its answer, and of the trailers after that. Each adds a field to the table the first time.
+pub(crate) fn answer(index: u32) -> [Vec<u8>; 2] {
+    if index > 0 {
+        return [vec![0x88, 0xbf], vec![0xbe]];
+    }
+    let mut head = vec![0x88, CONTENT_TYPE];
+    head.extend(string("application/grpc"));
+    [head, indexed("grpc-status", "0")]
 }
 
 /// A field that is not indexed.

@@ -33,10 +33,6 @@ use twintap::compare::{Outcome, Settings, compare};
 use twintap::pair::{self, Pair, pair_calls};
 use twintap::store::parquet::{Dataset, Projection};
 
-/// The program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Pairs in memory: more than fit into a processor's cache.
 const PAIRS_IN_MEMORY: u64 = 4_000;
 /// Measured this long at least, several times; the best counts.

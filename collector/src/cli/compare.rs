@@ -257,7 +257,7 @@ impl Plan {
             &reading,
             |call| self.selection.may_want(call),
             |rows| progress.inc(rows),
-            |pairing| self.pass(&pairing, &mut aggregate, &mut results),
+            |pairing| self.pass(pairing, &mut aggregate, &mut results),
         )?;
         results.finish()?;
         progress.finish_and_clear();

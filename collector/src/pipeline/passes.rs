@@ -21,7 +21,7 @@ mod plan;
 pub use plan::SHARDS_MAX;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::call::Call;
 use crate::pair::{
@@ -29,6 +29,10 @@ use crate::pair::{
 };
 use crate::store::parquet::{Calls, Dataset, FindLimits, Ids, Projection, ReadError};
 use plan::{Buckets, Pass, Weights};
+
+/// Passes on their way back to the thread that read them: what one thread allocates and another frees makes
+/// both wait for the allocator.
+const SPENT_MAX: usize = 1;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -59,23 +63,29 @@ pub fn pair_dataset(
     settings: &Settings,
     is_wanted: impl Fn(&Call) -> bool + Sync,
     mut seen: impl FnMut(u64),
-    mut take: impl FnMut(Pairing) -> anyhow::Result<()>,
+    mut take: impl FnMut(&Pairing) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     // No place: a pass waits in the hands of the reader, so that two are held at most.
     let (passes, taken) = sync_channel(0);
+    let (spent, returned) = sync_channel(SPENT_MAX);
     std::thread::scope(|scope| {
         let reader = Reader {
             dataset,
             settings,
             is_wanted: &is_wanted,
             passes,
+            returned,
             leftovers: Leftovers::default(),
         };
         scope.spawn(move || reader.read());
         for read in taken {
             match read {
                 Read::Rows(rows) => seen(rows),
-                Read::Pairing(pairing) => take(pairing)?,
+                Read::Pairing(pairing) => {
+                    take(&pairing)?;
+                    // If there is no room it goes here, which costs time and nothing else.
+                    spent.try_send(pairing).ok();
+                }
                 Read::Failed(error) => return Err(error.into()),
             }
         }
@@ -96,6 +106,7 @@ struct Reader<'a, W> {
     settings: &'a Settings,
     is_wanted: &'a W,
     passes: SyncSender<Read>,
+    returned: Receiver<Pairing>,
     leftovers: Leftovers,
 }
 
@@ -307,7 +318,10 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
     }
 
     fn send(&self, read: Read) -> Result<(), Gone> {
-        self.passes.send(read).map_err(|_| Gone)
+        self.passes.send(read).map_err(|_| Gone)?;
+        // What was worked on before that goes before more is read.
+        self.returned.try_iter().for_each(drop);
+        Ok(())
     }
 }
 

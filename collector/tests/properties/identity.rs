@@ -22,7 +22,7 @@ pub(crate) fn check(bytes: &[u8]) {
         request_headers: Some(HeaderBlock {
             headers: vec![Header {
                 name: Bytes::from_static(name),
-                value,
+                value: value.clone(),
                 redacted: false,
             }],
             ..HeaderBlock::default()

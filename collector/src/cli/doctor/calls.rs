@@ -63,7 +63,7 @@ fn recording(folder: &Path) -> anyhow::Result<Recording> {
         |_| true,
         |_| (),
         |pairing| {
-            recording.add_pairing(&pairing);
+            recording.add_pairing(pairing);
             Ok(())
         },
     )?;

@@ -179,7 +179,7 @@ impl Plan {
             is_wanted,
             |rows| progress.inc(rows),
             |pairing| {
-                self.pass(&pairing, &mut learning);
+                self.pass(pairing, &mut learning);
                 Ok(())
             },
         )?;

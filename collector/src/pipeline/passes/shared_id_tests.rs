@@ -79,7 +79,7 @@ fn outcome(calls: &[Call], pass_bytes: u64) -> Outcome {
     };
     let mut outcome = Outcome::default();
     let mut told = 0;
-    let take = |pairing: Pairing| {
+    let take = |pairing: &Pairing| {
         outcome.pairs += pairing.pairs.len();
         let reasons = pairing.unpaired.iter().map(|unpaired| unpaired.reason);
         outcome.unpaired.extend(reasons);

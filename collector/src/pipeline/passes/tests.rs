@@ -40,7 +40,7 @@ fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
         pairing: pair::Settings::default(),
     };
     let (mut pairs, mut reasons, mut passes) = (0, Vec::new(), 0);
-    let take = |pairing: Pairing| {
+    let take = |pairing: &Pairing| {
         passes += 1;
         pairs += pairing.pairs.len();
         reasons.extend(pairing.unpaired.iter().map(|unpaired| unpaired.reason));
@@ -109,7 +109,7 @@ fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
     };
     let is_rare = |call: &Call| call.id.record_number % 100 == 1;
     let mut held = 0;
-    let take = |pairing: Pairing| {
+    let take = |pairing: &Pairing| {
         for call in pairing
             .pairs
             .iter()
@@ -156,7 +156,7 @@ fn a_pair_found_by_an_id_that_others_share_is_ambiguous() {
             pairing: pair::Settings::default(),
         };
         let mut found = Vec::new();
-        let take = |pairing: Pairing| {
+        let take = |pairing: &Pairing| {
             let pairs = pairing.pairs.iter();
             found.extend(pairs.map(|pair| (pair.found_by, pair.is_ambiguous)));
             Ok(())

@@ -134,7 +134,7 @@ pub(super) const HOSTILE: &[Kind] = &[
     },
     Kind {
         name: "CONTINUATION without end",
-        has_calls: false,
+        has_calls: true,
         capture: |bytes| {
             connection(bytes, PACKET_BYTES, |n| match n {
                 0 => Frames::of(frame(HEADERS, 0, 1, &call("/a.A/B", 0))),

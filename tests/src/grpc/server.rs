@@ -88,9 +88,16 @@ async fn serve(stream: TcpStream, plan: Arc<Plan>, observer: Arc<Observer>) {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(1024)
         .max_header_list_size(HEADER_LIST_MAX);
+    let stream = stream.into_std().expect("a socket");
+    let rest = stream.try_clone().expect("a descriptor");
+    let stream = TcpStream::from_std(stream).expect("a socket");
     let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
+        // A connection that is closed with bytes unread is reset, and the reset may overtake what was said.
+        let mut rest = TcpStream::from_std(rest).expect("a socket");
+        drop(tokio::io::copy(&mut rest, &mut tokio::io::sink()).await);
         return;
     };
+    drop(rest);
     let mut calls = JoinSet::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (head, body) = request.into_parts();

@@ -1,6 +1,6 @@
 //! `twintap compare`: reads the dataset bucket by bucket, pairs, compares, reports.
 //!
-//! Memory: the calls of two passes of [`passes`], about `--memory-mib`, plus the sums (at most
+//! Memory: the calls of a few passes of [`passes`], about `--memory-mib`, plus the sums (at most
 //! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
 pub(super) mod output;
@@ -86,8 +86,8 @@ pub struct Args {
     #[arg(long)]
     no_write: bool,
 
-    /// Memory for calls, about: half for those being read, half for those being compared. More that
-    /// share one id than it holds are not paired, and say so
+    /// Memory for calls, about: in quarters for those being compared and those being read ahead. More that
+    /// share one id than a quarter holds are not paired, and say so
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: u64,
 

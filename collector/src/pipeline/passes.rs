@@ -2,11 +2,11 @@
 //! all pairs.
 //!
 //! ```text
-//! buckets ──▶ pass: read, pair ──▶ rendezvous ──▶ the caller: compare, count
+//! buckets ──▶ passes ──▶ read, pair: READERS threads ──▶ in order: the caller compares, counts
 //! ```
 //!
-//! A pass is a range of pairing buckets whose calls are at most half of the memory, and at most about an
-//! eighth of the dataset unless that is small; while the caller works on one, a thread reads the next.
+//! A pass is a range of pairing buckets whose calls take at most their share of the memory, and at most about
+//! a sixteenth of the dataset unless that is small; while the caller works on one, threads read the next.
 //! Buckets of a dataset are seldom equal: a pass that turns out too large is weighed and read again in
 //! parts, one bucket by a further hash of what its calls must share
 //! ([`group_hash`](crate::pair::group_hash)). Calls that share so much that even [`SHARDS_MAX`] shards do
@@ -14,14 +14,15 @@
 //! grows with the dataset. At the end, calls of which one side lost its id are looked for by the next one
 //! ([`Leftovers`]): until then they are [`Pairing::withheld`], and what comes back unpaired comes without
 //! what it carried. Which calls that hits depends on the calls and the memory alone, and what a call's partner
-//! is on neither files nor passes.
+//! is on neither files, passes nor threads.
 
 mod plan;
 
 pub use plan::SHARDS_MAX;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::resume_unwind;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::call::Call;
 use crate::pair::{
@@ -30,9 +31,9 @@ use crate::pair::{
 use crate::store::parquet::{Calls, Dataset, FindLimits, Ids, Projection, ReadError};
 use plan::{Buckets, Pass, Weights};
 
-/// Passes on their way back to the thread that read them: what one thread allocates and another frees makes
-/// both wait for the allocator.
-const SPENT_MAX: usize = 1;
+/// Passes that are read, or wait for the caller, while it works on another. The same on every machine, as it
+/// shares out the memory.
+const READERS: usize = 3;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -40,7 +41,7 @@ const REFUSED_CALLS: usize = 256;
 /// How to read.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Memory for calls, about: half for the pass being read, half for the one being worked on.
+    /// Memory for calls, about: in equal shares for the pass being worked on and those being read.
     pub memory_bytes_max: u64,
     /// Columns to read.
     pub projection: Projection,
@@ -48,16 +49,8 @@ pub struct Settings {
     pub pairing: pair::Settings,
 }
 
-/// What came out of the reader thread.
-enum Read {
-    /// Rows read since the last time.
-    Rows(u64),
-    Pairing(Pairing),
-    Failed(ReadError),
-}
-
 /// Pairs the calls of `dataset` that `is_wanted`, and hands each pass to `take`. `seen` is told of rows
-/// as they are read; those of a pass that has to be split count only when its parts are read.
+/// as passes are read; those of a pass that has to be split count only when its parts are read.
 pub fn pair_dataset(
     dataset: &Dataset,
     settings: &Settings,
@@ -65,97 +58,223 @@ pub fn pair_dataset(
     mut seen: impl FnMut(u64),
     mut take: impl FnMut(&Pairing) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    // No place: a pass waits in the hands of the reader, so that two are held at most.
-    let (passes, taken) = sync_channel(0);
-    let (spent, returned) = sync_channel(SPENT_MAX);
+    let reader = Reader {
+        dataset,
+        settings,
+        is_wanted: &is_wanted,
+    };
+    let mut leftovers = Leftovers::default();
     std::thread::scope(|scope| {
-        let reader = Reader {
-            dataset,
-            settings,
-            is_wanted: &is_wanted,
-            passes,
-            returned,
-            leftovers: Leftovers::default(),
-        };
-        scope.spawn(move || reader.read());
-        for read in taken {
-            match read {
-                Read::Rows(rows) => seen(rows),
-                Read::Pairing(pairing) => {
+        let mut ahead = Ahead::of(&reader, scope);
+        while let Some((pass, read)) = ahead.next() {
+            match read? {
+                Held::Pairing {
+                    mut pairing,
+                    bytes,
+                    rows,
+                } => {
+                    seen(rows);
+                    ahead.buckets.learn(&pass, bytes);
+                    let given_up = leftovers.hold(&mut pairing);
                     take(&pairing)?;
-                    // If there is no room it goes here, which costs time and nothing else.
-                    spent.try_send(pairing).ok();
+                    if !given_up.is_empty() {
+                        take(&second_look(given_up))?;
+                    }
                 }
-                Read::Failed(error) => return Err(error.into()),
+                Held::TooMany(parts) if parts.is_empty() => {
+                    reader.refuse(&pass, &mut seen, &mut take)?;
+                }
+                Held::TooMany(parts) => ahead.split(parts),
             }
         }
-        Ok(())
-    })
+        anyhow::Ok(())
+    })?;
+    reader.look_again(leftovers, &mut take)
+}
+
+/// Calls that were withheld, and have no partner.
+fn second_look(unpaired: Vec<Unpaired>) -> Pairing {
+    Pairing {
+        unpaired,
+        is_second_look: true,
+        ..Pairing::default()
+    }
 }
 
 /// What became of reading a pass.
 enum Held {
-    /// Its calls, and their bytes in memory.
-    Calls(Vec<Box<Call>>, u64),
-    /// There are more than it holds: into what to split it, the first one last.
+    /// Its calls, what they take in memory, and the rows that were read for them.
+    Pairing {
+        pairing: Pairing,
+        bytes: u64,
+        rows: u64,
+    },
+    /// There are more than it holds: into what to split it, in order.
     TooMany(Vec<Pass>),
 }
 
+type Read = Result<Held, ReadError>;
+
+/// Passes in order, of which the first few are being read.
+struct Ahead<'scope, 'env, W> {
+    reader: &'env Reader<'env, W>,
+    scope: &'scope Scope<'scope, 'env>,
+    buckets: Buckets,
+    passes: VecDeque<(Pass, Option<Reading<'scope>>)>,
+}
+
+/// A thread that reads a pass.
+type Reading<'scope> = ScopedJoinHandle<'scope, Read>;
+
+impl<'scope, 'env, W: Fn(&Call) -> bool + Sync> Ahead<'scope, 'env, W> {
+    fn of(reader: &'env Reader<'env, W>, scope: &'scope Scope<'scope, 'env>) -> Self {
+        Self {
+            reader,
+            scope,
+            buckets: Buckets::of(reader.dataset),
+            passes: VecDeque::new(),
+        }
+    }
+
+    /// What became of the next pass; meanwhile those after it are read.
+    fn next(&mut self) -> Option<(Pass, Read)> {
+        self.start();
+        let (pass, reading) = self.passes.pop_front()?;
+        self.start();
+        let read = match reading {
+            Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // All threads are busy with what comes after the pass it is part of. The caller has nothing to
+            // work on, so its share of the memory is free.
+            None => self.reader.read(&pass),
+        };
+        Some((pass, read))
+    }
+
+    fn start(&mut self) {
+        let (reader, scope) = (self.reader, self.scope);
+        while self.passes.len() < READERS
+            && let Some(pass) = self.buckets.next(reader.memory_bytes())
+        {
+            self.passes.push_back((pass, None));
+        }
+        let is_reading = |(_, reading): &&(Pass, Option<_>)| reading.is_some();
+        let free = READERS - self.passes.iter().filter(is_reading).count();
+        let waiting = self
+            .passes
+            .iter_mut()
+            .filter(|(_, reading)| reading.is_none());
+        for (pass, reading) in waiting.take(free) {
+            let pass = pass.clone();
+            *reading = Some(scope.spawn(move || reader.read(&pass)));
+        }
+    }
+
+    /// Puts these in the place of the pass that was the next.
+    fn split(&mut self, parts: Vec<Pass>) {
+        for part in parts.into_iter().rev() {
+            self.passes.push_front((part, None));
+        }
+    }
+}
+
+/// Reads a pass.
 struct Reader<'a, W> {
     dataset: &'a Dataset,
     settings: &'a Settings,
     is_wanted: &'a W,
-    passes: SyncSender<Read>,
-    returned: Receiver<Pairing>,
-    leftovers: Leftovers,
 }
 
-/// The other end is gone: nobody wants more.
-struct Gone;
-
-impl<W: Fn(&Call) -> bool> Reader<'_, W> {
-    fn read(mut self) {
-        let mut buckets = Buckets::of(self.dataset);
-        let mut parts = Vec::new();
-        while let Some(pass) = parts.pop().or_else(|| buckets.next(self.memory_bytes())) {
-            let done = match self.calls(&pass) {
-                Ok(Held::Calls(calls, bytes)) => {
-                    buckets.learn(&pass, bytes);
-                    let mut pairing = pair_calls(calls, &self.settings.pairing);
-                    let given_up = self.leftovers.hold(&mut pairing);
-                    let sent = self.send(Read::Pairing(pairing));
-                    sent.and_then(|()| self.hand_back(given_up))
-                }
-                Ok(Held::TooMany(split)) if split.is_empty() => self.refuse(&pass),
-                Ok(Held::TooMany(split)) => {
-                    parts.extend(split);
-                    Ok(())
-                }
-                Err(error) => self.send(Read::Failed(error)),
-            };
-            if done.is_err() {
-                return;
-            }
-        }
-        // Nobody is left to tell that nobody is left.
-        self.look_again().ok();
+impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
+    /// What one pass may hold: the caller works on another, and others are read.
+    fn memory_bytes(&self) -> u64 {
+        let shares = u64::try_from(READERS + 1).unwrap_or(u64::MAX);
+        (self.settings.memory_bytes_max / shares).max(1)
     }
 
-    /// Hands back calls that were withheld and are not looked for.
-    fn hand_back(&self, unpaired: Vec<Unpaired>) -> Result<(), Gone> {
-        if unpaired.is_empty() {
-            return Ok(());
+    /// Reads and pairs the calls of `pass`; weighs them if they are more than it holds.
+    fn read(&self, pass: &Pass) -> Read {
+        let mut calls: Vec<Box<Call>> = Vec::new();
+        let (mut bytes, mut rows) = (0_u64, 0);
+        let mut leaves_out = pass.is_sharded();
+        let mut all = pass.calls(self.dataset, self.settings.projection);
+        while let Some(mut call) = all.next().transpose()? {
+            rows += 1;
+            if !(self.is_wanted)(&call) {
+                if !std::mem::replace(&mut leaves_out, true) {
+                    calls.iter_mut().for_each(|call| call.detach());
+                }
+                continue;
+            }
+            if leaves_out {
+                // Otherwise it would keep the bytes of its neighbours in memory.
+                call.detach();
+            }
+            bytes += weight(&call);
+            calls.push(call);
+            // A single call is paired, however large it is: its partner is not here.
+            if bytes > self.memory_bytes() && calls.len() > 1 {
+                return self.too_many(pass, calls, all).map(Held::TooMany);
+            }
         }
-        self.send(Read::Pairing(Pairing {
-            unpaired,
-            is_second_look: true,
-            ..Pairing::default()
-        }))
+        Ok(Held::Pairing {
+            pairing: pair_calls(calls, &self.settings.pairing),
+            bytes,
+            rows,
+        })
+    }
+
+    /// How to split `pass`, of which `calls` were read and `rest` was not.
+    fn too_many(
+        &self,
+        pass: &Pass,
+        calls: Vec<Box<Call>>,
+        rest: Calls<'_>,
+    ) -> Result<Vec<Pass>, ReadError> {
+        if pass.is_smallest() {
+            return Ok(Vec::new());
+        }
+        let mut weights = Weights::default();
+        for call in calls {
+            weights.add(pass, &call, weight(&call));
+        }
+        for call in rest {
+            let call = call?;
+            if (self.is_wanted)(&call) {
+                weights.add(pass, &call, weight(&call));
+            }
+        }
+        Ok(pass.split(&weights, self.memory_bytes()))
+    }
+
+    /// Hands on the calls of `pass` as they come, none of them paired.
+    fn refuse(
+        &self,
+        pass: &Pass,
+        seen: &mut impl FnMut(u64),
+        take: &mut impl FnMut(&Pairing) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut held = Vec::new();
+        for call in pass.calls(self.dataset, self.settings.projection) {
+            let mut call = call?;
+            seen(1);
+            if (self.is_wanted)(&call) {
+                call.detach();
+                held.push(call);
+            }
+            if held.len() >= REFUSED_CALLS {
+                let refused = refuse_calls(std::mem::take(&mut held), &self.settings.pairing);
+                take(&refused)?;
+            }
+        }
+        take(&refuse_calls(held, &self.settings.pairing))
     }
 
     /// Reads and hands on the pairs whose sides were found by other ids, and what stays alone.
-    fn look_again(mut self) -> Result<(), Gone> {
-        let leftovers = std::mem::take(&mut self.leftovers);
+    fn look_again(
+        &self,
+        leftovers: Leftovers,
+        take: &mut impl FnMut(&Pairing) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let not_sought = leftovers.not_sought();
         let Reunited {
             matches, unpaired, ..
@@ -165,18 +284,12 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             // As many as memory holds: each time, all that share an id with any of them is read again.
             let (held, others) = rest.split_at(self.held_at_once(rest));
             rest = others;
-            let pairing = match self.whole(held) {
-                Ok(pairing) => pairing,
-                Err(error) => return self.send(Read::Failed(error)),
-            };
-            self.send(Read::Pairing(pairing))?;
+            take(&self.whole(held)?)?;
         }
-        self.send(Read::Pairing(Pairing {
-            unpaired,
+        take(&Pairing {
             not_sought,
-            is_second_look: true,
-            ..Pairing::default()
-        }))
+            ..second_look(unpaired)
+        })
     }
 
     /// How many of `matches` a pass holds; at least one.
@@ -217,10 +330,7 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
         // Otherwise each would keep the bytes of its neighbours in memory.
         found.iter_mut().for_each(|call| call.detach());
         let mut whole: BTreeMap<_, _> = found.into_iter().map(|call| (call.id, call)).collect();
-        let mut pairing = Pairing {
-            is_second_look: true,
-            ..Pairing::default()
-        };
+        let mut pairing = second_look(Vec::new());
         for mut found in matches.iter().cloned() {
             rivals.contest(&mut found);
             let sides = (
@@ -235,93 +345,6 @@ impl<W: Fn(&Call) -> bool> Reader<'_, W> {
             }
         }
         Ok(pairing)
-    }
-
-    /// What one pass may hold.
-    fn memory_bytes(&self) -> u64 {
-        (self.settings.memory_bytes_max / 2).max(1)
-    }
-
-    /// Reads the calls of `pass`; weighs them if they are more than it holds.
-    fn calls(&self, pass: &Pass) -> Result<Held, ReadError> {
-        let mut calls: Vec<Box<Call>> = Vec::new();
-        let (mut bytes, mut rows) = (0_u64, 0);
-        let mut leaves_out = pass.is_sharded();
-        let mut all = pass.calls(self.dataset, self.settings.projection);
-        while let Some(mut call) = all.next().transpose()? {
-            rows += 1;
-            if !(self.is_wanted)(&call) {
-                if !std::mem::replace(&mut leaves_out, true) {
-                    calls.iter_mut().for_each(|call| call.detach());
-                }
-                continue;
-            }
-            if leaves_out {
-                // Otherwise it would keep the bytes of its neighbours in memory.
-                call.detach();
-            }
-            bytes += weight(&call);
-            calls.push(call);
-            // A single call is paired, however large it is: its partner is not here.
-            if bytes > self.memory_bytes() && calls.len() > 1 {
-                return self.too_many(pass, calls, all).map(Held::TooMany);
-            }
-        }
-        // Nobody listening is found out when the pass is sent.
-        self.send(Read::Rows(rows)).ok();
-        Ok(Held::Calls(calls, bytes))
-    }
-
-    /// How to split `pass`, of which `calls` were read and `rest` was not.
-    fn too_many(
-        &self,
-        pass: &Pass,
-        calls: Vec<Box<Call>>,
-        rest: Calls<'_>,
-    ) -> Result<Vec<Pass>, ReadError> {
-        if pass.is_smallest() {
-            return Ok(Vec::new());
-        }
-        let mut weights = Weights::default();
-        for call in calls {
-            weights.add(pass, &call, weight(&call));
-        }
-        for call in rest {
-            let call = call?;
-            if (self.is_wanted)(&call) {
-                weights.add(pass, &call, weight(&call));
-            }
-        }
-        Ok(pass.split(&weights, self.memory_bytes()))
-    }
-
-    /// Hands on the calls of `pass` as they come, none of them paired.
-    fn refuse(&self, pass: &Pass) -> Result<(), Gone> {
-        let (mut held, mut rows) = (Vec::new(), 0);
-        for call in pass.calls(self.dataset, self.settings.projection) {
-            rows += 1;
-            match call {
-                Ok(mut call) if (self.is_wanted)(&call) => {
-                    call.detach();
-                    held.push(call);
-                }
-                Ok(_) => {}
-                Err(error) => return self.send(Read::Failed(error)),
-            }
-            if held.len() >= REFUSED_CALLS {
-                let refused = refuse_calls(std::mem::take(&mut held), &self.settings.pairing);
-                self.send(Read::Pairing(refused))?;
-            }
-        }
-        self.send(Read::Rows(rows)).ok();
-        self.send(Read::Pairing(refuse_calls(held, &self.settings.pairing)))
-    }
-
-    fn send(&self, read: Read) -> Result<(), Gone> {
-        self.passes.send(read).map_err(|_| Gone)?;
-        // What was worked on before that goes before more is read.
-        self.returned.try_iter().for_each(drop);
-        Ok(())
     }
 }
 

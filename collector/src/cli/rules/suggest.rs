@@ -1,6 +1,6 @@
 //! `twintap rules suggest`: learns noise from a data directory and writes it as a rules file.
 //!
-//! Memory as of `twintap compare`: the calls of two passes of [`passes`], and the bounded tables of
+//! Memory as of `twintap compare`: the calls of a few passes of [`passes`], and the bounded tables of
 //! [`crate::noise`].
 
 use std::io::Write as _;
@@ -71,7 +71,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     candidate: Option<String>,
 
-    /// Memory for calls, about: half for those being read, half for those being compared
+    /// Memory for calls, about: in quarters for those being compared and those being read ahead
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: u64,
 }

@@ -17,11 +17,11 @@ pub const SHARDS_MAX: u64 = 4096;
 /// What a row takes in memory besides its decoded bytes, about: the call and its lists.
 const ROW_BYTES: u64 = 2048;
 
-/// Passes that a dataset is read in even if memory holds it all: the next is read while one is worked on.
-const PASSES: u64 = 8;
+/// Passes that a dataset is read in even if memory holds it all: several are read at a time.
+const PASSES: u64 = 16;
 
 /// A pass is not made smaller than this for that: opening every part costs something each time.
-const PASS_BYTES: u64 = 32 << 20;
+const PASS_BYTES: u64 = 8 << 20;
 
 /// Part of the dataset: buckets, or some shards of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +61,11 @@ impl Pass {
         })
     }
 
-    /// The same in passes that weigh at most `bytes_max` or are one shard, the first one last.
+    /// The same in passes that weigh at most `bytes_max` or are one shard, in order.
     pub(super) fn split(&self, weights: &Weights, bytes_max: u64) -> Vec<Self> {
         let mut passes = Vec::new();
         if self.is_sharded() {
             passes.extend(weights.runs_of_shards(self.buckets.start, &self.shards, bytes_max));
-            passes.reverse();
             return passes;
         }
         let is_light = |bucket: &u16| weights.of_bucket(*bucket) <= bytes_max;
@@ -77,7 +76,6 @@ impl Pass {
             start = bucket.saturating_add(1);
         }
         passes.extend(weights.runs(start..self.buckets.end, bytes_max));
-        passes.reverse();
         passes
     }
 }
@@ -235,9 +233,7 @@ mod tests {
             call.request.body_digest = Some(number);
             weights.add(pass, &call, 1);
         }
-        let mut passes = pass.split(&weights, bytes_max);
-        passes.reverse();
-        passes
+        pass.split(&weights, bytes_max)
     }
 
     /// Passes over a dataset that memory holds, of which each bucket weighs so many times what was guessed.

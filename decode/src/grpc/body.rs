@@ -97,7 +97,8 @@ impl Default for State {
 pub struct BodyLimits {
     /// Bytes kept of one body. Default 16 MiB.
     pub kept_bytes_max: usize,
-    /// Messages of one body that are listed. Default 1 Mi.
+    /// Messages of one body that are listed. Default 128 Ki: what a list takes stays in proportion to
+    /// what the bytes take, also of messages of no byte.
     pub messages_max: usize,
 }
 
@@ -105,7 +106,7 @@ impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             kept_bytes_max: 16 * 1024 * 1024,
-            messages_max: 1024 * 1024,
+            messages_max: 128 * 1024,
         }
     }
 }

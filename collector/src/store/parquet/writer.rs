@@ -64,8 +64,8 @@ pub struct Published {
 /// Rows turned into Arrow arrays at a time: few enough to stay in the processor's cache.
 const BATCH_ROWS_MAX: usize = 512;
 
-/// Bytes of rows turned into Arrow arrays at a time, unless one row has more.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What rows weigh that are turned into Arrow arrays at a time, unless one weighs more.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Writes `calls` below `dataset_root` (the data directory) and makes them durable before it
 /// returns. Writing the same `part_id` again replaces the files; equal calls give equal bytes.
@@ -148,7 +148,7 @@ fn encode<W: Write + Send>(
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(output, schema::calls(), options)?;
     for batch in (Batches { calls, places }) {
-        if let Some(bytes) = batch.iter().map(|row| row_bytes(row.call)).max()
+        if let Some(bytes) = batch.iter().map(|row| row.call.bytes_count()).max()
             && bytes > settings.row_bytes_max
         {
             let max = settings.row_bytes_max;
@@ -180,7 +180,7 @@ impl<'a> Iterator for Batches<'a> {
             let Some(call) = place.call(self.calls) else {
                 continue;
             };
-            bytes += row_bytes(call);
+            bytes += call.weight(call.bytes_count());
             batch.push(Row {
                 call,
                 bucket: place.bucket,
@@ -191,20 +191,4 @@ impl<'a> Iterator for Batches<'a> {
         }
         (!batch.is_empty()).then_some(batch)
     }
-}
-
-/// Bytes of all that has no limit of its own, near enough.
-fn row_bytes(call: &Call) -> usize {
-    let messages = call.request.messages.iter().chain(&call.response.messages);
-    let messages: usize = messages.map(|message| message.bytes.len()).sum();
-    let blocks = [
-        &call.request_metadata,
-        &call.response_metadata,
-        &call.trailers,
-    ];
-    let headers = blocks.into_iter().flatten();
-    let headers: usize = headers
-        .map(|header| header.name.len() + header.value.len())
-        .sum();
-    messages + headers
 }

@@ -156,6 +156,15 @@ pub(super) const HOSTILE: &[Kind] = &[
         },
     },
     Kind {
+        name: "calls of two thousand gRPC messages of no byte",
+        has_calls: true,
+        capture: |bytes| {
+            connection(bytes, PACKET_BYTES, |n| {
+                request(n, 0).and(frame(DATA, END_STREAM, stream(n), &[0; 10_000]))
+            })
+        },
+    },
+    Kind {
         name: "packets of a byte",
         has_calls: false,
         capture: |bytes| connection(bytes, 1, |_| ping()),

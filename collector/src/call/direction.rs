@@ -4,15 +4,12 @@ use bytes::Bytes;
 use twintap_record::{Body, Cut};
 
 use super::{Direction, Message};
-use twintap_decode::grpc::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
+use twintap_decode::grpc::{
+    LengthPrefixedMessage, MESSAGES_MAX, MessageSplitter, PREFIX_LEN, Step, Tail,
+};
 
 /// Largest count that is kept; what claims more contradicts itself.
 pub(super) const COUNT_MAX: u64 = i64::MAX.unsigned_abs();
-
-/// Messages of one body that are kept: more than fit into the largest that a filter records, even of no byte
-/// each. A body of 4 MiB from anyone else may hold 838 860, each thirteen times as large here. (A batch of many such
-/// bodies is bounded by what a part holds.) How a segment is cut into parts hangs on it.
-const MESSAGES_MAX: usize = 1 << 17;
 
 /// Builds a direction; sets `incomplete` where `body` is malformed or contradicts itself. A body
 /// that is absent means that no DATA was seen.

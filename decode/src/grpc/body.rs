@@ -92,13 +92,16 @@ impl Default for State {
     }
 }
 
+/// Messages of one body that are listed, so that also a list of messages of no byte takes little: more than fit
+/// into the largest body that a filter records. How a segment of the journal is cut into parts hangs on it.
+pub const MESSAGES_MAX: usize = 1 << 17;
+
 /// Limits of what a body keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
     /// Bytes kept of one body. Default 16 MiB.
     pub kept_bytes_max: usize,
-    /// Messages of one body that are listed. Default 128 Ki: what a list takes stays in proportion to
-    /// what the bytes take, also of messages of no byte.
+    /// Messages of one body that are listed. Default [`MESSAGES_MAX`].
     pub messages_max: usize,
 }
 
@@ -106,7 +109,7 @@ impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             kept_bytes_max: 16 * 1024 * 1024,
-            messages_max: 128 * 1024,
+            messages_max: MESSAGES_MAX,
         }
     }
 }
@@ -312,9 +315,11 @@ impl Body {
         is_kept.then(|| xxh3_64(&self.kept))
     }
 
-    /// Is a part of the body not kept, or lost?
+    /// Is a part of the body not kept, not listed, or lost?
     pub fn is_truncated(&self) -> bool {
-        self.has_gap || self.hasher.is_some() && self.bytes_count > 0
+        let is_all_kept = self.hasher.is_none() || self.bytes_count == 0;
+        let is_all_listed = self.messages().len() as u64 == self.messages_count;
+        self.has_gap || !is_all_kept || !is_all_listed
     }
 
     /// Is a part of the body known to be lost?

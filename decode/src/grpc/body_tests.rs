@@ -64,13 +64,14 @@ fn length_count_and_digest_stay_right_beyond_the_limit() {
 }
 
 #[test]
-fn more_messages_than_the_limit_are_counted_only() {
-    let bytes = message(b"x").repeat(20);
-    let body = body(&[&bytes]);
-    assert_eq!(
-        (body.messages().len(), body.messages_count()),
-        (8, Some(20))
-    );
+fn more_messages_than_the_limit_are_counted_and_missed() {
+    for (sent, listed) in [(8, 8), (9, 8), (20, 8)] {
+        let bytes = message(b"x").repeat(sent);
+        let body = body(&[&bytes]);
+        assert_eq!(body.messages().len(), listed);
+        assert_eq!(body.messages_count(), Some(sent as u64));
+        assert_eq!(body.is_truncated(), listed < sent, "{sent}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod messages;
 mod status;
 
 pub use binary::decode_binary;
-pub use body::{Body, BodyLimits, BodyMessage, Damage};
+pub use body::{Body, BodyLimits, BodyMessage, Damage, MESSAGES_MAX};
 pub use decompress::{DecompressError, decompress, sniff_encoding};
 pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
 pub use status::{decode_status_message, parse_status};

@@ -2,7 +2,7 @@
 //! all pairs.
 //!
 //! ```text
-//! buckets ──▶ passes ──▶ read, pair: READERS threads ──▶ in order: the caller compares, counts
+//! buckets ──▶ passes ──▶ a thread each: read, pair ──▶ in order: the caller compares, counts
 //! ```
 //!
 //! A pass is a range of pairing buckets whose calls take at most their share of the memory, and at most about
@@ -22,18 +22,22 @@ pub use plan::SHARDS_MAX;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::resume_unwind;
-use std::thread::{Scope, ScopedJoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::call::Call;
 use crate::pair::{
     self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, pair_calls, refuse_calls,
 };
-use crate::store::parquet::{Calls, Dataset, FindLimits, Ids, Projection, ReadError};
+use crate::store::parquet::{Dataset, FindLimits, Ids, Projection, ReadError};
 use plan::{Buckets, Pass, Weights};
 
-/// Passes that are read, or wait for the caller, while it works on another. The same on every machine, as it
-/// shares out the memory.
-const READERS: usize = 3;
+/// Passes that are read ahead, or wait for the caller, while it works on another.
+const READERS: usize = 2;
+
+/// Into how many shares the memory goes, on every machine: those passes, the one being worked on, and the next
+/// part of one that was split.
+const SHARES: u64 = 4;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
@@ -62,13 +66,14 @@ pub fn pair_dataset(
         dataset,
         settings,
         is_wanted: &is_wanted,
+        is_over: AtomicBool::new(false),
     };
     let mut leftovers = Leftovers::default();
     std::thread::scope(|scope| {
         let mut ahead = Ahead::of(&reader, scope);
         while let Some((pass, read)) = ahead.next() {
             match read? {
-                Held::Pairing {
+                Read::Paired {
                     mut pairing,
                     bytes,
                     rows,
@@ -81,10 +86,10 @@ pub fn pair_dataset(
                         take(&second_look(given_up))?;
                     }
                 }
-                Held::TooMany(parts) if parts.is_empty() => {
+                Read::TooMany(parts) if parts.is_empty() => {
                     reader.refuse(&pass, &mut seen, &mut take)?;
                 }
-                Held::TooMany(parts) => ahead.split(parts),
+                Read::TooMany(parts) => ahead.split(parts),
             }
         }
         anyhow::Ok(())
@@ -102,29 +107,27 @@ fn second_look(unpaired: Vec<Unpaired>) -> Pairing {
 }
 
 /// What became of reading a pass.
-enum Held {
+enum Read {
     /// Its calls, what they take in memory, and the rows that were read for them.
-    Pairing {
+    Paired {
         pairing: Pairing,
         bytes: u64,
         rows: u64,
     },
-    /// There are more than it holds: into what to split it, in order.
+    /// There are more than a pass may hold: into what to split it, in order.
     TooMany(Vec<Pass>),
 }
 
-type Read = Result<Held, ReadError>;
+/// The thread that reads a pass.
+type Thread<'scope> = ScopedJoinHandle<'scope, Result<Read, ReadError>>;
 
-/// Passes in order, of which the first few are being read.
+/// Passes in order, with the threads of those that are being read or were.
 struct Ahead<'scope, 'env, W> {
     reader: &'env Reader<'env, W>,
     scope: &'scope Scope<'scope, 'env>,
     buckets: Buckets,
-    passes: VecDeque<(Pass, Option<Reading<'scope>>)>,
+    passes: VecDeque<(Pass, Option<Thread<'scope>>)>,
 }
-
-/// A thread that reads a pass.
-type Reading<'scope> = ScopedJoinHandle<'scope, Read>;
 
 impl<'scope, 'env, W: Fn(&Call) -> bool + Sync> Ahead<'scope, 'env, W> {
     fn of(reader: &'env Reader<'env, W>, scope: &'scope Scope<'scope, 'env>) -> Self {
@@ -137,35 +140,34 @@ impl<'scope, 'env, W: Fn(&Call) -> bool + Sync> Ahead<'scope, 'env, W> {
     }
 
     /// What became of the next pass; meanwhile those after it are read.
-    fn next(&mut self) -> Option<(Pass, Read)> {
-        self.start();
-        let (pass, reading) = self.passes.pop_front()?;
-        self.start();
-        let read = match reading {
+    fn next(&mut self) -> Option<(Pass, Result<Read, ReadError>)> {
+        self.read_ahead();
+        let (pass, thread) = self.passes.pop_front()?;
+        self.read_ahead();
+        let read = match thread {
             Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // All threads are busy with what comes after the pass it is part of. The caller has nothing to
-            // work on, so its share of the memory is free.
+            // There is no thread to be had.
             None => self.reader.read(&pass),
         };
         Some((pass, read))
     }
 
-    fn start(&mut self) {
-        let (reader, scope) = (self.reader, self.scope);
+    /// Starts what there is room for: always the next, also where it is part of a pass, and passes after that
+    /// have all the places.
+    fn read_ahead(&mut self) {
         while self.passes.len() < READERS
-            && let Some(pass) = self.buckets.next(reader.memory_bytes())
+            && let Some(pass) = self.buckets.next(self.reader.memory_bytes())
         {
             self.passes.push_back((pass, None));
         }
-        let is_reading = |(_, reading): &&(Pass, Option<_>)| reading.is_some();
-        let free = READERS - self.passes.iter().filter(is_reading).count();
-        let waiting = self
-            .passes
-            .iter_mut()
-            .filter(|(_, reading)| reading.is_none());
-        for (pass, reading) in waiting.take(free) {
-            let pass = pass.clone();
-            *reading = Some(scope.spawn(move || reader.read(&pass)));
+        let mut taken = self.passes.iter().filter(|(_, it)| it.is_some()).count();
+        for (index, (pass, thread)) in self.passes.iter_mut().enumerate() {
+            if thread.is_none() && (index == 0 || taken < READERS) {
+                let (reader, pass) = (self.reader, pass.clone());
+                let read = move || reader.read(&pass);
+                *thread = Builder::new().spawn_scoped(self.scope, read).ok();
+                taken += 1;
+            }
         }
     }
 
@@ -177,26 +179,44 @@ impl<'scope, 'env, W: Fn(&Call) -> bool + Sync> Ahead<'scope, 'env, W> {
     }
 }
 
+/// Nobody wants what is still being read.
+impl<W> Drop for Ahead<'_, '_, W> {
+    fn drop(&mut self) {
+        self.reader.is_over.store(true, Ordering::Relaxed);
+        for thread in self.passes.drain(..).filter_map(|(_, thread)| thread) {
+            // Should it have panicked: what ended the caller came first.
+            thread.join().ok();
+        }
+    }
+}
+
 /// Reads a pass.
 struct Reader<'a, W> {
     dataset: &'a Dataset,
     settings: &'a Settings,
     is_wanted: &'a W,
+    /// Does nobody want what is being read?
+    is_over: AtomicBool,
 }
 
 impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
-    /// What one pass may hold: the caller works on another, and others are read.
+    /// What one pass may hold.
     fn memory_bytes(&self) -> u64 {
-        let shares = u64::try_from(READERS + 1).unwrap_or(u64::MAX);
-        (self.settings.memory_bytes_max / shares).max(1)
+        (self.settings.memory_bytes_max / SHARES).max(1)
+    }
+
+    /// The calls of `pass`; ends early when nobody wants them any more.
+    fn calls(&self, pass: &Pass) -> impl Iterator<Item = Result<Box<Call>, ReadError>> {
+        let calls = pass.calls(self.dataset, self.settings.projection);
+        calls.take_while(|_| !self.is_over.load(Ordering::Relaxed))
     }
 
     /// Reads and pairs the calls of `pass`; weighs them if they are more than it holds.
-    fn read(&self, pass: &Pass) -> Read {
+    fn read(&self, pass: &Pass) -> Result<Read, ReadError> {
         let mut calls: Vec<Box<Call>> = Vec::new();
         let (mut bytes, mut rows) = (0_u64, 0);
         let mut leaves_out = pass.is_sharded();
-        let mut all = pass.calls(self.dataset, self.settings.projection);
+        let mut all = self.calls(pass);
         while let Some(mut call) = all.next().transpose()? {
             rows += 1;
             if !(self.is_wanted)(&call) {
@@ -213,10 +233,10 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
             calls.push(call);
             // A single call is paired, however large it is: its partner is not here.
             if bytes > self.memory_bytes() && calls.len() > 1 {
-                return self.too_many(pass, calls, all).map(Held::TooMany);
+                return self.too_many(pass, calls, all).map(Read::TooMany);
             }
         }
-        Ok(Held::Pairing {
+        Ok(Read::Paired {
             pairing: pair_calls(calls, &self.settings.pairing),
             bytes,
             rows,
@@ -228,7 +248,7 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
         &self,
         pass: &Pass,
         calls: Vec<Box<Call>>,
-        rest: Calls<'_>,
+        rest: impl Iterator<Item = Result<Box<Call>, ReadError>>,
     ) -> Result<Vec<Pass>, ReadError> {
         if pass.is_smallest() {
             return Ok(Vec::new());
@@ -292,12 +312,12 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
         })
     }
 
-    /// How many of `matches` a pass holds; at least one.
+    /// How many of `matches` memory holds, now that no pass is read; at least one.
     fn held_at_once(&self, matches: &[Match]) -> usize {
         let mut bytes = 0_u64;
         let fits = |found: &&Match| {
             bytes = bytes.saturating_add(found.bytes_count);
-            bytes <= self.memory_bytes()
+            bytes <= self.settings.memory_bytes_max
         };
         matches.iter().take_while(fits).count().max(1)
     }

@@ -68,7 +68,7 @@ fn outcome(calls: &[Call], pass_bytes: u64) -> Outcome {
     write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
     let dataset = Dataset::open(folder.path()).unwrap();
     let settings = Settings {
-        memory_bytes_max: pass_bytes.saturating_mul(2),
+        memory_bytes_max: pass_bytes.saturating_mul(SHARES),
         projection: Projection::Everything,
         pairing: pair::Settings::default(),
     };

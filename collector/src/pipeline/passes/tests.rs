@@ -112,6 +112,47 @@ fn passes_that_are_read_at_the_same_time_come_in_order() {
     assert!(buckets.is_sorted(), "{buckets:?}");
 }
 
+/// Many passes over 200 pairs, of which `take` gets the first few.
+fn ended_by(
+    is_wanted: impl Fn(&Call) -> bool + Sync,
+    take: impl FnMut(&Pairing) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let calls = (0..200).flat_map(|number| both(number, &format!("id-{number}")));
+    let calls: Vec<Call> = calls.collect();
+    let folder = tempfile::tempdir()?;
+    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default())?;
+    let dataset = Dataset::open(folder.path())?;
+    let settings = Settings {
+        memory_bytes_max: 100_000,
+        projection: Projection::Everything,
+        pairing: pair::Settings::default(),
+    };
+    pair_dataset(&dataset, &settings, is_wanted, |_| {}, take)
+}
+
+#[test]
+fn a_caller_that_fails_gets_its_own_error_and_no_further_pass() {
+    let mut passes = 0;
+    let take = |_: &Pairing| {
+        passes += 1;
+        anyhow::ensure!(passes < 3, "enough");
+        Ok(())
+    };
+    let error = ended_by(|_| true, take).unwrap_err();
+    assert_eq!((error.to_string(), passes), ("enough".to_owned(), 3));
+}
+
+#[test]
+fn a_panic_of_a_thread_that_reads_is_the_callers() {
+    let is_wanted = |call: &Call| {
+        assert!(call.id.record_number != 150, "number 150");
+        true
+    };
+    let run = std::panic::AssertUnwindSafe(|| ended_by(is_wanted, |_| Ok(())));
+    let panic = std::panic::catch_unwind(run).unwrap_err();
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "number 150");
+}
+
 #[test]
 fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
     let mut calls: Vec<Call> = (0..500)

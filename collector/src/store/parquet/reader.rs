@@ -1,6 +1,6 @@
 //! Reads calls back, a range of pairing buckets at a time, in bounded memory.
 //!
-//! Held at once are one batch of rows (about 8 MiB) and the footer of one part (of all, if they are few). Row groups outside
+//! Held at once by each reader are one batch of rows (about 8 MiB) and the footer of one part (of all, if they are few). Row groups outside
 //! the range are skipped by their statistics, pages by the page index. A part that cannot be read
 //! is an error that names it; nothing is skipped silently.
 

@@ -13,13 +13,15 @@
 //!   body_len     u32
 //!   payload_crc  u32     CRC32C of meta and body
 //!   header_crc   u32     CRC32C of the segment's uuid, the frame's offset, the five fields above
-//!   meta                 protobuf: `LedgerSnapshot`, `BatchMeta` or `PublishedMeta`
+//!   meta                 protobuf: `LedgerSnapshot`, `BatchMeta` or `PublishedMeta`, and `Synced`
 //!   body                 Batch: the bytes as received, empty if no record of them was new
 //! ```
 //!
 //! Integers are little-endian. A frame is only valid at its own offset of its own segment, so bytes
 //! inside a batch that look like a frame are never taken for one. A reader refuses a version it
-//! does not know. Behind a damaged stretch it goes on with the next valid frame.
+//! does not know. Behind a damaged stretch it goes on with the next valid frame. In the segment that was being
+//! written, a stretch behind which nothing says that it was synced is part of the torn end: of what is written
+//! under one sync, a disk that loses power may keep the second frame and not the first.
 
 use bytes::Bytes;
 use prost::Message;
@@ -60,6 +62,14 @@ impl Kind {
             .into_iter()
             .find(|k| k.number() == number)
     }
+}
+
+/// Part of every meta.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Synced {
+    /// What of the segment was durable when the frame was written; absent in frames of older versions.
+    #[prost(uint64, optional, tag = "15")]
+    pub to: Option<u64>,
 }
 
 /// Meta of a [`Kind::Batch`] frame.
@@ -181,6 +191,7 @@ pub struct Frames {
     offset: usize,
     valid_end: usize,
     damaged: u64,
+    unsynced_from: Option<usize>,
 }
 
 impl Frames {
@@ -193,6 +204,7 @@ impl Frames {
             offset,
             valid_end: offset,
             damaged: 0,
+            unsynced_from: None,
         }
     }
 
@@ -204,6 +216,17 @@ impl Frames {
     /// Damaged stretches passed over, each with a valid frame behind it.
     pub fn damaged_stretches(&self) -> u64 {
         self.damaged
+    }
+
+    /// Notes whether `frame`, which follows the stretch at `gap`, says that it was synced.
+    fn follows(&mut self, gap: usize, frame: &Frame) {
+        let synced_to = Synced::decode(&*frame.meta)
+            .ok()
+            .and_then(|synced| synced.to);
+        let gap = u64::try_from(gap).unwrap_or(u64::MAX);
+        if synced_to.is_none_or(|to| to > gap) {
+            self.unsynced_from = None;
+        }
     }
 
     fn at(&self, offset: usize) -> Option<(Frame, usize)> {
@@ -241,12 +264,26 @@ impl Iterator for Frames {
             let found = memchr::memmem::find_iter(self.bytes.get(from..)?, &FRAME_MAGIC)
                 .find_map(|index| self.at(from + index))?;
             self.damaged += 1;
+            let gap = self.offset;
+            self.unsynced_from.get_or_insert(gap);
             Some(found)
         })?;
+        if let Some(gap) = self.unsynced_from {
+            self.follows(gap, &frame);
+        }
         self.offset = end;
         self.valid_end = end;
         Some(frame)
     }
+}
+
+/// How much of `bytes`, the newest segment, may have been acknowledged: what follows was never synced, or is no
+/// frame.
+pub fn acknowledged_end(segment: Uuid, bytes: &Bytes) -> usize {
+    let mut frames = Frames::new(segment, bytes.clone());
+    frames.by_ref().for_each(drop);
+    let end = frames.valid_end();
+    frames.unsynced_from.map_or(end, |from| from.min(end))
 }
 
 fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {

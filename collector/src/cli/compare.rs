@@ -24,7 +24,7 @@ use crate::pipeline::passes::{self, pair_dataset};
 use crate::report::gate::Condition;
 use crate::report::{Aggregate, CoverageSums, Loss, Report, Scope, Thresholds, rows};
 use crate::store::data_dir::{self, DataDirError};
-use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection};
+use crate::store::parquet::{Dataset, DifferencesWriter, PairsWriter, Projection, ReadError};
 
 /// Says what differs between the recorded answers of two services.
 ///
@@ -131,10 +131,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(interval) = args.watch.interval() {
         return watch::run(&args, plan, interval);
     }
-    let report = plan.compare(&plan.open()?, None)?;
+    let report = plan.open().and_then(|found| plan.compare(&found, None));
+    let report = report.map_err(say_what_helps)?;
     args.output.write(&report)?;
     plan.explain_nothing(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
+}
+
+/// A damaged file can be got out of the way.
+fn say_what_helps(error: anyhow::Error) -> anyhow::Error {
+    let read = error.downcast_ref::<ReadError>();
+    if read.is_some_and(ReadError::is_of_the_file) {
+        error.context("a file of calls cannot be read (twintap fsck --repair moves it aside)")
+    } else {
+        error
+    }
 }
 
 /// Refuses to leave `pairs` and `differences` in a folder that is no data directory.
@@ -231,9 +242,7 @@ impl Plan {
         let loss = loss.clone();
         let loss = loss.map(|loss| loss.among(&self.data_dir, dataset, is_all));
         let loss = loss.transpose()?;
-        dataset.verify().context(
-            "failed to check the calls (twintap fsck --repair moves damaged files aside)",
-        )?;
+        dataset.verify()?;
         let schema = self.comparing.schema.clone();
         let coverage = schema
             .as_ref()

@@ -88,8 +88,9 @@ fn what_cannot_be_read_is_named() {
     let output = recording.compare(&[]);
     assert_eq!(code(&output), 3);
     let error = String::from_utf8(output.stderr).unwrap();
+    let name = part.file_name().unwrap().to_str().unwrap();
     assert!(
-        error.contains(part.file_name().unwrap().to_str().unwrap()),
+        error.contains(name) && error.contains("fsck --repair"),
         "{error}"
     );
 }

@@ -36,8 +36,8 @@ TRAFFIC = """
 ## Calls, while the collector fails
 
 The same 1 000 calls a second through two Envoys, one with the filter and one without, in turns of 2 s,
-on one machine with the client, the server and the collector. Calls begin when they are due, and latency
-counts from then. Each answer is as planned, to the byte; each call is recorded or counted; recording
+on one machine with the client, the server and the collector, which has the lowest priority there, as
+elsewhere it has a machine of its own. Calls begin when they are due, and latency counts from then. Each answer is as planned, to the byte; each call is recorded or counted; recording
 resumes within 5 s after the collector is well again. A VM has at most 16 MiB, and Envoy grows by at most
 64 MiB.
 

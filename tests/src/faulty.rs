@@ -13,8 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
+use crate::machine;
 use crate::sink::{Ledger, Received, serve};
 
 /// How a collector misbehaves.
@@ -48,27 +49,29 @@ pub struct FaultyCollector {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
     ledger: Ledger,
-    running: AbortHandle,
 }
 
 impl FaultyCollector {
     /// Starts with `fault`.
     pub async fn start(fault: Fault) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a free port");
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let ledger = Ledger {
             keep: true,
             received: Arc::new(Mutex::new(Received::default())),
         };
         let (sender, receiver) = watch::channel(fault);
-        let running = tokio::spawn(run(listener, receiver, ledger.clone())).abort_handle();
+        let kept = ledger.clone();
+        // Until nobody can change the fault any more.
+        drop(machine::aside(async move || {
+            let listener = TcpListener::from_std(listener).expect("it does not block");
+            run(listener, receiver, kept).await;
+        }));
         Self {
             address,
             fault: sender,
             ledger,
-            running,
         }
     }
 
@@ -94,12 +97,6 @@ impl FaultyCollector {
             .lock()
             .expect("no holder panics")
             .clone()
-    }
-}
-
-impl Drop for FaultyCollector {
-    fn drop(&mut self) {
-        self.running.abort();
     }
 }
 

@@ -4,6 +4,11 @@
 //! A lock on a file in the target directory, so that it also holds between test processes.
 
 use std::fs::File;
+use std::thread::{self, JoinHandle};
+
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+use tokio::runtime::Builder;
 
 use crate::artifacts;
 
@@ -23,6 +28,21 @@ pub fn alone() -> Hold {
     let file = lock_file();
     file.lock().expect("the machine's lock");
     Hold(file)
+}
+
+/// Runs `work` in a thread of its own, and what it starts, at the lowest priority: for a collector, which elsewhere
+/// has a machine of its own, where it must not be taken for what the filter costs.
+pub fn aside<T: Send + 'static, F: Future<Output = T>>(
+    work: impl FnOnce() -> F + Send + 'static,
+) -> JoinHandle<T> {
+    let run = move || {
+        let priority = setpriority_process(Some(gettid()), 19);
+        priority.expect("a thread may always take less");
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("no more than memory").block_on(work())
+    };
+    let thread = thread::Builder::new().name("collector".to_owned());
+    thread.spawn(run).expect("a thread")
 }
 
 /// The figure as promised, if `TWINTAP_FULL` is set; else one that fits into every check.

@@ -173,11 +173,6 @@ impl Process {
         self.status("VmHWM:") * 1024
     }
 
-    /// The same; `None` when it has ended.
-    pub fn rss_peak_bytes_until_end(&self) -> Option<u64> {
-        self.status_until_end("VmHWM:").map(|kib| kib * 1024)
-    }
-
     /// Sizes of its WebAssembly linear memories, in bytes.
     ///
     /// V8 reserves gigabytes of address space for each and makes the part in use accessible: the

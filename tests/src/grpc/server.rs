@@ -1,7 +1,8 @@
 //! A gRPC server that does exactly what its [`Answer`]s say.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -12,6 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Answer, CONNECTION_WINDOW, HEADER_LIST_MAX, STREAM_WINDOW, Step, send_data};
+
+/// How long a client that was told what is wrong may take to hang up.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Request headers, as the server got them.
 pub type RequestHead = Parts;
@@ -93,8 +97,11 @@ async fn serve(stream: TcpStream, plan: Arc<Plan>, observer: Arc<Observer>) {
     let stream = TcpStream::from_std(stream).expect("a socket");
     let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
         // A connection that is closed with bytes unread is reset, and the reset may overtake what was said.
+        rest.shutdown(Shutdown::Write).ok();
         let mut rest = TcpStream::from_std(rest).expect("a socket");
-        drop(tokio::io::copy(&mut rest, &mut tokio::io::sink()).await);
+        let mut nowhere = tokio::io::sink();
+        let to_its_end = tokio::io::copy(&mut rest, &mut nowhere);
+        drop(tokio::time::timeout(LINGER, to_its_end).await);
         return;
     };
     drop(rest);

@@ -6,10 +6,12 @@
 //! the filter adds to the latency: the same calls with it and without it, in turn.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
 use twintap_e2e::faulty::{Fault, FaultyCollector};
 use twintap_e2e::machine::{self, sized};
 use twintap_e2e::sink::Received;
@@ -218,26 +220,33 @@ async fn endless_answer_costs_no_call() {
     heals("endless", "answers without end", Fault::Endless).await;
 }
 
+/// A collector that tells where it is, and is killed and started until nobody wants that any more.
+async fn killed_again_and_again(
+    told: oneshot::Sender<SocketAddr>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Collector {
+    let mut collector = Collector::start().await;
+    told.send(collector.address()).expect("the test waits");
+    while tokio::time::timeout(LIFE, &mut stopped).await.is_err() {
+        collector.kill();
+        collector.restart().await;
+    }
+    collector
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn collector_killed_every_two_seconds_costs_no_call() {
     let _machine = machine::alone();
-    let mut collector = Collector::start().await;
-    let mut rig = Rig::start(|bootstrap| bootstrap.collector(collector.address())).await;
+    let (told, address) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    let killing = machine::aside(move || killed_again_and_again(told, stopped));
+    let address = address.await.expect("the collector has started");
+    let mut rig = Rig::start(|bootstrap| bootstrap.collector(address)).await;
     warm_up(&mut rig).await;
-    let measured = {
-        let measuring = measure(&mut rig);
-        tokio::pin!(measuring);
-        loop {
-            tokio::select! {
-                measured = &mut measuring => break measured,
-                () = tokio::time::sleep(LIFE) => collector.kill(),
-            }
-            tokio::select! {
-                measured = &mut measuring => break measured,
-                () = collector.restart() => {}
-            }
-        }
-    };
+    let measured = measure(&mut rig).await;
+    stop.send(()).expect("the collector is still killed");
+    let killing = tokio::task::spawn_blocking(|| killing.join());
+    let mut collector = killing.await.expect("it ran").expect("no panic");
     let family = "killed";
     judge(
         &rig,

@@ -51,8 +51,6 @@ const BATCHES_BYTES: [u64; 2] = [8 << 20, 4 << 20];
 const CAPTURE_BYTES: [usize; 2] = [4 << 20, 1 << 20];
 /// The ordinary one is longer, since all others are measured by it.
 const ORDINARY_TIMES: usize = 4;
-/// Of an empty capture: it is over so soon that its peak may be missed.
-const EMPTY_RUNS: u32 = 5;
 /// In the compressed capture, once it is not: a thousand times what is stored.
 const BOMB_BYTES: [usize; 2] = [32 << 20, 8 << 20];
 
@@ -170,29 +168,26 @@ async fn of_capture(file: &[u8], counted: usize, has_calls: bool) -> Cost {
     let place = Place::alone(&[]);
     let path = place.file("capture.pcap");
     std::fs::write(&path, file).expect("room for it");
-    let mut command = place.command(&artifacts::twintap());
+    let took = place.file("took.json");
+    let mut command = place.command(&artifacts::python());
     without_variables(&mut command);
-    command.arg("ingest").arg(&path);
+    command.arg(artifacts::script("measured.py")).arg(&took);
+    command.arg(artifacts::twintap()).arg("ingest").arg(&path);
     command.arg("--data-dir").arg(place.data_dir());
     let mut process = Process::start("twintap ingest", &mut command, &place.file("ingest.log"));
-    let mut cost = Cost {
-        sent: file.len() as u64,
-        counted: counted as u64,
-        held: counted as u64,
-        ..Cost::default()
-    };
-    let status = wait::until("it is ingested", PATIENCE, async || {
-        cost.memory = cost
-            .memory
-            .max(process.rss_peak_bytes_until_end().unwrap_or(0));
-        cost.cpu = process.cpu();
-        process.exited()
-    })
-    .await;
+    let status = process.ended(PATIENCE).await;
     assert!(status.success(), "{status}: {}", process.log());
     let calls = place.data_dir().join("calls");
     assert_eq!(calls.exists(), has_calls, "{}", process.log());
-    cost
+    let took = std::fs::read(took).expect("it has ended");
+    let took: serde_json::Value = serde_json::from_slice(&took).expect("it is JSON");
+    Cost {
+        sent: file.len() as u64,
+        counted: counted as u64,
+        held: counted as u64,
+        memory: took["peak_kib"].as_u64().expect("a number") << 10,
+        cpu: Duration::from_secs_f64(took["cpu_s"].as_f64().expect("a number")),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,12 +197,7 @@ async fn a_capture_costs_at_most_ten_times_what_it_counts_as() {
         let made = (kind.capture)(bytes);
         of_capture(&made.file, made.counts_as, kind.has_calls && bytes > 0).await
     };
-    let mut empty = Cost::default();
-    for _ in 0..EMPTY_RUNS {
-        let run = of(captures::ORDINARY, 0).await;
-        empty.memory = empty.memory.max(run.memory);
-        empty.cpu = empty.cpu.max(run.cpu);
-    }
+    let empty = of(captures::ORDINARY, 0).await;
     let beyond = |cost: Cost| Cost {
         memory: cost.memory.saturating_sub(empty.memory),
         cpu: cost.cpu.saturating_sub(empty.cpu),

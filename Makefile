@@ -132,8 +132,9 @@ release-manifests: ## istio/ with digests of target/images, for REGISTRY=host/pa
 test-faults: setup-tests ## Fails the collector and its disk in every way, under traffic too; writes docs/reliability.md
 	@rm -f target/reliability.json
 	cargo test --locked -p twintap-e2e --test faults --test traffic --no-run
-	@# Beside each other, as far as their tests may run so; those of latency last and alone.
-	export TWINTAP_FULL=1; run() { cargo test --locked -p twintap-e2e "$$@" --nocapture; }; \
+	@# Beside each other, as far as their tests may run so: they wait more than they work. Those of latency last
+	@# and alone.
+	export TWINTAP_FULL=1 RUST_TEST_THREADS=4; run() { cargo test --locked -p twintap-e2e "$$@" --nocapture; }; \
 	run --test faults -- & faults=$$!; failed=; \
 	run --test traffic -- --skip modes:: || failed=1; \
 	wait $$faults || failed=1; \

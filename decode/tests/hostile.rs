@@ -353,11 +353,12 @@ fn limits() -> TcpLimits {
     }
 }
 
+/// A million connections that are never answered.
 fn syn_flood() {
     let mut tracker = Tracker::new(limits(), Discard);
-    for port in 1..60_000 {
+    for (host, port) in (0..20).flat_map(|host| (1..=50_000).map(move |port| (host, port))) {
         let mut segment = sent(7, b"").flag(flags::SYN);
-        let source = twintap_decode::link::Endpoint::v4([10, 0, 0, 9], port);
+        let source = twintap_decode::link::Endpoint::v4([10, 0, 1, host], port);
         (segment.flow, segment.sender) =
             twintap_decode::link::FlowKey::new(source, support::packets::server(), 0);
         tracker.segment(&segment);

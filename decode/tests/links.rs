@@ -378,6 +378,41 @@ fn what_is_not_tcp_says_why() {
     }
 }
 
+#[test]
+fn chains_a_thousand_deep_are_given_up() {
+    const DEPTH: usize = 1_000;
+    let vlans = |ether_type: u16| {
+        let tags = [&[0, 5][..], &ether_type.to_be_bytes()].concat();
+        [tags.repeat(DEPTH), vec![0, 5, 8, 0], inner()].concat()
+    };
+    let labels = [[0, 1, 0, 64].repeat(DEPTH), vec![0, 2, 1, 64], inner()].concat();
+    let gre_in_gre = |payload: &[u8]| ipv4(47, &gre(0, IPV4, &[], payload));
+    // An IPv4 packet has at most 64 KiB, so that fits some two thousand times.
+    let gre = (0..DEPTH).fold(inner(), |payload, _| gre_in_gre(&payload));
+    let in_ip = (0..DEPTH).fold(inner(), |payload, _| ipv4(4, &payload));
+    let options = [
+        vec![60, 0, 0, 0, 0, 0, 0, 0].repeat(DEPTH),
+        vec![6, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    let options = [&options.concat()[..], &tcp(SEQ, flags::ACK, PAYLOAD)].concat();
+    for (name, bytes) in [
+        ("802.1Q", ethernet(0x8100, &vlans(0x8100))),
+        ("802.1ad", ethernet(0x88a8, &vlans(0x88a8))),
+        ("MPLS", ethernet(0x8847, &labels)),
+        ("GRE", ethernet(IPV4, &gre)),
+        ("IP in IP", ethernet(IPV4, &in_ip)),
+        (
+            "IPv6 extension headers",
+            ethernet(IPV6, &ipv6(60, &options)),
+        ),
+    ] {
+        let mut dissector = Dissector::default();
+        let found = dissector.packet(&packet(LinkType::ETHERNET, &bytes));
+        assert_eq!(found, Dissection::Skipped(SkipReason::TooDeep), "{name}");
+        assert_eq!(dissector.counters().skipped.of(SkipReason::TooDeep), 1);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_panic_and_every_packet_is_counted(

@@ -62,8 +62,9 @@ fn broken_texts_are_refused() {
 
 #[test]
 fn wrong_values_are_refused() {
-    use Refusal::{Missing, OutOfRange, RepeatedKey, Syntax, UnknownKey, WrongType};
+    use Refusal::{Missing, OutOfRange, RepeatedKey, Syntax, TooLong, UnknownKey, WrongType};
     let many = format!("[{}]", vec![r#""a.B/C""#; 1000].join(","));
+    let rules = format!("[{}]", vec![r#""a.B/C""#; 10_000].join(","));
     let long = format!("\"{}\"", "x".repeat(300));
     let cases: &[(String, Refusal)] = &[
         (r#"{"collector_cluster":"c"}"#.into(), Missing),
@@ -77,6 +78,19 @@ fn wrong_values_are_refused() {
             OutOfRange,
         ),
         (r#"{"position":"outbound","record":true}"#.into(), Missing),
+        (
+            r#"{"position":"inbound","collector_cluster":""}"#.into(),
+            OutOfRange,
+        ),
+        (
+            format!(
+                r#"{{"position":"inbound","collector_cluster":"c","service":{}1"#,
+                r#"{"a":"#.repeat(10_000)
+            ),
+            WrongType,
+        ),
+        (with("version", "0"), UnknownKey),
+        (with("redact_paths", "[\"a.b\"]"), UnknownKey),
         (with("postion", "1"), UnknownKey),
         (with("sample_rat", "1"), UnknownKey),
         (with("", "1"), UnknownKey),
@@ -105,6 +119,7 @@ fn wrong_values_are_refused() {
             OutOfRange,
         ),
         (with("flush_interval_ms", "0"), OutOfRange),
+        (with("send_timeout_ms", "0"), OutOfRange),
         (with("flush_interval_ms", "9"), OutOfRange),
         (with("flush_interval_ms", "10001"), OutOfRange),
         (with("send_timeout_ms", "99"), OutOfRange),
@@ -121,6 +136,7 @@ fn wrong_values_are_refused() {
         (with("include_methods", "[\"a.*.b\"]"), OutOfRange),
         (with("include_methods", "[\"\"]"), OutOfRange),
         (with("include_methods", &many), OutOfRange),
+        (with("exclude_methods", &rules), TooLong),
         (with("exclude_methods", "[\"a.B/C\",]"), Syntax),
         (with("redact_headers", "[\"\"]"), OutOfRange),
         (with("redact_headers", "[\":path\"]"), OutOfRange),

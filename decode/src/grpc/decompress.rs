@@ -212,6 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn a_window_of_2_gib_is_corrupt() {
+        // A frame of zstd with that window, and an empty block.
+        let message = Bytes::from_static(b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00");
+        let answer = decompress(b"zstd", &message, 1 << 20);
+        assert!(
+            matches!(
+                answer,
+                Err(DecompressError::Corrupt {
+                    encoding: "zstd",
+                    ..
+                })
+            ),
+            "{answer:?}"
+        );
+    }
+
+    #[test]
     fn an_unknown_encoding_is_named() {
         let error = decompress(b"br", &Bytes::new(), 10).unwrap_err();
         assert_eq!(error.to_string(), "unknown grpc-encoding \"br\"");

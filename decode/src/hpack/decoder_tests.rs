@@ -138,3 +138,167 @@ fn a_header_list_bomb_is_cut_and_the_table_goes_on() {
     assert!(block.fields().len() < 300);
     assert_eq!(decode(&mut decoder, &[0xbe]).fields().len(), 1);
 }
+
+/// Name, whether the decoder joins midway, blocks one after the other, what the last one gave.
+type Case = (&'static str, bool, Vec<Vec<u8>>, &'static str);
+
+/// Fields, and the defect behind them.
+fn told(block: &HeaderBlock) -> String {
+    let mut told = text(block).join(", ");
+    if let Some(defect) = block.defect() {
+        told.push_str(&format!("; {defect}"));
+    }
+    told
+}
+
+#[test]
+fn malformed_and_odd_blocks_have_an_answer_each() {
+    let insert = b"\x40\x01a\x01b".to_vec();
+    let storm = {
+        // Each entry alone fills the table; then many small ones, and back, with updates in between.
+        let large = |byte: u8| [&b"\x40\x01x\x7f\xe1\x1e"[..], &[byte; 4064]].concat();
+        let small = b"\x40\x01a\x01b".repeat(200);
+        let mut blocks = Vec::new();
+        for round in 0..1_000_u32 {
+            blocks.push(large(b'a' + u8::try_from(round % 26).unwrap()));
+            blocks.push([&[0x20, 0x3f, 0xe1, 0x1f][..], &small].concat());
+        }
+        blocks.push(vec![0xbe]);
+        blocks
+    };
+    let cases: Vec<Case> = vec![
+        (
+            "index 0",
+            false,
+            vec![vec![0x82, 0x80, 0x84]],
+            ":method: GET; index 0 in header block",
+        ),
+        (
+            "an index of 2^32",
+            false,
+            vec![vec![0x82, 0xff, 0x81, 0xff, 0xff, 0xff, 0x0f]],
+            ":method: GET; integer in header block is too large",
+        ),
+        (
+            "an integer without end",
+            false,
+            vec![vec![
+                0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            ]],
+            ":method: GET; integer in header block is too large",
+        ),
+        (
+            "a string of 2^28 bytes",
+            false,
+            vec![b"\x82\x00\x01a\x7f\x81\xff\xff\x7fx".to_vec()],
+            ":method: GET; header block ends within an instruction",
+        ),
+        (
+            "EOS in a value",
+            false,
+            vec![b"\x82\x00\x01a\x84\xff\xff\xff\xff".to_vec()],
+            ":method: GET; EOS in Huffman-coded string",
+        ),
+        (
+            "eight bits of padding",
+            false,
+            vec![b"\x82\x00\x01a\x82\x1f\xff".to_vec()],
+            ":method: GET; wrong padding of Huffman-coded string",
+        ),
+        (
+            "padding of zeros",
+            false,
+            vec![b"\x82\x00\x01a\x81\x1e".to_vec()],
+            ":method: GET; wrong padding of Huffman-coded string",
+        ),
+        (
+            "a size update over the limit",
+            false,
+            vec![vec![0x3f, 0xe2, 0xff, 0x03, 0x82]],
+            "; dynamic table size 65537 is over the limit",
+        ),
+        (
+            "a size update behind a field",
+            false,
+            vec![insert.clone(), vec![0x82, 0x20, 0xbe]],
+            ":method: GET; index 62 is beyond the dynamic table",
+        ),
+        (
+            "three size updates in a row",
+            false,
+            vec![insert.clone(), vec![0x20, 0x3f, 0xe1, 0x1f, 0x20, 0x82]],
+            ":method: GET",
+        ),
+        (
+            "an entry larger than the table empties it",
+            false,
+            vec![
+                insert.clone(),
+                [&b"\x40\x01x\x7f\xe2\x1e"[..], &[b'v'; 4066]].concat(),
+                vec![0xbe],
+            ],
+            "; index 62 is beyond the dynamic table",
+        ),
+        ("evictions without end", false, storm, "a: b"),
+        (
+            "a name in upper case",
+            false,
+            vec![b"\x00\x03X-A\x01b".to_vec()],
+            "X-A: b",
+        ),
+        (
+            "NUL, CR and LF in a value",
+            false,
+            vec![b"\x00\x01a\x05b\0\r\nc".to_vec()],
+            "a: b\0\r\nc",
+        ),
+        (
+            "an unknown pseudo-header",
+            false,
+            vec![b"\x82\x00\x04:odd\x01b".to_vec()],
+            ":method: GET, :odd: b",
+        ),
+        (
+            "a name of no byte",
+            false,
+            vec![b"\x00\x00\x01b".to_vec()],
+            ": b",
+        ),
+        (
+            "an index into what came before the capture",
+            true,
+            vec![vec![0x82, 0xbe, 0xff, 0x00]],
+            ":method: GET, ?: ?, ?: ?",
+        ),
+        (
+            "an index that no table of the peer can have",
+            true,
+            vec![vec![0x82, 0xff, 0x80, 0x80, 0x04]],
+            ":method: GET, ?: ?",
+        ),
+        (
+            "a table that is emptied midway",
+            true,
+            vec![
+                vec![0xbe],
+                [&[0x20, 0x3f, 0xe1, 0x1f][..], &insert].concat(),
+                vec![0xbe],
+            ],
+            "a: b",
+        ),
+    ];
+    let mut unlike = Vec::new();
+    for (name, is_midway, blocks, expected) in cases {
+        let mut decoder = Decoder::new(is_midway);
+        let mut answer = String::new();
+        for block in blocks {
+            answer = told(&decode(&mut decoder, &block));
+        }
+        if answer != expected {
+            unlike.push(format!(
+                "{name}\n    expected {expected:?}\n    answer   {answer:?}"
+            ));
+        }
+    }
+    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}

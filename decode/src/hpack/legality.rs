@@ -206,6 +206,10 @@ mod tests {
         assert!(!is_legal(&twice, Expected::Request));
         let late = [&REQUEST[..2], &REQUEST[3..], &REQUEST[2..3]].concat();
         assert!(!is_legal(&late, Expected::Request));
+        let unknown = [&REQUEST[..3], &[(":odd", "b")], &REQUEST[3..]].concat();
+        assert!(!is_legal(&unknown, Expected::Request));
+        let pathless = [&REQUEST[..2], &REQUEST[3..]].concat();
+        assert!(!is_legal(&pathless, Expected::Request));
     }
 
     #[test]

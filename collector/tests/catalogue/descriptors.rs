@@ -66,6 +66,18 @@ fn descriptor_sets_are_taken_or_refused_whole() {
         set.extend(whole);
         set
     };
+    let edition = |number: u64| {
+        // Field 14 of a file is its edition.
+        let mut file = file(vec![field("a", 1)]);
+        file.syntax = Some("editions".to_owned());
+        let mut encoded = file.encode_to_vec();
+        encoded.push(14 << 3);
+        prost::encoding::encode_varint(number, &mut encoded);
+        let mut set = vec![0x0a];
+        prost::encoding::encode_varint(encoded.len() as u64, &mut set);
+        set.extend(encoded);
+        set
+    };
     check(
         &[
             ("nothing", Vec::new(), "taken, without the method"),
@@ -297,6 +309,17 @@ fn descriptor_sets_are_taken_or_refused_whole() {
             (
                 "edition 2023",
                 one(|f| f.syntax = Some("editions".to_owned())),
+                "refused: not a usable…",
+            ),
+            (
+                "edition 2023, by its number",
+                edition(1000),
+                "refused: not a usable…",
+            ),
+            ("edition 2024", edition(1001), "refused: not a usable…"),
+            (
+                "an edition of the year 9999",
+                edition(99_999),
                 "refused: not a usable…",
             ),
             (

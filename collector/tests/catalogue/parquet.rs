@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::check;
 
-/// A folder with one part, and the part.
-fn dataset() -> (tempfile::TempDir, PathBuf) {
+/// A folder with one part, and the part: nine calls of three methods.
+pub(crate) fn dataset() -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let calls = (1..=9).map(|number| Call {
         id: CallId {
@@ -19,7 +19,7 @@ fn dataset() -> (tempfile::TempDir, PathBuf) {
             record_number: number,
         },
         role: Role::Primary,
-        rpc_method: "shop.v1.Shop/Get".to_owned(),
+        rpc_method: format!("shop.v1.Shop/Get{}", number % 3),
         started_unix_ns: 1_785_578_400_000_000_000,
         ..Call::default()
     });
@@ -36,7 +36,7 @@ fn dataset() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// `N calls`, or the error without the file's name, which has to be in it.
-fn read(root: &Path, path: &Path) -> String {
+pub(crate) fn read(root: &Path, path: &Path) -> String {
     let calls = || -> Result<usize, _> {
         let dataset = Dataset::open(root)?;
         let mut count = 0;
@@ -245,6 +245,27 @@ fn files_that_are_no_parquet_are_named() {
         ),
     ];
     check(&cases, |change| changed(change.as_ref()));
+}
+
+#[test]
+fn up_to_eleven_bytes_are_no_file_whatever_they_are() {
+    let (root, path) = dataset();
+    let whole = fs::read(&path).unwrap();
+    for length in 0..12 {
+        let ends = [&b"PAR1\0\0\0"[..length.min(7)], b"PAR1"].concat();
+        for bytes in [
+            &whole[..length],
+            &[0xff; 12][..length],
+            &ends[ends.len() - length.min(ends.len())..],
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let answer = read(root.path(), &path);
+            assert_eq!(
+                answer, "decode FILE: not a readable Parquet file",
+                "{bytes:x?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -354,6 +354,16 @@ fn odd_but_right_requests_are_taken() {
             "started in 2554",
             raw(&odd(|b| b.records[0].started_unix_ns = u64::MAX)),
         ),
+        (
+            "started at the end of 2262",
+            raw(&odd(|b| {
+                b.records[0].started_unix_ns = i64::MAX.unsigned_abs()
+            })),
+        ),
+        (
+            "started a nanosecond later",
+            raw(&odd(|b| b.records[0].started_unix_ns = 1 << 63)),
+        ),
         ("no producer", raw(&odd(|b| b.producer = None))),
         ("no counters", raw(&odd(|b| b.counters = None))),
         ("future enum", raw(&odd(|b| b.records[0].end = 99))),

@@ -1,5 +1,7 @@
 //! How the collector ends.
 
+use std::os::unix::process::ExitStatusExt;
+
 use rustix::process::Signal;
 
 use super::batches::Sender;
@@ -59,4 +61,16 @@ fn the_drain_deadline_leaves_the_rest_durable() {
     let again = Collector::start(data.path(), &[]);
     assert!(again.stop().success());
     assert_eq!(stored(data.path()).len(), 3);
+}
+
+#[test]
+fn a_hang_up_ends_it_and_loses_nothing_acknowledged() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(data.path(), &[]);
+    assert_eq!(collector.post(&Sender::new(7).encoded(3)).status, 200);
+    collector.signal(Signal::HUP);
+    assert_eq!(collector.wait().signal(), Some(Signal::HUP.as_raw()));
+    let again = Collector::start(data.path(), &[]);
+    assert!(again.stop().success());
+    assert_eq!(stored(data.path()), [(7, 1), (7, 2), (7, 3)]);
 }

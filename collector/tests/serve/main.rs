@@ -10,6 +10,7 @@
 )]
 
 mod batches;
+mod blocks;
 mod catalogue;
 mod client;
 mod collector;
@@ -17,5 +18,11 @@ mod drain;
 mod durability;
 mod exposure;
 mod flow;
+mod frames;
 mod fsck;
 mod http2;
+#[path = "../../../decode/tests/support/frames.rs"]
+#[allow(dead_code, reason = "shared with the decoder's tests")]
+mod http2_bytes;
+mod requests;
+mod wire;

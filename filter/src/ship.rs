@@ -12,6 +12,7 @@
 //! `false` and goes on ticking until all is sent; that the host gives ticks is taken for granted there.
 
 use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
+use crate::begin::is_grpc;
 use crate::engine::Engine;
 use crate::headers::{Pairs, write_pairs};
 use crate::host::{Host, Map, Post};
@@ -284,7 +285,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Reads the answer's status.
+    /// Reads the answer's status. A gRPC server has no such path, and says so with HTTP status 200: it is
+    /// not the collector, whatever its cluster is called.
     fn answer<H: Host>(&mut self, host: &mut H, headers: u32) -> Answer {
         let failed = Answer::Failed { retry_after_ms: 0 };
         if headers == 0 {
@@ -294,15 +296,17 @@ impl Engine<'_> {
         let Some(map) = map.ok().and_then(|len| self.scratch.get(..len)) else {
             return failed;
         };
-        let (mut status, mut retry_after_s) = (0, 0);
+        let (mut status, mut retry_after_s, mut of_grpc) = (0, 0, false);
         for pair in Pairs::new(map) {
             match pair.name {
                 b":status" => status = digits(pair.value),
                 b"retry-after" => retry_after_s = digits(pair.value),
+                b"content-type" => of_grpc = is_grpc(pair.value),
                 _ => {}
             }
         }
         match status {
+            200..=299 if of_grpc => failed,
             200..=299 => Answer::Accepted,
             // Not of this batch: of the token, of a mesh's policy, of the load. All of that can change.
             401 | 403 | 408 | 429 => Answer::Failed {

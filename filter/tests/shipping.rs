@@ -51,6 +51,29 @@ fn a_failed_batch_is_sent_again_byte_by_byte() {
 }
 
 #[test]
+fn an_answer_of_a_grpc_server_is_no_acknowledgement() {
+    for kind in [&b"application/grpc"[..], b"application/grpc+proto"] {
+        let mut rig = Rig::new(INBOUND);
+        call(&mut rig, 10);
+        rig.tick();
+        let answer: &[(&[u8], &[u8])] = &[
+            (b":status", b"200"),
+            (b"content-type", kind),
+            (b"grpc-status", b"12"),
+        ];
+        rig.host.set_map(Map::CallResponse, answer);
+        rig.engine.on_http_call_response(&mut rig.host, ROOT, 1, 3);
+        let counters = rig.counters();
+        assert_eq!((counters.batches_sent, counters.batches_failed), (0, 1));
+        assert_eq!(counters.acknowledged, 0);
+        rig.tick_after(3000);
+        assert_eq!(rig.host.posts.len(), 2, "it is sent again");
+        rig.answer(2, 200);
+        assert_eq!(rig.counters().acknowledged, 1);
+    }
+}
+
+#[test]
 fn a_batch_tells_how_many_records_were_acknowledged_when_it_was_sealed() {
     let mut rig = Rig::new(INBOUND);
     for status in [200, 413, 200, 200] {

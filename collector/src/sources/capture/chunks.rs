@@ -88,30 +88,34 @@ impl Chunks {
             buffer.truncate(filled);
             let rest = Self::tell(&mut reader, input.name(), buffer, is_end, heard);
             carry.clear();
-            carry.extend_from_slice(buffer.get(filled - rest..).unwrap_or_default());
+            let kept = rest.and_then(|rest| buffer.get(filled - rest..));
+            carry.extend_from_slice(kept.unwrap_or_default());
             heard.chunk(&chunk);
             self.give_back(chunk);
-            if is_end || heard.is_over() {
+            // What is no capture is not read on: it may have no end.
+            if is_end || rest.is_none() || heard.is_over() {
                 return (reader.counters(), Ok(()));
             }
         }
     }
 
-    /// Tells what is in `bytes`; answers how many bytes at their end wait for more.
+    /// Tells what is in `bytes`; answers how many bytes at their end wait for more, `None` if nothing that
+    /// follows could be read.
     fn tell(
         reader: &mut Reader,
         name: &str,
         bytes: &[u8],
         is_end: bool,
         heard: &mut impl Heard,
-    ) -> usize {
+    ) -> Option<usize> {
         let mut rest = bytes;
         loop {
             match reader.next(&mut rest, is_end) {
                 Step::Packet(packet) => heard.packet(bytes, &packet),
                 Step::Secrets(secrets) => heard.secrets(secrets),
                 Step::Broken(damage) => heard.damage(name, damage),
-                Step::More(_) | Step::End => return rest.len(),
+                Step::More(_) => return Some(rest.len()),
+                Step::End => return None,
             }
         }
     }
@@ -128,5 +132,42 @@ impl Chunks {
         if self.pool.len() < CHUNKS_MAX {
             self.pool.push(chunk);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Keeps what was wrong.
+    #[derive(Default)]
+    struct Damages(Vec<Damage>);
+
+    impl Heard for Damages {
+        fn packet(&mut self, _: &[u8], _: &Packet<'_>) {}
+        fn damage(&mut self, _: &str, damage: Damage) {
+            self.0.push(damage);
+        }
+        fn secrets(&mut self, _: Secrets<'_>) {}
+        fn chunk(&mut self, _: &Chunk) {}
+        fn is_over(&mut self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_is_no_capture_and_has_no_end_is_left_at_its_beginning() {
+        let read = Arc::<AtomicU64>::default();
+        // An end all the same, for who reads on.
+        let zeros = std::io::Read::take(std::io::repeat(0), 64 << 20);
+        let mut input = Input::from_reader("zeros".to_owned(), zeros, Arc::clone(&read)).unwrap();
+        let mut damages = Damages::default();
+        let (counters, result) = Chunks::default().read(&mut input, &mut damages);
+        result.unwrap();
+        assert_eq!((counters.damages, damages.0.len()), (1, 1));
+        let read = read.load(Ordering::Relaxed);
+        assert!(read <= 2 * CHUNK_BYTES as u64, "{read} bytes were read");
     }
 }

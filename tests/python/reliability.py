@@ -41,7 +41,8 @@ elsewhere it has a machine of its own. Calls begin when they are due, and latenc
 resumes within 5 s after the collector is well again. A VM has at most 16 MiB, and Envoy grows by at most
 64 MiB.
 
-"p99" is the median of the turns' 99th percentiles, "added" the median of what the filter adds to it in
+Five turns of each; where these show more than the 1 ms that is promised, which also another program may do, five
+more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median of what the filter adds to it in
 neighbouring turns, "noise" the median difference between two turns without it: less than that cannot be
 told from nothing. Milliseconds.
 

@@ -391,7 +391,7 @@ fn chains_a_thousand_deep_are_given_up() {
     let gre = (0..DEPTH).fold(inner(), |payload, _| gre_in_gre(&payload));
     let in_ip = (0..DEPTH).fold(inner(), |payload, _| ipv4(4, &payload));
     let options = [
-        vec![60, 0, 0, 0, 0, 0, 0, 0].repeat(DEPTH),
+        [60, 0, 0, 0, 0, 0, 0, 0].repeat(DEPTH),
         vec![6, 0, 0, 0, 0, 0, 0, 0],
     ];
     let options = [&options.concat()[..], &tcp(SEQ, flags::ACK, PAYLOAD)].concat();

@@ -158,6 +158,8 @@ fn sizes_and_durations_read_as_people_write_them() {
         ("1", 1),
         ("64MiB", 64 << 20),
         ("2 GiB", 2 << 30),
+        ("10MB", 10_000_000),
+        ("10MiB", 10 << 20),
         ("1kB", 1000),
     ] {
         assert_eq!(units::size::<u64>(text), Ok(bytes), "{text}");

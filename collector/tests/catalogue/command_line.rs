@@ -25,13 +25,14 @@ fn twintap() -> Command {
 fn answer(arguments: &[OsString]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(FILE), "").unwrap();
+    std::os::unix::fs::symlink("loop", folder.path().join("loop")).unwrap();
     let output = twintap()
         .args(arguments)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let begun = fs::read_dir(folder.path()).unwrap().count() - 1;
+    let begun = fs::read_dir(folder.path()).unwrap().count() - 2;
     assert_eq!(begun, 0, "{arguments:?} has begun something");
     assert!(output.stdout.is_empty(), "{arguments:?}");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -51,6 +52,7 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("command unknown", "nonsense", "2 unrecognized subcommand 'nonsense'"),
         ("flag unknown", "serve --frobnicate", "2 unexpected argument '--frobnicate' found"),
         ("argument missing", "show", "2 the following required arguments were not provided:"),
+        ("flags that contradict", "doctor --list .", "2 the argument '--list' cannot be used with…"),
         ("value unknown", "compare --output nope", "2 invalid value 'nope' for '--output <FORM>'"),
         ("no key", "serve --set nonsense", "2 flag --set nonsense: expected KEY=VALUE"),
         ("key unknown", "serve --set listn=1", "2 flag --set listn=1: unknown key `listn`, did you mean `listen`?"),
@@ -60,8 +62,11 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("zone by name", "serve --listen [fe80::1%lo]:0", "2 flag --listen: listen = \"[fe80::1%lo]:0\": expected an IP address…"),
         ("unit unknown", "serve --set body_bytes_max=10XB", "2 flag --set body_bytes_max=10XB: body_bytes_max = \"10XB\": expected a size such as \"64MiB\""),
         ("size below 0", "serve --set body_bytes_max=-1", "2 flag --set body_bytes_max=-1: body_bytes_max = \"-1\": expected a size…"),
+        ("size in powers of ten", "serve --set body_bytes_max=1e9", "2 flag --set body_bytes_max=1e9: body_bytes_max = \"1e9\": expected a size such as \"64MiB\""),
         ("size 0", "serve --set body_bytes_max=0", "2 flag --set body_bytes_max=0: body_bytes_max = \"0\":…"),
         ("size beyond 64 bits", "serve --set body_bytes_max=99999999999GiB", "2 flag --set body_bytes_max=99999999999GiB: body_bytes_max…"),
+        ("duration beyond 64 bits", "serve --set idle_timeout=99999999999999999999h", "2 flag --set idle_timeout=99999999999999999999h: idle_timeout = \"99999999999999999999h\": expected a duration…"),
+        ("duration beyond 64 bits of milliseconds", "serve --set idle_timeout=9999999999999999h", "2 flag --set idle_timeout=9999999999999999h: idle_timeout = \"9999999999999999h\": expected a duration…"),
         ("duration infinite", "serve --set idle_timeout=1e400s", "2 flag --set idle_timeout=1e400s: idle_timeout = \"1e400s\": expected a duration such as \"30s\" or \"500ms\""),
         ("duration not a number", "serve --set idle_timeout=NaNs", "2 flag --set idle_timeout=NaNs: idle_timeout…"),
         ("level unknown", "serve --set log_level=loud", "2 flag --set log_level=loud: log_level = \"loud\":…"),
@@ -78,10 +83,16 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("capture a folder", "ingest --format none .", "3 failed to read . after 0 bytes of the capture: Is a directory (os error 21)"),
         ("key missing", "ingest --redaction-key-file missing /dev/null", "3 …"),
         ("key empty", "ingest --redaction-key-file a-file /dev/null", "2 the key a-file is empty"),
+        ("a capture without end", "ingest --format none /dev/zero", "3 …"),
+        ("a capture that is a link to itself", "ingest --format none loop", "3 …"),
+        ("standard input to compare", "compare -", "3 data directory - does not exist"),
+        ("standard input to check", "fsck -", "3 …"),
+        ("a token in an argument", "serve --set token=a-token-that-nobody-guesses", "2 flag --set token=a-token-that-nobody-guesses: unknown key `token`…"),
+        ("a key in an argument", "ingest --redaction-key k a-file", "2 unexpected argument '--redaction-key' found"),
         ("memory 0", "compare --memory-mib 0", "2 invalid value '0' for '--memory-mib <MIB>'…"),
         ("memory beyond 64 bits", "compare --memory-mib 99999999999999999999", "2 invalid value '99999999999999999999' for…"),
         ("time unknown", "compare --since lately", "2 \"lately\" is no time…"),
-        ("port 0 of a capture", "ingest --port 65536 a-file", "2 invalid value '65536' for '--port <PORT>'…"),
+        ("port 65536 of a capture", "ingest --port 65536 a-file", "2 invalid value '65536' for '--port <PORT>'…"),
         ("server no address", "ingest --primary localhost a-file", "2 invalid value 'localhost' for '--primary <ADDRESS>'…"),
     ]
     .into_iter()
@@ -98,6 +109,69 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         "2 invalid UTF-8 was detected in one or more arguments",
     ));
     check(&cases, |arguments| answer(arguments));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_is_begun() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let answer = answer(&words(&format!("serve --listen {address}")));
+    let expected = format!("3 listen on {address}: Address already in use (os error 98)");
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn surroundings_change_nothing_of_what_is_said() {
+    let said = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = twintap();
+        command.args(arguments).stdin(Stdio::null());
+        for name in [
+            "TERM",
+            "LANG",
+            "LC_ALL",
+            "COLUMNS",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+        ] {
+            command.env_remove(name);
+        }
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), output.stdout, output.stderr)
+    };
+    for arguments in [
+        &["check-config"][..],
+        &["serve", "--frobnicate"],
+        &["compare", "missing"],
+    ] {
+        let usual = said(arguments, &[]);
+        for variables in [
+            &[("TERM", "dumb")][..],
+            &[("TERM", "")],
+            &[("LC_ALL", "C")],
+            &[("LC_ALL", "tr_TR.UTF-8"), ("LANG", "nonsense")],
+            &[("NO_COLOR", "1")],
+        ] {
+            assert_eq!(
+                said(arguments, variables),
+                usual,
+                "{arguments:?} {variables:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn closed_streams_are_no_failure() {
+    for (closed, expected) in [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)] {
+        let status = Command::new("sh")
+            .args(["-c", &format!("exec \"$0\" check-config {closed}")])
+            .arg(env!("CARGO_BIN_EXE_twintap"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(expected), "{closed}");
+    }
 }
 
 #[test]

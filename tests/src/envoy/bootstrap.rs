@@ -388,6 +388,8 @@ pub struct Route {
     timeout: String,
     mirrors: Vec<Mirror>,
     retries: Option<Value>,
+    is_hedged: bool,
+    follows_redirects: bool,
     stamp: bool,
 }
 
@@ -403,6 +405,8 @@ impl Route {
             timeout: "0s".to_owned(),
             mirrors: vec![],
             retries: None,
+            is_hedged: false,
+            follows_redirects: false,
             stamp: false,
         }
     }
@@ -433,6 +437,25 @@ impl Route {
         self
     }
 
+    /// Asks again, and waits for both, when an attempt takes longer.
+    #[must_use]
+    pub fn hedged(mut self, seconds: &str) -> Self {
+        self.retries = Some(json!({
+            "retry_on": "unavailable,reset,5xx",
+            "num_retries": 1,
+            "per_try_timeout": seconds,
+        }));
+        self.is_hedged = true;
+        self
+    }
+
+    /// Follows an answer 302 by itself.
+    #[must_use]
+    pub fn follow_redirects(mut self) -> Self {
+        self.follows_redirects = true;
+        self
+    }
+
     /// Sets the pair id on the route (`%UNIQUE_ID%`) instead of by the filter.
     #[must_use]
     pub fn stamp_pair_id(mut self) -> Self {
@@ -448,6 +471,12 @@ impl Route {
         }
         if let Some(retries) = &self.retries {
             action["retry_policy"] = retries.clone();
+        }
+        if self.is_hedged {
+            action["hedge_policy"] = json!({"hedge_on_per_try_timeout": true});
+        }
+        if self.follows_redirects {
+            action["internal_redirect_policy"] = json!({"max_internal_redirects": 1});
         }
         let mut route = json!({"name": "all", "match": {"prefix": "/"}, "route": action});
         if self.stamp {

@@ -20,6 +20,8 @@ pub enum Step {
         /// END_STREAM.
         end: bool,
     },
+    /// An interim answer: `:status` 100 to 199, before the headers.
+    Interim(StatusCode),
     /// DATA as it is.
     Data(Bytes),
     /// Reads the request to its end.

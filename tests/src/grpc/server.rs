@@ -153,6 +153,11 @@ impl Script {
                 *response.headers_mut() = headers;
                 self.stream = Some(self.respond.send_response(response, end)?);
             }
+            Step::Interim(status) => {
+                let mut response = Response::new(());
+                *response.status_mut() = status;
+                self.respond.send_informational(response)?;
+            }
             Step::Data(data) => self.send(data).await?,
             Step::ReadAll => while self.read_chunk().await?.is_some() {},
             Step::ReadBytes(count) => {

@@ -12,6 +12,7 @@ mod live;
 mod live_faults;
 mod live_sources;
 mod mirrors;
+mod odd_routes;
 mod packets;
 mod pair_id;
 mod passthrough;

@@ -375,6 +375,23 @@ mod tests {
     }
 
     #[test]
+    fn a_window_of_zstd_beyond_the_limit_is_refused() {
+        // Frames of an empty block; a window is 2^10 bytes and as many powers of two more as its byte says.
+        let frame = |log: u32| {
+            let log = u8::try_from(log - 10).unwrap() << 3;
+            [&ZSTD[..], &[0, log, 1, 0, 0]].concat()
+        };
+        assert_eq!(read(frame(ZSTD_WINDOW_LOG_MAX)).unwrap(), b"");
+        for log in [ZSTD_WINDOW_LOG_MAX + 1, 31] {
+            let error = read(frame(log)).unwrap_err().to_string();
+            assert!(
+                error.starts_with("failed to read it after 0 bytes"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_there_is_named() {
         let source = Source::Path(PathBuf::from("/nowhere/x.pcap"));
         let error = Input::open(source, Arc::default(), Arc::default()).unwrap_err();

@@ -20,6 +20,7 @@ mod exposure;
 mod flow;
 mod frames;
 mod fsck;
+mod http1;
 mod http2;
 #[path = "../../../decode/tests/support/frames.rs"]
 #[allow(dead_code, reason = "shared with the decoder's tests")]

@@ -1,10 +1,7 @@
 //! Bad input at the HTTP port, as HTTP/1.1 has it: encodings, lengths that lie, two requests in one, paths.
-//!
-//! A case is a name, what is sent, and every answer until the collector closes the connection: what is
-//! smuggled behind a request would be one more.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -12,101 +9,9 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use twintap_record::Message;
 
 use super::batches::Sender;
-use super::collector::{Collector, accounting, stored};
-
-/// Name, what is sent, the answers: status and code.
-type Case = (&'static str, Vec<u8>, &'static str);
-
-const PATIENCE: Duration = Duration::from_secs(60);
-const PROTOBUF: &str = "content-type: application/x-protobuf";
-
-fn request(line: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("{line} HTTP/1.1\nhost: t\n{headers}").replace('\n', "\r\n");
-    [head.trim_end().as_bytes(), b"\r\n\r\n", body].concat()
-}
-
-/// A POST of records with these headers, which say nothing of its length.
-fn post(headers: &str, body: &[u8]) -> Vec<u8> {
-    request("POST /v1/records", &format!("{PROTOBUF}\n{headers}"), body)
-}
-
-fn with_length(headers: &str, body: &[u8]) -> Vec<u8> {
-    post(&format!("content-length: {}\n{headers}", body.len()), body)
-}
-
-/// Statuses and codes of all answers.
-fn told(mut bytes: &[u8]) -> String {
-    let mut told = Vec::new();
-    while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-        let (head, rest) = bytes.split_at(end + 4);
-        let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-        let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let length = length.map_or(0, |length| length.parse().unwrap());
-        let (body, rest) = rest.split_at(rest.len().min(length));
-        let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-        let code = body.and_then(|body| Some(format!(" {}", body["code"].as_str()?)));
-        told.push(status + &code.unwrap_or_default());
-        bytes = rest;
-    }
-    told.join(", ")
-}
-
-/// Sends each case on a connection of its own, all at once, and compares the answers. `finish`: nothing
-/// more will come, and the collector is told.
-fn check(collector: &Collector, cases: &[Case], finish: bool) {
-    let send = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(collector.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // What is refused at its beginning may not be taken to its end.
-        stream.write_all(bytes).ok();
-        if finish {
-            stream.shutdown(Shutdown::Write).ok();
-        }
-        stream
-    };
-    let sent: Vec<_> = cases.iter().map(|(_, bytes, _)| send(bytes)).collect();
-    let mut unlike = Vec::new();
-    for (mut stream, (name, _, expected)) in sent.into_iter().zip(cases) {
-        let mut answer = Vec::new();
-        let end = stream
-            .read_to_end(&mut answer)
-            .map_err(|error| error.kind());
-        assert!(
-            matches!(end, Ok(_) | Err(std::io::ErrorKind::ConnectionReset)),
-            "{name}: {end:?}"
-        );
-        let answer = told(&answer);
-        if answer != *expected {
-            unlike.push(format!(
-                "{name}\n    expected {expected}\n    answer   {answer}"
-            ));
-        }
-    }
-    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
-}
-
-/// A collector that soon closes what is idle. A body whose length is not said counts as the largest: all
-/// cases at the same time are fewer than there is memory for.
-fn start(data_dir: &std::path::Path) -> Collector {
-    let keys = [
-        "idle_timeout=1s",
-        "header_timeout=1s",
-        "body_timeout=1s",
-        "body_bytes_max=3MiB",
-        "ingest_bytes_max=192MiB",
-    ];
-    Collector::start(data_dir, &keys)
-}
-
-/// Nothing was stored, nor received.
-fn assert_nothing(collector: Collector, data_dir: &std::path::Path) {
-    assert!(collector.stop().success());
-    assert_eq!(stored(data_dir), []);
-    assert_eq!(accounting(data_dir).total.received, 0);
-}
+use super::http1::{
+    Case, PATIENCE, assert_nothing, check, post, request, start, told, with_length,
+};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

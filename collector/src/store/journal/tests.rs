@@ -13,17 +13,15 @@ use twintap_record::PRODUCER_ID_LEN;
 
 use super::disk::{DirDisk, Disk, SegmentFile};
 use super::frame::{
-    BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, PublishedMeta, SEGMENT_HEADER_BYTES, Synced,
-    encode,
+    BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, PublishedMeta, SEGMENT_HEADER_BYTES,
 };
 use super::segment::SegmentId;
 use super::*;
 use crate::clock::SystemClock;
-use crate::store::fsck;
 
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
-struct Faults {
+pub(super) struct Faults {
     write: AtomicU64,
     sync: AtomicU64,
     free_bytes: AtomicU64,
@@ -85,7 +83,7 @@ impl SegmentFile for FaultyFile {
     }
 }
 
-fn settings(data_dir: &Path) -> JournalSettings {
+pub(super) fn settings(data_dir: &Path) -> JournalSettings {
     JournalSettings {
         data_dir: data_dir.to_owned(),
         segment_bytes_max: 600,
@@ -103,7 +101,7 @@ fn settings(data_dir: &Path) -> JournalSettings {
 }
 
 /// Opens the journal, runs its thread while `work` runs, and ends it.
-fn with_journal<T>(
+pub(super) fn with_journal<T>(
     settings: JournalSettings,
     faults: &Arc<Faults>,
     work: impl FnOnce(&dyn Fn(u8, Range<u64>) -> Result<Ack, Refusal>) -> T,
@@ -169,7 +167,7 @@ fn notes(data_dir: &Path) -> Vec<u64> {
         .collect()
 }
 
-fn healthy() -> Arc<Faults> {
+pub(super) fn healthy() -> Arc<Faults> {
     let faults = Faults::default();
     faults.free_bytes.store(u64::MAX, Ordering::SeqCst);
     Arc::new(faults)
@@ -450,62 +448,4 @@ fn a_damaged_snapshot_of_the_oldest_segment_is_told_and_costs_no_figure() {
     let read = recovery::read(&dir, settings(data.path()).ledger).unwrap();
     assert_eq!(read.damaged_unpublished, 1);
     assert_eq!(read.ledger.unwrap().unpublished(), 40);
-}
-
-/// A journal of one batch, to which two frames were added that say what of it was synced; the first of them is
-/// damaged. Also: where that begins.
-fn with_a_gap(data: &Path, synced: impl Fn(u64) -> Option<u64>) -> u64 {
-    with_journal(settings(data), &healthy(), |append| {
-        append(1, 1..2).unwrap();
-    });
-    let mut entries = fs::read_dir(directory(data)).unwrap();
-    let path = entries.next().unwrap().unwrap().path();
-    let name = path.file_name().unwrap().to_str().unwrap();
-    let id = SegmentId::from_file_name(name).unwrap();
-    let mut bytes = fs::read(&path).unwrap();
-    let gap = bytes.len();
-    let (meta, to) = (PublishedMeta::default().encode_to_vec(), synced(gap as u64));
-    let meta = [meta, Synced { to }.encode_to_vec()].concat();
-    for _ in 0..2 {
-        let frame = encode(id.id, bytes.len() as u64, Kind::Published, &meta, &[]);
-        bytes.extend(frame.unwrap());
-    }
-    bytes[gap] ^= 0xff;
-    fs::write(&path, bytes).unwrap();
-    gap as u64
-}
-
-#[test]
-fn a_gap_in_what_was_never_synced_is_part_of_the_torn_end_and_any_other_is_told() {
-    for (synced, damaged) in [
-        ((|gap| Some(gap)) as fn(u64) -> Option<u64>, 0),
-        (|gap| Some(gap + 1), 1),
-        // As an older version writes.
-        (|_| None, 1),
-    ] {
-        let data = tempfile::tempdir().unwrap();
-        fs::write(data.path().join("twintap.json"), "{\"format\":1}").unwrap();
-        let gap = with_a_gap(data.path(), synced);
-        let (dir, limits) = (directory(data.path()), settings(data.path()).ledger);
-        assert_eq!(
-            recovery::read(&dir, limits).unwrap().damaged_unpublished,
-            damaged
-        );
-        let checked = fsck::check(data.path(), None, |_| {}).unwrap();
-        let lost = checked
-            .findings
-            .iter()
-            .filter(|found| found.severity == fsck::Severity::Lost);
-        assert_eq!(lost.count() as u64, damaged);
-        let recovered = recovery::recover(&dir, limits).unwrap();
-        let (_, size) = recovered.unpublished[0];
-        assert_eq!(
-            (size == gap, recovered.torn_bytes > 0),
-            (damaged == 0, damaged == 0)
-        );
-        assert_eq!(
-            recovery::read(&dir, limits).unwrap().damaged_unpublished,
-            damaged
-        );
-    }
 }

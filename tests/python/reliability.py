@@ -37,14 +37,14 @@ TRAFFIC = """
 
 The same 1 000 calls a second through two Envoys, one with the filter and one without, in turns of 2 s,
 on one machine with the client, the server and the collector, which has the lowest priority there, as
-elsewhere it has a machine of its own. Calls begin when they are due, and latency counts from then. Each answer is as planned, to the byte; each call is recorded or counted; recording
-resumes within 5 s after the collector is well again. A VM has at most 16 MiB, and Envoy grows by at most
-64 MiB.
+elsewhere it has a machine of its own. Calls begin when they are due, and latency counts from then. Each
+answer is as planned, to the byte; each call is recorded or counted; recording resumes within 5 s after the
+collector is well again. A VM has at most 16 MiB, and Envoy grows by at most 64 MiB.
 
 Five turns of each; where these show more than the 1 ms that is promised, which also another program may do, five
-more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median of what the filter adds to it in
-neighbouring turns, "noise" the median difference between two turns without it: less than that cannot be
-told from nothing. Milliseconds.
+more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median
+of what the filter adds to it in neighbouring turns, "noise" the median difference between two turns without
+it: less than that cannot be told from nothing. Milliseconds.
 
 """
 

@@ -266,8 +266,8 @@ fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Directi
     let is_cut = |message: &BodyMessage| message.damage == Damage::Certain;
     let is_any_cut = body.messages().iter().any(is_cut);
     // gRPC-Web sends trailers as a last message. It is none, and may hold secrets: left out.
-    let web_trailers = body.messages().iter().copied().filter(is_web_trailers);
-    let web_trailers = web_trailers.count() as u64;
+    let all = body.messages().iter();
+    let web_trailers = all.filter(|message| is_web_trailers(message)).count() as u64;
     let messages = messages(&body, &kept, started_unix_ns);
     let without_trailers = |count: u64| count.saturating_sub(web_trailers);
     let messages_count = body.messages_count().map(without_trailers);

@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use twintap::store::accounting::Accounting;
 use twintap::store::journal::frame::{
-    Frame, Frames, Kind, SEGMENT_HEADER_BYTES, acknowledged_end, check_version, encode,
-    segment_header,
+    Frame, Frames, Kind, SEGMENT_HEADER_BYTES, check_version, encode, segment_header,
 };
 use twintap::store::journal::ledger::{Ledger, LedgerLimits};
 use twintap::store::journal::recovery::{read, recover};
@@ -63,7 +62,8 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     // Whatever stands there may say that a gap was never synced.
     let damaged = Bytes::from(damaged);
-    let kept = acknowledged_end(SEGMENT, &damaged);
+    let (_, newest) = Frames::all(SEGMENT, &damaged, true, drop);
+    let kept = newest.valid_end();
     assert!(kept <= end.min(damaged.len()));
     assert_recovered(folder.path(), damaged.len() - kept);
 }

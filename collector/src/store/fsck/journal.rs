@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Checked, FsckError, Severity, io_error};
 use crate::store::journal;
-use crate::store::journal::frame::{Frames, acknowledged_end};
+use crate::store::journal::frame::Frames;
 use crate::store::journal::recovery::{self, read_segment};
 use crate::store::journal::segment::SegmentId;
 
@@ -72,12 +72,8 @@ fn check_segment(dir: &Path, id: SegmentId, end: End, is_in_use: bool, checked: 
         }
     };
     checked.segments += 1;
-    let judged = match end {
-        End::Sealed => bytes.clone(),
-        End::Open | End::BeingWritten => bytes.slice(..acknowledged_end(id.id, &bytes)),
-    };
-    let mut frames = Frames::new(id.id, judged);
-    checked.frames += frames.by_ref().count() as u64;
+    let (found, frames) = Frames::all(id.id, &bytes, end != End::Sealed, drop);
+    checked.frames += found.len() as u64;
     let rest = bytes.len() - frames.valid_end();
     let stretches = frames.damaged_stretches();
     if stretches > 0 {

@@ -218,6 +218,26 @@ impl Frames {
         self.damaged
     }
 
+    /// What `each` makes of all frames of a segment, and the reader behind the last. Of the newest segment, what was
+    /// never synced is left out, as if it were no frame.
+    pub fn all<T>(
+        segment: Uuid,
+        bytes: &Bytes,
+        is_newest: bool,
+        each: impl Fn(Frame) -> T,
+    ) -> (Vec<T>, Self) {
+        let read = |bytes: Bytes| {
+            let mut reader = Self::new(segment, bytes);
+            let all = reader.by_ref().map(&each).collect();
+            (all, reader)
+        };
+        let (all, reader) = read(bytes.clone());
+        match reader.unsynced_from {
+            Some(from) if is_newest => read(bytes.slice(..from.min(bytes.len()))),
+            _ => (all, reader),
+        }
+    }
+
     /// Notes whether `frame`, which follows the stretch at `gap`, says that it was synced.
     fn follows(&mut self, gap: usize, frame: &Frame) {
         let synced_to = Synced::decode(&*frame.meta)
@@ -275,15 +295,6 @@ impl Iterator for Frames {
         self.valid_end = end;
         Some(frame)
     }
-}
-
-/// How much of `bytes`, the newest segment, may have been acknowledged: what follows was never synced, or is no
-/// frame.
-pub fn acknowledged_end(segment: Uuid, bytes: &Bytes) -> usize {
-    let mut frames = Frames::new(segment, bytes.clone());
-    frames.by_ref().for_each(drop);
-    let end = frames.valid_end();
-    frames.unsynced_from.map_or(end, |from| from.min(end))
 }
 
 fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {

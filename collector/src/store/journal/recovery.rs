@@ -179,7 +179,8 @@ fn remove_copies(dir: &Path) -> Result<(), RecoveryError> {
 /// Writes the part of the newest segment that may have been acknowledged anew and syncs it. Returns how much of its end was torn.
 fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
     let bytes = read_segment(dir, id)?;
-    let valid = bytes.slice(..frame::acknowledged_end(id.id, &bytes));
+    let (_, reader) = Frames::all(id.id, &bytes, true, drop);
+    let valid = bytes.slice(..reader.valid_end());
     let path = dir.join(id.file_name());
     let copy = path.with_extension(COPY_EXTENSION);
     let mut file = OpenOptions::new()
@@ -215,23 +216,19 @@ struct Scanned {
 
 impl Scanned {
     fn of(dir: &Path, id: SegmentId, is_newest: bool) -> Result<Self, RecoveryError> {
-        let mut bytes = read_segment(dir, id)?;
-        let len = bytes.len();
-        if is_newest {
-            bytes.truncate(frame::acknowledged_end(id.id, &bytes));
-        }
-        let mut frames = Frames::new(id.id, bytes.clone());
+        let bytes = read_segment(dir, id)?;
         let without_body = |frame: Frame| Frame {
             // It would keep the whole segment in memory.
             meta: Bytes::copy_from_slice(&frame.meta),
             body: Bytes::new(),
             ..frame
         };
+        let (frames, reader) = Frames::all(id.id, &bytes, is_newest, without_body);
         Ok(Self {
-            frames: frames.by_ref().map(without_body).collect(),
+            frames,
             damage: Damage {
-                stretches: frames.damaged_stretches(),
-                is_cut: frames.valid_end() < len,
+                stretches: reader.damaged_stretches(),
+                is_cut: reader.valid_end() < bytes.len(),
             },
         })
     }

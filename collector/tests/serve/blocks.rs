@@ -1,9 +1,10 @@
 //! Bad input at the HTTP port, as HPACK has it: header blocks that break a rule, and the code that each is
 //! answered with.
 
+use super::cases::Case;
 use super::collector::stored;
 use super::http2_bytes::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, frame, inserted};
-use super::wire::{Case, begun, block, check, field, post, start, with_block, with_field};
+use super::wire::{begun, block, check, field, post, start, with_block, with_field};
 
 #[test]
 fn header_blocks_that_break_a_rule_have_their_code() {

@@ -2,12 +2,13 @@
 //! answered with. Floods of frames are in `tests/tests/faults/floods/`.
 
 use super::batches::Sender;
+use super::cases::Case;
 use super::collector::{accounting, stored};
 use super::http2_bytes::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY,
     PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame,
 };
-use super::wire::{Case, begun, block, check, field, get, post, start};
+use super::wire::{begun, block, check, field, get, post, start};
 
 /// Of no specification.
 const UNKNOWN: u8 = 0xfa;

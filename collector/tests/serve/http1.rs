@@ -3,16 +3,12 @@
 //! A case is a name, what is sent, and every answer until the collector closes the connection: what is
 //! smuggled behind a request would be one more.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
 
+use super::cases::{Case, exchange};
 use super::collector::{Collector, accounting, stored};
 
-/// Name, what is sent, the answers: status and code.
-pub(crate) type Case = (&'static str, Vec<u8>, &'static str);
-
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const PROTOBUF: &str = "content-type: application/x-protobuf";
 
 pub(crate) fn request(line: &str, headers: &str, body: &[u8]) -> Vec<u8> {
@@ -49,38 +45,16 @@ pub(crate) fn told(mut bytes: &[u8]) -> String {
     told.join(", ")
 }
 
-/// Sends each case on a connection of its own, all at once, and compares the answers. `finish`: nothing
-/// more will come, and the collector is told.
+/// Compares the answers to each case. `finish`: nothing more will come, and the collector is told.
 pub(crate) fn check(collector: &Collector, cases: &[Case], finish: bool) {
-    let send = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(collector.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let send = |stream: &mut TcpStream, bytes: &[u8]| {
         // What is refused at its beginning may not be taken to its end.
         stream.write_all(bytes).ok();
         if finish {
             stream.shutdown(Shutdown::Write).ok();
         }
-        stream
     };
-    let sent: Vec<_> = cases.iter().map(|(_, bytes, _)| send(bytes)).collect();
-    let mut unlike = Vec::new();
-    for (mut stream, (name, _, expected)) in sent.into_iter().zip(cases) {
-        let mut answer = Vec::new();
-        let end = stream
-            .read_to_end(&mut answer)
-            .map_err(|error| error.kind());
-        assert!(
-            matches!(end, Ok(_) | Err(std::io::ErrorKind::ConnectionReset)),
-            "{name}: {end:?}"
-        );
-        let answer = told(&answer);
-        if answer != *expected {
-            unlike.push(format!(
-                "{name}\n    expected {expected}\n    answer   {answer}"
-            ));
-        }
-    }
-    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+    exchange(collector, cases, send, told);
 }
 
 /// A collector that soon closes what is idle. A body whose length is not said counts as the largest: all

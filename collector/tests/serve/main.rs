@@ -11,6 +11,7 @@
 
 mod batches;
 mod blocks;
+mod cases;
 mod catalogue;
 mod client;
 mod collector;

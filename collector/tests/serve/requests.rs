@@ -9,9 +9,8 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use twintap_record::Message;
 
 use super::batches::Sender;
-use super::http1::{
-    Case, PATIENCE, assert_nothing, check, post, request, start, told, with_length,
-};
+use super::cases::{Case, PATIENCE};
+use super::http1::{assert_nothing, check, post, request, start, told, with_length};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -5,25 +5,21 @@
 //! for `/healthz`, so that it shows whether others on it are still served.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
 use twintap_decode::hpack::{Decoder, Expected};
 
+use super::cases::{Case, exchange};
 use super::collector::Collector;
 use super::http2_bytes::{
     DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, integer,
 };
 
-/// Name, what is sent, what comes back.
-pub(crate) type Case = (&'static str, Vec<u8>, &'static str);
-
 /// Stream of the request behind each case.
 const LAST: u32 = 2001;
 /// How long a connection is idle until the collector closes it, and with it ends the case.
 const IDLE: &str = "1s";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A field that is not indexed.
 pub(crate) fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -145,36 +141,13 @@ fn told(mut bytes: &[u8]) -> String {
     told.join(", ")
 }
 
-/// Sends each case on a connection of its own, all at once, and compares what comes back.
+/// Compares what comes back for each case.
 pub(crate) fn check(collector: &Collector, cases: &[Case]) {
-    let send = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(collector.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let send = |stream: &mut TcpStream, bytes: &[u8]| {
         // It may be closed before all is written.
-        let written = stream.write_all(&[bytes, &get(LAST)].concat());
-        (stream, written.is_ok())
+        stream.write_all(&[bytes, &get(LAST)].concat()).ok();
     };
-    let sent: Vec<_> = cases.iter().map(|(_, bytes, _)| send(bytes)).collect();
-    let mut unlike = Vec::new();
-    for ((mut stream, _), (name, _, expected)) in sent.into_iter().zip(cases) {
-        let mut answer = Vec::new();
-        // A reset behind the answer is an end, too; running out of patience is not.
-        let end = stream
-            .read_to_end(&mut answer)
-            .map_err(|error| error.kind());
-        assert!(
-            matches!(end, Ok(_) | Err(std::io::ErrorKind::ConnectionReset)),
-            "{name}: {end:?}"
-        );
-        let answer = told(&answer);
-        if answer != *expected {
-            unlike.push(format!(
-                "{name}\n    expected {expected}\n    answer   {answer}"
-            ));
-        }
-    }
-    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+    exchange(collector, cases, send, told);
 }
 
 /// A collector that soon closes what is idle. A body whose length is not said counts as the largest: small

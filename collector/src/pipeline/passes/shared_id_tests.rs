@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use uuid::Uuid;
 
+use super::tests::read_back;
 use super::*;
 use crate::call::{CallId, Role};
 use crate::pair::Reason;
-use crate::store::parquet::{WriteSettings, write_part};
 
 /// What a pass of the tests holds: about a hundred calls.
 const PASS_BYTES: u64 = 100_000;
@@ -64,14 +63,6 @@ struct Outcome {
 }
 
 fn outcome(calls: &[Call], pass_bytes: u64) -> Outcome {
-    let folder = tempfile::tempdir().unwrap();
-    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
-    let dataset = Dataset::open(folder.path()).unwrap();
-    let settings = Settings {
-        memory_bytes_max: pass_bytes.saturating_mul(SHARES),
-        projection: Projection::Everything,
-        pairing: pair::Settings::default(),
-    };
     let decoded = AtomicUsize::new(0);
     let is_wanted = |_: &Call| {
         decoded.fetch_add(1, Ordering::Relaxed);
@@ -85,7 +76,8 @@ fn outcome(calls: &[Call], pass_bytes: u64) -> Outcome {
         outcome.unpaired.extend(reasons);
         Ok(())
     };
-    pair_dataset(&dataset, &settings, is_wanted, |rows| told += rows, take).unwrap();
+    let memory = pass_bytes.saturating_mul(SHARES);
+    read_back(calls, memory, is_wanted, |rows| told += rows, take).unwrap();
     Outcome {
         decoded: decoded.into_inner(),
         told,

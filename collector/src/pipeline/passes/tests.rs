@@ -29,16 +29,27 @@ fn both(number: u64, id: &str) -> [Call; 2] {
     [Role::Primary, Role::Candidate].map(|role| call(number, role, id.to_owned()))
 }
 
-/// Pairs, unpaired by reason, passes.
-fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
-    let folder = tempfile::tempdir().unwrap();
-    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
-    let dataset = Dataset::open(folder.path()).unwrap();
+/// Hands the passes over a dataset of these calls to `take`.
+pub(super) fn read_back(
+    calls: impl AsRef<[Call]>,
+    memory_bytes_max: u64,
+    is_wanted: impl Fn(&Call) -> bool + Sync,
+    seen: impl FnMut(u64),
+    take: impl FnMut(&Pairing) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default())?;
+    let dataset = Dataset::open(folder.path())?;
     let settings = Settings {
         memory_bytes_max,
         projection: Projection::Everything,
         pairing: pair::Settings::default(),
     };
+    pair_dataset(&dataset, &settings, is_wanted, seen, take)
+}
+
+/// Pairs, unpaired by reason, passes.
+fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
     let (mut pairs, mut reasons, mut passes) = (0, Vec::new(), 0);
     let take = |pairing: &Pairing| {
         passes += 1;
@@ -46,7 +57,7 @@ fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
         reasons.extend(pairing.unpaired.iter().map(|unpaired| unpaired.reason));
         Ok(())
     };
-    pair_dataset(&dataset, &settings, |_| true, |_| {}, take).unwrap();
+    read_back(calls, memory_bytes_max, |_| true, |_| {}, take).unwrap();
     (pairs, reasons, passes)
 }
 
@@ -92,21 +103,13 @@ fn passes_that_are_read_at_the_same_time_come_in_order() {
     // Many alike, so that some passes are split while later ones are read.
     let calls = (0..1_500).flat_map(|number| both(number, &format!("id-{}", number % 40)));
     let calls: Vec<Call> = calls.collect();
-    let folder = tempfile::tempdir().unwrap();
-    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
-    let dataset = Dataset::open(folder.path()).unwrap();
-    let settings = Settings {
-        memory_bytes_max: 300_000,
-        projection: Projection::Everything,
-        pairing: pair::Settings::default(),
-    };
     let (mut buckets, mut passes, mut rows) = (Vec::new(), 0, 0);
     let take = |pairing: &Pairing| {
         passes += 1;
         buckets.extend(pairing.pairs.iter().map(|pair| pair_bucket(&pair.primary)));
         Ok(())
     };
-    pair_dataset(&dataset, &settings, |_| true, |read| rows += read, take).unwrap();
+    read_back(calls, 300_000, |_| true, |read| rows += read, take).unwrap();
     assert!(passes > 40, "{passes}");
     assert_eq!((buckets.len(), rows), (1_500, 3_000));
     assert!(buckets.is_sorted(), "{buckets:?}");
@@ -119,15 +122,7 @@ fn ended_by(
 ) -> anyhow::Result<()> {
     let calls = (0..200).flat_map(|number| both(number, &format!("id-{number}")));
     let calls: Vec<Call> = calls.collect();
-    let folder = tempfile::tempdir()?;
-    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default())?;
-    let dataset = Dataset::open(folder.path())?;
-    let settings = Settings {
-        memory_bytes_max: 100_000,
-        projection: Projection::Everything,
-        pairing: pair::Settings::default(),
-    };
-    pair_dataset(&dataset, &settings, is_wanted, |_| {}, take)
+    read_back(calls, 100_000, is_wanted, |_| {}, take)
 }
 
 #[test]
@@ -165,14 +160,6 @@ fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
             ..Message::default()
         });
     }
-    let folder = tempfile::tempdir().unwrap();
-    write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
-    let dataset = Dataset::open(folder.path()).unwrap();
-    let settings = Settings {
-        memory_bytes_max: u64::MAX,
-        projection: Projection::Everything,
-        pairing: pair::Settings::default(),
-    };
     let is_rare = |call: &Call| call.id.record_number % 100 == 1;
     let mut held = 0;
     let take = |pairing: &Pairing| {
@@ -186,7 +173,7 @@ fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
         }
         Ok(())
     };
-    pair_dataset(&dataset, &settings, is_rare, |_| {}, take).unwrap();
+    read_back(calls, u64::MAX, is_rare, |_| {}, take).unwrap();
     assert_eq!(held, 10);
 }
 
@@ -213,21 +200,13 @@ fn what_other_ids_reunite_is_read_again_in_as_few_passes_as_memory_allows() {
 fn a_pair_found_by_an_id_that_others_share_is_ambiguous() {
     let mut calls = reunited(1).to_vec();
     let ambiguous = |calls: Vec<Call>| {
-        let folder = tempfile::tempdir().unwrap();
-        write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
-        let dataset = Dataset::open(folder.path()).unwrap();
-        let settings = Settings {
-            memory_bytes_max: 1_000_000,
-            projection: Projection::Everything,
-            pairing: pair::Settings::default(),
-        };
         let mut found = Vec::new();
         let take = |pairing: &Pairing| {
             let pairs = pairing.pairs.iter();
             found.extend(pairs.map(|pair| (pair.found_by, pair.is_ambiguous)));
             Ok(())
         };
-        pair_dataset(&dataset, &settings, |_| true, |_| {}, take).unwrap();
+        read_back(calls, 1_000_000, |_| true, |_| {}, take).unwrap();
         found.sort();
         found
     };

@@ -35,7 +35,7 @@ pub(crate) fn verdict(schema: Option<&Schema>, primary: &[u8], candidate: &[u8])
     describe(&compare(&answer(primary), &answer(candidate), &settings))
 }
 
-fn describe(verdict: &Verdict) -> String {
+pub(crate) fn describe(verdict: &Verdict) -> String {
     let mut text = verdict.outcome.name().to_owned();
     for difference in verdict.differences.iter().take(3) {
         text.push_str(&format!(", {} {}", difference.kind.name(), difference.path));

@@ -11,9 +11,12 @@ mod calls;
 mod command_line;
 mod descriptors;
 mod files;
+mod framing;
+mod pages;
 mod parquet;
 mod protobuf;
 mod rules;
+mod size;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -32,7 +32,7 @@ const BAD: &str = r#"
     enum Colour { RED = 0; BLUE = 1; }
 "#;
 
-fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.proto");
     std::fs::write(&path, BAD).unwrap();

@@ -180,6 +180,30 @@ fn what_is_no_capture_is_refused_at_its_first_bytes() {
 }
 
 #[test]
+fn a_section_whose_header_has_a_wrong_length_costs_its_header() {
+    for (order, length) in [(LITTLE, 4), (BIG, 7)] {
+        for added in [1, 4] {
+            let whole = pcapng(order, &[60; 5]);
+            let mut broken = whole.clone();
+            broken[length] += added;
+            for (capture, count, at) in [
+                (broken.clone(), 5, 1),
+                ([&whole[..], &broken].concat(), 10, 6),
+                ([&broken[..], &whole].concat(), 10, 1),
+            ] {
+                let (packets, damages) = read(&capture);
+                assert_eq!(packets.len(), count, "{added} more, at {at}");
+                let [damage] = &damages[..] else {
+                    panic!("{damages:?}")
+                };
+                assert_eq!(damage.packet_number, at);
+                assert!(damage.problem.can_continue());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_capture_cut_anywhere_keeps_the_packets_before_the_cut() {
     for (capture, record) in [(classic(LITTLE, &[60; 5]), 76), (pcapng(BIG, &[60; 5]), 92)] {
         let header = capture.len() - 5 * record;

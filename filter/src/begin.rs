@@ -71,7 +71,7 @@ impl<'h> Request<'h> {
 }
 
 /// `application/grpc`, `application/grpc+proto`, `application/grpc;...`, not `application/grpc-web`.
-pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
+fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     content_type
         .split_at_checked(GRPC.len())

@@ -12,7 +12,6 @@
 //! `false` and goes on ticking until all is sent; that the host gives ticks is taken for granted there.
 
 use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
-use crate::begin::is_grpc;
 use crate::engine::Engine;
 use crate::headers::{Pairs, write_pairs};
 use crate::host::{Host, Map, Post};
@@ -31,6 +30,8 @@ const HEARTBEAT_IDLE_NS: u64 = 10_000_000_000;
 
 const PATH: &[u8] = b"/v1/records";
 const CONTENT_TYPE: &[u8] = b"application/x-protobuf";
+/// `twintap_record::ACKNOWLEDGED_HEADER`.
+const ACKNOWLEDGED_HEADER: &[u8] = b"x-twintap-acknowledged";
 
 /// What the collector answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,8 +286,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Reads the answer's status. A gRPC server has no such path, and says so with HTTP status 200: it is
-    /// not the collector, whatever its cluster is called.
+    /// Reads the answer. What does not say that it acknowledges is of a proxy on the way or of another service,
+    /// whatever the cluster is called: a gRPC server says with HTTP status 200 that it has no such path.
     fn answer<H: Host>(&mut self, host: &mut H, headers: u32) -> Answer {
         let failed = Answer::Failed { retry_after_ms: 0 };
         if headers == 0 {
@@ -296,18 +297,18 @@ impl Engine<'_> {
         let Some(map) = map.ok().and_then(|len| self.scratch.get(..len)) else {
             return failed;
         };
-        let (mut status, mut retry_after_s, mut of_grpc) = (0, 0, false);
+        let (mut status, mut retry_after_s, mut acknowledges) = (0, 0, false);
         for pair in Pairs::new(map) {
             match pair.name {
                 b":status" => status = digits(pair.value),
                 b"retry-after" => retry_after_s = digits(pair.value),
-                b"content-type" => of_grpc = is_grpc(pair.value),
+                ACKNOWLEDGED_HEADER => acknowledges = true,
                 _ => {}
             }
         }
         match status {
-            200..=299 if of_grpc => failed,
-            200..=299 => Answer::Accepted,
+            200..=299 if acknowledges => Answer::Accepted,
+            200..=299 => failed,
             // Not of this batch: of the token, of a mesh's policy, of the load. All of that can change.
             401 | 403 | 408 | 429 => Answer::Failed {
                 retry_after_ms: retry_after_s.saturating_mul(1000),

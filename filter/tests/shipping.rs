@@ -51,18 +51,21 @@ fn a_failed_batch_is_sent_again_byte_by_byte() {
 }
 
 #[test]
-fn an_answer_of_a_grpc_server_is_no_acknowledgement() {
-    for kind in [&b"application/grpc"[..], b"application/grpc+proto"] {
+fn an_answer_that_does_not_say_so_is_no_acknowledgement() {
+    let of_grpc: &[(&[u8], &[u8])] = &[
+        (b":status", b"200"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"12"),
+    ];
+    let of_a_page: &[(&[u8], &[u8])] = &[(b":status", b"200"), (b"content-type", b"text/html")];
+    for answer in [of_grpc, of_a_page, &[(b":status", b"204")]] {
         let mut rig = Rig::new(INBOUND);
         call(&mut rig, 10);
         rig.tick();
-        let answer: &[(&[u8], &[u8])] = &[
-            (b":status", b"200"),
-            (b"content-type", kind),
-            (b"grpc-status", b"12"),
-        ];
         rig.host.set_map(Map::CallResponse, answer);
-        rig.engine.on_http_call_response(&mut rig.host, ROOT, 1, 3);
+        let headers = answer.len() as u32;
+        rig.engine
+            .on_http_call_response(&mut rig.host, ROOT, 1, headers);
         let counters = rig.counters();
         assert_eq!((counters.batches_sent, counters.batches_failed), (0, 1));
         assert_eq!(counters.acknowledged, 0);

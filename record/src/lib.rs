@@ -34,6 +34,11 @@ pub const PATH: &str = "/v1/records";
 /// Content type of an encoded [`RecordBatch`].
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
+/// Header of the answer that acknowledges a batch: how many of its records are stored, now or since an earlier
+/// attempt. An answer without it acknowledges nothing, whatever its status says: it is of a proxy on the way, or
+/// of another service.
+pub const ACKNOWLEDGED_HEADER: &str = "x-twintap-acknowledged";
+
 /// Request header that is equal on the primary and the mirrored copy of one call.
 pub const PAIR_ID_HEADER: &str = "x-twintap-pair-id";
 

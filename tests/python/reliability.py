@@ -22,7 +22,8 @@ Power is cut in two ways. Really: the kernel shuts an ext4 down in the moment in
 killed, and what the disk has is mounted again. And simulated: the system calls of a real run are fed to a
 model of a disk that forgets, tears and reorders what was not synced, and the collector runs, within the
 test's process, on what a cut at a random call leaves; there, our own reader and the checks of
-`twintap fsck` read every file.
+`twintap fsck` read every file. Where of two writes that were not synced the second is there without the first,
+the collector may tell of damage though nothing acknowledged is lost: it cannot know.
 
 "Lost" counts acknowledged records that are not stored, "twice" records that are stored more than once,
 "ready" is the slowest start after a fault in milliseconds, of a debug build.
@@ -41,8 +42,8 @@ elsewhere it has a machine of its own. Calls begin when they are due, and latenc
 answer is as planned, to the byte; each call is recorded or counted; recording resumes within 5 s after the
 collector is well again. A VM has at most 16 MiB, and Envoy grows by at most 64 MiB.
 
-Five turns of each; where these show more than the 1 ms that is promised, which also another program may do, five
-more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median
+Five turns of each; where more than a quarter of them are above the 1 ms that is promised and more than a quarter
+are not, five more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median
 of what the filter adds to it in neighbouring turns, "noise" the median difference between two turns without
 it: less than that cannot be told from nothing. Milliseconds.
 

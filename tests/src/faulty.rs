@@ -154,7 +154,8 @@ async fn misbehave(mut stream: TcpStream, fault: Fault, ledger: Ledger) {
             drop(stream.write_all(&[0xff; 64]).await);
         }
         Fault::Dribbling(pause) => {
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            let answer =
+                b"HTTP/1.1 200 OK\r\nx-twintap-acknowledged: 1\r\ncontent-length: 0\r\n\r\n";
             answering(stream, async |writer| {
                 for byte in answer.iter().cycle() {
                     writer.write_all(&[*byte]).await?;
@@ -166,7 +167,9 @@ async fn misbehave(mut stream: TcpStream, fault: Fault, ledger: Ledger) {
         }
         Fault::Endless => {
             answering(stream, async |writer| {
-                writer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                writer
+                    .write_all(b"HTTP/1.1 200 OK\r\nx-twintap-acknowledged: 1\r\n\r\n")
+                    .await?;
                 loop {
                     writer.write_all(&[b'a'; 64 * 1024]).await?;
                 }

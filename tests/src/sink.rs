@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -16,7 +16,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use twintap_record::{Counters, Message, Reason, ReasonCount, Record, RecordBatch};
+use twintap_record::{
+    ACKNOWLEDGED_HEADER, Counters, Message, Reason, ReasonCount, Record, RecordBatch,
+};
 
 /// HTTP/2 windows: several batches of the largest size fit.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -205,6 +207,10 @@ pub(crate) async fn serve<Answer>(
             let body = request.into_body().collect().await?.to_bytes();
             let mut response = Response::new(Empty::<Bytes>::new());
             *response.status_mut() = answer(body).await;
+            if response.status() == StatusCode::OK {
+                let said = HeaderValue::from_static("1");
+                response.headers_mut().insert(ACKNOWLEDGED_HEADER, said);
+            }
             Ok::<_, hyper::Error>(response)
         }
     });

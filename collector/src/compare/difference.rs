@@ -120,7 +120,7 @@ pub enum Kind {
     MessageExtra,
     /// What was captured is equal byte by byte, and the whole bodies differ in length.
     BeyondCapture,
-    /// The bytes of one side are not what its descriptor says.
+    /// The bytes of one side are not what its descriptor says, or are marked as compressed without saying how.
     Undecodable,
     /// The descriptors of the two sides give the same bytes another meaning.
     SchemaDrift,

@@ -17,7 +17,7 @@ use super::schema::Types;
 use super::sink::Sink;
 use super::{Incomparable, json, proto, render, wire};
 use crate::call::{Call, Direction, Header, Message};
-use twintap_decode::grpc::decompress;
+use twintap_decode::grpc::{DecompressError, decompress};
 
 /// One direction of both calls.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,8 @@ pub(super) struct Plain {
     pub(super) bytes: Bytes,
     /// Could it not be decompressed?
     pub(super) is_opaque: bool,
+    /// Is that because it does not say how it is compressed? Every client refuses it.
+    is_refused: bool,
 }
 
 /// Compares the messages of one direction; says why, if it cannot. `types` is asked for their type
@@ -93,6 +95,7 @@ pub(super) fn compare(
     let mut walk = Walk {
         types: if is_json { None } else { types() },
         is_json,
+        same_encoding: sides.primary.encoding == sides.candidate.encoding,
         is_undecodable: false,
     };
     if sides.are_cut() {
@@ -112,6 +115,7 @@ pub(super) fn compare(
 struct Walk {
     types: Option<Types>,
     is_json: bool,
+    same_encoding: bool,
     is_undecodable: bool,
 }
 
@@ -160,11 +164,23 @@ impl Walk {
     }
 
     fn pair(&mut self, index: usize, a: &Plain, b: &Plain, sink: &mut Sink) {
-        if a.bytes == b.bytes && a.is_opaque == b.is_opaque && !sink.reads_twice() {
+        // Of what cannot be opened, equal bytes are equal only if they are to be opened alike.
+        let is_alike = a.is_opaque == b.is_opaque && (!a.is_opaque || self.same_encoding);
+        if a.bytes == b.bytes && is_alike && !sink.reads_twice() {
             return;
         }
         if a.is_opaque || b.is_opaque {
-            self.is_undecodable = true;
+            if (a.is_refused && !b.is_opaque) || (b.is_refused && !a.is_opaque) {
+                sink.message(Some(index));
+                let text = |message: &Plain| match message.is_refused {
+                    true => "marked as compressed, without grpc-encoding".to_owned(),
+                    false => render::bytes(&message.bytes),
+                };
+                sink.report(Kind::Undecodable, Some(text(a)), Some(text(b)), None);
+                sink.message(None);
+            } else {
+                self.is_undecodable = true;
+            }
             return;
         }
         sink.message(Some(index));
@@ -200,21 +216,14 @@ pub(super) fn plain_messages(direction: &Direction) -> Vec<Plain> {
         usize::try_from(message.declared_bytes).is_ok_and(|size| size == message.bytes.len())
     };
     let plain = |message: &Message| {
-        if !message.compressed {
-            return Plain {
-                bytes: message.bytes.clone(),
-                is_opaque: false,
-            };
-        }
-        match decompress(&direction.encoding, &message.bytes, MESSAGE_BYTES_MAX) {
-            Ok(bytes) => Plain {
-                bytes,
-                is_opaque: false,
-            },
-            Err(_) => Plain {
-                bytes: message.bytes.clone(),
-                is_opaque: true,
-            },
+        let opened = match message.compressed {
+            false => Ok(message.bytes.clone()),
+            true => decompress(&direction.encoding, &message.bytes, MESSAGE_BYTES_MAX),
+        };
+        Plain {
+            is_opaque: opened.is_err(),
+            is_refused: opened == Err(DecompressError::NoEncoding),
+            bytes: opened.unwrap_or_else(|_| message.bytes.clone()),
         }
     };
     direction

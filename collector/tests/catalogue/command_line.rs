@@ -10,9 +10,11 @@ use super::check;
 
 const FILE: &str = "a-file";
 
-/// `twintap`, without variables that are meant for tests.
+/// `twintap`, without variables that are meant for tests, and with bounds to what it may take of the machine.
 fn twintap() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -v 8388608; ulimit -t 20; exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_twintap"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TWINTAP_") {
             command.env_remove(name);
@@ -83,7 +85,7 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("capture a folder", "ingest --format none .", "3 failed to read . after 0 bytes of the capture: Is a directory (os error 21)"),
         ("key missing", "ingest --redaction-key-file missing /dev/null", "3 …"),
         ("key empty", "ingest --redaction-key-file a-file /dev/null", "2 the key a-file is empty"),
-        ("a capture without end", "ingest --format none /dev/zero", "3 …"),
+        ("a capture without end", "ingest --format none /dev/zero", "3 /dev/zero: packet 1 at byte 0: neither pcap nor pcapng: the first bytes are 0x00000000"),
         ("a capture that is a link to itself", "ingest --format none loop", "3 …"),
         ("standard input to compare", "compare -", "3 data directory - does not exist"),
         ("standard input to check", "fsck -", "3 …"),
@@ -150,6 +152,7 @@ fn surroundings_change_nothing_of_what_is_said() {
             &[("LC_ALL", "C")],
             &[("LC_ALL", "tr_TR.UTF-8"), ("LANG", "nonsense")],
             &[("NO_COLOR", "1")],
+            &[("COLUMNS", "20")],
         ] {
             assert_eq!(
                 said(arguments, variables),
@@ -162,7 +165,7 @@ fn surroundings_change_nothing_of_what_is_said() {
 
 #[test]
 fn closed_streams_are_no_failure() {
-    for (closed, expected) in [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)] {
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
         let status = Command::new("sh")
             .args(["-c", &format!("exec \"$0\" check-config {closed}")])
             .arg(env!("CARGO_BIN_EXE_twintap"))
@@ -170,7 +173,7 @@ fn closed_streams_are_no_failure() {
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        assert_eq!(status.code(), Some(expected), "{closed}");
+        assert_eq!(status.code(), Some(0), "{closed}");
     }
 }
 

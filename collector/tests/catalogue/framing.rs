@@ -177,12 +177,12 @@ fn calls_that_break_the_rules_of_grpc_have_an_answer_each() {
         (
             "compressed, without an encoding",
             encoded("", 1, b"\x08\x01"),
-            r#"status 0 "", messages [2]: incomparable"#,
+            r#"status 0 "", messages [2]: mismatched, undecodable"#,
         ),
         (
             "compressed, by identity",
             encoded("identity", 1, b"\x08\x01"),
-            r#"status 0 "", messages [2]: incomparable"#,
+            r#"status 0 "", messages [2]: mismatched, undecodable"#,
         ),
         (
             "not compressed, by gzip",

@@ -1,5 +1,5 @@
-//! Bad input, case by case, with the answer that each must get: protobuf, Parquet, rules files,
-//! descriptor sets, command lines.
+//! Bad input, case by case, with the answer that each must get: calls that break gRPC's framing, protobuf,
+//! Parquet, rules files, descriptor sets, command lines.
 //!
 //! A case is a name, the input, and what is expected; all cases of a table are tried before the test
 //! fails. A crash that is found elsewhere becomes a case here.

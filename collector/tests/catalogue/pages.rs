@@ -1,5 +1,6 @@
 //! Parquet files of which the footer is right and a page is not, and one without rows: made of a good part,
-//! written anew without compression, so that its pages can be changed byte by byte.
+//! written anew without compression, so that its pages can be changed byte by byte. Values that are wrong and can
+//! be read are what each file has a checksum for.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -74,9 +75,9 @@ fn methods_end(bytes: &[u8]) -> usize {
 type Make = fn(&Path) -> Vec<u8>;
 
 #[test]
-fn pages_that_contradict_their_dictionary_are_an_error() {
+fn pages_that_contradict_their_dictionary_are_an_error_or_read_as_they_stand() {
     let cases: [(&str, Make, &str); 6] = [
-        ("written anew", plain, "9 calls"),
+        ("written anew", plain, "9 calls of 3 methods"),
         (
             "an index beyond the dictionary",
             |path| {
@@ -105,7 +106,7 @@ fn pages_that_contradict_their_dictionary_are_an_error() {
                 bytes[end - 6] = 0;
                 bytes
             },
-            "9 calls",
+            "9 calls of 1 methods",
         ),
         (
             "more indices than there are bytes",
@@ -116,9 +117,9 @@ fn pages_that_contradict_their_dictionary_are_an_error() {
                 bytes[end - 4..end].fill(0);
                 bytes
             },
-            "9 calls",
+            "9 calls of 1 methods",
         ),
-        ("a row group without rows", empty, "0 calls"),
+        ("a row group without rows", empty, "0 calls of 0 methods"),
     ];
     check(&cases, |make| {
         let (root, path) = dataset();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use twintap::call::{Call, CallId, Role};
-use twintap::store::parquet::{Dataset, Projection, WriteSettings, write_part};
+use twintap::store::parquet::{Dataset, Projection, ReadError, WriteSettings, write_part};
 use uuid::Uuid;
 
 use super::check;
@@ -35,19 +35,22 @@ pub(crate) fn dataset() -> (tempfile::TempDir, PathBuf) {
     (root, path)
 }
 
-/// `N calls`, or the error without the file's name, which has to be in it.
+/// `N calls of M methods`, or the error without the file's name, which has to be in it.
 pub(crate) fn read(root: &Path, path: &Path) -> String {
-    let calls = || -> Result<usize, _> {
+    let methods = || -> Result<Vec<String>, _> {
         let dataset = Dataset::open(root)?;
-        let mut count = 0;
-        for call in dataset.calls_in_buckets(0..256, Projection::Everything) {
-            call?;
-            count += 1;
-        }
-        Ok::<_, twintap::store::parquet::ReadError>(count)
+        let calls = dataset.calls_in_buckets(0..256, Projection::Everything);
+        calls
+            .map(|call| Ok::<_, ReadError>(call?.rpc_method.clone()))
+            .collect()
     };
-    match calls() {
-        Ok(count) => format!("{count} calls"),
+    match methods() {
+        Ok(mut methods) => {
+            let calls = methods.len();
+            methods.sort_unstable();
+            methods.dedup();
+            format!("{calls} calls of {} methods", methods.len())
+        }
         Err(error) => {
             let text = error.to_string();
             let name = path.to_str().unwrap();
@@ -90,7 +93,7 @@ fn files_that_are_no_parquet_are_named() {
     const NEGATIVE_ROWS: &[u8] = b"\x15\x02\x19\x1c\x48\x01r\x15\x00\x00\x16\x01\x19\x0c\x00";
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
     let cases: Vec<(&str, Change, &str)> = vec![
-        ("whole", Box::new(|bytes| bytes), "9 calls"),
+        ("whole", Box::new(|bytes| bytes), "9 calls of 3 methods"),
         (
             "0 bytes",
             just(b""),

@@ -51,9 +51,17 @@ fn delimited(number: u64, inside: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// `depth` messages in field 3, one in the other, around `innermost`.
-fn nested(depth: usize, innermost: &[u8]) -> Vec<u8> {
-    (0..depth).fold(innermost.to_vec(), |inside, _| delimited(3, &inside))
+/// `depth` messages in field 3, one in the other, around `innermost`; written backwards, from the inside out.
+pub(crate) fn nested(depth: usize, innermost: &[u8]) -> Vec<u8> {
+    let mut reversed: Vec<u8> = innermost.iter().rev().copied().collect();
+    for _ in 0..depth {
+        let mut length = Vec::new();
+        encode_varint(reversed.len() as u64, &mut length);
+        reversed.extend(length.iter().rev());
+        reversed.push(3 << 3 | 2);
+    }
+    reversed.reverse();
+    reversed
 }
 
 fn any(url: &str, value: &[u8]) -> Vec<u8> {
@@ -67,7 +75,7 @@ fn double(bits: u64) -> Vec<u8> {
     [&[0x51][..], &bits.to_le_bytes()].concat()
 }
 
-type Pair = (Vec<u8>, Vec<u8>);
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 fn pair(a: &[u8], b: &[u8]) -> Pair {
     (a.to_vec(), b.to_vec())

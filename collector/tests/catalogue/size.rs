@@ -2,22 +2,7 @@
 
 use super::calls::verdict;
 use super::check;
-use super::protobuf::schema;
-
-/// Messages in field 3, one in the other, around `innermost`; written from the inside out, backwards.
-fn nested(depth: usize, innermost: &[u8]) -> Vec<u8> {
-    let mut reversed: Vec<u8> = innermost.iter().rev().copied().collect();
-    for _ in 0..depth {
-        let mut length = Vec::new();
-        prost::encoding::encode_varint(reversed.len() as u64, &mut length);
-        reversed.extend(length.iter().rev());
-        reversed.push(3 << 3 | 2);
-    }
-    reversed.reverse();
-    reversed
-}
-
-type Pair = (Vec<u8>, Vec<u8>);
+use super::protobuf::{Pair, nested, schema};
 
 fn deep(depth: usize) -> Pair {
     (nested(depth, b"\x08\x01"), nested(depth, b"\x08\x02"))

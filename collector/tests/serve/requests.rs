@@ -1,6 +1,6 @@
 //! Bad input at the HTTP port, as HTTP/1.1 has it: encodings, lengths that lie, two requests in one, paths.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -375,35 +375,28 @@ fn a_page_elsewhere_may_not_read_what_is_answered() {
 fn who_dribbles_or_waits_to_be_asked_is_sent_away() {
     let data = tempfile::tempdir().unwrap();
     let collector = start(data.path());
-    let pause = Duration::from_millis(50);
-    let dribble = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(collector.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        for byte in bytes {
-            // Until it is closed.
-            if stream.write_all(&[*byte]).is_err() {
-                break;
-            }
-            std::thread::sleep(pause);
-        }
-        stream
+    // A byte each 50 ms, for much longer than may be: it is over when nothing more is taken.
+    let dribble = |name: &str, send: &mut dyn FnMut() -> bool| {
+        let is_taken = |_: &u32| {
+            std::thread::sleep(Duration::from_millis(50));
+            send()
+        };
+        let taken = (0..400).take_while(is_taken).count();
+        assert!(taken < 400, "{name} goes on");
     };
-    let rest = |mut stream: TcpStream| {
-        let mut answer = Vec::new();
-        drop(stream.read_to_end(&mut answer));
-        told(&answer)
-    };
-    // Longer than all that it takes: 50 ms times 60 is three seconds.
-    let head = dribble(&[b'a'; 60]);
-    assert_eq!(rest(head), "", "a head of a byte each 50 ms");
+    let mut head = TcpStream::connect(collector.address).unwrap();
+    head.set_read_timeout(Some(PATIENCE)).unwrap();
+    dribble("a head", &mut || head.write_all(b"a").is_ok());
+    let mut answer = Vec::new();
+    let end = head.read_to_end(&mut answer).map_err(|error| error.kind());
+    assert!(
+        matches!(end, Ok(_) | Err(ErrorKind::ConnectionReset)),
+        "{end:?}"
+    );
+    assert_eq!(told(&answer), "", "a head of a byte each 50 ms");
     let mut body = collector.client();
     body.send(&post("content-length: 1000", b"")).unwrap();
-    for _ in 0..60 {
-        if body.send(b"x").is_err() {
-            break;
-        }
-        std::thread::sleep(pause);
-    }
+    dribble("a body", &mut || body.send(b"x").is_ok());
     assert_eq!(
         body.answer().unwrap().status,
         408,

@@ -191,7 +191,8 @@ impl Reader {
         };
         if magic == pcapng::SECTION_HEADER {
             let (section, parsed) = Section::begin(input);
-            if let (Some(section), Parsed::Skip(_)) = (section, &parsed) {
+            // Behind a header with a wrong length there may be good blocks.
+            if let (Some(section), Parsed::Skip(_) | Parsed::Broken(_)) = (section, &parsed) {
                 self.state = State::Reading(Format::Pcapng(section));
             }
             return parsed;

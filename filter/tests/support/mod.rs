@@ -13,7 +13,7 @@ use twintap_filter::host::{Buffer, Host, Map, Metric, Post, Refused};
 use twintap_filter::pages::{LargePage, SmallPage};
 use twintap_filter::root::Root;
 use twintap_filter::table::Entry;
-use twintap_record::{Message, Reason, Record, RecordBatch};
+use twintap_record::{ACKNOWLEDGED_HEADER, Message, Reason, Record, RecordBatch};
 
 /// Root context of a rig that has one.
 pub(crate) const ROOT: u32 = 1;
@@ -343,8 +343,14 @@ impl Rig {
             .find(|post| post.token == token)
             .map_or(ROOT, |p| p.root);
         let text = status.to_string();
-        self.host
-            .set_map(Map::CallResponse, &[(b":status", text.as_bytes())]);
+        let acknowledged: (&[u8], &[u8]) = (ACKNOWLEDGED_HEADER.as_bytes(), b"1");
+        let answer = [(&b":status"[..], text.as_bytes()), acknowledged];
+        let headers = if status == 200 {
+            &answer[..]
+        } else {
+            &answer[..1]
+        };
+        self.host.set_map(Map::CallResponse, headers);
         let headers = u32::from(status != 0);
         // Envoy itself answers so for a connection that it closes.
         self.host.is_ending = matches!(status, 0 | 503);

@@ -43,6 +43,16 @@ impl Measured {
         median(added.collect())
     }
 
+    /// Do more than a quarter of the pairs say that more than `limit_ms` is added, and more than a quarter that
+    /// it is not?
+    pub(crate) fn is_undecided(&self, limit_ms: f64) -> bool {
+        let above = self
+            .p99s()
+            .filter(|(without, with)| with - without > limit_ms);
+        let (above, all) = (above.count(), self.pairs.len());
+        4 * above > all && 4 * (all - above) > all
+    }
+
     /// By how much the 99th percentile differs between two rounds without the filter, the median: no
     /// difference below it can be told from none. Milliseconds.
     pub(crate) fn noise_ms(&self) -> f64 {

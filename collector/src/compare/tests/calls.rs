@@ -8,7 +8,7 @@ use prost_reflect::Value;
 use super::shop::{answer, answers, changed, item};
 use super::{by_descriptor, by_wire, only};
 use crate::call::{Call, End};
-use crate::compare::{Incomparable, Outcome};
+use crate::compare::{Incomparable, Kind, Outcome};
 
 fn stream(weights: impl IntoIterator<Item = i64>) -> Call {
     answers(weights.into_iter().map(|weight| {
@@ -124,6 +124,33 @@ fn compression_does_not_count() {
     );
     let verdict = by_descriptor(&gzip(plain.clone(), 9), &gzip(plain, 1));
     assert_eq!(verdict.outcome, Outcome::Matched);
+}
+
+#[test]
+fn what_is_compressed_and_does_not_say_how_is_no_answer() {
+    let plain = answer(&item());
+    let mut marked = gzip(plain.clone(), 6);
+    marked.response.encoding = bytes::Bytes::new();
+    for (primary, candidate) in [(&plain, &marked), (&marked, &plain)] {
+        let verdict = by_descriptor(primary, candidate);
+        assert_eq!(verdict.outcome, Outcome::Mismatched);
+        assert_eq!(verdict.differences[0].kind, Kind::Undecodable);
+    }
+}
+
+#[test]
+fn equal_bytes_that_are_compressed_in_unlike_ways_cannot_be_judged() {
+    let mut unknown = gzip(answer(&item()), 6);
+    unknown.response.encoding = bytes::Bytes::from_static(b"lzma");
+    let mut unsaid = unknown.clone();
+    unsaid.response.encoding = bytes::Bytes::new();
+    let verdict = by_descriptor(&unknown, &unsaid);
+    assert_eq!(
+        verdict.outcome,
+        Outcome::Incomparable(Incomparable::Undecodable)
+    );
+    let alike = by_descriptor(&unknown, &unknown);
+    assert_eq!(alike.outcome, Outcome::Matched);
 }
 
 #[test]

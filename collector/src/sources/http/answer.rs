@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use twintap_record::ACKNOWLEDGED_HEADER;
 
 use crate::sources::{Busy, Taken};
 
@@ -101,13 +102,14 @@ impl From<Refused> for Answer {
 
 impl From<Taken> for Answer {
     fn from(taken: Taken) -> Self {
-        json(
-            StatusCode::OK,
-            &TakenBody {
-                stored: taken.stored,
-                duplicates: taken.duplicates,
-            },
-        )
+        let body = TakenBody {
+            stored: taken.stored,
+            duplicates: taken.duplicates,
+        };
+        let mut answer = json(StatusCode::OK, &body);
+        let records = HeaderValue::from(taken.stored.saturating_add(taken.duplicates));
+        answer.headers_mut().insert(ACKNOWLEDGED_HEADER, records);
+        answer
     }
 }
 

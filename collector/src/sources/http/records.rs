@@ -1,7 +1,8 @@
 //! The POST: is it a batch, may it be read, can it be kept?
 //!
 //! In this order, so that what is refused costs as little as can be: headers, memory, body,
-//! envelope, journal. Nothing is kept of a batch that is refused. 401, 403, 408, 429, 5xx: send it
+//! envelope, journal. Nothing is kept of a batch that is refused. 200 with
+//! [`ACKNOWLEDGED_HEADER`](twintap_record::ACKNOWLEDGED_HEADER) is an acknowledgement; 401, 403, 408, 429, 5xx: send it
 //! again later. Any other 4xx: the same batch will be refused again (the filter counts it as refused).
 
 use std::time::Duration;

@@ -72,8 +72,8 @@ fn check_segment(dir: &Path, id: SegmentId, end: End, is_in_use: bool, checked: 
         }
     };
     checked.segments += 1;
-    let (found, frames) = Frames::all(id.id, &bytes, end != End::Sealed, drop);
-    checked.frames += found.len() as u64;
+    let mut frames = Frames::new(id.id, bytes.clone());
+    checked.frames += frames.by_ref().count() as u64;
     let rest = bytes.len() - frames.valid_end();
     let stretches = frames.damaged_stretches();
     if stretches > 0 {
@@ -88,8 +88,8 @@ fn check_segment(dir: &Path, id: SegmentId, end: End, is_in_use: bool, checked: 
         checked.found(Severity::Lost, &path, what);
     } else if rest > 0 && end == End::Open {
         let what = format!(
-            "its last {rest} bytes are torn, as a crash leaves them; they were never acknowledged, and the \
-             collector cuts them at its start"
+            "its last {rest} bytes are torn, as a crash leaves them; unless the disk lost what it had synced they \
+             were never acknowledged, and the collector cuts them at its start"
         );
         checked.found(Severity::Note, &path, what);
     }

@@ -13,15 +13,15 @@
 //!   body_len     u32
 //!   payload_crc  u32     CRC32C of meta and body
 //!   header_crc   u32     CRC32C of the segment's uuid, the frame's offset, the five fields above
-//!   meta                 protobuf: `LedgerSnapshot`, `BatchMeta` or `PublishedMeta`, and `Synced`
+//!   meta                 protobuf: `LedgerSnapshot`, `BatchMeta` or `PublishedMeta`
 //!   body                 Batch: the bytes as received, empty if no record of them was new
 //! ```
 //!
 //! Integers are little-endian. A frame is only valid at its own offset of its own segment, so bytes
 //! inside a batch that look like a frame are never taken for one. A reader refuses a version it
-//! does not know. Behind a damaged stretch it goes on with the next valid frame. In the segment that was being
-//! written, a stretch behind which nothing says that it was synced is part of the torn end: of what is written
-//! under one sync, a disk that loses power may keep the second frame and not the first.
+//! does not know. Behind a damaged stretch it goes on with the next valid frame. After a power cut such a
+//! stretch may be frames that were never acknowledged, of which the disk kept only those behind; nothing tells
+//! that from synced frames that were lost, so it counts as damage too.
 
 use bytes::Bytes;
 use prost::Message;
@@ -62,14 +62,6 @@ impl Kind {
             .into_iter()
             .find(|k| k.number() == number)
     }
-}
-
-/// Part of every meta.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub struct Synced {
-    /// What of the segment was durable when the frame was written; absent in frames of older versions.
-    #[prost(uint64, optional, tag = "15")]
-    pub to: Option<u64>,
 }
 
 /// Meta of a [`Kind::Batch`] frame.
@@ -191,7 +183,6 @@ pub struct Frames {
     offset: usize,
     valid_end: usize,
     damaged: u64,
-    unsynced_from: Option<usize>,
 }
 
 impl Frames {
@@ -204,7 +195,6 @@ impl Frames {
             offset,
             valid_end: offset,
             damaged: 0,
-            unsynced_from: None,
         }
     }
 
@@ -216,37 +206,6 @@ impl Frames {
     /// Damaged stretches passed over, each with a valid frame behind it.
     pub fn damaged_stretches(&self) -> u64 {
         self.damaged
-    }
-
-    /// What `each` makes of all frames of a segment, and the reader behind the last. Of the newest segment, what was
-    /// never synced is left out, as if it were no frame.
-    pub fn all<T>(
-        segment: Uuid,
-        bytes: &Bytes,
-        is_newest: bool,
-        each: impl Fn(Frame) -> T,
-    ) -> (Vec<T>, Self) {
-        let read = |bytes: Bytes| {
-            let mut reader = Self::new(segment, bytes);
-            let all = reader.by_ref().map(&each).collect();
-            (all, reader)
-        };
-        let (all, reader) = read(bytes.clone());
-        match reader.unsynced_from {
-            Some(from) if is_newest => read(bytes.slice(..from.min(bytes.len()))),
-            _ => (all, reader),
-        }
-    }
-
-    /// Notes whether `frame`, which follows the stretch at `gap`, says that it was synced.
-    fn follows(&mut self, gap: usize, frame: &Frame) {
-        let synced_to = Synced::decode(&*frame.meta)
-            .ok()
-            .and_then(|synced| synced.to);
-        let gap = u64::try_from(gap).unwrap_or(u64::MAX);
-        if synced_to.is_none_or(|to| to > gap) {
-            self.unsynced_from = None;
-        }
     }
 
     fn at(&self, offset: usize) -> Option<(Frame, usize)> {
@@ -284,13 +243,8 @@ impl Iterator for Frames {
             let found = memchr::memmem::find_iter(self.bytes.get(from..)?, &FRAME_MAGIC)
                 .find_map(|index| self.at(from + index))?;
             self.damaged += 1;
-            let gap = self.offset;
-            self.unsynced_from.get_or_insert(gap);
             Some(found)
         })?;
-        if let Some(gap) = self.unsynced_from {
-            self.follows(gap, &frame);
-        }
         self.offset = end;
         self.valid_end = end;
         Some(frame)

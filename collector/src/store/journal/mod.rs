@@ -17,8 +17,6 @@ pub mod recovery;
 pub mod segment;
 pub mod writer;
 
-#[cfg(test)]
-mod gap_tests;
 mod health;
 mod sealed;
 #[cfg(test)]

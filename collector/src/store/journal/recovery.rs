@@ -121,7 +121,7 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
     let before = segments.len() - damaged.len();
     for (id, _) in segments.iter().take(before) {
         if !ledger.is_published(id.sequence) {
-            damaged.push((*id, Scanned::of(dir, *id, false)?.damage));
+            damaged.push((*id, Scanned::of(dir, *id)?.damage));
         }
     }
     let newest = segments.last().map(|(id, _)| *id);
@@ -176,11 +176,12 @@ fn remove_copies(dir: &Path) -> Result<(), RecoveryError> {
     Ok(())
 }
 
-/// Writes the part of the newest segment that may have been acknowledged anew and syncs it. Returns how much of its end was torn.
+/// Writes the valid part of a segment anew and syncs it. Returns how much of its end was torn.
 fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
     let bytes = read_segment(dir, id)?;
-    let (_, reader) = Frames::all(id.id, &bytes, true, drop);
-    let valid = bytes.slice(..reader.valid_end());
+    let mut frames = Frames::new(id.id, bytes.clone());
+    frames.by_ref().for_each(drop);
+    let valid = bytes.slice(..frames.valid_end());
     let path = dir.join(id.file_name());
     let copy = path.with_extension(COPY_EXTENSION);
     let mut file = OpenOptions::new()
@@ -215,20 +216,20 @@ struct Scanned {
 }
 
 impl Scanned {
-    fn of(dir: &Path, id: SegmentId, is_newest: bool) -> Result<Self, RecoveryError> {
+    fn of(dir: &Path, id: SegmentId) -> Result<Self, RecoveryError> {
         let bytes = read_segment(dir, id)?;
+        let mut frames = Frames::new(id.id, bytes.clone());
         let without_body = |frame: Frame| Frame {
             // It would keep the whole segment in memory.
             meta: Bytes::copy_from_slice(&frame.meta),
             body: Bytes::new(),
             ..frame
         };
-        let (frames, reader) = Frames::all(id.id, &bytes, is_newest, without_body);
         Ok(Self {
-            frames,
+            frames: frames.by_ref().map(without_body).collect(),
             damage: Damage {
-                stretches: reader.damaged_stretches(),
-                is_cut: reader.valid_end() < bytes.len(),
+                stretches: frames.damaged_stretches(),
+                is_cut: frames.valid_end() < bytes.len(),
             },
         })
     }
@@ -256,8 +257,8 @@ fn replay(
 ) -> Result<Replayed, RecoveryError> {
     let (mut newest_first, mut damaged) = (Vec::new(), Vec::new());
     let mut has_snapshot = false;
-    for (index, (id, _)) in segments.iter().rev().enumerate() {
-        let scanned = Scanned::of(dir, *id, index == 0)?;
+    for (id, _) in segments.iter().rev() {
+        let scanned = Scanned::of(dir, *id)?;
         damaged.push((*id, scanned.damage));
         has_snapshot = scanned.begins_with_snapshot();
         newest_first.push(scanned.frames);

@@ -6,7 +6,7 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::disk::{Disk, SegmentFile};
-use super::frame::{self, Kind, SEGMENT_HEADER_BYTES, Synced};
+use super::frame::{self, Kind, SEGMENT_HEADER_BYTES};
 use super::ledger::LedgerSnapshot;
 
 /// Ending of a segment's file name.
@@ -44,7 +44,6 @@ pub struct OpenSegment {
     pub id: SegmentId,
     file: Box<dyn SegmentFile>,
     bytes: u64,
-    synced: u64,
     first_batch_at: u64,
 }
 
@@ -78,7 +77,6 @@ impl OpenSegment {
             id,
             file,
             bytes,
-            synced: 0,
             first_batch_at: 0,
         };
         segment.append(Kind::Snapshot, &snapshot.encode_to_vec(), &[])?;
@@ -107,11 +105,7 @@ impl OpenSegment {
     }
 
     fn append(&mut self, kind: Kind, meta: &[u8], body: &[u8]) -> io::Result<()> {
-        let synced = Synced {
-            to: Some(self.synced),
-        };
-        let meta = [meta, &synced.encode_to_vec()].concat();
-        let head = frame::encode(self.id.id, self.bytes, kind, &meta, body)
+        let head = frame::encode(self.id.id, self.bytes, kind, meta, body)
             .ok_or_else(|| io::Error::other("frame of 4 GiB or more"))?;
         self.file.append([&head, body])?;
         let written = head.len().saturating_add(body.len());
@@ -123,9 +117,7 @@ impl OpenSegment {
 
     /// Returns when all frames are on stable storage.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()?;
-        self.synced = self.bytes;
-        Ok(())
+        self.file.sync()
     }
 
     /// Size of the file.

@@ -12,16 +12,14 @@ use prost::Message;
 use twintap_record::PRODUCER_ID_LEN;
 
 use super::disk::{DirDisk, Disk, SegmentFile};
-use super::frame::{
-    BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, PublishedMeta, SEGMENT_HEADER_BYTES,
-};
+use super::frame::{BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, SEGMENT_HEADER_BYTES};
 use super::segment::SegmentId;
 use super::*;
 use crate::clock::SystemClock;
 
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+struct Faults {
     write: AtomicU64,
     sync: AtomicU64,
     free_bytes: AtomicU64,
@@ -83,7 +81,7 @@ impl SegmentFile for FaultyFile {
     }
 }
 
-pub(super) fn settings(data_dir: &Path) -> JournalSettings {
+fn settings(data_dir: &Path) -> JournalSettings {
     JournalSettings {
         data_dir: data_dir.to_owned(),
         segment_bytes_max: 600,
@@ -101,7 +99,7 @@ pub(super) fn settings(data_dir: &Path) -> JournalSettings {
 }
 
 /// Opens the journal, runs its thread while `work` runs, and ends it.
-pub(super) fn with_journal<T>(
+fn with_journal<T>(
     settings: JournalSettings,
     faults: &Arc<Faults>,
     work: impl FnOnce(&dyn Fn(u8, Range<u64>) -> Result<Ack, Refusal>) -> T,
@@ -167,7 +165,7 @@ fn notes(data_dir: &Path) -> Vec<u64> {
         .collect()
 }
 
-pub(super) fn healthy() -> Arc<Faults> {
+fn healthy() -> Arc<Faults> {
     let faults = Faults::default();
     faults.free_bytes.store(u64::MAX, Ordering::SeqCst);
     Arc::new(faults)

@@ -174,6 +174,19 @@ impl Disk {
         self.put(0, random, target);
     }
 
+    /// May a cut keep a part of a segment and lose what stands before it? Then more than one write to it was not
+    /// synced.
+    pub(super) fn may_leave_gaps(&self) -> bool {
+        let mut folders = self.nodes.iter().filter_map(|node| match node {
+            Node::Folder(folder) => Some(folder),
+            Node::File(_) => None,
+        });
+        folders.any(|folder| {
+            let mut segments = folder.names.iter().filter(|(name, _)| name.ends_with(".segment"));
+            segments.any(|(_, node)| matches!(&self.nodes[*node], Node::File(file) if file.pending.len() > 1))
+        })
+    }
+
     /// All files below, as programs see them.
     pub(super) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();

@@ -129,8 +129,8 @@ impl Recording {
         self.steps.last().map_or(0, |step| step.ended + 1)
     }
 
-    /// A run of the collector on what is left of the disk.
-    async fn run(&self, seed: u64) -> Verdict {
+    /// A run of the collector on what is left of the disk; also, whether it told of damage.
+    async fn run(&self, seed: u64) -> (Verdict, bool) {
         let what = format!("TWINTAP_SEED={seed}");
         let mut random = Random::new(seed);
         let line = random.below(self.lines() as u64);
@@ -147,10 +147,11 @@ impl Recording {
         // A failure leaves it to be looked at.
         folder.disable_cleanup(true);
         let what = format!("{what}, line {line}, {}", folder.path().display());
+        let may_leave_gaps = disk.may_leave_gaps();
         disk.cut(&mut random, folder.path());
         let data_dir = folder.path().join("data");
         settle(&data_dir, &oracle, &what).await;
-        let verdict = oracle.judge_rows(&rows(&data_dir), &data_dir, &what);
+        let (verdict, damaged) = oracle.judge_rows(&rows(&data_dir), &data_dir, &what);
         // A program that another test starts has the lock's file too, until it is executed.
         let checked = wait::until("the directory is free", PATIENCE, async || {
             let checked = fsck::check(&data_dir, None, |_| {}).expect("it is readable");
@@ -158,9 +159,15 @@ impl Recording {
             (!checked.findings.iter().any(is_in_use)).then_some(checked)
         })
         .await;
-        assert!(checked.findings.is_empty(), "{what}: {checked:?}");
+        // Of two writes that were not synced the second may be there without the first. Nothing tells that from
+        // a disk that lost what it had synced, so it is told, though nothing acknowledged is lost.
+        let is_told = !checked.findings.is_empty() || damaged > 0;
+        assert!(
+            may_leave_gaps || !is_told,
+            "{what}: {checked:?}, {damaged} damaged"
+        );
         fs::remove_dir_all(folder.path()).expect("it is the test's own");
-        verdict
+        (verdict, is_told)
     }
 }
 
@@ -268,9 +275,12 @@ fn a_power_cut_at_any_moment_costs_nothing_acknowledged() {
     recording.check();
     let cuts = full_or(CUTS[0], CUTS[1]);
     let seeds = (0..cuts).map(|_| random.below(u64::MAX)).collect();
-    for verdict in parallel::all(seeds, async |seed| recording.run(seed).await) {
+    let mut told = 0;
+    for (verdict, is_told) in parallel::all(seeds, async |seed| recording.run(seed).await) {
         figures.add(1, verdict, std::time::Duration::ZERO);
+        told += u64::from(is_told);
     }
+    println!("{told} of {cuts} cuts left a whole frame behind a gap, and were told as damage");
     figures.keep();
 }
 

@@ -258,7 +258,7 @@ pub struct Direction {
     pub truncated: bool,
     /// Was END_STREAM seen?
     pub end_stream: bool,
-    /// Value of `grpc-encoding` for this direction; empty means identity.
+    /// Value of `grpc-encoding` for this direction; empty if none was seen.
     pub encoding: Bytes,
 }
 

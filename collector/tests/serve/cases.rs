@@ -3,15 +3,12 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use super::collector::Collector;
+use super::client::PATIENCE;
+use super::collector::{Collector, accounting, stored};
 
 /// Name, what is sent, what comes back.
 pub(crate) type Case = (&'static str, Vec<u8>, &'static str);
-
-/// How long a test waits for an answer before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Has `send` send each case on a connection of its own, all at once, and compares what `told` makes of the answers.
 pub(crate) fn exchange(
@@ -47,4 +44,11 @@ pub(crate) fn exchange(
         }
     }
     assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}
+
+/// Nothing was stored, nor received.
+pub(crate) fn assert_nothing(collector: Collector, data_dir: &std::path::Path) {
+    assert!(collector.stop().success());
+    assert_eq!(stored(data_dir), []);
+    assert_eq!(accounting(data_dir).total.received, 0);
 }

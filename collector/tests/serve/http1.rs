@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
 use super::cases::{Case, exchange};
-use super::collector::{Collector, accounting, stored};
+use super::collector::Collector;
 
 const PROTOBUF: &str = "content-type: application/x-protobuf";
 
@@ -68,11 +68,4 @@ pub(crate) fn start(data_dir: &std::path::Path) -> Collector {
         "ingest_bytes_max=192MiB",
     ];
     Collector::start(data_dir, &keys)
-}
-
-/// Nothing was stored, nor received.
-pub(crate) fn assert_nothing(collector: Collector, data_dir: &std::path::Path) {
-    assert!(collector.stop().success());
-    assert_eq!(stored(data_dir), []);
-    assert_eq!(accounting(data_dir).total.received, 0);
 }

@@ -9,8 +9,9 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use twintap_record::Message;
 
 use super::batches::Sender;
-use super::cases::{Case, PATIENCE};
-use super::http1::{assert_nothing, check, post, request, start, told, with_length};
+use super::cases::{Case, assert_nothing};
+use super::client::PATIENCE;
+use super::http1::{check, post, request, start, told, with_length};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::tests::read_back;
+use super::tests::in_passes;
 use super::*;
 use crate::call::{CallId, Role};
 use crate::pair::Reason;
@@ -77,7 +77,7 @@ fn outcome(calls: &[Call], pass_bytes: u64) -> Outcome {
         Ok(())
     };
     let memory = pass_bytes.saturating_mul(SHARES);
-    read_back(calls, memory, is_wanted, |rows| told += rows, take).unwrap();
+    in_passes(calls, memory, is_wanted, |rows| told += rows, take).unwrap();
     Outcome {
         decoded: decoded.into_inner(),
         told,

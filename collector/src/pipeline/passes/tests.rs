@@ -30,7 +30,7 @@ fn both(number: u64, id: &str) -> [Call; 2] {
 }
 
 /// Hands the passes over a dataset of these calls to `take`.
-pub(super) fn read_back(
+pub(super) fn in_passes(
     calls: impl AsRef<[Call]>,
     memory_bytes_max: u64,
     is_wanted: impl Fn(&Call) -> bool + Sync,
@@ -57,7 +57,7 @@ fn run(calls: Vec<Call>, memory_bytes_max: u64) -> (usize, Vec<Reason>, usize) {
         reasons.extend(pairing.unpaired.iter().map(|unpaired| unpaired.reason));
         Ok(())
     };
-    read_back(calls, memory_bytes_max, |_| true, |_| {}, take).unwrap();
+    in_passes(calls, memory_bytes_max, |_| true, |_| {}, take).unwrap();
     (pairs, reasons, passes)
 }
 
@@ -109,7 +109,7 @@ fn passes_that_are_read_at_the_same_time_come_in_order() {
         buckets.extend(pairing.pairs.iter().map(|pair| pair_bucket(&pair.primary)));
         Ok(())
     };
-    read_back(calls, 300_000, |_| true, |read| rows += read, take).unwrap();
+    in_passes(calls, 300_000, |_| true, |read| rows += read, take).unwrap();
     assert!(passes > 40, "{passes}");
     assert_eq!((buckets.len(), rows), (1_500, 3_000));
     assert!(buckets.is_sorted(), "{buckets:?}");
@@ -122,7 +122,7 @@ fn ended_by(
 ) -> anyhow::Result<()> {
     let calls = (0..200).flat_map(|number| both(number, &format!("id-{number}")));
     let calls: Vec<Call> = calls.collect();
-    read_back(calls, 100_000, is_wanted, |_| {}, take)
+    in_passes(calls, 100_000, is_wanted, |_| {}, take)
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_wanted_call_does_not_keep_its_neighbours_in_memory() {
         }
         Ok(())
     };
-    read_back(calls, u64::MAX, is_rare, |_| {}, take).unwrap();
+    in_passes(calls, u64::MAX, is_rare, |_| {}, take).unwrap();
     assert_eq!(held, 10);
 }
 
@@ -206,7 +206,7 @@ fn a_pair_found_by_an_id_that_others_share_is_ambiguous() {
             found.extend(pairs.map(|pair| (pair.found_by, pair.is_ambiguous)));
             Ok(())
         };
-        read_back(calls, 1_000_000, |_| true, |_| {}, take).unwrap();
+        in_passes(calls, 1_000_000, |_| true, |_| {}, take).unwrap();
         found.sort();
         found
     };

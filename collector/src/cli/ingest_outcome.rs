@@ -167,6 +167,9 @@ impl Outcome<'_> {
         let is_read = self.ingested.reader.packets > 0 || self.ingested.refusals == 0;
         if watched.streams.calls == 0 && is_read {
             let hint = match watched {
+                Watched { tcp, .. } if tcp.opened == 0 && tcp.segments > 0 => {
+                    "no TCP connection carried a byte"
+                }
                 Watched { tcp, .. } if tcp.opened == 0 => {
                     "no TCP connection was seen, look at --port and the filter"
                 }

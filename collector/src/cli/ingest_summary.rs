@@ -86,13 +86,18 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "connections",
             format!(
-                "{} = {} HTTP/2 ({} begun before the capture) + {} TLS (not decrypted) + {} others + {} of which too little was seen",
+                "{} = {} HTTP/2 ({} begun before the capture) + {} TLS (not decrypted) + {} others + {} of which too \
+                 little was seen{}",
                 tcp.opened,
                 watched.http2_connections,
                 watched.midway_connections,
                 watched.encrypted_connections,
                 watched.other_connections,
                 watched.unknown_connections,
+                match tcp.evicted {
+                    0 => String::new(),
+                    evicted => format!("; {evicted} given up, as too many were open at a time"),
+                },
             ),
         ),
         (

@@ -14,7 +14,8 @@
 //!
 //! Each ingested capture has a file of the same form beside it, `accounting-<producer id>.json`; there,
 //! `observed` are the streams that were seen, and `dropped` those of which too little was captured. That of a
-//! live capture is replaced with each part of the dataset, says that it is open, and counts packets.
+//! live capture is replaced with each part of the dataset, says that it is open, and counts packets. Where the
+//! journal was damaged so that it knows of nothing before, what was counted before is in such a file, too.
 //!
 //! Readers accept [`VERSION`] only, and ignore keys they do not know.
 
@@ -260,6 +261,15 @@ impl Figures {
             pending: outstanding.pending,
             ..self
         }
+    }
+
+    /// Leaves out the records that are in the journal.
+    fn without_journal(&mut self) {
+        self.received = self.received.saturating_sub(self.journaled);
+        self.stored = self.stored.saturating_sub(self.journaled);
+        self.recorded = self.recorded.saturating_sub(self.journaled);
+        self.observed = self.observed.saturating_sub(self.journaled);
+        self.journaled = 0;
     }
 
     fn add(&mut self, other: &Self) {

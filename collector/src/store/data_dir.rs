@@ -63,7 +63,10 @@ pub enum DataDirError {
     )]
     NotOne(PathBuf),
     /// The marker is not one.
-    #[error("{0} is not a data directory's marker")]
+    #[error(
+        "{0} is damaged: it is not a data directory's marker. If nobody made it so on purpose, remove it, and \
+         `twintap serve` makes it anew"
+    )]
     BadMarker(PathBuf),
 }
 

@@ -30,13 +30,18 @@ pub(super) struct Conversation<S> {
 enum SinkState<S> {
     /// No bytes yet.
     None,
-    Open {
-        name: Name,
-        forward: Side,
-        sink: S,
-    },
+    /// Apart, so that connections without bytes, of which anybody can make as many as packets, are small.
+    Open(Box<Open<S>>),
     Unwanted,
     Closed,
+}
+
+/// What a connection with bytes has besides.
+#[derive(Debug)]
+struct Open<S> {
+    name: Name,
+    forward: Side,
+    sink: S,
 }
 
 /// What is shared by all connections.
@@ -82,8 +87,9 @@ impl<S: ByteSink> Conversation<S> {
             && segment.missing_tail == 0
             && own.is_in_order(segment.seq, segment.payload)
             && !other.is_waiting()
-            && let SinkState::Open { sink, forward, .. } = sink
+            && let SinkState::Open(open) = sink
         {
+            let Open { sink, forward, .. } = &mut **open;
             if segment.has(flags::ACK) {
                 other.acknowledged(segment.ack, segment.unix_ns);
             }
@@ -222,8 +228,8 @@ impl<S: ByteSink> Conversation<S> {
         if self.is_waiting() {
             return;
         }
-        if let SinkState::Open { sink, .. } = &mut self.sink {
-            sink.time(unix_ns);
+        if let SinkState::Open(open) = &mut self.sink {
+            open.sink.time(unix_ns);
         }
     }
 
@@ -239,7 +245,7 @@ impl<S: ByteSink> Conversation<S> {
 
     /// Has it delivered bytes, and may it deliver more?
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.sink, SinkState::Open { .. })
+        matches!(self.sink, SinkState::Open(_))
     }
 
     /// Takes note of a SYN.
@@ -299,11 +305,11 @@ impl<S: ByteSink> Conversation<S> {
         self.sink = match shared.connections.open(&name) {
             Some(sink) => {
                 shared.counters.opened += 1;
-                SinkState::Open {
+                SinkState::Open(Box::new(Open {
                     name,
                     forward,
                     sink,
-                }
+                }))
             }
             None => {
                 shared.counters.unwanted += 1;
@@ -328,9 +334,8 @@ impl<S: ByteSink> Conversation<S> {
     }
 
     fn close<C: Connections<Sink = S>>(&mut self, shared: &mut Shared<'_, C>) {
-        if let SinkState::Open { name, sink, .. } =
-            std::mem::replace(&mut self.sink, SinkState::Closed)
-        {
+        if let SinkState::Open(open) = std::mem::replace(&mut self.sink, SinkState::Closed) {
+            let Open { name, sink, .. } = *open;
             shared.counters.closed += 1;
             shared.connections.close(&name, sink);
         }
@@ -349,7 +354,7 @@ impl<S: ByteSink> Conversation<S> {
 impl<S> SinkState<S> {
     fn parts(&mut self) -> (Option<&mut S>, Side) {
         match self {
-            Self::Open { sink, forward, .. } => (Some(sink), *forward),
+            Self::Open(open) => (Some(&mut open.sink), open.forward),
             _ => (None, Side::Low),
         }
     }

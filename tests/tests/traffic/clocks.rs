@@ -5,8 +5,8 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
-use twintap_e2e::{Collector, Stored, artifacts, machine};
+use serde_json::{Value, json};
+use twintap_e2e::{Collector, Stored, artifacts, figures, machine};
 use twintap_record::{Counters, Message, Position, Record, RecordBatch, Role};
 
 use crate::golden;
@@ -124,7 +124,13 @@ fn hour(row: &Value) -> i64 {
     days * 24 + hour.expect("an hour")
 }
 
-async fn clocks_may_be_off(old: fn(u64) -> i64, new: fn(u64) -> i64, shift_s: Option<i64>) {
+async fn clocks_may_be_off(
+    family: &str,
+    what: &str,
+    old: fn(u64) -> i64,
+    new: fn(u64) -> i64,
+    shift_s: Option<i64>,
+) {
     let _machine = machine::shared();
     let recorders = [
         Recorder {
@@ -174,21 +180,29 @@ async fn clocks_may_be_off(old: fn(u64) -> i64, new: fn(u64) -> i64, shift_s: Op
         // Told to two digits.
         assert!((told_s - shift_s).abs() <= shift_s.abs() / 50, "{clocks:#}");
     }
+    figures::keep(
+        "alike",
+        family,
+        json!({ "what": what, "records": 2 * PAIRS, "stored": stored.rows.len() }),
+    );
 }
 
 #[tokio::test]
 async fn a_candidate_whose_clock_is_a_day_ahead_is_paired_and_the_day_is_told() {
-    clocks_may_be_off(|_| 0, |_| DAY_S, Some(DAY_S)).await;
+    let what = "the candidate's clock is a day ahead: all paired, the day is told";
+    clocks_may_be_off("clock ahead", what, |_| 0, |_| DAY_S, Some(DAY_S)).await;
 }
 
 #[tokio::test]
 async fn a_candidate_whose_clock_is_a_day_behind_is_paired_and_the_day_is_told() {
-    clocks_may_be_off(|_| 0, |_| -DAY_S, Some(-DAY_S)).await;
+    let what = "the candidate's clock is a day behind: all paired, the day is told";
+    clocks_may_be_off("clock behind", what, |_| 0, |_| -DAY_S, Some(-DAY_S)).await;
 }
 
 #[tokio::test]
 async fn clocks_that_are_set_by_a_day_between_records_change_no_pair() {
     let jumping = |number| [0, DAY_S, -DAY_S][(number % 3) as usize];
     let other = |number| [DAY_S, -DAY_S, 0, 0][(number % 4) as usize];
-    clocks_may_be_off(jumping, other, None).await;
+    let what = "both clocks are set by a day between records, time and again: all paired";
+    clocks_may_be_off("clocks set", what, jumping, other, None).await;
 }

@@ -7,8 +7,8 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::Value;
-use twintap_e2e::{Collector, machine};
+use serde_json::{Value, json};
+use twintap_e2e::{Collector, figures, machine};
 use twintap_record::{Message, RecordBatch, VERSION};
 
 use crate::golden;
@@ -197,6 +197,11 @@ async fn batches_of_the_versions_before_and_behind_are_stored_alike() {
     assert_eq!(today.len(), records);
     assert_eq!(rows_of(1), today, "older");
     assert_eq!(rows_of(2), today, "newer");
+    let what = "golden batches as this version writes them, as one before (less is said) and one behind (more is): \
+                the same rows, again is a duplicate";
+    let posted = records * versions.len();
+    let row = json!({ "what": what, "records": posted, "stored": stored.rows.len() });
+    figures::keep("alike", "versions", row);
 }
 
 #[tokio::test]
@@ -216,6 +221,9 @@ async fn values_that_nobody_knows_yet_cost_no_record_and_no_count() {
     accounting.assert_identity();
     assert_eq!(accounting.figure("stored"), records, "{accounting}");
     assert_eq!(accounting.figure("quarantined"), 0, "{accounting}");
+    let what = "golden batches with values that this version does not know, in every enumeration";
+    let row = json!({ "what": what, "records": records, "stored": accounting.figure("stored") });
+    figures::keep("alike", "unknown values", row);
 }
 
 #[tokio::test]

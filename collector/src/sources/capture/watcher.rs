@@ -13,6 +13,9 @@ use twintap_decode::tls::{self, KeyLog, Keys, Outcome};
 
 use super::{TlsWatched, Wanted};
 
+/// Connections that are followed at a time, over all watchers; the one that was quiet for longest is evicted, and
+/// counted.
+const CONNECTIONS_MAX: usize = 250_000;
 /// Bytes that open exchanges of all connections keep, over all watchers.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -77,6 +80,10 @@ impl Watcher {
     /// Watcher number `index` of `count`.
     pub fn new(index: usize, count: usize) -> Self {
         let (calls, keys) = (Calls::default(), Keys::default());
+        let limits = tcp::Limits {
+            connections_max: CONNECTIONS_MAX / count.max(1),
+            ..tcp::Limits::default()
+        };
         let hub = Hub {
             calls: Rc::clone(&calls),
             keys: Rc::clone(&keys),
@@ -87,7 +94,7 @@ impl Watcher {
             watched: Watched::default(),
         };
         Self {
-            tracker: Tracker::new(tcp::Limits::default(), hub),
+            tracker: Tracker::new(limits, hub),
             calls,
             keys,
         }

@@ -140,7 +140,8 @@ impl<I: Intake> Service<I> {
             }
             "/healthz" | "/readyz" | "/metrics" => Err(method("GET", &request)),
             _ => {
-                let reason = format!("there is only {}", twintap_record::PATH);
+                let records = twintap_record::PATH;
+                let reason = format!("there are {records}, /healthz, /readyz and /metrics");
                 Err(refuse(StatusCode::NOT_FOUND, "not_found", reason, &request))
             }
         }

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{Accounting, VERSION};
 use crate::store::data_dir;
@@ -141,6 +142,31 @@ impl Accounting {
         File::open(data_dir)?.sync_all()
     }
 
+    /// For a collector whose journal `segment` can tell no figures of before: keeps those of its file beside it, in
+    /// one of their own, as what is in the journal is counted anew. Doing it again does no more.
+    pub(in crate::store) fn keep_forgotten(data_dir: &Path, segment: Uuid) -> io::Result<()> {
+        let mut kept = match Self::load(data_dir) {
+            Ok(accounting) => accounting,
+            // Damaged like the journal, or never written.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let producers = kept
+            .producers
+            .iter_mut()
+            .map(|producer| &mut producer.figures);
+        for figures in producers.chain([&mut kept.total, &mut kept.forgotten]) {
+            figures.without_journal();
+        }
+        let unpublished = kept.write_file(data_dir, &beside(&segment.simple().to_string()))?;
+        unpublished.file.sync_all()?;
+        unpublished.publish()?;
+        fs::remove_file(data_dir.join(FILE_NAME))?;
+        File::open(data_dir)?.sync_all()
+    }
+
     /// Removes the file of a capture, durably: as if it had never been ingested.
     pub fn remove_capture(&self, data_dir: &Path) -> io::Result<()> {
         fs::remove_file(data_dir.join(self.capture_name()))?;
@@ -149,8 +175,7 @@ impl Accounting {
 
     fn capture_name(&self) -> String {
         let producer = self.producers.first();
-        let id = producer.map_or("", |producer| &producer.producer_id);
-        format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
+        beside(producer.map_or("", |producer| &producer.producer_id))
     }
 
     /// Writes what is to have `name` in `data_dir`.
@@ -213,6 +238,11 @@ fn load_file(path: &Path) -> io::Result<Option<Accounting>> {
 
 fn named(path: &Path, kind: ErrorKind, what: &str) -> io::Error {
     io::Error::new(kind, format!("{} {what}", path.display()))
+}
+
+/// Name of a file beside the collector's.
+fn beside(id: &str) -> String {
+    format!("{CAPTURE_PREFIX}{id}{CAPTURE_SUFFIX}")
 }
 
 /// Is that the name of an accounting file?

@@ -1,13 +1,15 @@
 //! Where files go that cannot be read: into the quarantine, counted before they are moved.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use crate::store::accounting::{Accounting, Figures};
+use crate::store::data_dir::DIR_MODE;
 use crate::store::hex::hex;
 use crate::store::parquet;
 use crate::store::quarantine;
@@ -94,7 +96,10 @@ impl<'a> Aside<'a> {
         }
         let folders = [to.parent(), path.parent()];
         for folder in folders.into_iter().flatten() {
-            fs::create_dir_all(folder)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(DIR_MODE)
+                .create(folder)?;
         }
         fs::rename(path, &to)?;
         for folder in folders.into_iter().flatten() {

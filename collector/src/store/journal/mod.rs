@@ -36,6 +36,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::store::accounting::Accounting;
 use frame::PublishedMeta;
 use ledger::LedgerLimits;
 use recovery::RecoveryError;
@@ -220,6 +221,12 @@ pub enum OpenError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The figures of a journal that forgot them cannot be kept.
+    #[error("keep the accounting of a damaged journal: {error}")]
+    Figures {
+        /// What the system said.
+        error: std::io::Error,
+    },
 }
 
 /// An open journal, before its thread runs.
@@ -265,6 +272,14 @@ pub fn open_on(
             "cut the unreadable end of the journal: unacknowledged if power or disk space ran out"
         );
         metrics.torn_tail(recovered.torn_bytes);
+    }
+    if let Some(segment) = recovered.forgot_at {
+        tracing::error!(
+            "no snapshot of the journal can be read: which records came before is forgotten, and those that come \
+             again are stored again; the figures so far are kept in a file of their own"
+        );
+        let kept = Accounting::keep_forgotten(&settings.data_dir, segment);
+        kept.map_err(|error| OpenError::Figures { error })?;
     }
     let (sender, commands) = sync_channel(settings.queue_batches_max);
     let health = Arc::new(Health::default());

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use prost::Message;
+use uuid::Uuid;
 
 use super::disk::FILE_MODE;
 use super::frame::{self, BatchMeta, Frame, Frames, Kind, PublishedMeta};
@@ -56,6 +57,8 @@ pub struct Recovered {
     pub next_sequence: u64,
     /// Bytes cut off the end of the newest segment.
     pub torn_bytes: u64,
+    /// The newest segment, if no snapshot of any can be read: then the ledger knows of nothing before.
+    pub forgot_at: Option<Uuid>,
 }
 
 /// Reads the journal in `dir`.
@@ -67,7 +70,10 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
         torn_bytes = make_durable(dir, *newest)?;
         *size = size.saturating_sub(torn_bytes);
     }
-    let mut ledger = replay(dir, &segments, limits)?.ledger;
+    let replayed = replay(dir, &segments, limits)?;
+    let newest = segments.last().map(|(id, _)| id.id);
+    let forgot_at = newest.filter(|_| !replayed.has_snapshot);
+    let mut ledger = replayed.ledger;
     let next_sequence = segments
         .last()
         .map_or(1, |(id, _)| id.sequence.saturating_add(1));
@@ -84,6 +90,7 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
         unpublished,
         next_sequence,
         torn_bytes,
+        forgot_at,
     })
 }
 

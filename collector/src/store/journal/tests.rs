@@ -16,6 +16,7 @@ use super::frame::{BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, SEGMENT_HEADER_B
 use super::segment::SegmentId;
 use super::*;
 use crate::clock::SystemClock;
+use crate::store::accounting::Accounting;
 
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
@@ -424,6 +425,42 @@ proptest! {
             }
         }
         prop_assert_eq!(journaled(data.path()), model);
+    }
+}
+
+#[test]
+fn figures_outlive_a_journal_without_a_snapshot() {
+    let data = tempfile::tempdir().unwrap();
+    let one_segment = || JournalSettings {
+        segment_bytes_max: 1 << 20,
+        ..settings(data.path())
+    };
+    with_journal(one_segment(), &healthy(), |append| {
+        append(1, 1..8).unwrap();
+    });
+    // Five more are in Parquet, and their segment is gone.
+    let mut accounting = Accounting::load(data.path()).unwrap();
+    assert_eq!(
+        (accounting.total.stored, accounting.total.journaled),
+        (7, 7)
+    );
+    accounting.total.stored += 5;
+    accounting.total.published = 5;
+    accounting.save(data.path()).unwrap();
+    let segment = fs::read_dir(directory(data.path()))
+        .unwrap()
+        .next()
+        .unwrap();
+    let path = segment.unwrap().path();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES] ^= 0xff;
+    fs::write(&path, bytes).unwrap();
+    for _ in 0..2 {
+        with_journal(one_segment(), &healthy(), |_| ());
+        let all = Accounting::load_each(data.path()).unwrap();
+        let all = all.into_iter().map(|file| file.accounting.unwrap().total);
+        let stored: Vec<_> = all.map(|total| (total.stored, total.journaled)).collect();
+        assert_eq!(stored, [(5, 0), (7, 7)]);
     }
 }
 

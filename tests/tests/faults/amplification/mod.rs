@@ -9,8 +9,8 @@
 //!
 //! Bytes count as bytes. Headers of a capture count as their list's size (RFC 9113, 6.5.2), also the ordinary
 //! ones: each is looked at, and held until its call is over.
-//! Records of next to nothing count as as many ordinary ones: the collector works by the record, and a batch holds at most 16 384. A connection of a capture that is a single packet counts as the shortest
-//! that is whole, of seven: what one costs does not depend on how short it is.
+//! Records of next to nothing count as as many ordinary ones: the collector works by the record, and a batch holds
+//! at most 16 384.
 //!
 //! The input is large enough to tell its cost from the floors. What is refused (one kind here, most of the catalogue
 //! in `collector/tests/serve/catalogue.rs`) costs less than what is taken.

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use super::ReadError;
 use super::checksum;
 use super::contain::contain;
 use super::from_rows::FromRows;
-use super::part::Part;
-use super::{Projection, ReadError};
-use crate::call::PAIR_BUCKETS;
+use super::part::{Part, PartRows};
 
 /// A file that was read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +21,18 @@ pub struct CheckedPart {
 pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
     let has_checksum = checksum::verify(path)?;
     let part = Part::open(path.to_owned())?;
-    let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
-    let mut batches = part.read(&buckets, None, Projection::Everything)?;
+    let PartRows {
+        mut batches,
+        constants,
+    } = part.read_whole()?;
     let mut from_rows = FromRows::default();
     let mut rows = 0;
     loop {
         let calls = contain(path, || {
             let batch = batches.next().transpose()?;
-            batch.map(|batch| from_rows.calls(&batch)).transpose()
+            batch
+                .map(|batch| from_rows.calls(&batch, &constants))
+                .transpose()
         })?;
         match calls {
             Some(calls) => rows += calls.len() as u64,

@@ -14,10 +14,11 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
+use super::constants::Constants;
 use super::contain::contain;
 use super::from_rows::FromRows;
 use super::part::{Part, columns_of, load};
-use super::typed::{Fixed16, Slices};
+use super::typed::{Column, Fixed16, Slices};
 use super::{Dataset, Projection, ReadError};
 use crate::call::{Call, CorrelationKey, request_id_variants};
 
@@ -103,7 +104,9 @@ impl Dataset {
             };
             while let Some(calls) = contain(&part.path, || {
                 let batch = batches.next().transpose()?;
-                batch.map(|batch| from_rows.calls(&batch)).transpose()
+                batch
+                    .map(|batch| from_rows.calls(&batch, &Constants::default()))
+                    .transpose()
             })? {
                 for call in calls.into_iter().filter(|call| is_wanted(call)) {
                     bytes = bytes.saturating_add(call.weight(call.bytes_count()));
@@ -128,13 +131,13 @@ fn read(part: &Part, ids: &Arc<Ids>) -> Result<Option<ParquetRecordBatchReader>,
         return Ok(None);
     }
     let schema = builder.parquet_schema();
-    let mask = ProjectionMask::columns(schema, columns_of(Projection::Everything));
+    let mask = columns_of(Projection::Everything, schema, &Constants::default());
     let id_columns = ProjectionMask::columns(schema, ["pair_id", "request_id", "trace_id"]);
     let wanted = Arc::clone(ids);
     let carries = ArrowPredicateFn::new(id_columns, move |batch: RecordBatch| {
-        let pair_id = Slices::of(batch.column_by_name("pair_id"))?;
-        let request_id = Slices::of(batch.column_by_name("request_id"))?;
-        let trace_id = Fixed16::of(batch.column_by_name("trace_id"))?;
+        let pair_id = Slices::of(batch.column_by_name("pair_id").map(Column::from))?;
+        let request_id = Slices::of(batch.column_by_name("request_id").map(Column::from))?;
+        let trace_id = Fixed16::of(batch.column_by_name("trace_id").map(Column::from))?;
         let carries = (0..batch.num_rows()).map(|row| {
             let is_wanted = |ids: &BTreeSet<Bytes>, slices: &Slices| ids.contains(&slices.at(row));
             is_wanted(&wanted.pair_ids, &pair_id)

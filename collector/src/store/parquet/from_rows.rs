@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, StructArray};
+use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
-use super::typed::{Bools, Fixed16, Integers, Lists, Slices};
+use super::constants::Constants;
+use super::typed::{Bools, Column, Fixed16, Integers, Lists, Slices};
 use crate::call::{
     Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, Status, Timing,
     Workload,
@@ -20,15 +21,25 @@ pub(super) struct FromRows {
 }
 
 impl FromRows {
-    /// The calls of `batch`, in its order.
-    pub(super) fn calls(&mut self, batch: &RecordBatch) -> Result<Vec<Box<Call>>, ArrowError> {
-        let columns = Columns::new(batch)?;
-        Ok((0..batch.num_rows())
-            .map(|row| Box::new(self.call(&columns, row)))
-            .collect())
+    /// The calls of `batch`, in its order; `constants` are columns that were not read.
+    pub(super) fn calls(
+        &mut self,
+        batch: &RecordBatch,
+        constants: &Constants,
+    ) -> Result<Vec<Box<Call>>, ArrowError> {
+        let columns = Columns::new(&Found { batch, constants })?;
+        let one_workload = columns.workload.is_constant();
+        let calls = (0..batch.num_rows()).map(|row| {
+            // Where all rows have one, the first says it.
+            if row == 0 || !one_workload {
+                self.look_at_workload(&columns.workload, row);
+            }
+            Box::new(self.call(&columns, row))
+        });
+        Ok(calls.collect())
     }
 
-    fn call(&mut self, columns: &Columns, row: usize) -> Call {
+    fn call(&self, columns: &Columns, row: usize) -> Call {
         Call {
             id: CallId {
                 producer_id: columns.producer_id.at(row).unwrap_or_default(),
@@ -36,7 +47,7 @@ impl FromRows {
             },
             role: role(columns.role.bytes(row)),
             position: position(columns.position.bytes(row)),
-            workload: self.workload(&columns.workload, row),
+            workload: Arc::clone(&self.workload),
             rpc_method: columns.rpc_method.text(row).to_owned(),
             authority: columns.authority.at(row),
             started_unix_ns: columns.started_unix_ns(row),
@@ -77,11 +88,23 @@ impl FromRows {
         }
     }
 
-    fn workload(&mut self, columns: &WorkloadColumns, row: usize) -> Arc<Workload> {
+    fn look_at_workload(&mut self, columns: &WorkloadColumns, row: usize) {
         if !columns.is_at(row, &self.workload) {
             self.workload = Arc::new(columns.at(row));
         }
-        Arc::clone(&self.workload)
+    }
+}
+
+/// Where columns are looked up.
+struct Found<'a> {
+    batch: &'a RecordBatch,
+    constants: &'a Constants,
+}
+
+impl<'a> Found<'a> {
+    fn column(&self, name: &str) -> Option<Column<'a>> {
+        let read = self.batch.column_by_name(name).map(Column::from);
+        read.or_else(|| self.constants.value(name).map(Column::constant))
     }
 }
 
@@ -93,8 +116,8 @@ macro_rules! columns {
         struct $name { $($column: $type,)* }
 
         impl $name {
-            fn find(batch: &RecordBatch) -> Result<Self, ArrowError> {
-                Ok(Self { $($column: $type::of(batch.column_by_name(stringify!($column)))?,)* })
+            fn find(found: &Found<'_>) -> Result<Self, ArrowError> {
+                Ok(Self { $($column: $type::of(found.column(stringify!($column)))?,)* })
             }
         }
     };
@@ -169,6 +192,28 @@ impl WorkloadColumns {
         }
     }
 
+    fn is_constant(&self) -> bool {
+        let Self {
+            service,
+            pod_name,
+            pod_namespace,
+            workload_name,
+            node_id,
+            app_version,
+            recorder_version,
+        } = self;
+        let columns = [
+            service,
+            pod_name,
+            pod_namespace,
+            workload_name,
+            node_id,
+            app_version,
+            recorder_version,
+        ];
+        columns.into_iter().all(Slices::is_constant)
+    }
+
     fn is_at(&self, row: usize, workload: &Workload) -> bool {
         let is = |column: &Slices, text: &String| column.bytes(row) == text.as_bytes();
         is(&self.pod_name, &workload.pod_name)
@@ -198,12 +243,12 @@ impl std::ops::Deref for Columns {
 }
 
 impl Columns {
-    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+    fn new(found: &Found<'_>) -> Result<Self, ArrowError> {
         Ok(Self {
-            plain: PlainColumns::find(batch)?,
-            workload: WorkloadColumns::find(batch)?,
-            request: DirectionColumns::find(batch, "request")?,
-            response: DirectionColumns::find(batch, "response")?,
+            plain: PlainColumns::find(found)?,
+            workload: WorkloadColumns::find(found)?,
+            request: DirectionColumns::find(found, "request")?,
+            response: DirectionColumns::find(found, "response")?,
         })
     }
 
@@ -230,11 +275,10 @@ struct DirectionColumns {
 }
 
 impl DirectionColumns {
-    fn find(batch: &RecordBatch, direction: &str) -> Result<Self, ArrowError> {
-        let column = |name: &str| batch.column_by_name(&format!("{direction}_{name}"));
+    fn find(found: &Found<'_>, direction: &str) -> Result<Self, ArrowError> {
+        let column = |name: &str| found.column(&format!("{direction}_{name}"));
         let messages = Lists::of(column("messages"))?;
-        let fields = messages.elements();
-        let field = |name: &str| fields.and_then(|fields| fields.column_by_name(name));
+        let field = |name: &str| messages.field(name);
         Ok(Self {
             offset_ns: Integers::of(field("offset_ns"))?,
             compressed: Bools::of(field("compressed"))?,
@@ -279,10 +323,9 @@ struct MetadataColumn {
 }
 
 impl MetadataColumn {
-    fn of(column: Option<&arrow_array::ArrayRef>) -> Result<Self, ArrowError> {
+    fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
         let blocks = Lists::of(column)?;
-        let fields: Option<&StructArray> = blocks.elements();
-        let field = |name: &str| fields.and_then(|fields| fields.column_by_name(name));
+        let field = |name: &str| blocks.field(name);
         Ok(Self {
             name: Slices::of(field("name"))?,
             value: Slices::of(field("value"))?,

@@ -5,10 +5,12 @@
 //! its name whole or not at all.
 
 mod arrays;
+mod bucket_rows;
 mod check;
 mod checksum;
 mod columns;
 mod concatenated;
+mod constants;
 mod contain;
 mod describe;
 mod error;

@@ -3,21 +3,22 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
 use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Schema};
+use arrow_schema::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions,
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
-use parquet::file::statistics::Statistics;
+use parquet::schema::types::SchemaDescriptor;
 
-use super::columns::{COLUMNS, FIRST_COLUMNS_LAST_ID, Values};
+use super::bucket_rows::{BucketRows, Picked, buckets_of};
+use super::columns::{COLUMNS, Column, FIRST_COLUMNS_LAST_ID, Values};
+use super::constants::Constants;
 use super::contain::contain;
 use super::shards::Shards;
 use super::{Projection, ReadError, SCHEMA_VERSION, properties, schema};
@@ -27,6 +28,15 @@ const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Rows of a batch at most.
 const BATCH_ROWS_MAX: u64 = 1024;
+
+/// Columns that no call is made of.
+const FOLLOW_FROM_OTHERS: [&str; 2] = ["pair_bucket", "status_name"];
+
+/// Fields of a header.
+const METADATA_FIELDS: [&str; 3] = ["name", "value", "redacted"];
+
+/// Fields of a message that a call is made of.
+const MESSAGE_FIELDS: [&str; 4] = ["offset_ns", "compressed", "declared_bytes", "bytes"];
 
 /// A file of the dataset.
 #[derive(Clone, Debug)]
@@ -39,7 +49,23 @@ pub(super) struct Part {
     pub(super) decoded_bytes: u64,
     /// Is the footer kept once it was read whole? It is asked for in each pass.
     pub(super) keeps_footer: bool,
-    footer: OnceLock<ArrowReaderMetadata>,
+    footer: OnceLock<Footer>,
+}
+
+/// What is known of a file before a row is read.
+#[derive(Clone, Debug)]
+struct Footer {
+    metadata: ArrowReaderMetadata,
+    constants: Arc<Constants>,
+    /// `None` where rows are in no order.
+    bucket_rows: Option<Arc<BucketRows>>,
+}
+
+/// Rows on their way out of a file.
+pub(super) struct PartRows {
+    pub(super) batches: ParquetRecordBatchReader,
+    /// Of columns that are not read.
+    pub(super) constants: Arc<Constants>,
 }
 
 impl Part {
@@ -68,53 +94,90 @@ impl Part {
         })
     }
 
-    /// The file and its footer with the page index.
-    fn load(&self) -> Result<(File, ArrowReaderMetadata), ReadError> {
+    /// The file, its footer, and where its pages and buckets are.
+    fn load(&self) -> Result<(File, Footer), ReadError> {
         if let Some(footer) = self.footer.get() {
             let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
             return Ok((file, footer.clone()));
         }
-        let (file, footer) = load(&self.path, PageIndexPolicy::Optional)?;
-        let footer = if self.keeps_footer {
-            self.footer.get_or_init(|| footer).clone()
-        } else {
-            footer
-        };
+        let (file, metadata) = load(&self.path, PageIndexPolicy::Optional)?;
+        let again = file.try_clone().map_err(io_error("open", &self.path))?;
+        let footer = contain(&self.path, || {
+            Ok::<_, ParquetError>(Footer {
+                constants: Arc::new(Constants::of(&metadata)?),
+                bucket_rows: BucketRows::find(again, metadata.clone())?.map(Arc::new),
+                metadata,
+            })
+        })?;
+        if self.keeps_footer {
+            return Ok((file, self.footer.get_or_init(|| footer).clone()));
+        }
         Ok((file, footer))
     }
 
-    /// Rows whose bucket is in `buckets`, and of these perhaps only some shards.
+    /// Rows whose bucket is in `buckets`, and of these perhaps only some shards; columns that say the same in
+    /// all rows are not read.
     pub(super) fn read(
         &self,
         buckets: &Range<u16>,
         shards: Option<&Shards>,
         projection: Projection,
-    ) -> Result<ParquetRecordBatchReader, ReadError> {
-        let (file, metadata) = self.load()?;
-        let groups = metadata.metadata().row_groups().iter().enumerate();
-        let groups: Vec<usize> = groups
-            .filter(|(_, group)| may_hold(group, buckets))
-            .map(|(index, _)| index)
-            .collect();
-        let row_bytes = (self.decoded_bytes / self.rows.max(1)).max(1);
-        let batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
-
+    ) -> Result<PartRows, ReadError> {
+        let (file, footer) = self.load()?;
+        let Footer {
+            metadata,
+            constants,
+            bucket_rows,
+        } = footer;
+        let group_rows: Vec<usize> = rows_of_groups(&metadata).collect();
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let schema = builder.parquet_schema();
-        let mask = ProjectionMask::columns(schema, columns_of(projection));
-        let bucket_mask = ProjectionMask::columns(schema, ["pair_bucket"]);
-        let buckets = i32::from(buckets.start)..i32::from(buckets.end);
-        let is_wanted = move |batch: RecordBatch| is_in(&batch, &buckets);
-        let mut wanted: Vec<Box<dyn ArrowPredicate>> =
-            vec![Box::new(ArrowPredicateFn::new(bucket_mask, is_wanted))];
-        wanted.extend(shards.map(|shards| shards.predicate(schema)));
+        let mask = columns_of(projection, schema, &constants);
+        let mut wanted: Vec<Box<dyn ArrowPredicate>> = Vec::new();
+        let shards = shards.map(|shards| shards.predicate(schema));
+        let builder = match bucket_rows {
+            Some(rows) => {
+                let Picked { groups, rows } = rows.pick(buckets, group_rows.into_iter());
+                builder.with_row_groups(groups).with_row_selection(rows)
+            }
+            None => {
+                wanted.push(is_in(buckets, schema));
+                builder
+            }
+        };
+        wanted.extend(shards);
         let builder = builder
             .with_projection(mask)
-            .with_row_groups(groups)
             .with_row_filter(RowFilter::new(wanted))
-            .with_batch_size(usize::try_from(batch_rows).unwrap_or(1));
-        contain(&self.path, || builder.build())
+            .with_batch_size(self.batch_rows());
+        let batches = contain(&self.path, || builder.build())?;
+        Ok(PartRows { batches, constants })
     }
+
+    /// All rows, with all columns that a call is made of.
+    pub(super) fn read_whole(&self) -> Result<PartRows, ReadError> {
+        let (file, metadata) = load(&self.path, PageIndexPolicy::Optional)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let constants = Arc::new(Constants::default());
+        let mask = columns_of(Projection::Everything, builder.parquet_schema(), &constants);
+        let builder = builder
+            .with_projection(mask)
+            .with_batch_size(self.batch_rows());
+        let batches = contain(&self.path, || builder.build())?;
+        Ok(PartRows { batches, constants })
+    }
+
+    /// Rows of a batch.
+    fn batch_rows(&self) -> usize {
+        let row_bytes = (self.decoded_bytes / self.rows.max(1)).max(1);
+        let batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
+        usize::try_from(batch_rows).unwrap_or(1)
+    }
+}
+
+fn rows_of_groups(metadata: &ArrowReaderMetadata) -> impl Iterator<Item = usize> {
+    let groups = metadata.metadata().row_groups().iter();
+    groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(0))
 }
 
 pub(super) fn load(
@@ -124,7 +187,8 @@ pub(super) fn load(
     let file = File::open(path).map_err(io_error("open", path))?;
     // The writer's Arrow schema, if any, is not asked: the Parquet schema says everything.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let options = options.with_page_index_policy(index);
+    // Where pages are; what is in them is asked of no index.
+    let options = options.with_offset_index_policy(index);
     let metadata = contain(path, || ArrowReaderMetadata::load(&file, options))?;
     Ok((file, metadata))
 }
@@ -184,44 +248,45 @@ fn foreign(path: &Path, reason: String) -> ReadError {
     }
 }
 
-/// Could `group` hold one of `buckets`, as far as its statistics say?
-fn may_hold(group: &RowGroupMetaData, buckets: &Range<u16>) -> bool {
-    let bucket = group
-        .columns()
-        .iter()
-        .find(|column| column.column_path().string() == "pair_bucket");
-    let Some(Statistics::Int32(statistics)) = bucket.and_then(|column| column.statistics()) else {
-        return true;
-    };
-    let (Some(min), Some(max)) = (statistics.min_opt(), statistics.max_opt()) else {
-        return true;
-    };
-    *min < i32::from(buckets.end) && i32::from(buckets.start) <= *max
-}
-
-fn is_in(batch: &RecordBatch, buckets: &Range<i32>) -> Result<BooleanArray, ArrowError> {
-    let column = batch
-        .column_by_name("pair_bucket")
-        .map(|column| column.as_primitive_opt::<Int32Type>());
-    let Some(Some(column)) = column else {
-        return Err(ArrowError::SchemaError(format!(
-            "pair_bucket is no {}",
-            DataType::Int32
-        )));
-    };
-    Ok(BooleanArray::from_unary(column, |bucket| {
-        buckets.contains(&bucket)
+/// Which rows are in one of `buckets`, where only the rows can say it.
+fn is_in(buckets: &Range<u16>, schema: &SchemaDescriptor) -> Box<dyn ArrowPredicate> {
+    let column = ProjectionMask::columns(schema, ["pair_bucket"]);
+    let wanted = i32::from(buckets.start)..i32::from(buckets.end);
+    Box::new(ArrowPredicateFn::new(column, move |batch: RecordBatch| {
+        let are_wanted = buckets_of(&batch)?
+            .iter()
+            .map(|bucket| wanted.contains(bucket));
+        Ok(BooleanArray::from(are_wanted.collect::<Vec<bool>>()))
     }))
 }
 
-/// Never the maps: the exact metadata holds all they do.
-pub(super) fn columns_of(projection: Projection) -> impl Iterator<Item = &'static str> {
-    let columns = COLUMNS.iter().filter(move |column| match column.values {
-        Values::MetadataMap { .. } => false,
-        Values::Metadata(_) | Values::Messages(_) => projection == Projection::Everything,
-        _ => true,
-    });
-    columns.map(|column| column.name)
+/// What a call is made of, without what is known.
+pub(super) fn columns_of(
+    projection: Projection,
+    schema: &SchemaDescriptor,
+    constants: &Constants,
+) -> ProjectionMask {
+    let mut paths = Vec::new();
+    for Column { name, values, .. } in COLUMNS {
+        let fields: &[&str] = match values {
+            Values::Metadata(_) => &METADATA_FIELDS,
+            Values::Messages(_) => &MESSAGE_FIELDS,
+            // The exact metadata holds all they do.
+            Values::MetadataMap { .. } => continue,
+            _ if constants.knows(name) || FOLLOW_FROM_OTHERS.contains(name) => continue,
+            _ => {
+                paths.push((*name).to_owned());
+                continue;
+            }
+        };
+        if projection == Projection::Everything {
+            let fields = fields
+                .iter()
+                .map(|field| format!("{name}.list.element.{field}"));
+            paths.extend(fields.filter(|path| !constants.is_empty_field(path)));
+        }
+    }
+    ProjectionMask::columns(schema, paths.iter().map(String::as_str))
 }
 
 /// Makes a [`ReadError`] of the system's answer.

@@ -29,6 +29,10 @@ const DICTIONARY_BYTES_MAX: usize = 256 * 1024;
 /// Encoded bytes in a data page, about: it stays in the processor's cache until it is compressed.
 const PAGE_BYTES_MAX: usize = 128 * 1024;
 
+/// Rows in a data page at most: a comparison reads a few rows of each file at a time, and what stands beside
+/// them in their pages for nothing.
+const PAGE_ROWS_MAX: usize = 2048;
+
 /// Columns that point queries ask by equality.
 const BLOOM_FILTERED: [&str; 3] = ["pair_id", "request_id", "trace_id"];
 
@@ -56,6 +60,9 @@ const WITHOUT_DICTIONARY: [&str; 20] = [
     "response_messages.list.element.bytes",
 ];
 
+/// Nested fields that mostly hold one value, or none.
+const OFTEN_CONSTANT: [&str; 3] = ["redacted", "compressed", "offset_ns"];
+
 /// Properties of a `calls` file with `rows` rows.
 pub(super) fn calls(
     settings: &WriteSettings,
@@ -75,15 +82,19 @@ pub(super) fn calls(
     for name in WITHOUT_DICTIONARY {
         builder = builder.set_column_dictionary_enabled(path(name), false);
     }
-    // Nested values are not asked for by range, so their minima and maxima help no query.
+    // Nested values are not asked for by range, so their minima and maxima help no query; where all are one or
+    // none, though, a reader need not look.
     let leaves = ArrowSchemaConverter::new().convert(&schema::calls())?;
     for leaf in leaves
         .columns()
         .iter()
         .filter(|leaf| leaf.max_rep_level() > 0)
     {
-        let path = leaf.path().clone();
-        builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        let statistics = match OFTEN_CONSTANT.contains(&leaf.name()) {
+            true => EnabledStatistics::Chunk,
+            false => EnabledStatistics::None,
+        };
+        builder = builder.set_column_statistics_enabled(leaf.path().clone(), statistics);
     }
     Ok(builder.build())
 }
@@ -101,6 +112,7 @@ pub(super) fn common(zstd_level: i32) -> Result<WriterPropertiesBuilder, Parquet
         .set_created_by(writer.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
         .set_data_page_size_limit(PAGE_BYTES_MAX)
+        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))

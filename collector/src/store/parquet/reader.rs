@@ -1,14 +1,13 @@
 //! Reads calls back, a range of pairing buckets at a time, in bounded memory.
 //!
-//! Held at once by each reader are one batch of rows (about 8 MiB) and the footer of one part (of all, if they are few). Row groups outside
-//! the range are skipped by their statistics, pages by the page index. A part that cannot be read
-//! is an error that names it; nothing is skipped silently.
+//! Held at once by each reader are one batch of rows (about 8 MiB) and the footer of one part (of all, if they
+//! are few). Where the rows of a bucket are in a part is looked up once; other row groups and pages are not
+//! read, nor are columns that say the same in all rows. A part that cannot be read is an error that names it;
+//! nothing is skipped silently.
 
 use std::ops::Range;
 use std::path::Path;
 use std::{slice, vec};
-
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::ReadError;
 use super::checksum;
@@ -16,13 +15,13 @@ use super::contain::contain;
 use super::files::part_files_within;
 use super::from_rows::FromRows;
 use super::layout::calls_folder;
-use super::part::{Part, io_error};
+use super::part::{Part, PartRows, io_error};
 use super::shards::Shards;
 use crate::call::Call;
 
 /// Footers that are kept, of about 150 KiB each; those of a dataset with more parts are read in each
 /// pass.
-const FOOTERS_MAX: usize = 256;
+const FOOTERS_MAX: usize = 512;
 
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +125,7 @@ pub struct Calls<'a> {
 /// The part that is being read.
 struct Reading<'a> {
     path: &'a Path,
-    batches: ParquetRecordBatchReader,
+    rows: PartRows,
 }
 
 impl std::fmt::Debug for Reading<'_> {
@@ -173,17 +172,20 @@ impl Calls<'_> {
                 let Some(part) = self.parts.next() else {
                     return Ok(None);
                 };
-                let batches = part.read(&self.buckets, self.shards.as_ref(), self.projection)?;
+                let rows = part.read(&self.buckets, self.shards.as_ref(), self.projection)?;
                 self.reading = Some(Reading {
                     path: &part.path,
-                    batches,
+                    rows,
                 });
                 continue;
             };
             let from_rows = &mut self.from_rows;
             let calls = contain(reading.path, || {
-                let batch = reading.batches.next().transpose()?;
-                batch.map(|batch| from_rows.calls(&batch)).transpose()
+                let PartRows { batches, constants } = &mut reading.rows;
+                let batch = batches.next().transpose()?;
+                batch
+                    .map(|batch| from_rows.calls(&batch, constants))
+                    .transpose()
             })?;
             if calls.is_some() {
                 return Ok(calls);

@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
 use parquet::schema::types::SchemaDescriptor;
 
+use super::constants::Constants;
 use super::from_rows::FromRows;
 use crate::call::Call;
 
@@ -44,7 +45,7 @@ impl Shards {
         } = self.clone();
         let mut from_rows = FromRows::default();
         let is_wanted = move |batch: RecordBatch| {
-            let calls = from_rows.calls(&batch)?;
+            let calls = from_rows.calls(&batch, &Constants::default())?;
             let shards = calls.iter().map(|call| hash(call) % count.max(1));
             let are_wanted: Vec<bool> = shards.map(|shard| wanted.contains(&shard)).collect();
             Ok(BooleanArray::from(are_wanted))

@@ -7,10 +7,52 @@ use arrow_array::types::{
     ArrowPrimitiveType, BinaryType, ByteArrayType, Int32Type, Int64Type, TimestampMicrosecondType,
     Utf8Type,
 };
-use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, ListArray, StructArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, ListArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 use bytes::Bytes;
+
+/// A column of a batch, or one whose only value is that of all rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column<'a> {
+    array: &'a ArrayRef,
+    rows: Rows,
+}
+
+impl<'a> Column<'a> {
+    /// `array` has one value, which all rows have.
+    pub(super) fn constant(array: &'a ArrayRef) -> Self {
+        let rows = Rows(0);
+        Self { array, rows }
+    }
+}
+
+impl<'a> From<&'a ArrayRef> for Column<'a> {
+    fn from(array: &'a ArrayRef) -> Self {
+        let rows = Rows::default();
+        Self { array, rows }
+    }
+}
+
+/// Which value of an array is that of a row: bits of the row's number that matter.
+#[derive(Clone, Copy, Debug)]
+struct Rows(usize);
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self(usize::MAX)
+    }
+}
+
+impl Rows {
+    fn index(self, row: usize) -> usize {
+        row & self.0
+    }
+
+    fn are_one(self) -> bool {
+        self.0 == 0
+    }
+}
 
 fn unexpected(array: &ArrayRef, expected: &str) -> ArrowError {
     ArrowError::SchemaError(format!("found {}, expected {expected}", array.data_type()))
@@ -26,6 +68,7 @@ pub(super) struct Slices {
     values: Bytes,
     offsets: Option<OffsetBuffer<i32>>,
     nulls: Option<NullBuffer>,
+    rows: Rows,
 }
 
 /// Lets [`Bytes`] share an Arrow buffer.
@@ -38,18 +81,19 @@ impl AsRef<[u8]> for Owner {
 }
 
 impl Slices {
-    pub(super) fn of(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
-        let Some(array) = array else {
+    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+        let Some(column) = column else {
             return Ok(Self::default());
         };
-        match array.data_type() {
-            DataType::Utf8 => Self::share::<Utf8Type>(array),
-            DataType::Binary => Self::share::<BinaryType>(array),
-            _ => Err(unexpected(array, "text or binary")),
+        match column.array.data_type() {
+            DataType::Utf8 => Self::share::<Utf8Type>(column),
+            DataType::Binary => Self::share::<BinaryType>(column),
+            _ => Err(unexpected(column.array, "text or binary")),
         }
     }
 
-    fn share<T: ByteArrayType<Offset = i32>>(array: &ArrayRef) -> Result<Self, ArrowError> {
+    fn share<T: ByteArrayType<Offset = i32>>(column: Column<'_>) -> Result<Self, ArrowError> {
+        let Column { array, rows } = column;
         let array = array
             .as_bytes_opt::<T>()
             .ok_or_else(|| unexpected(array, "bytes"))?;
@@ -57,10 +101,17 @@ impl Slices {
             values: Bytes::from_owner(Owner(array.values().clone())),
             offsets: Some(array.offsets().clone()),
             nulls: array.nulls().cloned(),
+            rows,
         })
     }
 
+    /// Do all rows have the same?
+    pub(super) fn is_constant(&self) -> bool {
+        self.offsets.is_none() || self.rows.are_one()
+    }
+
     fn range(&self, row: usize) -> Option<Range<usize>> {
+        let row = self.rows.index(row);
         let offsets = self
             .offsets
             .as_ref()
@@ -95,6 +146,7 @@ impl Slices {
 pub(super) struct Integers {
     values: Option<IntegerValues>,
     nulls: Option<NullBuffer>,
+    rows: Rows,
 }
 
 #[derive(Debug)]
@@ -104,7 +156,7 @@ enum IntegerValues {
 }
 
 impl Integers {
-    pub(super) fn of(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
+    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
         fn values<T: ArrowPrimitiveType>(
             array: &ArrayRef,
         ) -> Result<ScalarBuffer<T::Native>, ArrowError> {
@@ -113,7 +165,7 @@ impl Integers {
                 .ok_or_else(|| unexpected(array, "integers"))?;
             Ok(array.values().clone())
         }
-        let Some(array) = array else {
+        let Some(Column { array, rows }) = column else {
             return Ok(Self::default());
         };
         let values = match array.data_type() {
@@ -127,10 +179,12 @@ impl Integers {
         Ok(Self {
             values: Some(values),
             nulls: array.nulls().cloned(),
+            rows,
         })
     }
 
     fn signed(&self, row: usize) -> Option<i64> {
+        let row = self.rows.index(row);
         let values = self
             .values
             .as_ref()
@@ -159,22 +213,27 @@ impl Integers {
 
 /// Booleans; false if absent.
 #[derive(Debug, Default)]
-pub(super) struct Bools(Option<BooleanArray>);
+pub(super) struct Bools {
+    values: Option<BooleanArray>,
+    rows: Rows,
+}
 
 impl Bools {
-    pub(super) fn of(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
-        let Some(array) = array else {
+    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+        let Some(Column { array, rows }) = column else {
             return Ok(Self::default());
         };
         let bools = array
             .as_boolean_opt()
             .ok_or_else(|| unexpected(array, "booleans"))?;
-        Ok(Self(Some(bools.clone())))
+        let values = Some(bools.clone());
+        Ok(Self { values, rows })
     }
 
     pub(super) fn at(&self, row: usize) -> bool {
+        let row = self.rows.index(row);
         let bools = self
-            .0
+            .values
             .as_ref()
             .filter(|bools| row < bools.len() && bools.is_valid(row));
         bools.is_some_and(|bools| bools.value(row))
@@ -183,36 +242,41 @@ impl Bools {
 
 /// Ids of 16 bytes.
 #[derive(Debug, Default)]
-pub(super) struct Fixed16(Option<FixedSizeBinaryArray>);
+pub(super) struct Fixed16 {
+    values: Option<FixedSizeBinaryArray>,
+    rows: Rows,
+}
 
 impl Fixed16 {
-    pub(super) fn of(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
-        let Some(array) = array else {
+    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+        let Some(Column { array, rows }) = column else {
             return Ok(Self::default());
         };
         let ids = array
             .as_fixed_size_binary_opt()
             .filter(|ids| ids.value_length() == 16);
         let ids = ids.ok_or_else(|| unexpected(array, "ids of 16 bytes"))?;
-        Ok(Self(Some(ids.clone())))
+        let values = Some(ids.clone());
+        Ok(Self { values, rows })
     }
 
     pub(super) fn at(&self, row: usize) -> Option<[u8; 16]> {
+        let row = self.rows.index(row);
         let ids = self
-            .0
+            .values
             .as_ref()
             .filter(|ids| row < ids.len() && ids.is_valid(row))?;
         ids.value(row).try_into().ok()
     }
 }
 
-/// Lists of structs.
+/// Lists of structs. They have no statistics, and so are never constant.
 #[derive(Debug, Default)]
 pub(super) struct Lists(Option<ListArray>);
 
 impl Lists {
-    pub(super) fn of(array: Option<&ArrayRef>) -> Result<Self, ArrowError> {
-        let Some(array) = array else {
+    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+        let Some(Column { array, .. }) = column else {
             return Ok(Self::default());
         };
         let lists = array
@@ -221,11 +285,10 @@ impl Lists {
         Ok(Self(Some(lists.clone())))
     }
 
-    /// The structs of all rows, one behind the other.
-    pub(super) fn elements(&self) -> Option<&StructArray> {
-        self.0
-            .as_ref()
-            .and_then(|lists| lists.values().as_struct_opt())
+    /// A field of the structs of all rows, one behind the other.
+    pub(super) fn field(&self, name: &str) -> Option<Column<'_>> {
+        let structs = self.0.as_ref()?.values().as_struct_opt()?;
+        structs.column_by_name(name).map(Column::from)
     }
 
     /// Which of the elements are those of `row`.

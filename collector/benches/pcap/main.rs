@@ -22,6 +22,7 @@
 )]
 
 mod client_saw;
+mod copies;
 mod score;
 mod speed;
 

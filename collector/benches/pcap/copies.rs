@@ -1,4 +1,4 @@
-//! A larger capture: others several times over, with addresses of their own each time.
+//! A larger capture: others several times over, each time with other addresses.
 //!
 //! The same packets again would be duplicates, and next to no work.
 
@@ -21,12 +21,15 @@ pub(crate) fn write(captures: &[&Path], count: u8, path: &Path) {
         for capture in captures {
             let mut bytes = read(capture).unwrap();
             let packets = bytes.split_off(FILE_HEADER);
-            if *header.get_or_insert_with(|| bytes.clone()) != bytes {
-                panic!("{} is of another kind", capture.display());
-            }
-            if copy == 0 && *capture == captures[0] {
+            if header.is_none() {
                 output.write_all(&bytes).unwrap();
             }
+            let name = capture.display();
+            assert_eq!(
+                header.get_or_insert_with(|| bytes.clone()),
+                &bytes,
+                "{name} is of another kind"
+            );
             output
                 .write_all(&at_other_addresses(packets, copy))
                 .unwrap();

@@ -15,7 +15,7 @@ use super::copies;
 
 /// Runs of each; the best counts, because others use the machine too.
 const RUNS: usize = 7;
-/// How often captures are repeated where one is over too soon for starting the program not to count.
+/// Copies of captures that are otherwise over before the start of the program stops counting.
 const COPIES: u8 = 4;
 /// The core everything is pinned to.
 const CORE: usize = 0;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::config_args::ConfigArgs;
+use super::serve::EXPOSED;
 use crate::config::{ENV_PREFIX, Origin};
 
 /// Checks the configuration of `serve` and prints what is in force, as a file that says the same.
@@ -28,7 +29,7 @@ Examples:
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (layers, _) = args.config.load()?;
+    let (layers, config) = args.config.load()?;
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -36,6 +37,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     )?;
     for unknown in layers.unknown() {
         writeln!(out, "# Ignored: {unknown}")?;
+    }
+    if config.is_exposed() {
+        writeln!(out, "# Note: {EXPOSED}")?;
     }
     for (key, value, origin) in layers.effective() {
         writeln!(out, "\n# {}", key.meaning)?;

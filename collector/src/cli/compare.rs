@@ -1,7 +1,7 @@
 //! `twintap compare`: reads the dataset bucket by bucket, pairs, compares, reports.
 //!
 //! Memory: the calls of a few passes of [`passes`], about `--memory-mib`, a batch of rows for each of the three
-//! that are read at a time, plus the sums (at most
+//! that are read at a time, the layouts of up to 512 parts (160 KiB each), plus the sums (at most
 //! [`GROUPS_MAX`](crate::report::aggregate::GROUPS_MAX) groups).
 
 pub(super) mod output;

@@ -39,6 +39,10 @@ Examples:
 /// told them. With tokio's 61 those who always have something to do keep all others waiting sixty turns.
 const TURNS_BETWEEN_EVENTS: u32 = 4;
 
+/// What a configuration with `allow_unauthenticated` should bring to mind.
+pub(super) const EXPOSED: &str =
+    "records are taken from whoever reaches the port (allow_unauthenticated): only filters should";
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     core_dump::refuse();
@@ -46,6 +50,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(&config.log_level, config.log_format);
     for unknown in layers.unknown() {
         warn!("ignored {unknown}");
+    }
+    if config.is_exposed() {
+        info!("{}", EXPOSED);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

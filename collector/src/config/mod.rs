@@ -162,10 +162,15 @@ impl Config {
         Ok(())
     }
 
+    /// Does it take records from whoever reaches the port, from other machines too?
+    pub fn is_exposed(&self) -> bool {
+        let is_protected = self.tls_client_ca_file.is_some() || self.token_file.is_some();
+        !self.listen.ip().is_loopback() && !is_protected
+    }
+
     /// Whoever can reach the port can write records, and so decide what a comparison says.
     fn check_exposure(&self, layers: &Layers) -> Result<(), ConfigError> {
-        let is_protected = self.tls_client_ca_file.is_some() || self.token_file.is_some();
-        if self.listen.ip().is_loopback() || is_protected || self.allow_unauthenticated {
+        if !self.is_exposed() || self.allow_unauthenticated {
             return Ok(());
         }
         let problem = format!(

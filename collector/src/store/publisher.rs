@@ -21,7 +21,7 @@ use twintap_record::{PRODUCER_ID_LEN, Record};
 
 use super::journal::frame::{BatchMeta, Frames, Kind, Outcome, PublishedMeta};
 use super::journal::intervals::Intervals;
-use super::journal::recovery::read_segment;
+use super::journal::recovery::read_segment_into;
 use super::journal::segment::SegmentId;
 use super::journal::{self, Journal, SealedSegments};
 use super::parquet::{WriteError, WriteSettings};
@@ -80,10 +80,11 @@ impl Publisher {
         journal: &Journal,
         pause: impl Fn(Duration) -> bool,
     ) {
+        let mut buffer = Vec::new();
         while let Some(segment) = sealed.next() {
             let mut delay = RETRY_PAUSE_MIN;
             let meta = loop {
-                match self.publish(segment) {
+                match self.publish(segment, &mut buffer) {
                     Ok(meta) => break meta,
                     Err(error) => {
                         self.metrics.publish_failed();
@@ -101,13 +102,22 @@ impl Publisher {
             if journal.published(meta).is_err() {
                 return;
             }
+            if !sealed.is_any_waiting() {
+                // Who knows when the next comes.
+                buffer = Vec::new();
+            }
         }
     }
 
-    /// Publishes one segment.
-    pub fn publish(&self, segment: SegmentId) -> Result<PublishedMeta, PublishError> {
-        let bytes = read_segment(&journal::directory(&self.data_dir), segment)?;
-        let mut frames = Frames::new(segment.id, bytes);
+    /// Publishes one segment, which is read into `buffer`.
+    pub fn publish(
+        &self,
+        segment: SegmentId,
+        buffer: &mut Vec<u8>,
+    ) -> Result<PublishedMeta, PublishError> {
+        let directory = journal::directory(&self.data_dir);
+        let bytes = read_segment_into(std::mem::take(buffer), &directory, segment)?;
+        let mut frames = Frames::new(segment.id, bytes.clone());
         let mut parts = Parts::new(self, segment.id);
         let mut tally = Tally::default();
         for frame in frames.by_ref().filter(|frame| frame.kind == Kind::Batch) {
@@ -122,6 +132,11 @@ impl Publisher {
         parts.close(&mut tally)?;
         quarantine::write(&self.data_dir, segment.id, &tally.set_aside)?;
         let damaged_stretches = frames.damaged_stretches();
+        drop(frames);
+        if let Ok(mut bytes) = bytes.try_into_mut() {
+            bytes.clear();
+            *buffer = bytes.into();
+        }
         if damaged_stretches > 0 {
             error!(segment = %segment.id, damaged_stretches, "segment is damaged, records are lost");
         }

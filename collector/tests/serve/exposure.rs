@@ -51,7 +51,16 @@ fn beyond_loopback_it_says_what_protects_and_does_not_start() {
             &["allow_unauthenticated=true"],
         ] {
             let keys = [&[listen.as_str()][..], protection].concat();
-            assert!(check_config(&keys).status.success(), "{keys:?}");
+            let output = check_config(&keys);
+            assert!(output.status.success(), "{keys:?}");
+            let is_told = String::from_utf8(output.stdout)
+                .unwrap()
+                .contains("whoever reaches the port");
+            assert_eq!(
+                is_told,
+                protection == ["allow_unauthenticated=true"],
+                "{keys:?}"
+            );
         }
     }
 }

@@ -175,8 +175,8 @@ pub(super) struct Buckets {
 impl Buckets {
     pub(super) fn of(dataset: &Dataset) -> Self {
         let bytes = dataset.decoded_bytes() + dataset.rows().saturating_mul(ROW_BYTES);
-        // Reading all footers anew in each pass would cost more than waiting.
-        let passes = if dataset.keeps_footers() { PASSES } else { 1 };
+        // Looking everything up anew in each pass would cost more than waiting.
+        let passes = if dataset.keeps_layouts() { PASSES } else { 1 };
         Self::in_passes(bytes, passes)
     }
 

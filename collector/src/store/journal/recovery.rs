@@ -7,7 +7,7 @@
 //! strength of a page that is lost.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -96,10 +96,26 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
 
 /// The content of a segment, as far as its format can be read by this version.
 pub fn read_segment(dir: &Path, id: SegmentId) -> Result<Bytes, RecoveryError> {
+    read_segment_into(Vec::new(), dir, id)
+}
+
+/// As [`read_segment`], in memory that is used again: a segment is so large that asking the system for more, and
+/// having it cleared, costs as much as reading.
+pub fn read_segment_into(
+    mut buffer: Vec<u8>,
+    dir: &Path,
+    id: SegmentId,
+) -> Result<Bytes, RecoveryError> {
     let path = dir.join(id.file_name());
-    let bytes = fs::read(&path)
-        .map(Bytes::from)
+    buffer.clear();
+    File::open(&path)
+        .and_then(|mut file| {
+            let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+            buffer.reserve_exact(bytes);
+            file.read_to_end(&mut buffer)
+        })
         .map_err(io_error("read", &path))?;
+    let bytes = Bytes::from(buffer);
     match frame::check_version(&bytes) {
         Ok(()) => Ok(bytes),
         Err(error) => Err(RecoveryError::Newer { path, error }),

@@ -40,6 +40,11 @@ impl SealedSegments {
         }
     }
 
+    /// Would [`Self::next`] have one at once?
+    pub fn is_any_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Segments that are not in Parquet yet.
     pub fn backlog(&self) -> usize {
         let state = self.lock();

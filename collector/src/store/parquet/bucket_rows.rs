@@ -6,15 +6,17 @@
 use std::fs::File;
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
+
+use crate::call::PAIR_BUCKETS;
 
 /// Runs of rows of one bucket in a file at most, of 24 bytes each: what other programs wrote may be in any order.
 const RUNS_MAX: usize = 4096;
@@ -38,6 +40,13 @@ impl BucketRows {
         file: File,
         metadata: ArrowReaderMetadata,
     ) -> Result<Option<Self>, ParquetError> {
+        let mut rows_count = Some(0_usize);
+        for group in metadata.metadata().row_groups() {
+            let rows = usize::try_from(group.num_rows()).ok();
+            rows_count = rows_count
+                .zip(rows)
+                .and_then(|(sum, rows)| sum.checked_add(rows));
+        }
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let buckets = ProjectionMask::columns(builder.parquet_schema(), ["pair_bucket"]);
         let batches = builder
@@ -57,6 +66,12 @@ impl BucketRows {
             if runs.len() > RUNS_MAX {
                 return Ok(None);
             }
+        }
+        let found = runs.last().map_or(0, |(_, rows)| rows.end);
+        if rows_count != Some(found) {
+            let problem =
+                format!("pair_bucket has {found} values, and the footer tells of other rows");
+            return Err(ParquetError::General(problem));
         }
         Ok(Some(Self(runs)))
     }
@@ -92,13 +107,18 @@ impl BucketRows {
     }
 }
 
-/// The buckets of a batch of rows.
+/// The buckets of a batch of rows, each of which is one.
 pub(super) fn buckets_of(batch: &RecordBatch) -> Result<&[i32], ArrowError> {
     let column = batch
         .column_by_name("pair_bucket")
         .and_then(|column| column.as_primitive_opt::<Int32Type>());
     let column = column
         .ok_or_else(|| ArrowError::SchemaError(format!("pair_bucket is no {}", DataType::Int32)))?;
+    let is_bucket = |value: &i32| u64::try_from(*value).is_ok_and(|value| value < PAIR_BUCKETS);
+    if column.null_count() > 0 || !column.values().iter().all(is_bucket) {
+        let problem = format!("a pair_bucket is not one of 0 to {}", PAIR_BUCKETS - 1);
+        return Err(ArrowError::InvalidArgumentError(problem));
+    }
     Ok(column.values())
 }
 
@@ -121,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_no_order_are_not_looked_up() {
+    fn rows_in_no_order_are_not_looked_up_and_what_is_no_bucket_is_an_error() {
         use std::sync::Arc;
 
         use arrow_array::{ArrayRef, Int32Array};
         use parquet::arrow::ArrowWriter;
         use parquet::arrow::arrow_reader::ArrowReaderOptions;
 
-        let runs_of = |buckets: Vec<i32>| {
+        let find = |buckets: Vec<Option<i32>>| {
             let column: ArrayRef = Arc::new(Int32Array::from(buckets));
             let batch = RecordBatch::try_from_iter([("pair_bucket", column)]).unwrap();
             let file = tempfile::tempfile().unwrap();
@@ -137,14 +157,19 @@ mod tests {
             writer.write(&batch).unwrap();
             writer.close().unwrap();
             let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).unwrap();
-            BucketRows::find(file, metadata).unwrap().map(|rows| rows.0)
+            BucketRows::find(file, metadata)
         };
-        let ordered = (0..20_000).map(|row| row / 10_000).collect();
-        assert_eq!(
-            runs_of(ordered),
-            Some(vec![(0, 0..10_000), (1, 10_000..20_000)])
-        );
-        assert_eq!(runs_of((0..20_000).map(|row| row % 2).collect()), None);
+        let runs_of = |buckets: &mut dyn Iterator<Item = i32>| {
+            let rows = find(buckets.map(Some).collect()).unwrap();
+            rows.map(|rows| rows.0)
+        };
+        let ordered = runs_of(&mut (0..20_000).map(|row| row / 10_000));
+        assert_eq!(ordered, Some(vec![(0, 0..10_000), (1, 10_000..20_000)]));
+        assert_eq!(runs_of(&mut (0..20_000).map(|row| row % 2)), None);
+        for no_bucket in [None, Some(-1), Some(256)] {
+            let error = find(vec![Some(0), no_bucket]).unwrap_err();
+            assert!(error.to_string().contains("0 to 255"), "{error}");
+        }
     }
 
     #[test]

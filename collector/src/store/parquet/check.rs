@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use super::ReadError;
+use parquet::errors::ParquetError;
+
 use super::checksum;
+use super::constants::Constants;
 use super::contain::contain;
 use super::from_rows::FromRows;
 use super::part::{Part, PartRows};
+use super::{Projection, ReadError};
+use crate::call::PAIR_BUCKETS;
 
 /// A file that was read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,27 +21,34 @@ pub struct CheckedPart {
     pub has_checksum: bool,
 }
 
-/// Compares the file at `path` with its checksum, and decodes every value.
+/// Compares the file at `path` with its checksum, decodes every value, and sees whether a comparison, which reads
+/// less, reads the same.
 pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
     let has_checksum = checksum::verify(path)?;
-    let part = Part::open(path.to_owned())?;
-    let PartRows {
-        mut batches,
-        constants,
-    } = part.read_whole()?;
-    let mut from_rows = FromRows::default();
+    let mut part = Part::open(path.to_owned())?;
+    part.keeps_layout = true;
+    let buckets = 0..u16::try_from(PAIR_BUCKETS).unwrap_or(u16::MAX);
+    let mut whole = part.read_whole()?;
+    let PartRows { batches, constants } = &mut part.read(&buckets, None, Projection::Everything)?;
+    let (mut of_whole, mut of_read) = (FromRows::default(), FromRows::default());
     let mut rows = 0;
-    loop {
-        let calls = contain(path, || {
-            let batch = batches.next().transpose()?;
-            batch
-                .map(|batch| from_rows.calls(&batch, &constants))
-                .transpose()
-        })?;
-        match calls {
-            Some(calls) => rows += calls.len() as u64,
-            None => break,
+    let mut next = || -> Result<Option<usize>, ParquetError> {
+        let batch = whole.next().transpose()?;
+        let all = batch
+            .map(|batch| of_whole.calls(&batch, &Constants::default()))
+            .transpose()?;
+        let batch = batches.next().transpose()?;
+        let read = batch
+            .map(|batch| of_read.calls(&batch, constants))
+            .transpose()?;
+        if all != read {
+            let problem = "statistics or pairing buckets contradict the rows".to_owned();
+            return Err(ParquetError::General(problem));
         }
+        Ok(all.map(|calls| calls.len()))
+    };
+    while let Some(read) = contain(path, &mut next)? {
+        rows += read as u64;
     }
     match rows == part.rows {
         true => Ok(CheckedPart {
@@ -46,7 +57,7 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
         }),
         false => contain(path, || {
             let problem = format!("{rows} rows, and {} by the footer", part.rows);
-            Err(parquet::errors::ParquetError::General(problem))
+            Err(ParquetError::General(problem))
         }),
     }
 }
@@ -106,6 +117,31 @@ mod tests {
             let error = check_part(&path).expect_err(&format!("byte {at} of {}", bytes.len()));
             assert!(error.is_of_the_file(), "byte {at}: {error}");
         }
+    }
+
+    #[test]
+    fn pairing_buckets_that_are_damaged_are_found_without_a_checksum() {
+        let root = tempfile::tempdir().unwrap();
+        let path = part(root.path());
+        let mut bytes = fs::read(&path).unwrap();
+        for key in [checksum::ANNOUNCEMENT_KEY, checksum::KEY] {
+            let key = memchr::memmem::find(&bytes, key.as_bytes()).unwrap();
+            bytes[key] = b'T';
+        }
+        let file = fs::File::open(&path).unwrap();
+        let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
+        let metadata = parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&file, options);
+        let (start, length) = metadata
+            .unwrap()
+            .metadata()
+            .row_group(0)
+            .column(0)
+            .byte_range();
+        let chunk = usize::try_from(start).unwrap()..usize::try_from(start + length).unwrap();
+        bytes[chunk].fill(0xff);
+        fs::write(&path, bytes).unwrap();
+        let error = check_part(&path).unwrap_err();
+        assert!(error.is_of_the_file(), "{error}");
     }
 
     #[test]

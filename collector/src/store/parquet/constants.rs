@@ -4,7 +4,6 @@
 //! costs to read hardly depends on what is in it. Only what statistics say exactly is believed; where they say
 //! less, the column is read.
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
@@ -19,8 +18,8 @@ use super::columns::COLUMNS;
 pub(super) struct Constants {
     /// Columns by name, and the one value of each; `None` for NULL.
     columns: Vec<(&'static str, Option<ArrayRef>)>,
-    /// Fields of lists, by path, that are NULL or false in all of their elements.
-    fields: Vec<String>,
+    /// Fields of lists, as indices of leaves, that are NULL or false in all of their elements.
+    fields: Vec<usize>,
 }
 
 impl Constants {
@@ -44,9 +43,9 @@ impl Constants {
         Ok(Self { columns, fields })
     }
 
-    /// Is the field of lists at `path` NULL or false wherever there is one?
-    pub(super) fn is_empty_field(&self, path: &str) -> bool {
-        self.fields.iter().any(|empty| empty == path)
+    /// Is the field of lists that is leaf `index` NULL or false wherever there is one?
+    pub(super) fn is_empty_field(&self, index: usize) -> bool {
+        self.fields.contains(&index)
     }
 
     /// Is it known what all rows hold in the column of this name?
@@ -61,8 +60,8 @@ impl Constants {
     }
 }
 
-/// Paths of the fields of lists that hold nothing.
-fn empty_fields(file: &ParquetMetaData) -> Vec<String> {
+/// The fields of lists that hold nothing.
+fn empty_fields(file: &ParquetMetaData) -> Vec<usize> {
     let leaves = file.file_metadata().schema_descr().columns().iter();
     let of_lists = leaves
         .enumerate()
@@ -72,8 +71,8 @@ fn empty_fields(file: &ParquetMetaData) -> Vec<String> {
         groups.all(|group| group.columns().get(leaf).is_some_and(is_empty))
     };
     of_lists
-        .filter(|(index, _)| is_empty(*index))
-        .map(|(_, leaf)| leaf.path().string())
+        .map(|(index, _)| index)
+        .filter(|index| is_empty(*index))
         .collect()
 }
 
@@ -87,7 +86,8 @@ fn is_empty(chunk: &ColumnChunkMetaData) -> bool {
         }
         _ => false,
     };
-    is_false || statistics.null_count_opt() == u64::try_from(chunk.num_values()).ok()
+    let nulls = statistics.null_count_opt();
+    is_false || nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(chunk.num_values()))
 }
 
 /// What all rows of column `name` hold; `None` if they differ or nothing says that they do not.
@@ -115,10 +115,8 @@ fn constant(
         statistics.row_group_maxes(groups())?,
     );
     // Long values are cut, and then say less.
-    let is_long = least.as_string_opt::<i32>().is_some() || least.as_binary_opt::<i32>().is_some();
-    let are_exact = !is_long
-        || (all(statistics.row_group_is_min_value_exact(groups())?.iter())
-            && all(statistics.row_group_is_max_value_exact(groups())?.iter()));
+    let are_exact = all(statistics.row_group_is_min_value_exact(groups())?.iter())
+        && all(statistics.row_group_is_max_value_exact(groups())?.iter());
     if least.is_empty() || least.null_count() > 0 || !are_exact {
         return Ok(None);
     }
@@ -138,29 +136,63 @@ mod tests {
     use std::path::Path;
 
     use bytes::Bytes;
+    use parquet::arrow::arrow_reader::ArrowReaderOptions;
     use uuid::Uuid;
 
     use super::*;
     use crate::call::{Call, Header, Message, Status};
     use crate::store::parquet::{Dataset, Projection, WriteSettings, write_part};
 
-    /// What is read of `calls` that were written in row groups of two, and what need not be.
-    fn read(calls: &[Call]) -> (Vec<Call>, Constants) {
-        let root = tempfile::tempdir().unwrap();
-        let settings = WriteSettings {
-            row_group_rows_max: 2,
-            ..WriteSettings::default()
-        };
-        write_part(calls, root.path(), Uuid::nil(), &settings).unwrap();
-        let dataset = Dataset::open(root.path()).unwrap();
-        let path = dataset.paths().next().map(Path::to_owned).unwrap();
-        let file = std::fs::File::open(path).unwrap();
-        let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
-        let metadata = ArrowReaderMetadata::load(&file, options).unwrap();
-        let read = dataset.calls_in_buckets(0..256, Projection::Everything);
-        let mut read: Vec<Call> = read.map(|call| *call.unwrap()).collect();
-        read.sort_by_key(|call| call.id);
-        (read, Constants::of(&metadata).unwrap())
+    /// `calls` in a file with row groups of two.
+    struct Written {
+        dataset: Dataset,
+        metadata: ArrowReaderMetadata,
+        _root: tempfile::TempDir,
+    }
+
+    impl Written {
+        fn new(calls: &[Call]) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let settings = WriteSettings {
+                row_group_rows_max: 2,
+                ..WriteSettings::default()
+            };
+            write_part(calls, root.path(), Uuid::nil(), &settings).unwrap();
+            let dataset = Dataset::open(root.path()).unwrap();
+            let path = dataset.paths().next().map(Path::to_owned).unwrap();
+            let file = std::fs::File::open(path).unwrap();
+            Self {
+                dataset,
+                metadata: ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).unwrap(),
+                _root: root,
+            }
+        }
+
+        fn constants(&self) -> Constants {
+            Constants::of(&self.metadata).unwrap()
+        }
+
+        /// What is read, with or without what is known of the file.
+        fn read(&mut self, knows: bool, projection: Projection) -> Vec<Call> {
+            for part in &mut self.dataset.parts {
+                part.keeps_layout = knows;
+            }
+            let read = self.dataset.calls_in_buckets(0..256, projection);
+            let mut read: Vec<Call> = read.map(|call| *call.unwrap()).collect();
+            read.sort_by_key(|call| call.id);
+            read
+        }
+
+        /// Is nothing read of this column or field of a list?
+        fn is_known(&self, path: &str) -> bool {
+            let schema = self.metadata.metadata().file_metadata().schema_descr();
+            let mut leaves = schema.columns().iter();
+            let leaf = leaves
+                .position(|leaf| leaf.path().string() == path)
+                .unwrap();
+            let constants = self.constants();
+            constants.knows(path) || constants.is_empty_field(leaf)
+        }
     }
 
     fn call(number: u64) -> Call {
@@ -171,77 +203,72 @@ mod tests {
 
     #[test]
     fn calls_are_the_same_whether_columns_are_read_or_known() {
-        let with = |number: u64, change: &dyn Fn(&mut Call)| {
-            let mut call = call(number);
-            change(&mut call);
-            call
-        };
-        let changes: [&dyn Fn(&mut Call); 7] = [
-            &|call| call.authority = Bytes::from_static(b"shop:443"),
-            &|call| call.status = Some(Status(5)),
-            &|call| call.trace_id = Some([9; 16]),
-            &|call| call.gap = true,
-            &|call| call.started_unix_ns = 1_800_000_000_123_456_789,
-            &|call| {
+        type Change = fn(&mut Call);
+        let changes: [(&str, bool, Change); 7] = [
+            ("authority", true, |call| {
+                call.authority = Bytes::from_static(b"shop:443")
+            }),
+            ("status_code", true, |call| call.status = Some(Status(5))),
+            ("trace_id", true, |call| call.trace_id = Some([9; 16])),
+            ("producer_id", true, |call| call.id.producer_id = [7; 16]),
+            ("gap", true, |call| call.gap = true),
+            ("response_trailers.list.element.redacted", false, |call| {
                 call.trailers.push(Header {
                     redacted: true,
                     ..Header::default()
                 });
-            },
-            &|call| {
+            }),
+            ("request_messages.list.element.offset_ns", false, |call| {
                 call.request.messages.push(Message {
                     offset_ns: Some(7),
                     compressed: true,
                     ..Message::default()
                 });
-            },
+            }),
         ];
-        for change in changes {
-            // In all calls, in the last group alone, in none.
-            for first in [0, 4, 5] {
-                let unchanged = (0..first).map(call);
-                let changed = (first..5).map(|number| with(number, change));
-                let calls: Vec<Call> = unchanged.chain(changed).collect();
-                assert_eq!(read(&calls).0, calls);
+        for (path, is_known_if_all, change) in changes {
+            // Changed are all calls, one of five, none.
+            for (first, is_known) in [(0, is_known_if_all), (4, false), (5, true)] {
+                let mut calls: Vec<Call> = (0..5).map(call).collect();
+                calls.iter_mut().skip(first).for_each(change);
+                let mut written = Written::new(&calls);
+                assert_eq!(written.is_known(path), is_known, "{path} from {first}");
+                calls.sort_by_key(|call| call.id);
+                for knows in [true, false] {
+                    assert_eq!(written.read(knows, Projection::Everything), calls);
+                }
+                let known = written.read(true, Projection::WithoutPayload);
+                assert_eq!(known, written.read(false, Projection::WithoutPayload));
+                assert_eq!(known.len(), 5);
             }
         }
     }
 
     #[test]
     fn what_differs_behind_the_end_of_cut_statistics_is_read() {
-        let calls: Vec<Call> = ["a", "b"]
-            .iter()
-            .enumerate()
+        let ends = ["a", "b"].iter().enumerate();
+        let calls: Vec<Call> = ends
             .map(|(number, end)| Call {
                 authority: ["x".repeat(100).as_str(), end].concat().into(),
                 ..call(number as u64)
             })
             .collect();
-        let (read, constants) = read(&calls);
-        assert!(!constants.knows("authority"));
-        assert_eq!(read, calls);
+        let mut written = Written::new(&calls);
+        assert!(!written.is_known("authority"));
+        assert_eq!(written.read(true, Projection::Everything), calls);
     }
 
     #[test]
-    fn one_value_or_none_is_known() {
-        let calls: Vec<Call> = (0..5)
-            .map(|number| Call {
-                authority: Bytes::from_static(b"shop"),
-                request_id: Bytes::from(format!("id-{number}")),
-                trailers: vec![Header::default()],
-                ..call(number)
-            })
-            .collect();
-        let (_, constants) = read(&calls);
+    fn records_of_a_file_are_never_known_without_reading() {
+        let mut written = Written::new(&[call(1)]);
+        assert!(!written.is_known("record_number"));
+        assert_eq!(written.read(true, Projection::WithoutPayload), [call(1)]);
         assert!(
-            constants
-                .value("authority")
+            written
+                .constants()
+                .value("role")
                 .is_some_and(|value| value.len() == 1)
         );
-        assert!(constants.knows("status_message") && constants.value("status_message").is_none());
-        assert!(!constants.knows("request_id") && !constants.knows("record_number"));
-        assert!(constants.is_empty_field("response_trailers.list.element.redacted"));
-        assert!(constants.is_empty_field("request_messages.list.element.offset_ns"));
-        assert!(!constants.is_empty_field("response_trailers.list.element.name"));
+        assert!(written.constants().value("status_message").is_none());
     }
 }

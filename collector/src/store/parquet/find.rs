@@ -18,7 +18,7 @@ use super::constants::Constants;
 use super::contain::contain;
 use super::from_rows::FromRows;
 use super::part::{Part, columns_of, load};
-use super::typed::{Column, Fixed16, Slices};
+use super::typed::{ColumnArray, Fixed16, Slices};
 use super::{Dataset, Projection, ReadError};
 use crate::call::{Call, CorrelationKey, request_id_variants};
 
@@ -135,9 +135,9 @@ fn read(part: &Part, ids: &Arc<Ids>) -> Result<Option<ParquetRecordBatchReader>,
     let id_columns = ProjectionMask::columns(schema, ["pair_id", "request_id", "trace_id"]);
     let wanted = Arc::clone(ids);
     let carries = ArrowPredicateFn::new(id_columns, move |batch: RecordBatch| {
-        let pair_id = Slices::of(batch.column_by_name("pair_id").map(Column::from))?;
-        let request_id = Slices::of(batch.column_by_name("request_id").map(Column::from))?;
-        let trace_id = Fixed16::of(batch.column_by_name("trace_id").map(Column::from))?;
+        let pair_id = Slices::of(batch.column_by_name("pair_id").map(ColumnArray::from))?;
+        let request_id = Slices::of(batch.column_by_name("request_id").map(ColumnArray::from))?;
+        let trace_id = Fixed16::of(batch.column_by_name("trace_id").map(ColumnArray::from))?;
         let carries = (0..batch.num_rows()).map(|row| {
             let is_wanted = |ids: &BTreeSet<Bytes>, slices: &Slices| ids.contains(&slices.at(row));
             is_wanted(&wanted.pair_ids, &pair_id)

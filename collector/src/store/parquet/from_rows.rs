@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use super::constants::Constants;
-use super::typed::{Bools, Column, Fixed16, Integers, Lists, Slices};
+use super::typed::{Bools, ColumnArray, Fixed16, Integers, Lists, Slices};
 use crate::call::{
     Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, Status, Timing,
     Workload,
@@ -102,9 +102,9 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn column(&self, name: &str) -> Option<Column<'a>> {
-        let read = self.batch.column_by_name(name).map(Column::from);
-        read.or_else(|| self.constants.value(name).map(Column::constant))
+    fn column(&self, name: &str) -> Option<ColumnArray<'a>> {
+        let read = self.batch.column_by_name(name).map(ColumnArray::from);
+        read.or_else(|| self.constants.value(name).map(ColumnArray::constant))
     }
 }
 
@@ -323,7 +323,7 @@ struct MetadataColumn {
 }
 
 impl MetadataColumn {
-    fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+    fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
         let blocks = Lists::of(column)?;
         let field = |name: &str| blocks.field(name);
         Ok(Self {

@@ -14,10 +14,11 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
-use parquet::schema::types::SchemaDescriptor;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 use super::bucket_rows::{BucketRows, Picked, buckets_of};
-use super::columns::{COLUMNS, Column, FIRST_COLUMNS_LAST_ID, Values};
+use super::columns::{COLUMNS, FIRST_COLUMNS_LAST_ID, Values};
 use super::constants::Constants;
 use super::contain::contain;
 use super::shards::Shards;
@@ -47,17 +48,19 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// Once decompressed and decoded, about.
     pub(super) decoded_bytes: u64,
-    /// Is the footer kept once it was read whole? It is asked for in each pass.
-    pub(super) keeps_footer: bool,
-    footer: OnceLock<Footer>,
+    /// Is what was looked up once kept? It is asked for in each pass.
+    pub(super) keeps_layout: bool,
+    layout: OnceLock<Layout>,
 }
 
-/// What is known of a file before a row is read.
+/// Where in a file what is.
 #[derive(Clone, Debug)]
-struct Footer {
+struct Layout {
+    /// The footer, and where pages are.
     metadata: ArrowReaderMetadata,
+    /// None, where it would have to be looked up anew in each pass.
     constants: Arc<Constants>,
-    /// `None` where rows are in no order.
+    /// `None` there too, and where rows are in no order.
     bucket_rows: Option<Arc<BucketRows>>,
 }
 
@@ -77,10 +80,10 @@ impl Part {
         check_columns(&path, metadata.schema())?;
         let groups = metadata.metadata().row_groups();
         let sum = |of: fn(&RowGroupMetaData) -> i64| -> u64 {
-            groups
+            let counts = groups
                 .iter()
-                .map(|group| u64::try_from(of(group)).unwrap_or(0))
-                .sum()
+                .map(|group| u64::try_from(of(group)).unwrap_or(0));
+            counts.fold(0, u64::saturating_add)
         };
         let rows = sum(RowGroupMetaData::num_rows);
         let decoded_bytes = sum(RowGroupMetaData::total_byte_size);
@@ -89,82 +92,84 @@ impl Part {
             rows,
             bytes,
             decoded_bytes,
-            keeps_footer: false,
-            footer: OnceLock::new(),
+            keeps_layout: false,
+            layout: OnceLock::new(),
         })
     }
 
-    /// The file, its footer, and where its pages and buckets are.
-    fn load(&self) -> Result<(File, Footer), ReadError> {
-        if let Some(footer) = self.footer.get() {
+    /// The file, and where in it what is. Two threads that come first may both look it up.
+    fn load(&self) -> Result<(File, Layout), ReadError> {
+        if let Some(layout) = self.layout.get() {
             let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
-            return Ok((file, footer.clone()));
+            return Ok((file, layout.clone()));
         }
         let (file, metadata) = load(&self.path, PageIndexPolicy::Optional)?;
+        if !self.keeps_layout {
+            let layout = Layout {
+                metadata,
+                constants: Arc::default(),
+                bucket_rows: None,
+            };
+            return Ok((file, layout));
+        }
         let again = file.try_clone().map_err(io_error("open", &self.path))?;
-        let footer = contain(&self.path, || {
-            Ok::<_, ParquetError>(Footer {
+        let layout = contain(&self.path, || {
+            Ok::<_, ParquetError>(Layout {
                 constants: Arc::new(Constants::of(&metadata)?),
                 bucket_rows: BucketRows::find(again, metadata.clone())?.map(Arc::new),
                 metadata,
             })
         })?;
-        if self.keeps_footer {
-            return Ok((file, self.footer.get_or_init(|| footer).clone()));
-        }
-        Ok((file, footer))
+        Ok((file, self.layout.get_or_init(|| layout).clone()))
     }
 
-    /// Rows whose bucket is in `buckets`, and of these perhaps only some shards; columns that say the same in
-    /// all rows are not read.
+    /// Rows whose bucket is in `buckets`, and of these perhaps only some shards; columns that are known to say the
+    /// same in all rows are not read.
     pub(super) fn read(
         &self,
         buckets: &Range<u16>,
         shards: Option<&Shards>,
         projection: Projection,
     ) -> Result<PartRows, ReadError> {
-        let (file, footer) = self.load()?;
-        let Footer {
+        let (file, layout) = self.load()?;
+        let Layout {
             metadata,
             constants,
             bucket_rows,
-        } = footer;
-        let group_rows: Vec<usize> = rows_of_groups(&metadata).collect();
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-        let schema = builder.parquet_schema();
-        let mask = columns_of(projection, schema, &constants);
-        let mut wanted: Vec<Box<dyn ArrowPredicate>> = Vec::new();
-        let shards = shards.map(|shards| shards.predicate(schema));
-        let builder = match bucket_rows {
-            Some(rows) => {
-                let Picked { groups, rows } = rows.pick(buckets, group_rows.into_iter());
-                builder.with_row_groups(groups).with_row_selection(rows)
-            }
-            None => {
+        } = layout;
+        let batches = contain(&self.path, || {
+            let file_metadata = Arc::clone(metadata.metadata());
+            let groups = file_metadata.row_groups();
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+            let schema = builder.parquet_schema();
+            let mask = columns_of(projection, schema, &constants);
+            let mut wanted: Vec<Box<dyn ArrowPredicate>> = Vec::new();
+            if bucket_rows.is_none() {
                 wanted.push(is_in(buckets, schema));
-                builder
             }
-        };
-        wanted.extend(shards);
-        let builder = builder
-            .with_projection(mask)
-            .with_row_filter(RowFilter::new(wanted))
-            .with_batch_size(self.batch_rows());
-        let batches = contain(&self.path, || builder.build())?;
+            wanted.extend(shards.map(|shards| shards.predicate(schema)));
+            let builder = match bucket_rows {
+                Some(rows) => {
+                    let Picked { groups, rows } = rows.pick(buckets, rows_of(groups));
+                    builder.with_row_groups(groups).with_row_selection(rows)
+                }
+                None => builder.with_row_groups(that_may_hold(buckets, groups)),
+            };
+            let builder = builder
+                .with_projection(mask)
+                .with_row_filter(RowFilter::new(wanted))
+                .with_batch_size(self.batch_rows());
+            builder.build()
+        })?;
         Ok(PartRows { batches, constants })
     }
 
-    /// All rows, with all columns that a call is made of.
-    pub(super) fn read_whole(&self) -> Result<PartRows, ReadError> {
+    /// All rows, with all columns.
+    pub(super) fn read_whole(&self) -> Result<ParquetRecordBatchReader, ReadError> {
         let (file, metadata) = load(&self.path, PageIndexPolicy::Optional)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-        let constants = Arc::new(Constants::default());
-        let mask = columns_of(Projection::Everything, builder.parquet_schema(), &constants);
-        let builder = builder
-            .with_projection(mask)
-            .with_batch_size(self.batch_rows());
-        let batches = contain(&self.path, || builder.build())?;
-        Ok(PartRows { batches, constants })
+        let builder = builder.with_batch_size(self.batch_rows());
+        contain(&self.path, || builder.build())
     }
 
     /// Rows of a batch.
@@ -175,9 +180,9 @@ impl Part {
     }
 }
 
-fn rows_of_groups(metadata: &ArrowReaderMetadata) -> impl Iterator<Item = usize> {
-    let groups = metadata.metadata().row_groups().iter();
-    groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(0))
+fn rows_of(groups: &[RowGroupMetaData]) -> impl Iterator<Item = usize> {
+    let rows = groups.iter().map(RowGroupMetaData::num_rows);
+    rows.map(|rows| usize::try_from(rows).unwrap_or(0))
 }
 
 pub(super) fn load(
@@ -260,33 +265,56 @@ fn is_in(buckets: &Range<u16>, schema: &SchemaDescriptor) -> Box<dyn ArrowPredic
     }))
 }
 
-/// What a call is made of, without what is known.
+/// The row groups that could hold one of `buckets`, as far as their statistics say.
+fn that_may_hold(buckets: &Range<u16>, groups: &[RowGroupMetaData]) -> Vec<usize> {
+    let may_hold = |group: &RowGroupMetaData| {
+        let mut columns = group.columns().iter();
+        let bucket = columns.find(|column| column.column_path().string() == "pair_bucket");
+        let Some(Statistics::Int32(statistics)) = bucket.and_then(|column| column.statistics())
+        else {
+            return true;
+        };
+        let (Some(min), Some(max)) = (statistics.min_opt(), statistics.max_opt()) else {
+            return true;
+        };
+        *min < i32::from(buckets.end) && i32::from(buckets.start) <= *max
+    };
+    let groups = groups.iter().enumerate();
+    let groups = groups.filter(|(_, group)| may_hold(group));
+    groups.map(|(index, _)| index).collect()
+}
+
+/// What a call is made of, without what is known. By name of column and field: what lists call their elements
+/// differs between writers.
 pub(super) fn columns_of(
     projection: Projection,
     schema: &SchemaDescriptor,
     constants: &Constants,
 ) -> ProjectionMask {
-    let mut paths = Vec::new();
-    for Column { name, values, .. } in COLUMNS {
-        let fields: &[&str] = match values {
-            Values::Metadata(_) => &METADATA_FIELDS,
-            Values::Messages(_) => &MESSAGE_FIELDS,
-            // The exact metadata holds all they do.
-            Values::MetadataMap { .. } => continue,
-            _ if constants.knows(name) || FOLLOW_FROM_OTHERS.contains(name) => continue,
-            _ => {
-                paths.push((*name).to_owned());
-                continue;
-            }
+    let is_field = |index, field: &str, of: &[&str]| {
+        projection == Projection::Everything
+            && of.contains(&field)
+            && !constants.is_empty_field(index)
+    };
+    let is_read = |index: usize, leaf: &ColumnDescriptor| {
+        let parts = leaf.path().parts();
+        let (Some(name), field) = (parts.first(), leaf.name()) else {
+            return false;
         };
-        if projection == Projection::Everything {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{name}.list.element.{field}"));
-            paths.extend(fields.filter(|path| !constants.is_empty_field(path)));
+        let Some(column) = COLUMNS.iter().find(|column| column.name == name) else {
+            return false;
+        };
+        match column.values {
+            Values::Metadata(_) => is_field(index, field, &METADATA_FIELDS),
+            Values::Messages(_) => is_field(index, field, &MESSAGE_FIELDS),
+            // The exact metadata holds all they do.
+            Values::MetadataMap { .. } => false,
+            _ => !constants.knows(column.name) && !FOLLOW_FROM_OTHERS.contains(&column.name),
         }
-    }
-    ProjectionMask::columns(schema, paths.iter().map(String::as_str))
+    };
+    let leaves = schema.columns().iter().enumerate();
+    let read = leaves.filter(|(index, leaf)| is_read(*index, leaf));
+    ProjectionMask::leaves(schema, read.map(|(index, _)| index))
 }
 
 /// Makes a [`ReadError`] of the system's answer.
@@ -298,5 +326,74 @@ pub(super) fn io_error<'a>(
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::{Array, ArrayRef, ListArray};
+    use arrow_schema::{DataType, Field};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::call::{Call, Header, Message};
+    use crate::store::parquet::{Dataset, WriteSettings, write_part};
+
+    /// `array` with elements of another name, if it is of lists.
+    fn renamed(array: &ArrayRef) -> ArrayRef {
+        let Some(lists) = array.as_list_opt::<i32>() else {
+            return Arc::clone(array);
+        };
+        let element = Field::new("item", lists.value_type(), false);
+        let (_, offsets, values, nulls) = lists.clone().into_parts();
+        Arc::new(ListArray::new(Arc::new(element), offsets, values, nulls))
+    }
+
+    #[test]
+    fn elements_of_lists_may_have_any_name() {
+        let root = tempfile::tempdir().unwrap();
+        let header = Header {
+            name: Bytes::from_static(b"x-shop"),
+            value: Bytes::from_static(b"berlin"),
+            redacted: true,
+        };
+        let message = Message {
+            bytes: Bytes::from_static(b"cart"),
+            ..Message::default()
+        };
+        let mut call = Call {
+            request_metadata: vec![header],
+            ..Call::default()
+        };
+        call.response.messages.push(message);
+        let settings = WriteSettings::default();
+        let written = write_part([call.clone()], root.path(), Uuid::nil(), &settings).unwrap();
+        let path = &written.paths[0];
+        let rows = Part::open(path.clone()).unwrap().read_whole().unwrap();
+        let batches: Vec<RecordBatch> = rows.map(Result::unwrap).collect();
+        let columns = batches[0].columns().iter().map(renamed);
+        let schema = batches[0].schema();
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| field.name())
+            .zip(columns);
+        let other = RecordBatch::try_from_iter(columns).unwrap();
+        let lists = other.columns().iter().filter(|column| {
+            matches!(column.data_type(), DataType::List(element) if element.name() == "item")
+        });
+        assert_eq!(lists.count(), 5);
+        let properties = properties::calls(&settings, 1).unwrap();
+        let file = File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, other.schema(), Some(properties)).unwrap();
+        writer.write(&other).unwrap();
+        writer.close().unwrap();
+        let dataset = Dataset::open(root.path()).unwrap();
+        let read = dataset.calls_in_buckets(0..256, Projection::Everything);
+        let read: Vec<Call> = read.map(|call| *call.unwrap()).collect();
+        assert_eq!(read, [call]);
     }
 }

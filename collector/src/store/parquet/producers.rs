@@ -11,7 +11,7 @@ use parquet::file::statistics::Statistics;
 use super::contain::contain;
 use super::part::{Part, load};
 use super::run::{is_part_of, may_be_part_of};
-use super::typed::{Column, Fixed16};
+use super::typed::{ColumnArray, Fixed16};
 use super::{Dataset, ReadError};
 
 /// The column.
@@ -84,7 +84,7 @@ impl Part {
             let Some(batch) = batches.next().transpose()? else {
                 return Ok(None);
             };
-            let ids = Fixed16::of(batch.column_by_name(COLUMN).map(Column::from))?;
+            let ids = Fixed16::of(batch.column_by_name(COLUMN).map(ColumnArray::from))?;
             let ids: Vec<_> = (0..batch.num_rows())
                 .filter_map(|row| ids.at(row))
                 .collect();

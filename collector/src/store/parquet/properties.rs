@@ -29,9 +29,9 @@ const DICTIONARY_BYTES_MAX: usize = 256 * 1024;
 /// Encoded bytes in a data page, about: it stays in the processor's cache until it is compressed.
 const PAGE_BYTES_MAX: usize = 128 * 1024;
 
-/// Rows in a data page at most: a comparison reads a few rows of each file at a time, and what stands beside
-/// them in their pages for nothing.
-const PAGE_ROWS_MAX: usize = 2048;
+/// Rows in a data page, about, at most: a comparison reads a few rows of each file at a time, and what stands
+/// beside them in their pages for nothing.
+const PAGE_ROWS: usize = 2048;
 
 /// Columns that point queries ask by equality.
 const BLOOM_FILTERED: [&str; 3] = ["pair_id", "request_id", "trace_id"];
@@ -72,6 +72,7 @@ pub(super) fn calls(
     let mut builder = common(settings.zstd_level)?
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_max_row_group_bytes(Some(settings.row_group_bytes_max.max(1)))
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_sorting_columns(Some(sorting()));
     for name in BLOOM_FILTERED {
         let distinct = u64::try_from(rows.min(row_group_rows)).unwrap_or(u64::MAX);
@@ -112,7 +113,6 @@ pub(super) fn common(zstd_level: i32) -> Result<WriterPropertiesBuilder, Parquet
         .set_created_by(writer.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd_level)?))
         .set_data_page_size_limit(PAGE_BYTES_MAX)
-        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
@@ -131,4 +131,32 @@ fn sorting() -> Vec<SortingColumn> {
 
 fn path(dotted: &str) -> ColumnPath {
     ColumnPath::new(dotted.split('.').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+    use parquet::file::metadata::PageIndexPolicy;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::call::Call;
+    use crate::store::parquet::write_part;
+
+    #[test]
+    fn pages_hold_few_rows_also_of_columns_that_take_little_room() {
+        let root = tempfile::tempdir().unwrap();
+        let calls = vec![Call::default(); 3 * PAGE_ROWS];
+        let settings = WriteSettings::default();
+        let written = write_part(calls, root.path(), Uuid::nil(), &settings).unwrap();
+        let file = std::fs::File::open(&written.paths[0]).unwrap();
+        let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Required);
+        let metadata = ArrowReaderMetadata::load(&file, options).unwrap();
+        let columns = &metadata.metadata().offset_index().unwrap()[0];
+        assert!(
+            columns
+                .iter()
+                .all(|column| column.page_locations().len() >= 3)
+        );
+    }
 }

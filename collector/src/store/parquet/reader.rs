@@ -1,9 +1,9 @@
 //! Reads calls back, a range of pairing buckets at a time, in bounded memory.
 //!
-//! Held at once by each reader are one batch of rows (about 8 MiB) and the footer of one part (of all, if they
-//! are few). Where the rows of a bucket are in a part is looked up once; other row groups and pages are not
-//! read, nor are columns that say the same in all rows. A part that cannot be read is an error that names it;
-//! nothing is skipped silently.
+//! Held at once by each reader are one batch of rows (about 8 MiB) and the layout of one part (of all, if they are
+//! few). Row groups outside the range are not read, nor most pages. Of a part whose layout is kept it is looked up
+//! once where the rows of each bucket are, and which columns say the same in all rows: these are not read. A part
+//! that cannot be read is an error that names it; nothing is skipped silently.
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,9 +19,9 @@ use super::part::{Part, PartRows, io_error};
 use super::shards::Shards;
 use crate::call::Call;
 
-/// Footers that are kept, of about 150 KiB each; those of a dataset with more parts are read in each
-/// pass.
-const FOOTERS_MAX: usize = 512;
+/// Parts whose layout is kept, of about 160 KiB for a row group of 65 536 rows, so 80 MiB; that of a dataset with
+/// more parts is read in each pass.
+const LAYOUTS_MAX: usize = 512;
 
 /// The parts of a `calls` dataset, checked to be readable.
 #[derive(Clone, Debug, Default)]
@@ -53,16 +53,16 @@ impl Dataset {
         let files = part_files_within(root, &range).map_err(io_error("list", &folder))?;
         let parts: Result<Vec<_>, _> = files.whole.into_iter().map(Part::open).collect();
         let mut parts = parts?;
-        let keeps_footers = parts.len() <= FOOTERS_MAX;
+        let keeps_layouts = parts.len() <= LAYOUTS_MAX;
         for part in &mut parts {
-            part.keeps_footer = keeps_footers;
+            part.keeps_layout = keeps_layouts;
         }
         Ok(Self { parts })
     }
 
-    /// Is reading it a second time cheaper, because the footers are kept?
-    pub fn keeps_footers(&self) -> bool {
-        self.parts.iter().all(|part| part.keeps_footer)
+    /// Is reading it a second time cheaper, because layouts are kept?
+    pub fn keeps_layouts(&self) -> bool {
+        self.parts.iter().all(|part| part.keeps_layout)
     }
 
     /// Compares each file with its checksum, if it has one: of the first that changed since it was written, the

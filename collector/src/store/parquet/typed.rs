@@ -12,45 +12,45 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 use bytes::Bytes;
 
-/// A column of a batch, or one whose only value is that of all rows.
+/// The array of a column: of a value for each row, or of one that all rows have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column<'a> {
+pub(super) struct ColumnArray<'a> {
     array: &'a ArrayRef,
     rows: Rows,
 }
 
-impl<'a> Column<'a> {
+impl<'a> ColumnArray<'a> {
     /// `array` has one value, which all rows have.
     pub(super) fn constant(array: &'a ArrayRef) -> Self {
-        let rows = Rows(0);
+        let rows = Rows::One;
         Self { array, rows }
     }
 }
 
-impl<'a> From<&'a ArrayRef> for Column<'a> {
+impl<'a> From<&'a ArrayRef> for ColumnArray<'a> {
     fn from(array: &'a ArrayRef) -> Self {
-        let rows = Rows::default();
+        let rows = Rows::Each;
         Self { array, rows }
     }
 }
 
-/// Which value of an array is that of a row: bits of the row's number that matter.
-#[derive(Clone, Copy, Debug)]
-struct Rows(usize);
-
-impl Default for Rows {
-    fn default() -> Self {
-        Self(usize::MAX)
-    }
+/// Whose values an array holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Rows {
+    /// Each row has its own.
+    #[default]
+    Each,
+    /// All rows have the first.
+    One,
 }
 
 impl Rows {
+    /// Where in the array the value of `row` is.
     fn index(self, row: usize) -> usize {
-        row & self.0
-    }
-
-    fn are_one(self) -> bool {
-        self.0 == 0
+        match self {
+            Self::Each => row,
+            Self::One => 0,
+        }
     }
 }
 
@@ -81,7 +81,7 @@ impl AsRef<[u8]> for Owner {
 }
 
 impl Slices {
-    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+    pub(super) fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
         let Some(column) = column else {
             return Ok(Self::default());
         };
@@ -92,8 +92,8 @@ impl Slices {
         }
     }
 
-    fn share<T: ByteArrayType<Offset = i32>>(column: Column<'_>) -> Result<Self, ArrowError> {
-        let Column { array, rows } = column;
+    fn share<T: ByteArrayType<Offset = i32>>(column: ColumnArray<'_>) -> Result<Self, ArrowError> {
+        let ColumnArray { array, rows } = column;
         let array = array
             .as_bytes_opt::<T>()
             .ok_or_else(|| unexpected(array, "bytes"))?;
@@ -107,7 +107,7 @@ impl Slices {
 
     /// Do all rows have the same?
     pub(super) fn is_constant(&self) -> bool {
-        self.offsets.is_none() || self.rows.are_one()
+        self.offsets.is_none() || self.rows == Rows::One
     }
 
     fn range(&self, row: usize) -> Option<Range<usize>> {
@@ -156,7 +156,7 @@ enum IntegerValues {
 }
 
 impl Integers {
-    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
+    pub(super) fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
         fn values<T: ArrowPrimitiveType>(
             array: &ArrayRef,
         ) -> Result<ScalarBuffer<T::Native>, ArrowError> {
@@ -165,7 +165,7 @@ impl Integers {
                 .ok_or_else(|| unexpected(array, "integers"))?;
             Ok(array.values().clone())
         }
-        let Some(Column { array, rows }) = column else {
+        let Some(ColumnArray { array, rows }) = column else {
             return Ok(Self::default());
         };
         let values = match array.data_type() {
@@ -219,8 +219,8 @@ pub(super) struct Bools {
 }
 
 impl Bools {
-    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
-        let Some(Column { array, rows }) = column else {
+    pub(super) fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
+        let Some(ColumnArray { array, rows }) = column else {
             return Ok(Self::default());
         };
         let bools = array
@@ -248,8 +248,8 @@ pub(super) struct Fixed16 {
 }
 
 impl Fixed16 {
-    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
-        let Some(Column { array, rows }) = column else {
+    pub(super) fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
+        let Some(ColumnArray { array, rows }) = column else {
             return Ok(Self::default());
         };
         let ids = array
@@ -275,8 +275,8 @@ impl Fixed16 {
 pub(super) struct Lists(Option<ListArray>);
 
 impl Lists {
-    pub(super) fn of(column: Option<Column<'_>>) -> Result<Self, ArrowError> {
-        let Some(Column { array, .. }) = column else {
+    pub(super) fn of(column: Option<ColumnArray<'_>>) -> Result<Self, ArrowError> {
+        let Some(ColumnArray { array, .. }) = column else {
             return Ok(Self::default());
         };
         let lists = array
@@ -286,9 +286,9 @@ impl Lists {
     }
 
     /// A field of the structs of all rows, one behind the other.
-    pub(super) fn field(&self, name: &str) -> Option<Column<'_>> {
+    pub(super) fn field(&self, name: &str) -> Option<ColumnArray<'_>> {
         let structs = self.0.as_ref()?.values().as_struct_opt()?;
-        structs.column_by_name(name).map(Column::from)
+        structs.column_by_name(name).map(ColumnArray::from)
     }
 
     /// Which of the elements are those of `row`.

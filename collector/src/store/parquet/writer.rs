@@ -147,20 +147,25 @@ fn encode<W: Write + Send>(
         // Everything Arrow needs is in the Parquet schema.
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(output, schema::calls(), options)?;
-    for batch in (Batches { calls, places }) {
-        if let Some(bytes) = batch.iter().map(|row| row.call.bytes_count()).max()
-            && bytes > settings.row_bytes_max
-        {
+    for Batch { rows, largest_row } in (Batches { calls, places }) {
+        if largest_row > settings.row_bytes_max {
             let max = settings.row_bytes_max;
             return Err(ParquetError::General(format!(
-                "a row has {bytes} bytes of metadata and messages, the limit is {max}"
+                "a row has {largest_row} bytes of metadata and messages, the limit is {max}"
             )));
         }
-        writer.write(&record_batch(&batch)?)?;
+        writer.write(&record_batch(&rows)?)?;
     }
     writer.append_key_value_metadata(checksum::announcement());
     writer.append_key_value_metadata(checksum::blank());
     writer.into_inner()
+}
+
+/// Rows that are turned into arrays at a time.
+struct Batch<'a> {
+    rows: Vec<Row<'a>>,
+    /// Bytes of metadata and messages of the one that has most.
+    largest_row: usize,
 }
 
 /// Cuts the rows into batches that are small enough.
@@ -170,25 +175,27 @@ struct Batches<'a> {
 }
 
 impl<'a> Iterator for Batches<'a> {
-    type Item = Vec<Row<'a>>;
+    type Item = Batch<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut batch = Vec::with_capacity(self.places.len().min(BATCH_ROWS_MAX));
-        let mut bytes = 0;
+        let mut rows = Vec::with_capacity(self.places.len().min(BATCH_ROWS_MAX));
+        let (mut weight, mut largest_row) = (0, 0);
         while let Some((place, rest)) = self.places.split_first() {
             self.places = rest;
             let Some(call) = place.call(self.calls) else {
                 continue;
             };
-            bytes += call.weight(call.bytes_count());
-            batch.push(Row {
+            let row_bytes = call.bytes_count();
+            weight += call.weight(row_bytes);
+            largest_row = largest_row.max(row_bytes);
+            rows.push(Row {
                 call,
                 bucket: place.bucket,
             });
-            if batch.len() == BATCH_ROWS_MAX || bytes > BATCH_BYTES_MAX {
+            if rows.len() == BATCH_ROWS_MAX || weight > BATCH_BYTES_MAX {
                 break;
             }
         }
-        (!batch.is_empty()).then_some(batch)
+        (!rows.is_empty()).then_some(Batch { rows, largest_row })
     }
 }

@@ -71,7 +71,7 @@ fn publish(
     settings: WriteSettings,
     metrics: &Arc<Metrics>,
 ) -> Result<PublishedMeta, PublishError> {
-    Publisher::new(data_dir, settings, Arc::clone(metrics)).publish(SEGMENT)
+    Publisher::new(data_dir, settings, Arc::clone(metrics)).publish(SEGMENT, &mut Vec::new())
 }
 
 fn numbers(data_dir: &Path) -> Vec<u64> {
@@ -149,4 +149,21 @@ fn a_record_of_more_headers_than_any_filter_records_is_not_decoded() {
     assert!(with(RECORD_HEADERS_MAX).is_ok());
     let reason = with(RECORD_HEADERS_MAX + 1).unwrap_err();
     assert_eq!(reason, "record has 16385 headers, more than 16384");
+}
+
+#[test]
+fn memory_of_one_segment_serves_the_next() {
+    let larger = journaled(vec![record(1, RECEIVED_NS, 5000)]);
+    let smaller = journaled(vec![record(1, RECEIVED_NS, 10), record(2, RECEIVED_NS, 10)]);
+    let mut buffer = Vec::new();
+    let mut publish = |data_dir: &Path| {
+        let publisher = Publisher::new(data_dir, WriteSettings::default(), Arc::default());
+        publisher.publish(SEGMENT, &mut buffer).unwrap();
+        (buffer.as_ptr(), buffer.capacity())
+    };
+    let first = publish(larger.path());
+    assert!(first.1 > 5000, "{first:?}");
+    assert_eq!(publish(smaller.path()), first);
+    assert_eq!(numbers(larger.path()), [1]);
+    assert_eq!(numbers(smaller.path()), [1, 2]);
 }

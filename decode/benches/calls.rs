@@ -52,7 +52,7 @@ impl Connections for Opener {
             reverse: connection.responder.socket_address(),
         };
         let http2 = Http2::new(name, Limits::default(), Rc::clone(&self.totals));
-        Some(tls::Connection::new(Rc::clone(&self.keys), http2))
+        Some(tls::Connection::new(Keys::clone(&self.keys), http2))
     }
 
     fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
@@ -65,7 +65,7 @@ fn decode(mut input: &[u8]) -> Totals {
     let mut reader = Reader::new();
     let mut dissector = Dissector::new(LinkConfig::default());
     let opener = Opener::default();
-    let keys = Rc::clone(&opener.keys);
+    let keys = Keys::clone(&opener.keys);
     let mut tracker = Tracker::new(TcpLimits::default(), opener);
     loop {
         match reader.next(&mut input, true) {
@@ -74,7 +74,7 @@ fn decode(mut input: &[u8]) -> Totals {
                     tracker.segment(&segment);
                 }
             }
-            Step::Secrets(secrets) => drop(keys.borrow_mut().add(secrets.bytes)),
+            Step::Secrets(secrets) => drop(keys.lock().map(|mut keys| keys.add(secrets.bytes))),
             Step::End => break,
             _ => {}
         }

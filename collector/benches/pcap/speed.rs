@@ -73,16 +73,16 @@ pub(crate) fn interleaved(unary: &Path, mixed: &Path, tls: &Path) -> Runs {
         let data_dir = data.path().join("data");
         let arguments = ["--threads", "1", "--data-dir", data_dir.to_str().unwrap()];
         ingest = ingest.min(twintap(&arguments, &[unary]).0);
-        let count_only = ["--format", "none", "--threads", "2"];
-        let (seconds, rss_mib) = twintap(&count_only, &[&larger]);
-        one_core = one_core.min(seconds);
-        runs.rss_mib = runs.rss_mib.max(rss_mib);
+        let count_only = |threads| ["--format", "none", "--threads", threads];
+        one_core = one_core.min(twintap(&count_only("1"), &[&larger]).0);
         tcpdump = faster(
             tcpdump,
             run("tcpdump", &["-r"], unary, &["-w", "/dev/null"]),
         );
         pin(&[CORE, CORE + 1]);
-        two_cores = two_cores.min(twintap(&count_only, &[&larger]).0);
+        let (seconds, rss_mib) = twintap(&count_only("2"), &[&larger]);
+        two_cores = two_cores.min(seconds);
+        runs.rss_mib = runs.rss_mib.max(rss_mib);
     }
     pin(&[CORE]);
     let fields = [

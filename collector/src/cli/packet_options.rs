@@ -137,7 +137,7 @@ impl PacketOptions {
         let roles = roles.chain(self.secondary.iter().map(role(Role::Secondary)));
         Ok(Settings {
             inputs,
-            workers_count: self.threads.map_or(cores, usize::from),
+            threads_count: self.threads.map_or(cores, usize::from),
             link,
             ports: self.port.clone(),
             key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),

@@ -1,15 +1,16 @@
 //! Captures to calls: reads, rebuilds on several cores, writes.
 //!
 //! ```text
-//! reader (this thread) ──▶ queue a worker ──▶ workers ──▶ queue ──▶ writer thread
-//! packets to segments      (4 chunks)         calls       (8)       Parquet or lines
+//! reader (this thread) ──▶ shards ──▶ workers ──▶ queue ──▶ writer thread
+//! packets to segments      (4 each)   calls       (8)       Parquet or lines
 //! ```
 //!
-//! All of a connection goes to one worker. Calls whose method was not captured are held, since what
+//! All of a connection goes to one shard, and threads take what shard has most to do: also the one that reads,
+//! where nothing is lost while it does not. Calls whose method was not captured are held, since what
 //! names them may be learnt later, by any worker: to the end, or for a while if the source is live.
 //!
-//! Whoever fails takes the others down: a queue whose other
-//! end is gone ends its user. What was written before stays.
+//! Whoever fails takes the others down: shards that are over, and a queue whose other
+//! end is gone, end their users. What was written before stays.
 
 mod ingested;
 mod line_clock;
@@ -17,13 +18,13 @@ mod order;
 mod progress;
 mod reading;
 mod servers;
+mod shards;
 mod writer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use twintap_decode::exchange::Exchange;
@@ -34,6 +35,7 @@ use twintap_filter::methods::Methods;
 use order::Order;
 use reading::Reading;
 use servers::Servers;
+use shards::{Shards, Worker};
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
@@ -42,8 +44,8 @@ use crate::report::call_line;
 use crate::sources::capture::learn::{Descriptors, Held, Learner};
 use crate::sources::capture::{Chunk, Parcel, Sorter, Source, Wanted, Watched, Watcher};
 
-/// Chunks that wait for one worker.
-const WORKER_QUEUE_CHUNKS: usize = 4;
+/// Shards for each of several threads: connections are not equal, and what one thread is late with others do.
+const SHARDS_PER_THREAD: usize = 2;
 /// Batches of calls that wait to be written.
 const WRITER_QUEUE_BATCHES: usize = 8;
 /// A batch is handed on when its calls weigh this much.
@@ -60,8 +62,8 @@ pub use writer::{Output, ParquetOutput, Rotation};
 pub struct Settings {
     /// Captures, in the order of their packets.
     pub inputs: Vec<Source>,
-    /// Threads that rebuild calls, at least 1.
-    pub workers_count: usize,
+    /// Threads that rebuild calls, at least 1; the caller's is one of them, unless a capture may be live.
+    pub threads_count: usize,
     /// What is known of links.
     pub link: LinkConfig,
     /// Ports of wanted connections, of either endpoint; none: whatever turns out to be HTTP/2.
@@ -86,7 +88,6 @@ pub struct Settings {
 
 /// Ingests; blocks until all is written.
 pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestError> {
-    let workers_count = settings.workers_count.max(1);
     let wanted = wanted(&settings);
     let plan = Arc::new(Plan {
         servers: Servers::new(&settings.observer.roles),
@@ -103,29 +104,43 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     });
     let learner = Arc::new(Learner::new(settings.descriptors));
     let is_live = settings.inputs.iter().any(Source::may_be_live);
+    let threads_count = settings.threads_count.max(1);
+    let shards_count = match threads_count {
+        1 => 1,
+        _ => threads_count * SHARDS_PER_THREAD,
+    };
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
-    let clock = settings.clock;
+    let clock = Arc::clone(&settings.clock);
     let writer =
         spawn("writer", move || output.write(&received, &clock)).map_err(IngestError::Thread)?;
-    let mut queues = Vec::with_capacity(workers_count);
-    let mut workers = Vec::with_capacity(workers_count);
-    for index in 0..workers_count {
-        let (queue, work) = sync_channel(WORKER_QUEUE_CHUNKS);
-        let (plan, products) = (Arc::clone(&plan), products.clone());
-        let (key_log, wanted) = (Arc::clone(&settings.key_log), wanted.clone());
-        let held = Held::new(Arc::clone(&learner), is_live, workers_count);
-        let worker = spawn("worker", move || {
-            let watcher = Watcher::new(index, workers_count);
-            let watcher = watcher.with_key_log(key_log).with_wanted(wanted);
-            rebuild(watcher, held, &work, &plan, &products)
-        });
-        workers.push(worker.map_err(IngestError::Thread)?);
-        queues.push(queue);
+    let rebuilders = (0..shards_count).map(|index| {
+        let watcher = Watcher::new(index, shards_count)
+            .with_key_log(Arc::clone(&settings.key_log))
+            .with_wanted(wanted.clone());
+        Rebuilder {
+            watcher: Some(watcher),
+            watched: Watched::default(),
+            held: Held::new(Arc::clone(&learner), is_live, shards_count),
+            counts: CallCounts::default(),
+            plan: Arc::clone(&plan),
+            products: products.clone(),
+        }
+    });
+    let shards = Arc::new(Shards::new(rebuilders, threads_count, settings.clock));
+    // What reads a line has nothing else to do: packets are lost where it is late.
+    let helps = !is_live;
+    let mut threads = Vec::with_capacity(threads_count);
+    for index in usize::from(helps)..threads_count {
+        let shards = Arc::clone(&shards);
+        let thread = spawn("worker", move || shards.run(index));
+        threads.push(thread.map_err(IngestError::Thread)?);
     }
 
     let mut reading = Reading {
-        sorter: Sorter::new(settings.link, settings.ports, workers_count),
-        queues,
+        sorter: Sorter::new(settings.link, settings.ports, shards_count),
+        shards: Arc::clone(&shards),
+        shards_count,
+        helps,
         ingested: Ingested::default(),
         is_over: false,
         stop: settings.stop,
@@ -138,7 +153,10 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     reading.all(settings.inputs);
     let mut ingested = reading.finish();
     // All are waited for before any failure is told: what can be written is.
-    let is_any_gone = !gather(workers, &plan, &products, &mut ingested);
+    shards.run(0);
+    let are_all_done = threads.into_iter().all(|thread| thread.join().is_ok());
+    let is_any_gone =
+        !gather(shards.take_workers(), &plan, &products, &mut ingested) || !are_all_done;
     ingested.unlearnt = learner.unlearnt();
     ingested.servers = plan.servers.seen();
     drop(products);
@@ -149,25 +167,25 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     Ok(ingested)
 }
 
-/// Adds what all workers did, once they have ended; `false` if one did not end by itself.
+/// Adds what all workers did, once they have ended; `false` if one failed.
 fn gather(
-    workers: Vec<JoinHandle<(Watched, CallCounts, Held)>>,
+    workers: Vec<Option<Rebuilder>>,
     plan: &Plan,
     products: &SyncSender<Product>,
     ingested: &mut Ingested,
 ) -> bool {
-    let workers: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
     let mut are_all_there = true;
     for worker in workers {
-        let Ok((watched, mut calls, held)) = worker else {
+        let Some(mut worker) = worker else {
             are_all_there = false;
             continue;
         };
+        worker.finish();
         // Now all is learnt that there is to learn.
-        let (exchanges, names) = held.finish();
-        hand_on(exchanges, plan, products, &mut calls);
-        ingested.watched.add(&watched);
-        ingested.calls.add(&calls);
+        let (exchanges, names) = worker.held.finish();
+        hand_on(exchanges, plan, products, &mut worker.counts);
+        ingested.watched.add(&worker.watched);
+        ingested.calls.add(&worker.counts);
         ingested.names.add(&names);
     }
     are_all_there
@@ -204,7 +222,7 @@ enum Form {
     Nothing,
 }
 
-/// What one worker is given, in the order of the capture but for a chunk's secrets, which come before
+/// What a shard is given, in the order of the capture but for a chunk's secrets, which come before
 /// its segments.
 enum Work {
     /// Segments, and the chunk they are places in.
@@ -214,9 +232,11 @@ enum Work {
         /// What time it is behind them, on a live line.
         now_unix_ns: Option<u64>,
     },
-    /// Lines of a key log. Each worker keeps its own, so that what it does is a matter of the capture
+    /// Lines of a key log. Each shard keeps its own, so that what becomes of it is a matter of the capture
     /// and not of who is first.
     Secrets(Arc<[u8]>),
+    /// The capture is over.
+    End,
 }
 
 /// What workers hand to the writer.
@@ -226,23 +246,44 @@ enum Product {
     Lines(Vec<u8>),
 }
 
-/// Work of one worker until there is no more. Gives back what it still holds, since others may learn
-/// more.
-fn rebuild(
-    mut watcher: Watcher,
-    mut held: Held,
-    work: &Receiver<Work>,
-    plan: &Plan,
-    products: &SyncSender<Product>,
-) -> (Watched, CallCounts, Held) {
-    let mut counts = CallCounts::default();
-    loop {
-        let ready = match next(work, held.due_at(), plan) {
-            Next::Work(Work::Segments {
+/// Rebuilds the calls of one shard.
+struct Rebuilder {
+    /// `None` once the capture is over.
+    watcher: Option<Watcher>,
+    /// What it watched, then.
+    watched: Watched,
+    held: Held,
+    counts: CallCounts,
+    plan: Arc<Plan>,
+    products: SyncSender<Product>,
+}
+
+impl Worker for Rebuilder {
+    type Item = Work;
+
+    fn work(&mut self, items: VecDeque<Work>) -> bool {
+        if items.is_empty() {
+            return self.hand_on(VecDeque::new());
+        }
+        items.into_iter().all(|item| self.item(item))
+    }
+
+    fn due_at(&self) -> Option<Duration> {
+        self.held.due_at()
+    }
+}
+
+impl Rebuilder {
+    fn item(&mut self, item: Work) -> bool {
+        let Some(watcher) = &mut self.watcher else {
+            return true;
+        };
+        match item {
+            Work::Segments {
                 chunk,
                 parcels,
                 now_unix_ns,
-            }) => {
+            } => {
                 for parcel in &parcels {
                     watcher.segment(&parcel.segment(&chunk));
                 }
@@ -250,41 +291,33 @@ fn rebuild(
                     watcher.advance(now_unix_ns);
                 }
                 drop(chunk);
-                held.pass(watcher.take(), plan.clock.monotonic())
+                let exchanges = watcher.take();
+                self.hand_on(exchanges)
             }
-            Next::Work(Work::Secrets(lines)) => {
+            Work::Secrets(lines) => {
                 watcher.secrets(&lines);
-                continue;
+                true
             }
-            Next::Due => held.pass(VecDeque::new(), plan.clock.monotonic()),
-            Next::End => break,
-        };
-        if !hand_on(ready, plan, products, &mut counts) {
-            break;
+            Work::End => self.finish(),
         }
     }
-    let (exchanges, watched) = watcher.finish();
-    let ready = held.pass(exchanges, plan.clock.monotonic());
-    hand_on(ready, plan, products, &mut counts);
-    (watched, counts, held)
-}
 
-/// What a worker does next.
-enum Next {
-    Work(Work),
-    /// Calls were held for long enough.
-    Due,
-    End,
-}
+    /// The capture is over: what is still open is as whole as it will be. What is held stays so, since others may
+    /// learn more.
+    fn finish(&mut self) -> bool {
+        let Some(watcher) = self.watcher.take() else {
+            return true;
+        };
+        let (exchanges, watched) = watcher.finish();
+        self.watched = watched;
+        self.hand_on(exchanges)
+    }
 
-fn next(work: &Receiver<Work>, due_at: Option<Duration>, plan: &Plan) -> Next {
-    let Some(due_at) = due_at else {
-        return work.recv().map_or(Next::End, Next::Work);
-    };
-    match work.recv_timeout(due_at.saturating_sub(plan.clock.monotonic())) {
-        Ok(work) => Next::Work(work),
-        Err(RecvTimeoutError::Timeout) => Next::Due,
-        Err(RecvTimeoutError::Disconnected) => Next::End,
+    /// Hands on those that wait for nothing, and those that have waited for long enough; `false` if the writer is
+    /// gone.
+    fn hand_on(&mut self, exchanges: VecDeque<Box<Exchange>>) -> bool {
+        let ready = self.held.pass(exchanges, self.plan.clock.monotonic());
+        hand_on(ready, &self.plan, &self.products, &mut self.counts)
     }
 }
 

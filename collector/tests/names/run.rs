@@ -77,7 +77,7 @@ pub(crate) fn run(
     });
     let settings = Settings {
         inputs: files.map(Source::Path).collect(),
-        workers_count,
+        threads_count: workers_count,
         link: LinkConfig::default(),
         ports: Vec::new(),
         methods: Methods {

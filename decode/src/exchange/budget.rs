@@ -3,27 +3,28 @@
 //! A connection may keep as much as all together may still take, so that one with endless bodies
 //! takes half, and leaves the other half to the others, of whom the same is true.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Default of [`SharedBudget::new`].
 const BYTES_MAX_DEFAULT: usize = 256 * 1024 * 1024;
 
-/// Counts the bytes that several connections keep. Clones share the count.
+/// Counts the bytes that several connections keep. Clones share the count, for one thread at a time: of two that
+/// count at once, one may go uncounted.
 #[derive(Clone, Debug)]
-pub struct SharedBudget(Rc<Pool>);
+pub struct SharedBudget(Arc<Pool>);
 
 #[derive(Debug)]
 struct Pool {
-    kept_bytes: Cell<usize>,
+    kept_bytes: AtomicUsize,
     bytes_max: usize,
 }
 
 impl SharedBudget {
     /// A budget of this many bytes for all connections that share it. Default 256 MiB.
     pub fn new(bytes_max: usize) -> Self {
-        let kept_bytes = Cell::new(0);
-        Self(Rc::new(Pool {
+        let kept_bytes = AtomicUsize::new(0);
+        Self(Arc::new(Pool {
             kept_bytes,
             bytes_max,
         }))
@@ -31,7 +32,7 @@ impl SharedBudget {
 
     /// What is kept now.
     pub fn kept_bytes(&self) -> usize {
-        self.0.kept_bytes.get()
+        self.0.kept_bytes.load(Ordering::Relaxed)
     }
 
     fn free(&self) -> usize {
@@ -67,7 +68,7 @@ impl Share {
         let change = |kept: usize| kept.saturating_add(now).saturating_sub(before);
         self.kept_bytes = change(self.kept_bytes);
         let pool = &self.budget.0.kept_bytes;
-        pool.set(change(pool.get()));
+        pool.store(change(pool.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     /// Does it keep more than it may?

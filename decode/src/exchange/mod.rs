@@ -32,6 +32,10 @@ pub use tally::Tally;
 pub(crate) use joiner::Joiner;
 pub(crate) use ways::{Ways, opposite};
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::grpc::BodyLimits;
 
 /// Takes calls as soon as they are finished.
@@ -46,9 +50,17 @@ impl CallSink for std::collections::VecDeque<Box<Exchange>> {
     }
 }
 
-impl<S: CallSink> CallSink for std::rc::Rc<std::cell::RefCell<S>> {
+impl<S: CallSink> CallSink for Rc<RefCell<S>> {
     fn call(&mut self, call: Box<Exchange>) {
         self.borrow_mut().call(call);
+    }
+}
+
+/// For connections that move between threads.
+impl<S: CallSink> CallSink for Arc<Mutex<S>> {
+    fn call(&mut self, call: Box<Exchange>) {
+        let mut sink = self.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.call(call);
     }
 }
 

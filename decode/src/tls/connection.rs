@@ -1,7 +1,6 @@
 //! Both ways of one connection: is it TLS?
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::counters::{Counters, Outcome, UndecryptedReason};
 use super::key_log::KeyLog;
@@ -11,8 +10,8 @@ use super::session::Session;
 use crate::exchange::{Ways, opposite};
 use crate::stream::{ByteSink, Ending, Start, Way};
 
-/// The key log of all connections that one thread follows.
-pub type Keys = Rc<RefCell<KeyLog>>;
+/// The key log of all connections that are followed together.
+pub type Keys = Arc<Mutex<KeyLog>>;
 
 /// Hands what is inside a TLS connection to a sink, and what is no TLS as it is.
 #[derive(Debug)]
@@ -127,7 +126,7 @@ impl<S: ByteSink> Connection<S> {
 
     /// One way is TLS, so both are.
     fn begin(&mut self, way: Way) {
-        let keys = Rc::clone(&self.keys);
+        let keys = Arc::clone(&self.keys);
         let session = self.session.insert(Box::new(Session::new(keys)));
         *self.openings.of_mut(way) = Opening::Tls;
         let other = opposite(way);

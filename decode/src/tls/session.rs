@@ -1,5 +1,7 @@
 //! One TLS connection: both hellos, the secrets that they lead to, and both ways.
 
+use std::sync::PoisonError;
+
 use super::connection::Keys;
 use super::counters::{Counters, FailReason, Outcome, UndecryptedReason};
 use super::hello::{ClientHello, Hello, HelloReader, ServerHello};
@@ -268,7 +270,7 @@ impl Session {
 
     /// The read states of client and server; `None` while the key log lacks a secret.
     fn states(&self, suite: Suite, random: &ClientRandom) -> Option<(ReadState, ReadState)> {
-        let keys = self.keys.borrow();
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |label| keys.find(random, label);
         match suite.version {
             Version::Tls12 => {

@@ -4,11 +4,8 @@
 //! the bytes are cut. Where something is, what is told are pieces of what is told without loss, in the
 //! same order.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use twintap_decode::stream::{ByteSink, Ending, Start, Way};
-use twintap_decode::tls::{Connection, Counters, KeyLog, Outcome};
+use twintap_decode::tls::{Connection, Counters, Keys, Outcome};
 
 use super::script::Script;
 
@@ -59,8 +56,8 @@ struct Replayed {
 }
 
 fn replay(key_log: &[u8], steps: &[(u8, &[u8])], piece: usize, is_lossy: bool) -> Replayed {
-    let keys = Rc::new(RefCell::new(KeyLog::default()));
-    keys.borrow_mut().add(key_log);
+    let keys = Keys::default();
+    keys.lock().unwrap().add(key_log);
     let mut connection = Connection::new(keys, Runs::default());
     connection.start(0, Way::Forward, Start::Seen);
     connection.start(0, Way::Reverse, Start::Seen);

@@ -13,7 +13,7 @@ use twintap_decode::http2::Connection as Http2;
 use twintap_decode::link::{Dissection, Dissector, LinkConfig};
 use twintap_decode::stream::{ByteSink, Ending, Start, Way};
 use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker};
-use twintap_decode::tls::{self, KeyLog};
+use twintap_decode::tls::{self, Keys};
 
 use super::peers::{Act, Options, Seen, connect};
 use super::truth::{Truth, compare, read};
@@ -103,8 +103,8 @@ fn decrypt(
     let calls = Rc::<RefCell<VecDeque<_>>>::default();
     let mut number = 0;
     for (name, seen) in connections {
-        let keys = Rc::new(RefCell::new(KeyLog::default()));
-        keys.borrow_mut().add(&seen.key_log);
+        let keys = Keys::default();
+        keys.lock().unwrap().add(&seen.key_log);
         let http2 = Http2::new(*name, Limits::default(), Rc::clone(&calls));
         let mut connection = tls::Connection::new(keys, http2);
         for way in [Way::Forward, Way::Reverse] {

@@ -1,10 +1,7 @@
 //! What a watcher makes of a connection.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use twintap_decode::stream::{ByteSink, Ending, Start, Way};
-use twintap_decode::tls::{Connection, Counters, KeyLog, Outcome};
+use twintap_decode::tls::{Connection, Counters, Keys, Outcome};
 
 /// What was handed on of one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,16 +95,16 @@ pub(crate) struct Watched {
 
 /// Watches a connection whose secrets are in `key_log`.
 pub(crate) fn watch(key_log: &[u8], steps: impl IntoIterator<Item = Step>) -> Watched {
-    let keys = Rc::new(RefCell::new(KeyLog::default()));
-    keys.borrow_mut().add(key_log);
-    let mut connection = Connection::new(Rc::clone(&keys), Parts::default());
+    let keys = Keys::default();
+    keys.lock().unwrap().add(key_log);
+    let mut connection = Connection::new(Keys::clone(&keys), Parts::default());
     connection.start(0, Way::Forward, Start::Seen);
     connection.start(0, Way::Reverse, Start::Seen);
     for step in steps {
         match step {
             Step::Bytes(way, bytes) => connection.bytes(0, way, &bytes),
             Step::Gap(way, len) => connection.gap(0, way, len),
-            Step::Secrets(lines) => drop(keys.borrow_mut().add(&lines)),
+            Step::Secrets(lines) => drop(keys.lock().unwrap().add(&lines)),
         }
         let counters = connection.counters();
         assert!(counters.adds_up(), "{counters:?}");

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 
 use twintap_decode::capture::{Damage, Packet, Problem, Secrets};
 
 use super::line_clock::LineClock;
 use super::order::Order;
-use super::{Ingested, OnProgress, Progress, Work};
+use super::shards::Shards;
+use super::{Ingested, OnProgress, Progress, Rebuilder, Work};
 use crate::sources::capture::{Chunk, Chunks, Heard, Input, Sorter, Source};
 
 /// Damaged records that are told one by one; the others are counted.
@@ -17,7 +17,10 @@ const DAMAGES_TOLD_MAX: usize = 20;
 /// The reading end.
 pub(super) struct Reading {
     pub(super) sorter: Sorter,
-    pub(super) queues: Vec<SyncSender<Work>>,
+    pub(super) shards: Arc<Shards<Rebuilder>>,
+    pub(super) shards_count: usize,
+    /// Does it work too?
+    pub(super) helps: bool,
     pub(super) ingested: Ingested,
     /// Is nobody left to work?
     pub(super) is_over: bool,
@@ -82,6 +85,10 @@ impl Reading {
     }
 
     pub(super) fn finish(mut self) -> Ingested {
+        for index in 0..self.shards_count {
+            self.shards.push(index, Work::End);
+        }
+        self.shards.end();
         self.ingested.link = self.sorter.counters();
         self.ingested.unwanted_segments = self.sorter.unwanted_segments();
         self.ingested.fragments = self.sorter.fragment_counters();
@@ -117,8 +124,8 @@ impl Heard for Reading {
         }
         self.ingested.secrets += 1;
         let lines: Arc<[u8]> = secrets.bytes.into();
-        for queue in &self.queues {
-            self.is_over |= queue.send(Work::Secrets(Arc::clone(&lines))).is_err();
+        for index in 0..self.shards_count {
+            self.is_over |= !self.shards.push(index, Work::Secrets(Arc::clone(&lines)));
         }
     }
 
@@ -127,7 +134,7 @@ impl Heard for Reading {
         self.progress.packets.store(packets, Ordering::Relaxed);
         (self.on_progress.0)(&self.progress);
         let now_unix_ns = self.line.as_mut().and_then(LineClock::due);
-        for (index, queue) in self.queues.iter().enumerate() {
+        for index in 0..self.shards_count {
             let parcels = self.sorter.take(index);
             if parcels.is_empty() && now_unix_ns.is_none() {
                 continue;
@@ -138,7 +145,11 @@ impl Heard for Reading {
                 parcels,
                 now_unix_ns,
             };
-            self.is_over |= queue.send(work).is_err();
+            self.is_over |= !self.shards.push(index, work);
+        }
+        match self.helps {
+            true => self.shards.help(),
+            false => self.shards.wait(),
         }
     }
 

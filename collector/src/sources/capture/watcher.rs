@@ -1,9 +1,7 @@
 //! Segments to exchanges: follows every connection that is wanted.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, SharedBudget, Tally};
 use twintap_decode::http2::{self, Protocol};
@@ -66,9 +64,9 @@ impl Watched {
     }
 }
 
-type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;
+type Calls = Arc<Mutex<VecDeque<Box<Exchange>>>>;
 
-/// Follows connections.
+/// Follows connections. May move from thread to thread.
 #[derive(Debug)]
 pub struct Watcher {
     tracker: Tracker<Hub>,
@@ -85,8 +83,8 @@ impl Watcher {
             ..tcp::Limits::default()
         };
         let hub = Hub {
-            calls: Rc::clone(&calls),
-            keys: Rc::clone(&keys),
+            calls: Arc::clone(&calls),
+            keys: Arc::clone(&keys),
             wanted: Wanted::default(),
             index: index as u64,
             count: count as u64,
@@ -102,7 +100,7 @@ impl Watcher {
 
     /// The same, with the secrets of TLS connections.
     pub fn with_key_log(self, key_log: Arc<KeyLog>) -> Self {
-        *self.keys.borrow_mut() = KeyLog::over(key_log);
+        *lock(&self.keys) = KeyLog::over(key_log);
         self
     }
 
@@ -115,7 +113,7 @@ impl Watcher {
     /// Takes secrets that come with the packets, in the format of a key log: of connections whose
     /// handshake is not over.
     pub fn secrets(&mut self, key_log: &[u8]) {
-        let added = self.keys.borrow_mut().add(key_log);
+        let added = lock(&self.keys).add(key_log);
         let hub = self.tracker.connections_mut();
         // All watchers hear of the same secrets.
         if hub.index == 0 {
@@ -135,15 +133,20 @@ impl Watcher {
 
     /// Takes the exchanges that finished.
     pub fn take(&mut self) -> VecDeque<Box<Exchange>> {
-        self.calls.take()
+        std::mem::take(&mut *lock(&self.calls))
     }
 
     /// The capture has ended: ends all connections.
     pub fn finish(self) -> (VecDeque<Box<Exchange>>, Watched) {
         let (hub, tcp) = self.tracker.finish();
         let watched = Watched { tcp, ..hub.watched };
-        (self.calls.take(), watched)
+        (std::mem::take(&mut *lock(&self.calls)), watched)
     }
+}
+
+/// Nobody else has it: one thread at a time follows the connections of a watcher.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens and closes HTTP/2 connections.
@@ -168,10 +171,10 @@ impl Connections for Hub {
             forward: connection.initiator.socket_address(),
             reverse: connection.responder.socket_address(),
         };
-        let calls = Rc::clone(&self.calls);
+        let calls = Arc::clone(&self.calls);
         let mut http2 = http2::Connection::new(name, Limits::default(), calls);
         http2.share(&self.budget);
-        Some(tls::Connection::new(Rc::clone(&self.keys), http2))
+        Some(tls::Connection::new(Arc::clone(&self.keys), http2))
     }
 
     fn close(&mut self, connection: &Connection, mut sink: Self::Sink) {

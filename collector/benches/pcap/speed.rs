@@ -28,6 +28,8 @@ pub(crate) struct Runs {
     pub(crate) tls: Decoded,
     pub(crate) ingest_mb_per_s: f64,
     pub(crate) two_core_speedup: f64,
+    /// Of two programs that have nothing to do with each other: what the machine gives.
+    pub(crate) two_process_speedup: f64,
     pub(crate) rss_mib: f64,
     pub(crate) tcpdump_mb_per_s: Option<f64>,
     pub(crate) tshark_mb_per_s: Option<f64>,
@@ -57,7 +59,7 @@ pub(crate) fn interleaved(unary: &Path, mixed: &Path, tls: &Path) -> Runs {
     let megabytes = |path: &Path| std::fs::metadata(path).unwrap().len() as f64 / 1e6;
     let size = megabytes(unary);
     let (mut one_core, mut two_cores, mut ingest) = (f64::MAX, f64::MAX, f64::MAX);
-    let mut tcpdump = None;
+    let (mut two_processes, mut tcpdump) = (f64::MAX, None);
     let folder = tempfile::tempdir().unwrap();
     let larger = folder.path().join("larger.pcap");
     copies::write(&[unary, mixed], COPIES, &larger);
@@ -82,6 +84,7 @@ pub(crate) fn interleaved(unary: &Path, mixed: &Path, tls: &Path) -> Runs {
         pin(&[CORE, CORE + 1]);
         let (seconds, rss_mib) = twintap(&count_only("2"), &[&larger]);
         two_cores = two_cores.min(seconds);
+        two_processes = two_processes.min(beside_each_other(&count_only("1"), &larger));
         runs.rss_mib = runs.rss_mib.max(rss_mib);
     }
     pin(&[CORE]);
@@ -97,6 +100,7 @@ pub(crate) fn interleaved(unary: &Path, mixed: &Path, tls: &Path) -> Runs {
     pin(&[CORE, CORE + 1]);
     runs.ingest_mb_per_s = size / ingest;
     runs.two_core_speedup = one_core / two_cores;
+    runs.two_process_speedup = 2.0 * one_core / two_processes;
     runs.tcpdump_mb_per_s = tcpdump.map(|seconds| size / seconds);
     runs.tshark_mb_per_s = tshark.map(|seconds| size / seconds);
     runs
@@ -180,7 +184,7 @@ fn decode(path: &Path) -> Decoded {
     .unwrap();
     let mut inline = Inline {
         sorter: Sorter::new(LinkConfig::default(), Vec::new(), 1),
-        watcher: Watcher::new(0, 1),
+        watcher: Watcher::new(0, 1, 1),
         calls: 0,
         messages: 0,
     };
@@ -222,6 +226,20 @@ fn twintap(arguments: &[&str], captures: &[&Path]) -> (f64, f64) {
         started.elapsed().as_secs_f64(),
         rss_kib.into_inner() / 1024.0,
     )
+}
+
+/// Seconds until both of two programs have ended, of which each has a core.
+fn beside_each_other(arguments: &[&str], capture: &Path) -> f64 {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for core in [CORE, CORE + 1] {
+            scope.spawn(move || {
+                pin(&[core]);
+                twintap(arguments, &[capture])
+            });
+        }
+    });
+    started.elapsed().as_secs_f64()
 }
 
 /// Seconds that another program takes; `None` if it is not there.

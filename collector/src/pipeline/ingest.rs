@@ -1,12 +1,13 @@
 //! Captures to calls: reads, rebuilds on several cores, writes.
 //!
 //! ```text
-//! reader (this thread) ──▶ shards ──▶ workers ──▶ queue ──▶ writer thread
-//! packets to segments      (4 each)   calls       (8)       Parquet or lines
+//! reader (this thread) ──▶ shards ──▶ rebuilders ──▶ queue ──▶ writer thread
+//! packets to segments      (4 for     calls          (8)       Parquet or lines
+//!                          each)
 //! ```
 //!
-//! All of a connection goes to one shard, and threads take what shard has most to do: also the one that reads,
-//! where nothing is lost while it does not. Calls whose method was not captured are held, since what
+//! All of a connection goes to one shard, and each thread takes the shard that has most to do, its own first: also
+//! the one that reads, if all inputs are files. Calls whose method was not captured are held, since what
 //! names them may be learnt later, by any worker: to the end, or for a while if the source is live.
 //!
 //! Whoever fails takes the others down: shards that are over, and a queue whose other
@@ -17,6 +18,7 @@ mod line_clock;
 mod order;
 mod progress;
 mod reading;
+mod rebuilder;
 mod servers;
 mod shards;
 mod writer;
@@ -25,7 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use twintap_decode::exchange::Exchange;
 use twintap_decode::link::LinkConfig;
@@ -34,15 +36,16 @@ use twintap_filter::methods::Methods;
 
 use order::Order;
 use reading::Reading;
+use rebuilder::Rebuilder;
 use servers::Servers;
-use shards::{Shards, Worker};
+use shards::{EndAtDrop, Shards};
 
 use super::spawn;
 use crate::call::{Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::learn::{Descriptors, Held, Learner};
-use crate::sources::capture::{Chunk, Parcel, Sorter, Source, Wanted, Watched, Watcher};
+use crate::sources::capture::{Sorter, Source, Wanted, Watched, Watcher};
 
 /// Shards for each of several threads: connections are not equal, and what one thread is late with others do.
 const SHARDS_PER_THREAD: usize = 2;
@@ -62,7 +65,7 @@ pub use writer::{Output, ParquetOutput, Rotation};
 pub struct Settings {
     /// Captures, in the order of their packets.
     pub inputs: Vec<Source>,
-    /// Threads that rebuild calls, at least 1; the caller's is one of them, unless a capture may be live.
+    /// Threads that rebuild calls, at least 1; the caller's is one of them if all inputs are files.
     pub threads_count: usize,
     /// What is known of links.
     pub link: LinkConfig,
@@ -114,7 +117,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let writer =
         spawn("writer", move || output.write(&received, &clock)).map_err(IngestError::Thread)?;
     let rebuilders = (0..shards_count).map(|index| {
-        let watcher = Watcher::new(index, shards_count)
+        let watcher = Watcher::new(index, shards_count, threads_count)
             .with_key_log(Arc::clone(&settings.key_log))
             .with_wanted(wanted.clone());
         Rebuilder {
@@ -127,12 +130,13 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         }
     });
     let shards = Arc::new(Shards::new(rebuilders, threads_count, settings.clock));
-    // What reads a line has nothing else to do: packets are lost where it is late.
-    let helps = !is_live;
+    // Of what comes by a pipe, packets may be lost where nobody reads it.
+    let helps = settings.inputs.iter().all(Source::is_file);
+    let ending = EndAtDrop(&shards);
     let mut threads = Vec::with_capacity(threads_count);
     for index in usize::from(helps)..threads_count {
-        let shards = Arc::clone(&shards);
-        let thread = spawn("worker", move || shards.run(index));
+        let at_work = Arc::clone(&shards);
+        let thread = spawn("rebuild", move || at_work.run(index));
         threads.push(thread.map_err(IngestError::Thread)?);
     }
 
@@ -154,7 +158,9 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let mut ingested = reading.finish();
     // All are waited for before any failure is told: what can be written is.
     shards.run(0);
-    let are_all_done = threads.into_iter().all(|thread| thread.join().is_ok());
+    drop(ending);
+    let joined: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
+    let are_all_done = joined.iter().all(Result::is_ok);
     let is_any_gone =
         !gather(shards.take_workers(), &plan, &products, &mut ingested) || !are_all_done;
     ingested.unlearnt = learner.unlearnt();
@@ -222,103 +228,11 @@ enum Form {
     Nothing,
 }
 
-/// What a shard is given, in the order of the capture but for a chunk's secrets, which come before
-/// its segments.
-enum Work {
-    /// Segments, and the chunk they are places in.
-    Segments {
-        chunk: Chunk,
-        parcels: Vec<Parcel>,
-        /// What time it is behind them, on a live line.
-        now_unix_ns: Option<u64>,
-    },
-    /// Lines of a key log. Each shard keeps its own, so that what becomes of it is a matter of the capture
-    /// and not of who is first.
-    Secrets(Arc<[u8]>),
-    /// The capture is over.
-    End,
-}
-
 /// What workers hand to the writer.
 enum Product {
     /// And what they weigh together.
     Calls(Vec<Call>, usize),
     Lines(Vec<u8>),
-}
-
-/// Rebuilds the calls of one shard.
-struct Rebuilder {
-    /// `None` once the capture is over.
-    watcher: Option<Watcher>,
-    /// What it watched, then.
-    watched: Watched,
-    held: Held,
-    counts: CallCounts,
-    plan: Arc<Plan>,
-    products: SyncSender<Product>,
-}
-
-impl Worker for Rebuilder {
-    type Item = Work;
-
-    fn work(&mut self, items: VecDeque<Work>) -> bool {
-        if items.is_empty() {
-            return self.hand_on(VecDeque::new());
-        }
-        items.into_iter().all(|item| self.item(item))
-    }
-
-    fn due_at(&self) -> Option<Duration> {
-        self.held.due_at()
-    }
-}
-
-impl Rebuilder {
-    fn item(&mut self, item: Work) -> bool {
-        let Some(watcher) = &mut self.watcher else {
-            return true;
-        };
-        match item {
-            Work::Segments {
-                chunk,
-                parcels,
-                now_unix_ns,
-            } => {
-                for parcel in &parcels {
-                    watcher.segment(&parcel.segment(&chunk));
-                }
-                if let Some(now_unix_ns) = now_unix_ns {
-                    watcher.advance(now_unix_ns);
-                }
-                drop(chunk);
-                let exchanges = watcher.take();
-                self.hand_on(exchanges)
-            }
-            Work::Secrets(lines) => {
-                watcher.secrets(&lines);
-                true
-            }
-            Work::End => self.finish(),
-        }
-    }
-
-    /// The capture is over: what is still open is as whole as it will be. What is held stays so, since others may
-    /// learn more.
-    fn finish(&mut self) -> bool {
-        let Some(watcher) = self.watcher.take() else {
-            return true;
-        };
-        let (exchanges, watched) = watcher.finish();
-        self.watched = watched;
-        self.hand_on(exchanges)
-    }
-
-    /// Hands on those that wait for nothing, and those that have waited for long enough; `false` if the writer is
-    /// gone.
-    fn hand_on(&mut self, exchanges: VecDeque<Box<Exchange>>) -> bool {
-        let ready = self.held.pass(exchanges, self.plan.clock.monotonic());
-        hand_on(ready, &self.plan, &self.products, &mut self.counts)
-    }
 }
 
 /// Makes calls and sends them to the writer; `false` if it is gone.

@@ -67,7 +67,7 @@ impl Write for Lines {
 pub(crate) fn run(
     captures: &[&[u8]],
     descriptors: Option<Descriptors>,
-    workers_count: usize,
+    threads_count: usize,
 ) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let files = captures.iter().enumerate().map(|(index, bytes)| {
@@ -77,7 +77,7 @@ pub(crate) fn run(
     });
     let settings = Settings {
         inputs: files.map(Source::Path).collect(),
-        threads_count: workers_count,
+        threads_count,
         link: LinkConfig::default(),
         ports: Vec::new(),
         methods: Methods {

@@ -26,9 +26,9 @@ fn rounds(mut client: Client, count: usize, call: impl Fn(&mut Client, usize)) -
 fn a_sister_connection_names_the_calls_of_another() {
     let whole = rounds(Client::new(40_001), 20, distinct).whole();
     let late = rounds(Client::new(40_002), 20, distinct).without_first(6);
-    for workers_count in [1, 2, 3] {
+    for threads_count in [1, 2, 3] {
         // The sister may come earlier, in another file, or later.
-        let run = run(&[&pcap(&whole), &pcap(&late)], None, workers_count);
+        let run = run(&[&pcap(&whole), &pcap(&late)], None, threads_count);
         assert_eq!(run.named(40_001), (0, 0));
         assert_eq!(run.named(40_002), (54, 54), "{:?}", run.names(40_002));
         let expected = [GET, LIST, PUT].map(|method| (method, "inferred"));

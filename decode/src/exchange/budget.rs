@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Default of [`SharedBudget::new`].
 const BYTES_MAX_DEFAULT: usize = 256 * 1024 * 1024;
 
-/// Counts the bytes that several connections keep. Clones share the count, for one thread at a time: of two that
-/// count at once, one may go uncounted.
+/// Counts the bytes that several connections keep. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct SharedBudget(Arc<Pool>);
 
@@ -65,10 +64,9 @@ impl Share {
     /// What was `before` is `now`.
     #[inline]
     pub(super) fn settle(&mut self, before: usize, now: usize) {
-        let change = |kept: usize| kept.saturating_add(now).saturating_sub(before);
-        self.kept_bytes = change(self.kept_bytes);
+        self.kept_bytes = self.kept_bytes.saturating_add(now).saturating_sub(before);
         let pool = &self.budget.0.kept_bytes;
-        pool.store(change(pool.load(Ordering::Relaxed)), Ordering::Relaxed);
+        pool.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Does it keep more than it may?

@@ -75,7 +75,7 @@ pub enum IngestError {
     /// No thread could be started.
     #[error("failed to start a thread: {0}")]
     Thread(std::io::Error),
-    /// A thread ended by itself, which is a bug.
-    #[error("the {0} thread ended unexpectedly")]
+    /// A worker or the writer failed, which is a bug.
+    #[error("the {0} ended unexpectedly")]
     Ended(&'static str),
 }

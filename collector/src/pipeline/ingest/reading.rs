@@ -7,8 +7,9 @@ use twintap_decode::capture::{Damage, Packet, Problem, Secrets};
 
 use super::line_clock::LineClock;
 use super::order::Order;
+use super::rebuilder::{Rebuilder, Work};
 use super::shards::Shards;
-use super::{Ingested, OnProgress, Progress, Rebuilder, Work};
+use super::{Ingested, OnProgress, Progress};
 use crate::sources::capture::{Chunk, Chunks, Heard, Input, Sorter, Source};
 
 /// Damaged records that are told one by one; the others are counted.
@@ -84,6 +85,15 @@ impl Reading {
         }
     }
 
+    /// Until there is room for more.
+    fn make_room(&self) {
+        if self.helps {
+            self.shards.help();
+        } else {
+            self.shards.wait();
+        }
+    }
+
     pub(super) fn finish(mut self) -> Ingested {
         for index in 0..self.shards_count {
             self.shards.push(index, Work::End);
@@ -127,6 +137,7 @@ impl Heard for Reading {
         for index in 0..self.shards_count {
             self.is_over |= !self.shards.push(index, Work::Secrets(Arc::clone(&lines)));
         }
+        self.make_room();
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
@@ -147,10 +158,7 @@ impl Heard for Reading {
             };
             self.is_over |= !self.shards.push(index, work);
         }
-        match self.helps {
-            true => self.shards.help(),
-            false => self.shards.wait(),
-        }
+        self.make_room();
     }
 
     fn quiet(&mut self) {

@@ -2,8 +2,8 @@
 //! else one of the others'.
 //!
 //! What comes for one shard is done in its order, by one thread at a time: mostly by the same, whose memory and
-//! cache it is in, but none waits while another has too much. A worker that fails, or says that nobody wants what it makes,
-//! ends the work of all.
+//! cache it is in, but none waits while another has too much. Of a worker that fails, what waits is given up, and
+//! nothing more is taken; the others do what they have. Where nobody wants what is made, all of them end at once.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,8 @@ use crate::clock::Clock;
 
 /// Items that wait before more are given, for each shard; they may all be of one.
 const ITEMS_PER_SHARD: usize = 4;
-/// Items that keep the other threads busy while one that gives them works too, for each shard.
+/// Items that keep the other threads busy while the one that gives them works too, for each shard; they may all be
+/// of one.
 const ENOUGH_PER_SHARD: usize = 2;
 
 /// Works for one shard.
@@ -51,14 +52,18 @@ struct State<W: Worker> {
     is_full: bool,
     /// Does no item come any more?
     is_ended: bool,
+    /// Did a worker fail?
+    is_broken: bool,
     /// Is nothing to be done any more?
     is_over: bool,
 }
 
 struct Shard<W: Worker> {
     items: VecDeque<W::Item>,
-    /// `None` while a thread has it, and for ever if it failed.
+    /// `None` while a thread has it.
     worker: Option<W>,
+    /// Did its worker fail?
+    is_gone: bool,
 }
 
 /// A shard that a thread has.
@@ -78,6 +83,7 @@ impl<W: Worker> Shards<W> {
         let shards = workers.map(|worker| Shard {
             items: VecDeque::new(),
             worker: Some(worker),
+            is_gone: false,
         });
         let state = State {
             shards: shards.collect(),
@@ -86,6 +92,7 @@ impl<W: Worker> Shards<W> {
             idle: 0,
             is_full: false,
             is_ended: false,
+            is_broken: false,
             is_over: false,
         };
         Self {
@@ -96,11 +103,13 @@ impl<W: Worker> Shards<W> {
         }
     }
 
-    /// Gives shard `index` something to do, however much waits; `false` if nothing is done any more.
+    /// Gives shard `index` something to do, however much waits; `false` if nothing more is to come.
     pub(super) fn push(&self, index: usize, item: W::Item) -> bool {
         let mut state = self.lock();
+        let goes_on = !state.is_over && !state.is_broken;
         let is_over = state.is_over;
-        if let Some(shard) = state.shards.get_mut(index).filter(|_| !is_over) {
+        let shard = state.shards.get_mut(index);
+        if let Some(shard) = shard.filter(|shard| !is_over && !shard.is_gone) {
             shard.items.push_back(item);
             // Whoever has it will look for more.
             let is_free = shard.worker.is_some();
@@ -109,7 +118,7 @@ impl<W: Worker> Shards<W> {
                 self.changed.notify_one();
             }
         }
-        !is_over
+        goes_on
     }
 
     /// Works as thread 0, until the others, if there are any, have just enough to do; waits for room where others
@@ -174,11 +183,11 @@ impl<W: Worker> Shards<W> {
                 return None;
             }
             let now = self.clock.monotonic();
-            if let Some(turn) = state.turn(thread, now, usize::MAX) {
-                // Half, so that who waits does not wake for each of them.
-                if state.is_full && state.waiting <= ITEMS_PER_SHARD * state.shards.len() / 2 {
-                    state.is_full = false;
-                    self.room.notify_one();
+            if let Some(turn) = state.turn(thread, now, ITEMS_PER_SHARD) {
+                self.tell_of_room(&mut state);
+                // This thread will not be there in time for what will be due.
+                if state.idle > 0 && state.due_at().is_some() {
+                    self.changed.notify_one();
                 }
                 return Some(turn);
             }
@@ -214,14 +223,32 @@ impl<W: Worker> Shards<W> {
             (worker, goes_on)
         }));
         let mut state = self.lock();
-        let (worker, goes_on) =
-            worked.map_or((None, false), |(worker, goes_on)| (Some(worker), goes_on));
-        if let Some(shard) = state.shards.get_mut(index) {
-            shard.worker = worker;
-        }
+        let Some(shard) = state.shards.get_mut(index) else {
+            return;
+        };
+        let Ok((worker, goes_on)) = worked else {
+            shard.is_gone = true;
+            let given_up = std::mem::take(&mut shard.items).len();
+            state.waiting -= given_up;
+            state.is_broken = true;
+            self.tell_of_room(&mut state);
+            return;
+        };
+        shard.worker = Some(worker);
+        let has_more = !shard.items.is_empty();
         if !goes_on {
             state.is_over = true;
             self.changed.notify_all();
+            self.room.notify_one();
+        } else if has_more && state.idle > 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Of room for half, so that who waits does not wake for each item.
+    fn tell_of_room(&self, state: &mut State<W>) {
+        if state.is_full && state.waiting <= ITEMS_PER_SHARD * state.shards.len() / 2 {
+            state.is_full = false;
             self.room.notify_one();
         }
     }
@@ -231,25 +258,35 @@ impl<W: Worker> Shards<W> {
     }
 }
 
+/// No item comes any more, however what gives them ends.
+pub(super) struct EndAtDrop<'a, W: Worker>(pub(super) &'a Shards<W>);
+
+impl<W: Worker> Drop for EndAtDrop<'_, W> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl<W: Worker> State<W> {
-    /// The free shard that has most to do, of those of `thread` if any has, with at most `items_max` of it; else one
-    /// that has something due.
+    /// A free shard that has something due, which is little and seldom; else the one that has most to do, of those
+    /// of `thread` if any has. With at most `items_max` of it.
     fn turn(&mut self, thread: usize, now: Duration, items_max: usize) -> Option<Turn<W>> {
         let threads_count = self.threads_count;
-        let has_work = |shard: &Shard<W>| {
-            let due_at = shard.worker.as_ref().map(Worker::due_at);
-            due_at.is_some_and(|due_at| {
-                !shard.items.is_empty() || due_at.is_some_and(|due_at| due_at <= now)
-            })
-        };
-        let shards = self.shards.iter_mut().enumerate();
-        let (index, shard) = shards
-            .filter(|(_, shard)| has_work(shard))
-            .max_by_key(|(index, shard)| (index % threads_count == thread, shard.items.len()))?;
+        let free = self
+            .shards
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, shard)| {
+                let due_at = shard.worker.as_ref()?.due_at();
+                let is_due = due_at.is_some_and(|due_at| due_at <= now);
+                let rank = (is_due, index % threads_count == thread, shard.items.len());
+                (is_due || !shard.items.is_empty()).then_some((rank, index, shard))
+            });
+        let (_, index, shard) = free.max_by_key(|(rank, ..)| *rank)?;
+        let worker = shard.worker.take()?;
         let count = shard.items.len().min(items_max);
         let items: VecDeque<_> = shard.items.drain(..count).collect();
         self.waiting -= count;
-        let worker = shard.worker.take()?;
         Some(Turn {
             index,
             worker,
@@ -346,26 +383,89 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_fails_or_is_not_wanted_ends_the_work_of_all() {
-        for (last, is_lost) in [(BAD, true), (UNWANTED, false)] {
-            let shards = shards(2, 1);
-            for item in [1, last] {
-                assert!(shards.push(0, item));
+    fn of_a_worker_that_fails_what_waits_is_given_up_and_the_others_do_what_they_have() {
+        for threads_count in [1, 2] {
+            let shards = shards(2, threads_count);
+            let pushed =
+                [(1, 1), (0, 1), (0, BAD), (1, 2)].map(|(index, item)| shards.push(index, item));
+            assert_eq!(pushed, [true; 4]);
+            let worker = (threads_count > 1).then(|| {
+                let shards = Arc::clone(&shards);
+                super::super::spawn("worker", move || shards.run(1)).unwrap()
+            });
+            while shards.push(0, 3) {
                 shards.help();
             }
-            assert!(!shards.push(1, 1));
+            assert!(!shards.push(1, 3));
             // None of these waits for anybody.
-            shards.help();
             shards.wait();
+            shards.end();
             shards.run(0);
+            worker.into_iter().for_each(|thread| thread.join().unwrap());
             let workers = shards.take_workers();
-            assert_eq!(workers[0].is_none(), is_lost);
-            assert!(workers[1].as_ref().unwrap().taken.is_empty());
+            assert!(workers[0].is_none());
+            assert_eq!(workers[1].as_ref().unwrap().taken, [1, 2, 3]);
+            assert_eq!(shards.lock().waiting, 0);
         }
     }
 
     #[test]
-    fn what_is_due_is_done_without_items() {
+    fn where_nobody_wants_what_is_made_all_end_at_once() {
+        let shards = shards(2, 2);
+        let other = {
+            let shards = Arc::clone(&shards);
+            super::super::spawn("worker", move || shards.run(1)).unwrap()
+        };
+        assert!(shards.push(0, UNWANTED));
+        // Not told that no item comes any more.
+        shards.run(0);
+        other.join().unwrap();
+        assert!(!shards.push(1, 1));
+        shards.help();
+        shards.wait();
+        assert!(shards.take_workers()[1].as_ref().unwrap().taken.is_empty());
+    }
+
+    #[test]
+    fn a_thread_takes_what_is_due_then_its_own_then_what_has_most_to_do() {
+        let shards = shards(4, 2);
+        let now = Duration::from_secs(10);
+        let counts = [(0, 1), (1, 9), (2, 2), (3, 3)];
+        for (index, count) in counts {
+            (0..count).for_each(|item| assert!(shards.push(index, item)));
+        }
+        let mut state = shards.lock();
+        let mut take = |thread, items_max| {
+            let turn = state.turn(thread, now, items_max)?;
+            Some((turn.index, turn.items.len()))
+        };
+        // Those that were taken are not free.
+        assert_eq!(take(0, 4), Some((2, 2)));
+        assert_eq!(take(0, 4), Some((0, 1)));
+        assert_eq!(take(0, 4), Some((1, 4)));
+        assert_eq!(take(1, 1), Some((3, 1)));
+        assert_eq!(take(1, 4), None);
+        assert_eq!(state.waiting, 7);
+        for (index, due_at) in [(0, 11), (1, 9)] {
+            let due_at = Some(Duration::from_secs(due_at));
+            let taken = Vec::new();
+            state.shards[index].worker = Some(Taker { taken, due_at });
+        }
+        state.shards[1].items.clear();
+        state.shards[3].worker = Some(Taker::default());
+        let mut take = |thread| {
+            state
+                .turn(thread, now, 4)
+                .map(|turn| (turn.index, turn.items.len()))
+        };
+        assert_eq!(take(0), Some((1, 0)));
+        assert_eq!(take(0), Some((3, 2)));
+        assert_eq!(take(0), None);
+        assert_eq!(state.due_at(), Some(Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn what_is_due_is_waited_for() {
         let shards = shards(2, 1);
         let due_at = shards.clock.monotonic() + Duration::from_millis(20);
         shards.lock().shards[1].worker.as_mut().unwrap().due_at = Some(due_at);

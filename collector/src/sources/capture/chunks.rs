@@ -1,7 +1,7 @@
 //! Reads a capture ahead, in chunks that several threads may look at.
 //!
-//! A chunk is used again once nobody holds it. How many there are at once is bounded by the queues
-//! of those that hold them; [`CHUNKS_MAX`] are kept for use again.
+//! A chunk is used again once nobody holds it. How many there are at once is bounded by
+//! those that hold them; [`CHUNKS_MAX`] are kept for use again.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Arrival, Input, InputError};
 /// larger by itself.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that are kept for use again.
-const CHUNKS_MAX: usize = 32;
+const CHUNKS_MAX: usize = 128;
 
 /// Bytes of the capture that packets are places in.
 pub type Chunk = Arc<Vec<u8>>;

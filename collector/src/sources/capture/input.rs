@@ -106,6 +106,14 @@ impl Source {
         }
     }
 
+    /// Is it all there, so that nothing is lost while it is not read?
+    pub fn is_file(&self) -> bool {
+        match self {
+            Self::Path(path) => std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
+            Self::Pipe { .. } => false,
+        }
+    }
+
     /// May it be that more comes as time goes by?
     pub fn may_be_live(&self) -> bool {
         match self {

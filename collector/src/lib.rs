@@ -13,10 +13,10 @@
 //!
 //! Beside them, [`doctor`] looks at the set-up around it all: manifests, Envoys, recorded calls.
 //!
-//! [`pipeline`] wires them and is the only place that spawns; [`config`] is what the user sets;
-//! [`cli`] is the thin shell around it all, [`metrics`] what the collector counts about itself,
-//! [`clock`] the time it is given, `escape` makes foreign text safe for a terminal,
-//! `share` says shares of a whole as people read them.
+//! [`pipeline`] wires them and is the only place that spawns (but for `store`'s encoders of columns, which end
+//! with the call that starts them); [`config`] is what the user sets; [`cli`] is the thin shell around it all,
+//! [`metrics`] what the collector counts about itself, [`clock`] the time it is given, `escape` makes foreign text
+//! safe for a terminal, `share` says shares of a whole as people read them.
 
 pub mod call;
 pub mod cli;

@@ -6,6 +6,7 @@
 //! A capture knows no roles and keeps every secret that crossed the wire. So an [`Observer`] is told
 //! which addresses are whose, and replaces the values of secret headers as the filter does.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -103,12 +104,33 @@ impl Observer {
                 redacted,
             })
         };
-        block.fields().iter().filter_map(header).collect()
+        let mut headers = Vec::with_capacity(block.fields().len());
+        headers.extend(block.fields().iter().filter_map(header));
+        headers
+    }
+}
+
+/// Addresses as text, each written once: calls share few.
+#[derive(Debug, Default)]
+pub struct Addresses(HashMap<SocketAddr, Bytes>);
+
+impl Addresses {
+    fn text(&mut self, address: Option<SocketAddr>) -> Bytes {
+        let Some(address) = address else {
+            return Bytes::new();
+        };
+        let text = self.0.entry(address);
+        text.or_insert_with(|| address.to_string().into()).clone()
     }
 }
 
 /// Builds the call that `exchange` was, as record `number` of `observer`.
-pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Call {
+pub fn from_exchange(
+    observer: &Observer,
+    addresses: &mut Addresses,
+    exchange: Exchange,
+    number: u64,
+) -> Call {
     let (client, server) = (exchange.client_address(), exchange.server_address());
     let trailers_only = exchange.is_trailers_only();
     let gap = exchange.has_gap();
@@ -184,8 +206,8 @@ pub fn from_exchange(observer: &Observer, exchange: Exchange, number: u64) -> Ca
         http_status: response_fields.http_status,
         cluster_name: Bytes::new(),
         route_name: Bytes::new(),
-        server_address: address(server),
-        client_address: address(client),
+        server_address: addresses.text(server),
+        client_address: addresses.text(client),
         peer_identity: Bytes::new(),
         response_flags: 0,
         response_code_details: Bytes::new(),
@@ -310,8 +332,4 @@ fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
 fn is_web_trailers(message: &BodyMessage) -> bool {
     const TRAILERS: u8 = 0x80;
     message.flag & TRAILERS != 0
-}
-
-fn address(address: Option<SocketAddr>) -> Bytes {
-    address.map_or_else(Bytes::new, |address| address.to_string().into())
 }

@@ -20,7 +20,7 @@ pub use correlation::{
     CorrelationKey, PAIR_BUCKETS, is_uuid, normalize_request_id, pair_bucket, pair_bucket_of,
     request_id_variants,
 };
-pub use from_exchange::{Observer, ServerPattern, from_exchange};
+pub use from_exchange::{Addresses, Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use status::Status;
 

@@ -43,7 +43,10 @@ impl Destination {
                 let output = Output::Parquet(ParquetOutput {
                     data_dir: data_dir.path().to_owned(),
                     producer_id,
-                    settings: WriteSettings::default(),
+                    settings: WriteSettings {
+                        threads_count: options.threads_count(),
+                        ..WriteSettings::default()
+                    },
                     rotation,
                     on_published: on_published(account.clone()),
                 });

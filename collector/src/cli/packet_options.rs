@@ -92,7 +92,8 @@ pub(super) struct PacketOptions {
     #[command(flatten)]
     pub(super) types: TypeArgs,
 
-    /// Threads that rebuild calls [default: as many as there are cores]
+    /// Threads that rebuild calls, and as many that encode them to Parquet; up to 6 have something to encode
+    /// [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
 
@@ -119,6 +120,12 @@ pub(super) enum Format {
 }
 
 impl PacketOptions {
+    /// How many threads rebuild calls, and how many encode them.
+    pub(super) fn threads_count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
+
     /// How to rebuild calls from `inputs`.
     pub(super) fn settings(
         &self,
@@ -128,7 +135,6 @@ impl PacketOptions {
         stop: Arc<AtomicBool>,
     ) -> anyhow::Result<Settings> {
         self.check_roles()?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut link = LinkConfig::default();
         link.vxlan_ports.extend(&self.vxlan_port);
         let role = |role| move |pattern: &ServerPattern| (*pattern, role);
@@ -137,7 +143,7 @@ impl PacketOptions {
         let roles = roles.chain(self.secondary.iter().map(role(Role::Secondary)));
         Ok(Settings {
             inputs,
-            threads_count: self.threads.map_or(cores, usize::from),
+            threads_count: self.threads_count(),
             link,
             ports: self.port.clone(),
             key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),

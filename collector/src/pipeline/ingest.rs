@@ -41,7 +41,7 @@ use servers::Servers;
 use shards::{EndAtDrop, Shards};
 
 use super::spawn;
-use crate::call::{Call, Certainty, Observer, from_exchange};
+use crate::call::{Addresses, Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
 use crate::sources::capture::learn::{Descriptors, Held, Learner};
@@ -50,7 +50,7 @@ use crate::sources::capture::{Sorter, Source, Wanted, Watched, Watcher};
 /// Shards for each of several threads: connections are not equal, and what one thread is late with others do.
 const SHARDS_PER_THREAD: usize = 2;
 /// Batches of calls that wait to be written.
-const WRITER_QUEUE_BATCHES: usize = 8;
+const WRITER_QUEUE_BATCHES: usize = 4;
 /// A batch is handed on when its calls weigh this much.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -259,11 +259,12 @@ fn make_calls(
     counts: &mut CallCounts,
 ) -> bool {
     let (mut calls, mut lines, mut weight) = (Vec::new(), Vec::new(), 0);
+    let mut addresses = Addresses::default();
     let servers = exchanges.iter().filter_map(|it| it.server_address());
     plan.servers.add(servers.collect());
     for exchange in exchanges {
         let number = plan.numbers.fetch_add(1, Ordering::Relaxed);
-        let call = from_exchange(&plan.observer, *exchange, number);
+        let call = from_exchange(&plan.observer, &mut addresses, *exchange, number);
         let is_sure = call.method_certainty == Certainty::Seen;
         if is_sure && !plan.methods.recorded(call.rpc_method.as_bytes()) {
             counts.excluded += 1;

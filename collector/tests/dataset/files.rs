@@ -82,6 +82,21 @@ fn no_calls_are_no_files() {
 }
 
 #[test]
+fn threads_change_no_byte() {
+    let [one, others @ ..] = [1, 2, 5, 100].map(|threads_count| {
+        let root = tempfile::tempdir().unwrap();
+        let settings = WriteSettings {
+            row_group_rows_max: 700,
+            threads_count,
+            ..WriteSettings::default()
+        };
+        let written = write_part(calls(2000), root.path(), Uuid::nil(), &settings).unwrap();
+        fs::read(&written.paths[0]).unwrap()
+    });
+    assert!(others.iter().all(|other| *other == one));
+}
+
+#[test]
 fn calls_of_1970_and_of_the_far_future_have_their_hours() {
     let root = tempfile::tempdir().unwrap();
     let ages = [0, u64::MAX].map(|started_unix_ns| Call {

@@ -16,7 +16,7 @@ use crate::store::parquet::{WriteError, WriteSettings, run_part, write_part};
 /// When a part is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// When its calls weigh so many bytes in memory. Default 24 MiB.
+    /// When its calls weigh so many bytes in memory. Default 16 MiB.
     pub bytes_max: usize,
     /// Or when its oldest call has waited for so long. Default 5 s.
     pub age_max: Duration,
@@ -25,7 +25,7 @@ pub struct Rotation {
 impl Default for Rotation {
     fn default() -> Self {
         Self {
-            bytes_max: 24 << 20,
+            bytes_max: 16 << 20,
             age_max: Duration::from_secs(5),
         }
     }

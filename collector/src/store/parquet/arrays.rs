@@ -11,41 +11,27 @@ use arrow_array::builder::{FixedSizeBinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
-    StructArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{COLUMNS, Row, Values};
+use super::columns::{Row, Values};
 use super::concatenated::Concatenated;
-use super::schema;
 use crate::call::{Header, Message};
 
 /// Blocks with more headers than this are searched for repeated names by sorting.
 const PAIRWISE_HEADERS_MAX: usize = 32;
 
-/// All columns of `rows`.
-pub(super) fn record_batch(rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
-    let schema = schema::calls();
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
-    for (column, field) in COLUMNS.iter().zip(schema.fields()) {
-        let array = match &column.values {
-            Values::MetadataMap { shows, of } => {
-                let mut shown = COLUMNS.iter().zip(&arrays);
-                let shown = shown.find(|(column, _)| column.id == *shows);
-                let blocks = rows.iter().map(|row| of(*row));
-                metadata_map(field, shown.map(|(_, list)| list), blocks)?
-            }
-            values => array(values, field, rows)?,
-        };
-        arrays.push(array);
-    }
-    RecordBatch::try_new(schema, arrays)
-}
-
-fn array(values: &Values, field: &Field, rows: &[Row<'_>]) -> Result<ArrayRef, ArrowError> {
+/// The column of `rows` whose `values` these are. `before` is the column before it in its share: a map's list.
+pub(super) fn array(
+    values: &Values,
+    field: &Field,
+    rows: &[Row<'_>],
+    before: Option<&ArrayRef>,
+) -> Result<ArrayRef, ArrowError> {
     let rows = || rows.iter().copied();
     Ok(match values {
         Values::Bool(of) => Arc::new(BooleanArray::from(
@@ -76,7 +62,7 @@ fn array(values: &Values, field: &Field, rows: &[Row<'_>]) -> Result<ArrayRef, A
         Values::Id(of) => ids(rows().map(|row| Some(of(row))))?,
         Values::OptionalId(of) => ids(rows().map(of))?,
         Values::Metadata(of) => metadata(field, rows().map(of))?,
-        Values::MetadataMap { of, .. } => metadata_map(field, None, rows().map(of))?,
+        Values::MetadataMap { of, .. } => metadata_map(field, before, rows().map(of))?,
         Values::Messages(of) => messages(field, rows().map(of))?,
     })
 }

@@ -13,6 +13,8 @@ mod concatenated;
 mod constants;
 mod contain;
 mod describe;
+mod encode;
+mod encoders;
 mod error;
 mod files;
 mod find;

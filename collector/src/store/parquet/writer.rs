@@ -3,22 +3,19 @@
 //! What the encoder refuses it refuses for good: [`WriteError::Encode`] is about the calls, and
 //! [`unfit_calls`] says about which.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::errors::ParquetError;
 use uuid::Uuid;
 
 use super::WriteError;
-use super::arrays::record_batch;
 use super::checksum::Summed;
 use super::columns::Row;
+use super::encode::encode;
 use super::layout::part_path;
 use super::order::{Place, StartWindow, places};
+use super::properties;
 use super::publish::Unpublished;
-use super::{checksum, properties, schema};
 use crate::call::Call;
 
 /// How a part is encoded.
@@ -28,10 +25,12 @@ pub struct WriteSettings {
     pub zstd_level: i32,
     /// Rows in a row group at most. Default 65 536.
     pub row_group_rows_max: usize,
-    /// Encoded bytes in a row group, about, at most. Default 64 MiB.
+    /// A row group with so many bytes of metadata and messages is full. Default 64 MiB.
     pub row_group_bytes_max: usize,
     /// Bytes of metadata and messages in a row at most. Default 1 GiB: readers count in 32 bits.
     pub row_bytes_max: usize,
+    /// Threads that encode columns, this one among them. Default 1; the files are the same.
+    pub threads_count: usize,
     /// Which starts are believed. Default `None`: all are.
     pub start_window: Option<StartWindow>,
 }
@@ -43,6 +42,7 @@ impl Default for WriteSettings {
             row_group_rows_max: 65_536,
             row_group_bytes_max: 64 * 1024 * 1024,
             row_bytes_max: 1 << 30,
+            threads_count: 1,
             start_window: None,
         }
     }
@@ -60,12 +60,6 @@ pub struct Published {
     /// Rows that are filed elsewhere than under the hour of their start, see [`StartWindow`].
     pub refiled_rows: u64,
 }
-
-/// Rows turned into Arrow arrays at a time: few enough to stay in the processor's cache.
-const BATCH_ROWS_MAX: usize = 512;
-
-/// What rows weigh that are turned into Arrow arrays at a time, unless one weighs more.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Writes `calls` below `dataset_root` (the data directory) and makes them durable before it
 /// returns. Writing the same `part_id` again replaces the files; equal calls give equal bytes.
@@ -108,7 +102,7 @@ pub fn unfit_calls(calls: &[Call], settings: &WriteSettings) -> Vec<usize> {
         let Some(some) = calls.get(start..end).filter(|some| !some.is_empty()) else {
             continue;
         };
-        if encode(some, &places(some, None), io::sink(), settings).is_ok() {
+        if encode(&rows(some, &places(some, None)), io::sink(), settings).is_ok() {
             continue;
         }
         if some.len() == 1 {
@@ -129,73 +123,20 @@ fn write_file(
     settings: &WriteSettings,
 ) -> Result<(PathBuf, u64), WriteError> {
     let (unpublished, file) = Unpublished::create(root, path)?;
-    let encoded = encode(calls, places, Summed::new(file), settings);
+    let encoded = encode(&rows(calls, places), Summed::new(file), settings);
     let encoded = encoded.map_err(|error| WriteError::of_encoder(unpublished.path(), error))?;
     let (file, sum) = encoded.finish();
     unpublished.seal(&file, sum)?;
     unpublished.publish(&file)
 }
 
-fn encode<W: Write + Send>(
-    calls: &[Call],
-    places: &[Place],
-    output: W,
-    settings: &WriteSettings,
-) -> Result<W, ParquetError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties::calls(settings, places.len())?)
-        // Everything Arrow needs is in the Parquet schema.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(output, schema::calls(), options)?;
-    for Batch { rows, largest_row } in (Batches { calls, places }) {
-        if largest_row > settings.row_bytes_max {
-            let max = settings.row_bytes_max;
-            return Err(ParquetError::General(format!(
-                "a row has {largest_row} bytes of metadata and messages, the limit is {max}"
-            )));
-        }
-        writer.write(&record_batch(&rows)?)?;
-    }
-    writer.append_key_value_metadata(checksum::announcement());
-    writer.append_key_value_metadata(checksum::blank());
-    writer.into_inner()
-}
-
-/// Rows that are turned into arrays at a time.
-struct Batch<'a> {
-    rows: Vec<Row<'a>>,
-    /// Bytes of metadata and messages of the one that has most.
-    largest_row: usize,
-}
-
-/// Cuts the rows into batches that are small enough.
-struct Batches<'a> {
-    calls: &'a [Call],
-    places: &'a [Place],
-}
-
-impl<'a> Iterator for Batches<'a> {
-    type Item = Batch<'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut rows = Vec::with_capacity(self.places.len().min(BATCH_ROWS_MAX));
-        let (mut weight, mut largest_row) = (0, 0);
-        while let Some((place, rest)) = self.places.split_first() {
-            self.places = rest;
-            let Some(call) = place.call(self.calls) else {
-                continue;
-            };
-            let row_bytes = call.bytes_count();
-            weight += call.weight(row_bytes);
-            largest_row = largest_row.max(row_bytes);
-            rows.push(Row {
-                call,
-                bucket: place.bucket,
-            });
-            if rows.len() == BATCH_ROWS_MAX || weight > BATCH_BYTES_MAX {
-                break;
-            }
-        }
-        (!rows.is_empty()).then_some(Batch { rows, largest_row })
-    }
+/// The calls in the order of `places`.
+fn rows<'a>(calls: &'a [Call], places: &[Place]) -> Vec<Row<'a>> {
+    let row = |place: &Place| {
+        Some(Row {
+            call: place.call(calls)?,
+            bucket: place.bucket,
+        })
+    };
+    places.iter().filter_map(row).collect()
 }

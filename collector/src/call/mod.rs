@@ -12,6 +12,7 @@ mod direction;
 mod fields;
 mod from_exchange;
 mod from_record;
+mod id;
 mod memory;
 mod status;
 mod trace_id;
@@ -22,6 +23,7 @@ pub use correlation::{
 };
 pub use from_exchange::{Addresses, Observer, ServerPattern, from_exchange};
 pub use from_record::{Recorder, from_record};
+pub use id::{CallId, NoCallId};
 pub use status::Status;
 
 use std::sync::Arc;
@@ -136,15 +138,6 @@ impl Certainty {
             Self::Unknown => "unknown",
         }
     }
-}
-
-/// Who recorded a call, and its number there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId {
-    /// Random id of the recorder.
-    pub producer_id: [u8; 16],
-    /// Number of the record at that recorder, from 1.
-    pub record_number: u64,
 }
 
 /// Which side of the comparison a call belongs to.

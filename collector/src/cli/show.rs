@@ -39,7 +39,8 @@ const PLAIN_COLUMNS: usize = 120;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Pair id, request id or trace id, as reports print it
+    /// Pair id, request id or trace id, as reports print it; of a call without any its own,
+    /// PRODUCER_ID:RECORD_NUMBER
     #[arg(value_name = "PAIR")]
     pair: String,
 
@@ -97,6 +98,7 @@ not all calls that share the id could be looked at.
 Examples:
   twintap show 6f1c2a9e-4b1d-4c9a-9d5f-2f0c5a3b7e10
   twintap show 4bf92f3577b34da6a3ce929d0e0e4736 --descriptors shop.binpb --rules rules.yaml
+  twintap show 01a208d2-0b48-7426-ada1-632e617cb699:17
   twintap show pair-7 ./twintap-data --output json | jq '.found[].differences'";
 
 /// Runs the command.
@@ -117,6 +119,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let pairing = pair::Settings {
         candidate: args.candidate.clone(),
+        // Where a call has no id there is no other way, and it is told.
+        by_digest: true,
         ..pair::Settings::default()
     };
     let found = with_partners(&dataset, &ids, is_wanted, &pairing, LIMITS)?;
@@ -164,6 +168,8 @@ fn ids_of(text: &str) -> Ids {
         pair_ids: BTreeSet::from([id.clone()]),
         request_ids: request_id_variants(&id).into_iter().collect(),
         trace_ids: trace_id(text).into_iter().collect(),
+        calls: text.parse().into_iter().collect(),
+        ..Ids::default()
     }
 }
 
@@ -208,6 +214,7 @@ fn carries(call: &Call, ids: &Ids) -> bool {
     ids.pair_ids.contains(&call.pair_id)
         || ids.request_ids.contains(&call.request_id)
         || call.trace_id.is_some_and(|id| ids.trace_ids.contains(&id))
+        || ids.calls.contains(&call.id)
 }
 
 /// The worst of all that is shown: a difference, then doubt.

@@ -33,7 +33,7 @@ use crate::call::Call;
 use crate::compare::{Difference, Kind, Outcome, Place, Severity, Verdict};
 use crate::pair::Pair;
 use crate::report::group::collapse;
-use crate::report::rows::correlation_text;
+use crate::report::rows::name_to_show;
 use fit::Fit;
 
 pub use action::Action;
@@ -97,7 +97,7 @@ struct Seen {
 pub struct Example {
     /// Start of the first call, nanoseconds since the Unix epoch.
     pub started_unix_ns: u64,
-    /// Its pair id, request id or trace id.
+    /// Its pair id, request id or trace id, else what it was recorded as.
     pub correlation_key: String,
     /// Its value.
     pub first: Option<String>,
@@ -208,7 +208,7 @@ impl Seen {
     fn example(&mut self, first: &Call, difference: &Difference) {
         self.examples.insert(Example {
             started_unix_ns: first.started_unix_ns,
-            correlation_key: correlation_text(first),
+            correlation_key: name_to_show(first),
             first: difference.primary.clone(),
             second: difference.candidate.clone(),
         });

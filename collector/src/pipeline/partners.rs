@@ -5,13 +5,13 @@
 //! of one that was found, then those that share any id of one that pairing leaves alone, and the like of
 //! these, until nothing new comes. A call with a partner has no part in the second search: thousands may
 //! share its trace id. Of request and trace ids only calls of the same method and request count, as pairing
-//! has it.
+//! has it; these alone count where a call has no id.
 
 use std::collections::BTreeSet;
 
 use crate::call::{Call, CallId};
 use crate::pair::{self, Reason, pair_calls};
-use crate::store::parquet::{Dataset, FindLimits, Ids, ReadError};
+use crate::store::parquet::{Dataset, FindLimits, Ids, ReadError, Request};
 
 /// Calls of a few ids.
 #[derive(Debug, Default)]
@@ -56,16 +56,8 @@ pub fn with_partners(
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sought {
     ids: Ids,
+    /// What calls have in common that belong together by an id that many share.
     requests: BTreeSet<Request>,
-}
-
-/// What calls with an id that many share have in common if they belong together.
-type Request = (String, u64, Option<u64>);
-
-fn request_of(call: &Call) -> Request {
-    let request = &call.request;
-    let method = call.rpc_method.clone();
-    (method, request.body_bytes, request.body_digest)
 }
 
 impl Sought {
@@ -74,7 +66,7 @@ impl Sought {
         let mut next = self.clone();
         for call in calls {
             next.ids.add_key_of(call);
-            next.requests.insert(request_of(call));
+            next.requests.insert(Request::of(call));
         }
         if next != *self {
             return next;
@@ -91,7 +83,7 @@ impl Sought {
     }
 
     fn is_for(&self, call: &Call) -> bool {
-        self.ids.pair_ids.contains(&call.pair_id) || self.requests.contains(&request_of(call))
+        self.ids.pair_ids.contains(&call.pair_id) || self.requests.contains(&Request::of(call))
     }
 }
 
@@ -164,12 +156,19 @@ mod tests {
     }
 
     fn found(calls: Vec<Call>, limits: FindLimits) -> Found {
+        let pair_ids = [Bytes::from_static(b"p1")].into();
+        let ids = Ids {
+            pair_ids,
+            ..Ids::default()
+        };
+        found_by(&ids, calls, limits)
+    }
+
+    fn found_by(ids: &Ids, calls: Vec<Call>, limits: FindLimits) -> Found {
         let folder = tempfile::tempdir().unwrap();
         write_part(calls, folder.path(), Uuid::nil(), &WriteSettings::default()).unwrap();
         let dataset = Dataset::open(folder.path()).unwrap();
-        let mut ids = Ids::default();
-        ids.pair_ids.insert(Bytes::from_static(b"p1"));
-        with_partners(&dataset, &ids, |_| true, &pair::Settings::default(), limits).unwrap()
+        with_partners(&dataset, ids, |_| true, &pair::Settings::default(), limits).unwrap()
     }
 
     #[test]
@@ -188,6 +187,28 @@ mod tests {
             LIMITS,
         );
         assert!(many.is_cut);
+    }
+
+    #[test]
+    fn calls_without_any_id_are_found_by_their_own_and_by_what_they_asked() {
+        let asking = |number, role, digest| {
+            let mut call = call(number, role, "");
+            call.trace_id = None;
+            call.request.body_digest = Some(digest);
+            call
+        };
+        let mut calls: Vec<Call> = pair_of(1).into();
+        for (number, digest) in [(2, 20), (3, 30), (4, 20)] {
+            calls.extend([Role::Primary, Role::Candidate].map(|role| asking(number, role, digest)));
+        }
+        let ids = Ids {
+            calls: [asking(2, Role::Primary, 20).id].into(),
+            ..Ids::default()
+        };
+        let found = found_by(&ids, calls, LIMITS);
+        let mut numbers: Vec<u64> = found.calls.iter().map(|it| it.id.record_number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [2, 2, 4, 4]);
     }
 
     #[test]

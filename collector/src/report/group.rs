@@ -96,7 +96,7 @@ fn by_name<S: Serializer>(
 pub struct Example {
     /// Start of the primary call, RFC 3339.
     pub at: String,
-    /// The pair's key: pair id, request id or trace id.
+    /// The pair's key: pair id, request id or trace id, else what the primary was recorded as.
     pub correlation_key: String,
     /// The full path.
     pub path: String,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::correlate::Correlation;
 use super::explain::Trend;
 use super::group::{Example, Group, GroupKey};
-use super::rows::{correlation_text, time_text};
+use super::rows::{name_to_show, time_text};
 use crate::compare::{Difference, LooksLike};
 use crate::pair::Pair;
 use crate::share::rate;
@@ -54,7 +54,7 @@ impl GroupSums {
         let started = pair.primary.started_unix_ns;
         let example = Example {
             at: time_text(started),
-            correlation_key: correlation_text(&pair.primary),
+            correlation_key: name_to_show(&pair.primary),
             path: difference.path.clone(),
             message_index: difference.message_index,
             primary: difference.primary.clone(),

@@ -101,6 +101,15 @@ pub fn correlation_text(call: &Call) -> String {
     }
 }
 
+/// What `twintap show` finds `call` by: its strongest id, else that of its record.
+pub fn name_to_show(call: &Call) -> String {
+    let name = correlation_text(call);
+    match name.is_empty() {
+        true => call.id.to_string(),
+        false => name,
+    }
+}
+
 /// Nanoseconds since the Unix epoch as RFC 3339.
 pub fn time_text(unix_ns: u64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(unix_ns))

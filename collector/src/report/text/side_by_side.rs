@@ -209,15 +209,13 @@ fn is_dull(row: &Row) -> bool {
 }
 
 fn how_found(shown: &SideBySide) -> String {
-    let mut text = match shown.found_by {
-        Some(by) => format!("found by {} ", by.replace('_', " ")),
-        None => "carries ".to_owned(),
+    let key = escape(&shown.correlation_key);
+    let mut text = match (shown.found_by, key.as_str()) {
+        (Some(_), "") => "no id: found by method and request".to_owned(),
+        (Some(by), key) => format!("found by {} {key}", by.replace('_', " ")),
+        (None, "") => "carries no id".to_owned(),
+        (None, key) => format!("carries {key}"),
     };
-    let key = match shown.correlation_key.as_str() {
-        "" => "no id".to_owned(),
-        key => escape(key),
-    };
-    text.push_str(&key);
     if shown.is_ambiguous {
         text.push_str("; may be the wrong pair: several calls would fit");
     }

@@ -1,11 +1,13 @@
 //! Finds calls by their ids, without reading the dataset: bloom filters and statistics say which row
-//! groups may hold one, the three id columns of those which rows do, and only these are read whole.
+//! groups may hold one, the id columns of those which rows do, and only these are read whole. Calls without any
+//! id are found by what they asked, which nothing but the columns can tell.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -18,9 +20,9 @@ use super::constants::Constants;
 use super::contain::contain;
 use super::from_rows::FromRows;
 use super::part::{Part, columns_of, load};
-use super::typed::{ColumnArray, Fixed16, Slices};
+use super::typed::{ColumnArray, Fixed16, Integers, Slices};
 use super::{Dataset, Projection, ReadError};
-use crate::call::{Call, CorrelationKey, request_id_variants};
+use crate::call::{Call, CallId, CorrelationKey, request_id_variants};
 
 /// Rows decoded at a time: hits are few.
 const BATCH_ROWS: usize = 64;
@@ -51,10 +53,36 @@ pub struct Ids {
     pub request_ids: BTreeSet<Bytes>,
     /// Trace ids.
     pub trace_ids: BTreeSet<[u8; 16]>,
+    /// Ids of recorded calls.
+    pub calls: BTreeSet<CallId>,
+    /// What calls asked that carry no id.
+    pub requests: BTreeSet<Request>,
+}
+
+/// What a call asked: calls without any id that belong together have it in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// `package.Service/Method`.
+    pub rpc_method: String,
+    /// Bytes of the body.
+    pub body_bytes: u64,
+    /// Digest of the body.
+    pub body_digest: Option<u64>,
+}
+
+impl Request {
+    /// What `call` asked.
+    pub fn of(call: &Call) -> Self {
+        Self {
+            rpc_method: call.rpc_method.clone(),
+            body_bytes: call.request.body_bytes,
+            body_digest: call.request.body_digest,
+        }
+    }
 }
 
 impl Ids {
-    /// Adds the strongest id of `call`, as any Envoy may have rewritten it.
+    /// Adds the strongest id of `call`, as any Envoy may have rewritten it; without any, what it asked.
     pub fn add_key_of(&mut self, call: &Call) {
         match CorrelationKey::of(call) {
             CorrelationKey::PairId(id) => {
@@ -64,7 +92,9 @@ impl Ids {
             CorrelationKey::TraceId(id) => {
                 self.trace_ids.insert(id);
             }
-            CorrelationKey::None => {}
+            CorrelationKey::None => {
+                self.requests.insert(Request::of(call));
+            }
         }
     }
 
@@ -132,22 +162,9 @@ fn read(part: &Part, ids: &Arc<Ids>) -> Result<Option<ParquetRecordBatchReader>,
     }
     let schema = builder.parquet_schema();
     let mask = columns_of(Projection::Everything, schema, &Constants::default());
-    let id_columns = ProjectionMask::columns(schema, ["pair_id", "request_id", "trace_id"]);
+    let columns = ProjectionMask::columns(schema, columns_that_tell(ids));
     let wanted = Arc::clone(ids);
-    let carries = ArrowPredicateFn::new(id_columns, move |batch: RecordBatch| {
-        let pair_id = Slices::of(batch.column_by_name("pair_id").map(ColumnArray::from))?;
-        let request_id = Slices::of(batch.column_by_name("request_id").map(ColumnArray::from))?;
-        let trace_id = Fixed16::of(batch.column_by_name("trace_id").map(ColumnArray::from))?;
-        let carries = (0..batch.num_rows()).map(|row| {
-            let is_wanted = |ids: &BTreeSet<Bytes>, slices: &Slices| ids.contains(&slices.at(row));
-            is_wanted(&wanted.pair_ids, &pair_id)
-                || is_wanted(&wanted.request_ids, &request_id)
-                || trace_id
-                    .at(row)
-                    .is_some_and(|id| wanted.trace_ids.contains(&id))
-        });
-        Ok(BooleanArray::from(carries.collect::<Vec<bool>>()))
-    });
+    let carries = ArrowPredicateFn::new(columns, move |batch| carries(&batch, &wanted));
     let builder = builder
         .with_projection(mask)
         .with_row_groups(groups)
@@ -156,7 +173,63 @@ fn read(part: &Part, ids: &Arc<Ids>) -> Result<Option<ParquetRecordBatchReader>,
     contain(&part.path, || builder.build()).map(Some)
 }
 
-/// The row groups that may hold one of `ids`, as far as their bloom filters say.
+/// The columns that tell whether a row carries one of `ids`.
+fn columns_that_tell(ids: &Ids) -> Vec<&'static str> {
+    let mut columns = vec!["pair_id", "request_id", "trace_id"];
+    if !ids.calls.is_empty() {
+        columns.extend(["producer_id", "record_number"]);
+    }
+    if !ids.requests.is_empty() {
+        columns.extend(["rpc_method", "request_body_bytes", "request_body_digest"]);
+    }
+    columns
+}
+
+/// Which rows of `batch` carry one of `ids`.
+fn carries(batch: &RecordBatch, ids: &Ids) -> Result<BooleanArray, ArrowError> {
+    let column = |name| batch.column_by_name(name).map(ColumnArray::from);
+    let pair_id = Slices::of(column("pair_id"))?;
+    let request_id = Slices::of(column("request_id"))?;
+    let trace_id = Fixed16::of(column("trace_id"))?;
+    let producer_id = Fixed16::of(column("producer_id"))?;
+    let record_number = Integers::of(column("record_number"))?;
+    let rpc_method = Slices::of(column("rpc_method"))?;
+    let body_bytes = Integers::of(column("request_body_bytes"))?;
+    let body_digest = Integers::of(column("request_body_digest"))?;
+    let is_call = |row| {
+        let id = producer_id.at(row).zip(record_number.unsigned(row));
+        id.is_some_and(|(producer_id, record_number)| {
+            ids.calls.contains(&CallId {
+                producer_id,
+                record_number,
+            })
+        })
+    };
+    let has_no_id = |row| {
+        pair_id.bytes(row).is_empty()
+            && request_id.bytes(row).is_empty()
+            && trace_id.at(row).is_none()
+    };
+    let is_request = |row| {
+        ids.requests.contains(&Request {
+            rpc_method: rpc_method.text(row).to_owned(),
+            body_bytes: body_bytes.unsigned(row).unwrap_or(0),
+            body_digest: body_digest.bits(row),
+        })
+    };
+    let carries = (0..batch.num_rows()).map(|row| {
+        ids.pair_ids.contains(pair_id.bytes(row))
+            || ids.request_ids.contains(request_id.bytes(row))
+            || trace_id
+                .at(row)
+                .is_some_and(|id| ids.trace_ids.contains(&id))
+            || (!ids.calls.is_empty() && is_call(row))
+            || (!ids.requests.is_empty() && has_no_id(row) && is_request(row))
+    });
+    Ok(BooleanArray::from(carries.collect::<Vec<bool>>()))
+}
+
+/// The row groups that may hold one of `ids`, as far as their bloom filters and statistics say.
 fn row_groups(
     path: &Path,
     builder: &ParquetRecordBatchReaderBuilder<std::fs::File>,
@@ -178,7 +251,21 @@ fn row_groups(
             (!ids.is_empty()).then_some((index, ids.as_slice()))
         })
         .collect();
+    let producer_id = builder
+        .parquet_schema()
+        .columns()
+        .iter()
+        .position(|leaf| leaf.path().string() == "producer_id");
+    let may_hold_call = |group: usize, id: &CallId| {
+        let group = builder.metadata().row_group(group);
+        let producer_ids = producer_id.and_then(|leaf| group.column(leaf).statistics());
+        let range = producer_ids.and_then(|it| it.min_bytes_opt().zip(it.max_bytes_opt()));
+        range.is_none_or(|(min, max)| (min..=max).contains(&id.producer_id.as_slice()))
+    };
     let may_hold = |group: usize| -> Result<bool, ParquetError> {
+        if !ids.requests.is_empty() || ids.calls.iter().any(|id| may_hold_call(group, id)) {
+            return Ok(true);
+        }
         for (index, ids) in &indices {
             match builder.get_row_group_column_bloom_filter(group, *index)? {
                 Some(filter) if !ids.iter().any(|id| filter.check(id.as_slice())) => {}

@@ -38,7 +38,7 @@ pub use check::{CheckedPart, check_part};
 pub use describe::{ColumnDescription, describe_calls, describe_differences, describe_pairs};
 pub use error::{ReadError, WriteError};
 pub use files::{PartFiles, part_files};
-pub use find::{FindLimits, Ids};
+pub use find::{FindLimits, Ids, Request};
 pub use order::StartWindow;
 pub use producers::Recorded;
 pub use reader::{Calls, Dataset, Projection};

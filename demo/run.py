@@ -90,15 +90,21 @@ def run(argv: list) -> None:
         raise Failed(f"`{' '.join(str(arg) for arg in argv[:3])} ...` failed with {code}")
 
 
+def spare_recordings(data: pathlib.Path) -> None:
+    """Ends the demo where the directory holds what no earlier demo left."""
+    marker = data / MARKER
+    left = marker.read_text().split() if marker.exists() else []
+    is_used = data.exists() and any(data.iterdir())
+    if is_used and not (marker.exists() and set(recordings(data)) <= set(left)):
+        words = f"demo: {data} holds recordings of yours: choose another directory, DEMO_ARGS='--data DIR'"
+        print(words, file=sys.stderr)
+        sys.exit(2)
+
+
 def fresh_data_dir(data: pathlib.Path) -> None:
     """Deletes what an earlier demo left, and nothing else."""
+    spare_recordings(data)
     if data.exists():
-        marker = data / MARKER
-        left = marker.read_text().split() if marker.exists() else []
-        if any(data.iterdir()) and not (marker.exists() and set(recordings(data)) <= set(left)):
-            words = f"demo: {data} holds recordings of yours: choose another directory with --data"
-            print(words, file=sys.stderr)
-            sys.exit(2)
         shutil.rmtree(data)
     data.mkdir(parents=True, mode=0o700)
     (data / MARKER).touch()
@@ -242,9 +248,10 @@ def what_next(data: pathlib.Path) -> None:
 
 
 def demo(args: argparse.Namespace) -> int:
+    data = pathlib.Path(args.data).resolve()
+    spare_recordings(data)
     build()
     started = time.monotonic()
-    data = pathlib.Path(args.data).resolve()
     fresh_data_dir(data)
     try:
         code = record_and_compare(args, data)

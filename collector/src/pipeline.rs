@@ -173,14 +173,22 @@ pub async fn run(
     outcome
 }
 
+/// What keeps others out: certificates and tokens.
+type Guards = (Option<Tls>, Option<Tokens>);
+
+/// Reads what keeps others out.
+pub fn read_guards(settings: &Settings) -> Result<Guards, RunError> {
+    let tls = settings.tls.clone().map(Tls::open).transpose()?;
+    let tokens = settings.token_file.as_deref();
+    Ok((tls, tokens.map(Tokens::read).transpose()?))
+}
+
 /// What keeps others out; fails before anything is touched.
 fn guards(
     settings: &Settings,
     address: SocketAddr,
 ) -> Result<(Option<Arc<Tls>>, Option<Tokens>), RunError> {
-    let tls = settings.tls.clone().map(Tls::open).transpose()?;
-    let tokens = settings.token_file.as_deref();
-    let tokens = tokens.map(Tokens::read).transpose()?;
+    let (tls, tokens) = read_guards(settings)?;
     if tokens.is_some() && tls.is_none() && !address.ip().is_loopback() {
         warn!("tokens and records go over the network in the clear: set tls_certificate_file");
     }

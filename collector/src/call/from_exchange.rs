@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,40 +22,12 @@ use twintap_filter::redaction;
 
 use super::fields::{Outcome, RequestFields, ResponseFields, rpc_method, text_id};
 use super::{
-    Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, Status, Timing,
-    Workload,
+    Call, CallId, Certainty, Direction, End, Header, Message, Position, Role, ServerRoles, Status,
+    Timing, Workload,
 };
 
 /// One million parts of a million: all calls of a capture are taken.
 const ALL_PPM: u32 = 1_000_000;
-
-/// Addresses of a server: an IP address, a port, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerPattern {
-    /// `None` matches every address.
-    pub address: Option<IpAddr>,
-    /// `None` matches every port.
-    pub port: Option<u16>,
-}
-
-impl ServerPattern {
-    /// Is `server` meant?
-    pub fn matches(&self, server: SocketAddr) -> bool {
-        self.address.is_none_or(|address| address == server.ip())
-            && self.port.is_none_or(|port| port == server.port())
-    }
-}
-
-impl fmt::Display for ServerPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.address, self.port) {
-            (Some(address), Some(port)) => SocketAddr::new(address, port).fmt(f),
-            (Some(address), None) => address.fmt(f),
-            (None, Some(port)) => write!(f, ":{port}"),
-            (None, None) => f.write_str("any server"),
-        }
-    }
-}
 
 /// What whoever ingests a capture knows of it, and the capture does not.
 pub struct Observer {
@@ -63,8 +35,8 @@ pub struct Observer {
     pub producer_id: [u8; 16],
     /// Shared by all calls: free name of the service.
     pub workload: Arc<Workload>,
-    /// Roles by address of the server; the first that matches counts.
-    pub roles: Vec<(ServerPattern, Role)>,
+    /// Roles by address of the server.
+    pub roles: ServerRoles,
     /// More names of secret headers.
     pub redact_headers: Names,
     /// Key of the hash that replaces secrets; without one they are dropped.
@@ -81,11 +53,8 @@ impl fmt::Debug for Observer {
 
 impl Observer {
     fn role_of(&self, server: Option<SocketAddr>) -> Role {
-        let Some(server) = server else {
-            return Role::Unknown;
-        };
-        let mut matching = self.roles.iter().filter(|(it, _)| it.matches(server));
-        matching.next().map_or(Role::Unknown, |(_, role)| *role)
+        let role = server.and_then(|server| self.roles.of(server));
+        role.map_or(Role::Unknown, |(_, role)| role)
     }
 
     fn headers(&self, block: Option<&HeaderBlock>) -> Vec<Header> {

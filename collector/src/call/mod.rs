@@ -14,6 +14,7 @@ mod from_exchange;
 mod from_record;
 mod id;
 mod memory;
+mod server_roles;
 mod status;
 mod trace_id;
 
@@ -21,9 +22,10 @@ pub use correlation::{
     CorrelationKey, PAIR_BUCKETS, is_uuid, normalize_request_id, pair_bucket, pair_bucket_of,
     request_id_variants,
 };
-pub use from_exchange::{Addresses, Observer, ServerPattern, from_exchange};
+pub use from_exchange::{Addresses, Observer, from_exchange};
 pub use from_record::{Recorder, from_record};
 pub use id::{CallId, NoCallId};
+pub use server_roles::{ServerPattern, ServerRoles};
 pub use status::Status;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use super::UsageError;
 use super::core_dump;
 use super::ingest_outcome::{Destination, Live, Outcome, seconds};
 use super::packet_options::{Format, PacketOptions};
+use super::terminal;
 use crate::clock::SystemClock;
 use crate::config::units;
 use crate::pipeline::ingest::{OnProgress, Progress, Rotation};
@@ -147,6 +148,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let outcome = Outcome {
         ingested: &captured.ingested,
         is_key_log_given: false,
+        are_types_given: options.types.are_given(),
         live: Some(Live {
             told: watch.told(),
             broken: captured.broken.map(|broken| broken.to_string()),
@@ -195,7 +197,7 @@ fn list(program: &Path) -> anyhow::Result<ExitCode> {
         text += format!("{:<20} {state:<5} {addresses}", interface.name).trim_end();
         text += "\n";
     }
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,15 @@
 //! `twintap check-config`: what would be in force, and from where.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::process::ExitCode;
+
+use anyhow::Context;
 
 use super::config_args::ConfigArgs;
 use super::serve::EXPOSED;
+use super::terminal;
 use crate::config::{ENV_PREFIX, Origin};
+use crate::pipeline::{self, Settings};
 
 /// Checks the configuration of `serve` and prints what is in force, as a file that says the same.
 #[derive(Debug, clap::Args)]
@@ -19,8 +23,8 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Exits with 2 and one line (file, line, column, hint) if something is wrong. Variables that begin with
-TWINTAP_ and are no keys are listed as ignored.
+Exits with 2 and one line (file, line, column, hint) if something is wrong, with 3 if certificates or tokens cannot
+be read, are none, or do not fit. Variables that begin with TWINTAP_ and are no keys are listed as ignored.
 
 Examples:
   twintap check-config                           all keys, their defaults and meaning
@@ -30,7 +34,7 @@ Examples:
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (layers, config) = args.config.load()?;
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     writeln!(
         out,
         "# Each key is also an environment variable: {ENV_PREFIX} and its name in capitals."
@@ -50,6 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             _ => writeln!(out, "{} = {value}  # default {:?}", key.name, key.default)?,
         }
     }
-    out.flush()?;
+    terminal::print(&out)?;
+    pipeline::read_guards(&Settings::from(&config)).context("serve would not start")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::rules::RulesArgs;
 use super::schema_args::SchemaArgs;
 use super::selection::{Selection, SelectionArgs};
+use super::terminal;
 use crate::compare::{self, Schema};
 use crate::pair::{self, Pairing};
 use crate::pipeline::passes::{self, pair_dataset};
@@ -133,7 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let report = plan.open().and_then(|found| plan.compare(&found, None));
     let report = report.map_err(say_what_helps)?;
-    args.output.write(&report)?;
+    terminal::answered(args.output.write(&report))?;
     plan.explain_nothing(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
 }

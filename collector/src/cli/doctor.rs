@@ -4,7 +4,6 @@ mod admin;
 mod calls;
 mod files;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,13 +85,12 @@ Examples:
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let style = style();
-    let mut out = std::io::stdout().lock();
     if args.list {
-        out.write_all(form::list(style).as_bytes())?;
+        terminal::print(&form::list(style))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(id) = &args.explain {
-        out.write_all(form::explain(known(id)?, style).as_bytes())?;
+        terminal::print(&form::explain(known(id)?, style))?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.paths.is_empty() && args.envoy_admin.is_empty() && args.data_dir.is_empty() {
@@ -114,12 +112,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 
     let examination = examine(&evidence, &ignored);
-    let answer = match args.output {
+    terminal::print(&match args.output {
         Output::Text => form::text(&examination, &inputs, style),
         Output::Json => form::json(&examination, &inputs)?,
-    };
-    out.write_all(answer.as_bytes())?;
-    out.flush()?;
+    })?;
     Ok(ExitCode::from(if !inputs.problems.is_empty() {
         EXIT_IO
     } else if !examination.is_known {

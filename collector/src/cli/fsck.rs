@@ -1,13 +1,12 @@
 //! `twintap fsck`: is all of a data directory readable?
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{EXIT_INCOMPLETE, EXIT_IO};
+use super::{EXIT_INCOMPLETE, EXIT_IO, terminal};
 use crate::clock::SystemClock;
 use crate::report::figures::count;
 use crate::store::fsck::{Checked, Finding, Severity, check};
@@ -69,15 +68,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     });
     bar.finish_and_clear();
     let checked = checked?;
-    let mut out = std::io::stdout().lock();
-    match args.output {
-        Form::Text => out.write_all(text(&checked).as_bytes())?,
-        Form::Json => {
-            serde_json::to_writer_pretty(&mut out, &checked)?;
-            writeln!(out)?;
-        }
-    }
-    out.flush()?;
+    terminal::print(&match args.output {
+        Form::Text => text(&checked),
+        Form::Json => serde_json::to_string_pretty(&checked)? + "\n",
+    })?;
     Ok(match checked.worst() {
         Some(Severity::Lost | Severity::Damaged) => ExitCode::from(EXIT_INCOMPLETE),
         Some(Severity::Unchecked) => ExitCode::from(EXIT_IO),

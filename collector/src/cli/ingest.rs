@@ -109,6 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let outcome = Outcome {
         ingested: &ingested,
         is_key_log_given: !options.tls_keylog.is_empty(),
+        are_types_given: options.types.are_given(),
         live: None,
     };
     if let Some(account) = &destination.account {

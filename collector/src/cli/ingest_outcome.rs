@@ -9,6 +9,7 @@ use super::packet_options::{Format, PacketOptions};
 use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary};
 use crate::call::{Role, ServerPattern};
 use crate::clock::Clock;
+use crate::escape::escape;
 use crate::pipeline::ingest::{Ingested, Output, ParquetOutput, Rotation, ServersSeen, Swapped};
 use crate::sources::capture::Watched;
 use crate::sources::live::Told;
@@ -71,6 +72,8 @@ pub(super) struct Outcome<'a> {
     pub(super) ingested: &'a Ingested,
     /// Were secrets given?
     pub(super) is_key_log_given: bool,
+    /// Were descriptors given?
+    pub(super) are_types_given: bool,
     /// Of a live capture.
     pub(super) live: Option<Live>,
 }
@@ -145,9 +148,9 @@ impl Outcome<'_> {
         if watched.midway_connections == 0 || names.total() == 0 {
             return None;
         }
-        let more = match names.unnamed {
-            0 => "",
-            _ => {
+        let more = match names.unnamed == 0 || self.are_types_given {
+            true => "",
+            false => {
                 "; --descriptors, --proto or --reflect infer more, those of calls that fit one method alone"
             }
         };
@@ -169,9 +172,13 @@ impl Outcome<'_> {
         // Where nothing could be read, why is told.
         let is_read = self.ingested.reader.packets > 0 || self.ingested.refusals == 0;
         if watched.streams.calls == 0 && is_read {
+            let of_other_ports = self.ingested.unwanted_segments;
             let hint = match watched {
                 Watched { tcp, .. } if tcp.opened == 0 && tcp.segments > 0 => {
                     "no TCP connection carried a byte"
+                }
+                Watched { tcp, .. } if tcp.opened == 0 && of_other_ports > 0 => {
+                    "all TCP segments are of other ports than --port names"
                 }
                 Watched { tcp, .. } if tcp.opened == 0 => {
                     "no TCP connection was seen, look at --port and the filter"
@@ -179,10 +186,22 @@ impl Outcome<'_> {
                 Watched {
                     encrypted_connections: 1..,
                     ..
-                } => "TLS needs --tls-keylog",
+                } if !self.is_key_log_given => "TLS needs --tls-keylog",
+                Watched {
+                    encrypted_connections: 1..,
+                    ..
+                } => "TLS connections were not decrypted",
                 _ => "none of the connections spoke gRPC, as far as was seen",
             };
             nothing.push(format!("no call was found: {hint}"));
+        }
+        let calls = &self.ingested.calls;
+        if let (0, Some(method)) = (calls.written, &self.ingested.excluded_method) {
+            nothing.push(format!(
+                "no call was written: those that were found are of methods that are excluded, such as {}; look at \
+                 --include-method and --exclude-method",
+                escape(method)
+            ));
         }
         let servers = &self.ingested.servers;
         if watched.streams.calls > 0 {

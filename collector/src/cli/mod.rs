@@ -37,6 +37,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_IO: u8 = 3;
 /// Lost data makes the answer unsafe.
 const EXIT_INCOMPLETE: u8 = 4;
+/// Nobody read what was printed to its end, and there was more to do: as if SIGPIPE had ended it.
+const EXIT_PIPE: u8 = 141;
 
 /// Records a gRPC service and its rewrite side by side, and says what differs.
 #[derive(Debug, Parser)]
@@ -48,7 +50,8 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 fine, 1 differences over the threshold, 2 usage or configuration, 3 input or I/O,
-4 incomplete (lost data makes the answer unsafe), 130 interrupted.
+4 incomplete (lost data makes the answer unsafe), 130 interrupted,
+141 whoever read its lines left (an answer that is known keeps its code).
 
 Start with:
   twintap serve              take records from the filter, write ./twintap-data
@@ -102,9 +105,9 @@ pub fn run() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
-        // The reader, such as `head`, has seen enough.
-        return ExitCode::SUCCESS;
+    if terminal::is_closed_pipe(error) {
+        // The reader, such as `head`, has seen enough; what is left is not done.
+        return ExitCode::from(EXIT_PIPE);
     }
     let mut stderr = std::io::stderr().lock();
     // With standard error closed there is nobody to tell.
@@ -125,14 +128,6 @@ fn told(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ pub(super) struct PacketOptions {
     #[arg(long, value_name = "PORT")]
     pub(super) port: Vec<u16>,
 
-    /// Address of the old service: IP, IP:PORT or :PORT; may be given several times
+    /// Address of the old service: IP, IP:PORT or :PORT; may be given several times. Where those of two sides fit a
+    /// server, IP:PORT goes before :PORT, and this before IP
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
     pub(super) primary: Vec<ServerPattern>,
 

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use jiff::Zoned;
 use jiff::civil::Date;
 
-use super::{EXIT_IO, EXIT_USAGE, told};
+use super::{EXIT_IO, EXIT_USAGE, terminal, told};
 use crate::compare::rules::{Preset, Rule, file};
 
 pub(super) use load::RulesArgs;
@@ -64,11 +64,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Suggest(args) => suggest::run(&args),
         Command::Preset { name } => {
-            std::io::stdout().write_all(name.yaml().as_bytes())?;
+            terminal::print(name.yaml())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => {
-            let mut out = std::io::stdout().lock();
+            let mut out = String::new();
             let today = Zoned::now().date();
             // The worst of all files: what cannot be read is worse than what is not valid.
             let mut exit_code = 0;
@@ -85,19 +85,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 match file::parse(&text, &name) {
                     Ok(rules) => {
                         let plural = if rules.len() == 1 { "rule" } else { "rules" };
-                        writeln!(out, "{name}: {} {plural}, valid", rules.len())?;
+                        out += &format!("{name}: {} {plural}, valid\n", rules.len());
                         for remark in rules.iter().flat_map(|rule| remarks(rule, today)) {
-                            writeln!(out, "{remark}")?;
+                            out += &format!("{remark}\n");
                         }
                     }
                     Err(problems) => {
                         exit_code = exit_code.max(EXIT_USAGE);
                         for problem in problems {
-                            writeln!(out, "{problem}")?;
+                            out += &format!("{problem}\n");
                         }
                     }
                 }
             }
+            terminal::print(&out)?;
             Ok(ExitCode::from(exit_code))
         }
     }

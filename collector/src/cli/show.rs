@@ -155,9 +155,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Output::Text => text::render_shown(&shown, style, args.all),
         Output::Json => serde_json::to_string_pretty(&shown)? + "\n",
     };
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(out.as_bytes())?;
-    stdout.flush()?;
+    terminal::print(&out)?;
     Ok(ExitCode::from(exit_code(&shown)))
 }
 

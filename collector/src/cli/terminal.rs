@@ -1,6 +1,6 @@
-//! What standard output can show: columns and colours.
+//! Standard output: what it can show, and that who reads it may leave.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 /// Columns of the terminal; where there is none what `COLUMNS` says, else `plain`.
 pub(super) fn columns(plain: usize) -> usize {
@@ -12,5 +12,28 @@ pub(super) fn columns(plain: usize) -> usize {
 
 /// Are colours wanted, and is there somebody to see them?
 pub(super) fn colours() -> bool {
-    std::io::stdout().is_terminal() && console::colors_enabled()
+    io::stdout().is_terminal() && console::colors_enabled()
+}
+
+/// Did writing end because nobody reads?
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let error = cause.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// An answer was `written`; who reads it may leave before its end, such as `head`: it is in the exit code too.
+pub(super) fn answered(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    written.or_else(|error| match is_closed_pipe(&error) {
+        true => Ok(()),
+        false => Err(error),
+    })
+}
+
+/// Prints an answer, see [`answered`].
+pub(super) fn print(answer: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(answer.as_bytes());
+    answered(written.and_then(|()| stdout.flush()).map_err(Into::into))
 }

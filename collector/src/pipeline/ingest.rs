@@ -24,9 +24,9 @@ mod shards;
 mod writer;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use twintap_decode::exchange::Exchange;
@@ -44,7 +44,7 @@ use super::spawn;
 use crate::call::{Addresses, Call, Certainty, Observer, from_exchange};
 use crate::clock::Clock;
 use crate::report::call_line;
-use crate::sources::capture::learn::{Descriptors, Held, Learner};
+use crate::sources::capture::learn::{Descriptors, Held, LIVE_DELAY_MAX, Learner, Room};
 use crate::sources::capture::{Sorter, Source, Wanted, Watched, Watcher};
 
 /// Shards for each of several threads: connections are not equal, and what one thread is late with others do.
@@ -96,6 +96,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         servers: Servers::new(&settings.observer.roles),
         observer: settings.observer,
         methods: settings.methods,
+        excluded_method: OnceLock::new(),
         form: match output {
             Output::Parquet(_) => Form::Calls,
             Output::Lines(_) => Form::Lines,
@@ -107,6 +108,8 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     });
     let learner = Arc::new(Learner::new(settings.descriptors));
     let is_live = settings.inputs.iter().any(Source::may_be_live);
+    let held_for = is_live.then_some(LIVE_DELAY_MAX);
+    let room = Arc::new(Room::default());
     let threads_count = settings.threads_count.max(1);
     let shards_count = match threads_count {
         1 => 1,
@@ -123,7 +126,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         Rebuilder {
             watcher: Some(watcher),
             watched: Watched::default(),
-            held: Held::new(Arc::clone(&learner), is_live, shards_count),
+            held: Held::new(Arc::clone(&learner), held_for, Arc::clone(&room)),
             counts: CallCounts::default(),
             plan: Arc::clone(&plan),
             products: products.clone(),
@@ -165,6 +168,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
         !gather(shards.take_workers(), &plan, &products, &mut ingested) || !are_all_done;
     ingested.unlearnt = learner.unlearnt();
     ingested.servers = plan.servers.seen();
+    ingested.excluded_method = plan.excluded_method.get().cloned();
     drop(products);
     writer.join().map_err(|_| IngestError::Ended("writer"))??;
     if is_any_gone {
@@ -202,7 +206,7 @@ fn wanted(settings: &Settings) -> Wanted {
     let ports = settings.ports.clone();
     let roles = settings.observer.roles.clone();
     Wanted::new(move |server| {
-        let has_role = roles.iter().any(|(pattern, _)| pattern.matches(server));
+        let has_role = roles.of(server).is_some();
         has_role || ports.contains(&server.port())
     })
 }
@@ -212,6 +216,8 @@ struct Plan {
     observer: Observer,
     servers: Servers,
     methods: Methods,
+    /// One of those that are not wanted.
+    excluded_method: OnceLock<String>,
     form: Form,
     /// The next record number.
     numbers: AtomicU64,
@@ -268,6 +274,7 @@ fn make_calls(
         let is_sure = call.method_certainty == Certainty::Seen;
         if is_sure && !plan.methods.recorded(call.rpc_method.as_bytes()) {
             counts.excluded += 1;
+            plan.excluded_method.get_or_init(|| call.rpc_method);
             continue;
         }
         counts.written += 1;

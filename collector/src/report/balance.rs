@@ -93,7 +93,11 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
 fn loss_rows(loss: &Loss) -> Vec<Row> {
     let is_unknown = loss.unaccounted > 0;
     let figures = [
-        ("lost", loss.dropped, "dropped in the filter"),
+        (
+            "lost",
+            loss.dropped,
+            "dropped in the filter, or not seen whole enough in a capture",
+        ),
         ("lost", loss.refused, "refused by the collector"),
         ("lost", loss.undelivered, "have not arrived"),
         ("lost", loss.quarantined, "could not be decoded"),

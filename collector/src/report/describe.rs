@@ -122,13 +122,15 @@ pub(super) fn trust(completeness: &Completeness) -> String {
 /// The one word for the whole, and whether it is good news (`None`: neither).
 pub(super) fn headline(report: &Report) -> (&'static str, Option<bool>) {
     let answer = &report.answer;
+    // What cannot be relied on is no good news.
+    let good = (answer.exit_code == 0).then_some(true);
     match (answer.is_different, answer.judged, answer.mismatched) {
         (true, ..) => ("DIFFERENT", Some(false)),
         _ if answer.exit_code == 1 => ("GATE FAILED", Some(false)),
         (false, 0, _) => ("NOTHING TO JUDGE", None),
-        (false, _, 0) if report.total.ignored > 0 => ("ONLY IGNORED DIFFERENCES", Some(true)),
-        (false, _, 0) => ("NO DIFFERENCE FOUND", Some(true)),
-        (false, ..) => ("WITHIN THRESHOLD", Some(true)),
+        (false, _, 0) if report.total.ignored > 0 => ("ONLY IGNORED DIFFERENCES", good),
+        (false, _, 0) => ("NO DIFFERENCE FOUND", good),
+        (false, ..) => ("WITHIN THRESHOLD", good),
     }
 }
 

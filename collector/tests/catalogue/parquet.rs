@@ -293,7 +293,7 @@ fn what_is_no_file_is_named_or_no_part() {
         (
             "a folder",
             |path| fs::create_dir(path).unwrap(),
-            "decode FILE: not a readable Parquet file",
+            "read FILE",
         ),
         (
             "a link to nowhere",

@@ -27,6 +27,25 @@ fn differences_over_the_threshold_fail() {
 }
 
 #[test]
+fn who_does_not_read_the_report_changes_nothing() {
+    let recording = Recording::new().part(calls(0, 100, 10)).dropped(0);
+    for form in ["text", "json", "html"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut twintap = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"));
+        twintap
+            .args(["compare", "--output", form])
+            .arg(recording.path());
+        let output = twintap.stdout(writer).output().unwrap();
+        assert_eq!(
+            (code(&output), output.stderr.is_empty()),
+            (1, true),
+            "{form}"
+        );
+    }
+}
+
+#[test]
 fn what_rules_took_for_equal_is_told() {
     let recording = Recording::new().part(calls(0, 100, 10)).dropped(0);
     let rules = recording.path().join("rules.yaml");

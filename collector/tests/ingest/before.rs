@@ -378,6 +378,64 @@ fn calls_that_were_left_out_are_not_said_to_be_there() {
 }
 
 #[test]
+fn a_method_that_no_call_has_is_told() {
+    let place = Place::new();
+    for options in [
+        &["--include-method", "catalog.v2.catalog/*"][..],
+        &[
+            "--include-method",
+            "catalog.v2.*",
+            "--exclude-method",
+            "catalog.*",
+        ],
+    ] {
+        let arguments = [&["--format", "none", "--strict"], options, &[CAPTURE]].concat();
+        let output = ingest(&place, &arguments);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(4), "{told}");
+        assert!(
+            told.contains("no call was written: those that were found"),
+            "{told}"
+        );
+        assert!(told.contains("--include-method"), "{told}");
+    }
+}
+
+#[test]
+fn a_port_says_more_than_a_host() {
+    let place = Place::new();
+    let told = ingested(&place, &["--format", "none", CAPTURE]);
+    assert!(!told.contains("answered no call"), "{told}");
+    let arguments = [
+        "--format",
+        "none",
+        "--primary",
+        "127.0.0.1",
+        "--candidate",
+        "127.0.0.1:1",
+    ];
+    let told = ingested(&place, &[&arguments[..], &[CAPTURE]].concat());
+    let port = told.split("answered by 127.0.0.1:").nth(1).unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    // All are the candidate's then, and the host's other ports answered nothing.
+    let port = format!(":{port}");
+    let arguments = [
+        "--format",
+        "none",
+        "--primary",
+        "127.0.0.1",
+        "--candidate",
+        &port,
+    ];
+    let told = ingested(&place, &[&arguments[..], &[CAPTURE]].concat());
+    assert!(
+        told.contains("--primary 127.0.0.1 answered no call"),
+        "{told}"
+    );
+    assert!(!told.contains("--candidate"), "{told}");
+}
+
+#[test]
 fn an_address_that_answered_no_call_is_told() {
     let place = Place::new();
     let arguments = [

@@ -66,6 +66,11 @@ fn a_comparison_names_calls_of_an_ingest_that_did_not_end() {
     assert_eq!(loss["partial_ingests"], 1, "{loss}");
     assert_eq!(loss["partly_ingested"], calls(&place), "{loss}");
     assert_eq!(loss["unaccounted"], 0, "{loss}");
+    let mut fsck = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let told = fsck.arg("fsck").arg(data_dir(&place)).output().unwrap();
+    assert_eq!(told.status.code(), Some(0), "what there is can be read");
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("or that it was cut short"), "{told}");
 }
 
 /// The files of the dataset.

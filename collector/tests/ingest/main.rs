@@ -168,7 +168,7 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
         (&[capture][..], "no call was found: TLS needs --tls-keylog"),
         (
             &["--port", "1", capture],
-            "no call was found: no TCP connection was seen",
+            "no call was found: all TCP segments are of other ports",
         ),
         (
             &["--tls-keylog", other, clear],

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use twintap::call::{Observer, Workload};
+use twintap::call::{Observer, ServerRoles, Workload};
 use twintap::clock::SystemClock;
 use twintap::pipeline::ingest::{Ingested, OnProgress, Output, Settings, ingest};
 use twintap::sources::capture::Source;
@@ -88,7 +88,7 @@ pub(crate) fn run(
         observer: Observer {
             producer_id: [7; 16],
             workload: Arc::new(Workload::default()),
-            roles: Vec::new(),
+            roles: ServerRoles::default(),
             redact_headers: Names::EMPTY,
             redaction_key: None,
         },

@@ -90,6 +90,13 @@ fn noise_becomes_a_rule_and_the_true_difference_stays() {
     let name = file.to_str().unwrap();
     assert_eq!(suggest(&recording, &["--output", name]), "");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), yaml);
+    // What somebody may have worked on is kept.
+    std::fs::write(&file, "mine").unwrap();
+    let again = twintap(&["rules", "suggest", "--output", name], recording.path());
+    assert_eq!(again.status.code(), Some(2), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    assert_eq!(suggest(&recording, &["--output", name, "--force"]), "");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), yaml);
     let check = twintap(&["rules", "check"], &file);
     assert_eq!(check.status.code(), Some(0), "{check:?}");
     assert!(stdout(&check).ends_with("1 rule, valid\n"), "{check:?}");

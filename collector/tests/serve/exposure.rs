@@ -41,18 +41,27 @@ fn beyond_loopback_it_says_what_protects_and_does_not_start() {
         ] {
             assert!(told.contains(word), "{word} in {told}");
         }
-        for protection in [
-            &["token_file=/run/token"][..],
-            &[
-                "tls_certificate_file=/run/crt",
-                "tls_private_key_file=/run/key",
-                "tls_client_ca_file=/run/ca",
-            ],
-            &["allow_unauthenticated=true"],
+        for (protection, missing) in [
+            (&["token_file=/absent/token"][..], Some("/absent/token")),
+            (
+                &[
+                    "tls_certificate_file=/absent/crt",
+                    "tls_private_key_file=/absent/key",
+                    "tls_client_ca_file=/absent/ca",
+                ],
+                Some("/absent/"),
+            ),
+            (&["allow_unauthenticated=true"], None),
         ] {
             let keys = [&[listen.as_str()][..], protection].concat();
             let output = check_config(&keys);
-            assert!(output.status.success(), "{keys:?}");
+            let told = String::from_utf8(output.stderr).unwrap();
+            let expected = if missing.is_some() { 3 } else { 0 };
+            assert_eq!(output.status.code(), Some(expected), "{keys:?}: {told}");
+            if let Some(missing) = missing {
+                assert!(told.contains("serve would not start"), "{told}");
+                assert!(told.contains(missing), "{told}");
+            }
             let is_told = String::from_utf8(output.stdout)
                 .unwrap()
                 .contains("whoever reaches the port");
@@ -62,6 +71,21 @@ fn beyond_loopback_it_says_what_protects_and_does_not_start() {
                 "{keys:?}"
             );
         }
+    }
+}
+
+#[test]
+fn files_of_tokens_are_read_to_check_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    for (tokens, expected) in [("", 3), ("too short\n", 3), (TOKEN, 0)] {
+        fs::write(&file, tokens).unwrap();
+        let output = check_config(&[&format!("token_file={}", file.display())]);
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{tokens:?}: {output:?}"
+        );
     }
 }
 

@@ -90,6 +90,25 @@ fn what_is_whole_has_no_findings() {
 }
 
 #[test]
+fn files_are_not_damaged_because_descriptors_are_wanting() {
+    let data = published();
+    let mut codes = Vec::new();
+    for descriptors in 3..16 {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n $0; exec \"$@\""]);
+        shell.arg(descriptors.to_string());
+        shell.args([env!("CARGO_BIN_EXE_twintap"), "fsck", "--repair"]);
+        let output = shell.arg(data.path()).output().unwrap();
+        codes.push(output.status.code());
+    }
+    assert!(!codes.contains(&Some(4)), "{codes:?}");
+    assert!(codes.contains(&Some(3)), "{codes:?}");
+    assert_eq!(codes.last(), Some(&Some(0)), "{codes:?}");
+    let (code, told) = fsck(&[], data.path());
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_and_moved_aside_and_counted() {
     let data = published();
     let parts = files(data.path(), "parquet");

@@ -14,6 +14,7 @@ use super::super::UsageError;
 use super::super::compare::{output, parse_rate, progress};
 use super::super::schema_args::SchemaArgs;
 use super::super::selection::{Selection, SelectionArgs};
+use super::super::terminal;
 use super::RulesArgs;
 use crate::call::{Call, Role};
 use crate::compare::{self, Verdict};
@@ -36,9 +37,13 @@ pub(super) struct Args {
     #[arg(value_name = "DATA_DIR", default_value = "./twintap-data")]
     data_dir: PathBuf,
 
-    /// Rules file to write, instead of standard output
+    /// Rules file to write, instead of standard output; one that is there is kept, unless --force
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace the file of --output
+    #[arg(long, requires = "output")]
+    force: bool,
 
     #[command(flatten)]
     types: SchemaArgs,
@@ -102,7 +107,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.output {
         Some(file) => output::write_whole(file, yaml.as_bytes())
             .with_context(|| format!("failed to write rules {}", file.display()))?,
-        None => std::io::stdout().lock().write_all(yaml.as_bytes())?,
+        None => terminal::print(&yaml)?,
     }
     let mut stderr = std::io::stderr().lock();
     for line in learned.summary() {
@@ -135,6 +140,17 @@ impl Plan {
         if let Some(file) = args.output.as_ref().filter(|file| file.is_dir()) {
             let what = format!("--output {} is a folder", file.display());
             return Err(UsageError(what).into());
+        }
+        let holds_something = |file: &&PathBuf| {
+            let there = std::fs::metadata(file);
+            there.is_ok_and(|there| there.is_file() && there.len() > 0)
+        };
+        let output = args.output.as_ref().filter(|_| !args.force);
+        if let Some(file) = output.filter(holds_something) {
+            return Err(UsageError::error(format!(
+                "--output {} is there already: give another name, or --force to replace it",
+                file.display()
+            )));
         }
         let rules = args.rules.load_and_warn()?;
         Ok(Self {

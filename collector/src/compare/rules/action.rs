@@ -121,8 +121,14 @@ impl Tolerance {
             Some(apart <= self.time_ns?)
         };
         let close_in_value = || {
-            let (apart, magnitude) = apart(number(a)?, number(b)?);
-            let within = |most: Option<f64>| most.is_some_and(|most| apart <= most);
+            let Apart {
+                apart,
+                magnitude,
+                epsilon,
+            } = Apart::of(number(a)?, number(b)?);
+            let within = |most: Option<f64>| {
+                most.is_some_and(|most| apart <= most + epsilon * (magnitude + most))
+            };
             Some(within(self.absolute) || within(self.relative.map(|share| share * magnitude)))
         };
         close_in_time() == Some(true) || close_in_value() == Some(true)
@@ -142,12 +148,22 @@ fn time_ns(leaf: &Leaf<'_>) -> Option<i128> {
 enum Number {
     Whole(i128),
     Real(f64),
+    /// No more precise than a `float`.
+    Single(f32),
 }
 
 fn number(leaf: &Leaf<'_>) -> Option<Number> {
     match leaf {
         Leaf::Integer(value) => Some(Number::Whole(*value)),
-        Leaf::Float(value) => real(*value),
+        Leaf::Float(value) => {
+            #[expect(clippy::cast_possible_truncation, reason = "it is looked what is lost")]
+            let single = *value as f32;
+            let is_single = f64::from(single).to_bits() == value.to_bits();
+            match is_single && value.is_finite() {
+                true => Some(Number::Single(single)),
+                false => real(*value),
+            }
+        }
         Leaf::Text(text) => match text.parse() {
             Ok(value) => Some(Number::Whole(value)),
             Err(_) => real(text.parse().ok()?),
@@ -160,19 +176,43 @@ fn real(value: f64) -> Option<Number> {
     value.is_finite().then_some(Number::Real(value))
 }
 
-/// How far apart two numbers are, and the magnitude of the greater.
-fn apart(a: Number, b: Number) -> (f64, f64) {
-    if let (Number::Whole(a), Number::Whole(b)) = (a, b) {
-        let magnitude = a.unsigned_abs().max(b.unsigned_abs());
-        return (rounded(a.abs_diff(b)), rounded(magnitude));
+/// How two numbers relate.
+struct Apart {
+    /// How far apart they are.
+    apart: f64,
+    /// The magnitude of the greater.
+    magnitude: f64,
+    /// How much of it stands for the decimals that were meant: 54.56 and 54.55 are 0.01 apart, and what a `double`
+    /// makes of them a little more.
+    epsilon: f64,
+}
+
+impl Apart {
+    fn of(a: Number, b: Number) -> Self {
+        if let (Number::Whole(a), Number::Whole(b)) = (a, b) {
+            return Self {
+                apart: rounded(a.abs_diff(b)),
+                magnitude: rounded(a.unsigned_abs().max(b.unsigned_abs())),
+                epsilon: 0.0,
+            };
+        }
+        let epsilon = match (a, b) {
+            (Number::Single(_), Number::Single(_)) => f64::from(f32::EPSILON),
+            _ => f64::EPSILON,
+        };
+        let real = |number| match number {
+            Number::Whole(value) if value < 0 => -rounded(value.unsigned_abs()),
+            Number::Whole(value) => rounded(value.unsigned_abs()),
+            Number::Real(value) => value,
+            Number::Single(value) => value.into(),
+        };
+        let (a, b) = (real(a), real(b));
+        Self {
+            apart: (a - b).abs(),
+            magnitude: a.abs().max(b.abs()),
+            epsilon,
+        }
     }
-    let real = |number| match number {
-        Number::Whole(value) if value < 0 => -rounded(value.unsigned_abs()),
-        Number::Whole(value) => rounded(value.unsigned_abs()),
-        Number::Real(value) => value,
-    };
-    let (a, b) = (real(a), real(b));
-    ((a - b).abs(), a.abs().max(b.abs()))
 }
 
 fn as_text(leaf: &Leaf<'_>) -> Option<String> {
@@ -187,7 +227,7 @@ fn as_text(leaf: &Leaf<'_>) -> Option<String> {
 pub(in crate::compare) fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
     if forms.contains(&Form::NumberFormat)
         && let (Some(a), Some(b)) = (number(a), number(b))
-        && apart(a, b).0 == 0.0
+        && Apart::of(a, b).apart == 0.0
     {
         return true;
     }
@@ -217,6 +257,34 @@ mod tests {
     }
 
     #[test]
+    fn a_tolerance_in_decimals_holds_for_decimals() {
+        let action = |absolute, relative| {
+            Action::Tolerance(Tolerance {
+                absolute,
+                relative,
+                ..Tolerance::default()
+            })
+        };
+        let (cent, percent) = (action(Some(0.01), None), action(None, Some(0.01)));
+        for cents in 0_u16..20_000 {
+            let of = |cents: u16| f64::from(cents) / 100.0;
+            let single = |cents: u16| f64::from(f32::from(cents) / 100.0);
+            let (a, b, c) = (of(cents), of(cents + 1), of(cents + 2));
+            assert!(equates(&cent, &Float(a), &Float(b)), "{a} {b}");
+            assert!(!equates(&cent, &Float(a), &Float(c)), "{a} {c}");
+            let (a, b, c) = (single(cents), single(cents + 1), single(cents + 2));
+            assert!(equates(&cent, &Float(a), &Float(b)), "{a} {b}");
+            assert!(!equates(&cent, &Float(a), &Float(c)), "{a} {c}");
+            let (a, b) = (format!("{:.2}", of(cents)), format!("{:.2}", of(cents + 1)));
+            assert!(equates(&cent, &Text(&a), &Text(&b)), "{a} {b}");
+            let (whole, less) = (of(cents) * 100.0, of(cents) * 99.0);
+            assert!(equates(&percent, &Float(whole), &Float(less)), "{whole}");
+        }
+        let (a, b) = (Float(54.56), Float(54.549_999_9));
+        assert!(!equates(&cent, &a, &b));
+    }
+
+    #[test]
     fn a_tolerance_holds_up_to_its_border() {
         let absolute = Action::Tolerance(Tolerance {
             absolute: Some(0.5),
@@ -231,6 +299,9 @@ mod tests {
             &Float(f64::INFINITY)
         ));
         assert!(equates(&absolute, &Text("10.25"), &Text("10.5")));
+        // Whole numbers are exact, however large.
+        let large = 1_000_000_000_000_000_000;
+        assert!(!equates(&absolute, &Integer(large), &Integer(large + 1)));
         let relative = Action::Tolerance(Tolerance {
             relative: Some(0.01),
             ..Tolerance::default()

@@ -35,6 +35,8 @@ pub struct Ingested {
     pub watched: Watched,
     /// Of calls.
     pub calls: CallCounts,
+    /// A method whose calls were not wanted, if there were any.
+    pub excluded_method: Option<String>,
     /// Of calls whose method was not captured.
     pub names: NameCounts,
     /// Calls that could not be learnt from, to name others.

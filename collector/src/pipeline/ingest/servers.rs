@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::call::{Role, ServerPattern};
+use crate::call::{Role, ServerPattern, ServerRoles};
 
 /// Servers that are named as examples.
 const EXAMPLES_MAX: usize = 8;
@@ -15,7 +15,8 @@ pub(super) struct Servers(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Roles that were given, and whose pattern no server matched so far.
+    roles: ServerRoles,
+    /// Of these, those that no server had so far.
     unmet: Vec<(ServerPattern, Role)>,
     examples: BTreeSet<SocketAddr>,
     are_there_more: bool,
@@ -34,9 +35,10 @@ pub struct ServersSeen {
 
 impl Servers {
     /// To be met by those of calls: `roles`.
-    pub(super) fn new(roles: &[(ServerPattern, Role)]) -> Self {
+    pub(super) fn new(roles: &ServerRoles) -> Self {
         Self(Mutex::new(Seen {
-            unmet: roles.to_vec(),
+            roles: roles.clone(),
+            unmet: roles.all().to_vec(),
             ..Seen::default()
         }))
     }
@@ -45,7 +47,8 @@ impl Servers {
     pub(super) fn add(&self, servers: BTreeSet<SocketAddr>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for server in servers {
-            seen.unmet.retain(|(pattern, _)| !pattern.matches(server));
+            let met = seen.roles.of(server);
+            seen.unmet.retain(|role| Some(*role) != met);
             if seen.examples.len() < EXAMPLES_MAX {
                 seen.examples.insert(server);
             } else {

@@ -169,6 +169,18 @@ fn markdown_has_no_markup_of_others() {
 }
 
 #[test]
+fn what_cannot_be_relied_on_has_no_tick() {
+    let mut report = report();
+    let answer = &mut report.answer;
+    (answer.is_different, answer.mismatched, answer.exit_code) = (false, 0, 0);
+    answer.judged = 10;
+    assert!(render(Form::Markdown, &report).starts_with("### ✅"));
+    report.answer.exit_code = 4;
+    assert!(render(Form::Markdown, &report).starts_with("### ⚠️"));
+    assert!(render(Form::Html, &report).contains("warn"));
+}
+
+#[test]
 fn sarif_has_what_its_schema_requires() {
     for report in [report(), hostile()] {
         let log: serde_json::Value = serde_json::from_str(&render(Form::Sarif, &report)).unwrap();

@@ -170,7 +170,11 @@ impl<'a> Parser<'a> {
             }
             (Form::Time, Some(us)) if number >= 0.0 => Ok((number * us, Unit::Us)),
             (Form::Shift, Some(us)) => Ok((number * us, Unit::Us)),
-            (Form::Shift, None) => Ok((share, Unit::Share)),
+            // `> 20` is a slip for 20 % or 20 ms more often than it is twenty times as much.
+            (Form::Shift, None) if unit == "%" || number.abs() < 1.0 => Ok((share, Unit::Share)),
+            (Form::Shift, None) => {
+                Err(self.error(start, "say of what, such as 20% or 20ms".to_owned()))
+            }
             (Form::Share, _) => {
                 Err(self.error(start, "expected a share: 0 to 1, or 0% to 100%".to_owned()))
             }

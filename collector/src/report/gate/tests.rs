@@ -91,6 +91,8 @@ fn mistakes_are_pointed_at() {
         ("mismatched > 5%", 14, "expected a whole number"),
         ("candidate_latency_p99 > 5%", 25, "expected a time"),
         ("latency_p50_shift > 5 min", 23, "unknown unit"),
+        ("latency_p50_shift > 20", 21, "say of what"),
+        ("latency_p50_shift < -1", 21, "say of what"),
         ("latency_p50_shift > 5 ms or", 26, "nothing may follow"),
         ("mismatch_rate[a.* > 1%", 14, "`[` without `]`"),
         (

@@ -30,7 +30,7 @@ pub(super) fn read(
         let problem = match accounting {
             Ok(accounting) => match contradiction(&accounting) {
                 None => {
-                    lost(&path, &accounting, checked);
+                    lost(&path, &accounting, is_in_use, checked);
                     all.push((path, accounting));
                     continue;
                 }
@@ -142,8 +142,8 @@ fn replace(
     Ok(())
 }
 
-/// What an earlier run of the collector or of this check lost for good.
-fn lost(path: &Path, accounting: &Accounting, checked: &mut Checked) {
+/// What an earlier run of the collector or of this check lost for good, and what a capture lacks.
+fn lost(path: &Path, accounting: &Accounting, is_in_use: bool, checked: &mut Checked) {
     let is_collectors = path.file_name().is_some_and(|name| name == FILE_NAME);
     if let files @ 1.. = accounting.moved_aside {
         let what = format!(
@@ -157,6 +157,17 @@ fn lost(path: &Path, accounting: &Accounting, checked: &mut Checked) {
              lost"
         );
         checked.found(Severity::Lost, path, what);
+    } else if accounting.is_open && !is_in_use {
+        let what = "a capture or an ingest that was cut short: what came after is not here, and comparisons say so. \
+                    Of files, ingesting them again replaces what there is";
+        checked.found(Severity::Note, path, what);
+    } else if let stretches @ 1.. = accounting.damaged_stretches {
+        let places = if stretches == 1 { "place" } else { "places" };
+        let what = format!(
+            "a capture with {stretches} {places} in which calls may be missing (a gap, a damaged record, or that it was \
+             cut short): comparisons say so"
+        );
+        checked.found(Severity::Note, path, what);
     }
 }
 

@@ -70,6 +70,18 @@ pub enum ReadError {
         /// What the decoder says.
         source: ParquetError,
     },
+    /// It could not be decoded, and yet is what was written: the system failed meanwhile, say with descriptors or
+    /// the disk, or this code is wrong.
+    #[error(
+        "decode {path}: failed, although its bytes are those that were written, by its checksum; try again",
+        path = path.display()
+    )]
+    Whole {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: ParquetError,
+    },
     /// A bit has changed since the file was written.
     #[error(
         "read {path}: its bytes are not those that were written, by its checksum",
@@ -106,7 +118,7 @@ impl ReadError {
     /// Is the file to blame, and not the file system, or this version?
     pub fn is_of_the_file(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::NewerSchema { .. } => false,
+            Self::Io { .. } | Self::NewerSchema { .. } | Self::Whole { .. } => false,
             Self::Decode {
                 source: ParquetError::External(cause),
                 ..

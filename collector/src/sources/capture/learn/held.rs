@@ -2,10 +2,12 @@
 //!
 //! Calls of files are held to the end of the last one, those of a live source for
 //! [`LIVE_DELAY_MAX`]; never more than [`HELD_CALLS_MAX`] of them, or [`HELD_BYTES_MAX`] bytes, over
-//! all workers. What cannot be held any longer, the oldest first, is named by what is known then.
+//! all workers, which share this [`Room`] as they need it. Where there is none left, a worker that holds one more
+//! lets its oldest go, named by what is known then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use twintap_decode::exchange::{Certainty, Exchange, Rule};
@@ -54,6 +56,48 @@ impl NameCounts {
     }
 }
 
+/// How much all workers hold, and how much they may.
+#[derive(Debug)]
+pub struct Room {
+    calls_max: usize,
+    bytes_max: usize,
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(HELD_CALLS_MAX, HELD_BYTES_MAX)
+    }
+}
+
+impl Room {
+    /// With limits of its own.
+    pub fn of(calls_max: usize, bytes_max: usize) -> Self {
+        Self {
+            calls_max,
+            bytes_max,
+            calls: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self, bytes: usize) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > self.calls_max
+            || self.bytes.load(Ordering::Relaxed) > self.bytes_max
+    }
+}
+
 /// Holds the nameless calls of one worker.
 #[derive(Debug)]
 pub struct Held {
@@ -61,10 +105,8 @@ pub struct Held {
     quota: Quota,
     /// How long, at most; `None`: until the end.
     delay: Option<Duration>,
-    calls_max: usize,
-    bytes_max: usize,
+    room: Arc<Room>,
     held: VecDeque<Waiting>,
-    bytes_count: usize,
     counts: NameCounts,
 }
 
@@ -76,31 +118,14 @@ struct Waiting {
 }
 
 impl Held {
-    /// Of one of `workers_count` workers.
-    pub fn new(learner: Arc<Learner>, is_live: bool, workers_count: usize) -> Self {
-        Self::limited(
-            learner,
-            is_live.then_some(LIVE_DELAY_MAX),
-            HELD_CALLS_MAX / workers_count.max(1),
-            HELD_BYTES_MAX / workers_count.max(1),
-        )
-    }
-
-    /// With limits of its own.
-    pub fn limited(
-        learner: Arc<Learner>,
-        delay: Option<Duration>,
-        calls_max: usize,
-        bytes_max: usize,
-    ) -> Self {
+    /// Holds calls until the end, or for `delay`, as long as there is `room`.
+    pub fn new(learner: Arc<Learner>, delay: Option<Duration>, room: Arc<Room>) -> Self {
         Self {
             learner,
             quota: Quota::default(),
             delay,
-            calls_max,
-            bytes_max,
+            room,
             held: VecDeque::new(),
-            bytes_count: 0,
             counts: NameCounts::default(),
         }
     }
@@ -124,14 +149,14 @@ impl Held {
                 ready.push_back(exchange);
             } else {
                 let bytes_count = EXCHANGE_BYTES + exchange.kept_bytes();
-                self.bytes_count += bytes_count;
+                self.room.take(bytes_count);
                 self.held.push_back(Waiting {
                     since: now,
                     bytes_count,
                     exchange,
                 });
             }
-            while self.held.len() > self.calls_max || self.bytes_count > self.bytes_max {
+            while self.room.is_exceeded() && !self.held.is_empty() {
                 let named = self.release(&mut ready, AGE_MAX);
                 self.counts.given_up += u64::from(named.is_none());
             }
@@ -168,7 +193,7 @@ impl Held {
     /// Gives the oldest back, with a name if it has one by now.
     fn release(&mut self, ready: &mut VecDeque<Box<Exchange>>, age_max: u64) -> Option<Rule> {
         let mut waiting = self.held.pop_front()?;
-        self.bytes_count -= waiting.bytes_count;
+        self.room.give_back(waiting.bytes_count);
         let rule = self.learner.name(&mut waiting.exchange, age_max);
         *match rule {
             Some(Rule::SisterConnection) => &mut self.counts.by_sister,

@@ -48,7 +48,7 @@ fn nameless(count: u32) -> VecDeque<Box<Exchange>> {
 
 fn held(delay: Option<Duration>, calls_max: usize, bytes_max: usize) -> Held {
     let learner = Arc::new(Learner::new(None));
-    Held::limited(learner, delay, calls_max, bytes_max)
+    Held::new(learner, delay, Arc::new(Room::of(calls_max, bytes_max)))
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,6 +78,21 @@ fn what_is_over_the_limits_goes_the_oldest_first_and_is_counted() {
 
     let mut by_bytes = held(None, 100, 3 * EXCHANGE_BYTES);
     assert!(by_bytes.pass(nameless(10), SECOND).len() >= 8);
+}
+
+#[test]
+fn room_that_one_worker_does_not_need_is_there_for_the_others() {
+    let (learner, room) = (
+        Arc::new(Learner::new(None)),
+        Arc::new(Room::of(10, 1 << 20)),
+    );
+    let held = || Held::new(Arc::clone(&learner), None, Arc::clone(&room));
+    let (mut few, mut many) = (held(), held());
+    assert!(few.pass(nameless(2), SECOND).is_empty());
+    assert_eq!(many.pass(nameless(10), SECOND).len(), 2);
+    assert_eq!(few.pass(nameless(1), SECOND).len(), 1, "its own oldest");
+    assert_eq!(many.finish().0.len(), 8);
+    assert!(few.pass(nameless(8), SECOND).is_empty());
 }
 
 #[test]

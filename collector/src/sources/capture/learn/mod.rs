@@ -39,5 +39,5 @@ mod shape;
 mod wire;
 
 pub use descriptors::{Descriptors, DescriptorsError};
-pub use held::{HELD_BYTES_MAX, HELD_CALLS_MAX, Held, LIVE_DELAY_MAX, NameCounts};
+pub use held::{HELD_BYTES_MAX, HELD_CALLS_MAX, Held, LIVE_DELAY_MAX, NameCounts, Room};
 pub use learner::Learner;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use twintap_decode::capture::{Damage, Problem};
 
 use super::ingest_account::Account;
 use super::packet_options::{Format, PacketOptions};
@@ -108,7 +109,10 @@ impl Outcome<'_> {
             text += &format!("twintap: {error}\n");
         }
         for (input, damage) in &ingested.damages {
-            text += &format!("twintap: {input}: {damage}\n");
+            text += &match is_empty(damage) {
+                true => format!("twintap: {input} is empty\n"),
+                false => format!("twintap: {input}: {damage}\n"),
+            };
         }
         let told = ingested.damages.len() as u64;
         if let Some(more @ 1..) = ingested.reader.damages.checked_sub(told) {
@@ -239,6 +243,14 @@ impl Outcome<'_> {
             0
         }
     }
+}
+
+/// Was there not a byte?
+fn is_empty(damage: &Damage) -> bool {
+    /// What a capture begins with, at least.
+    const HEADER_BYTES: u64 = 24;
+    let missing = HEADER_BYTES;
+    damage.offset == 0 && damage.problem == Problem::Truncated { missing }
 }
 
 /// That an address was given of which no call is, and of which there are.

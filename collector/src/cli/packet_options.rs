@@ -227,6 +227,9 @@ fn load_descriptors(types: &TypeArgs) -> anyhow::Result<Option<Descriptors>> {
     known.map(Some)
 }
 
+/// A shorter key of hashes is told.
+const KEY_BYTES_WANTED: usize = 16;
+
 fn read_key(path: &Path) -> anyhow::Result<Hmac> {
     let key = std::fs::read(path)
         .with_context(|| format!("failed to read the key {}", path.display()))?;
@@ -236,6 +239,16 @@ fn read_key(path: &Path) -> anyhow::Result<Hmac> {
             "the key {} is empty",
             path.display()
         )));
+    }
+    if key.len() < KEY_BYTES_WANTED {
+        let what = format!(
+            "twintap: the key {} has {} bytes, and who can guess it can guess the secrets: take {KEY_BYTES_WANTED} \
+             random ones or more\n",
+            path.display(),
+            key.len()
+        );
+        // With standard error closed there is nobody to tell.
+        std::io::Write::write_all(&mut std::io::stderr(), what.as_bytes()).ok();
     }
     Ok(Hmac::new(key))
 }

@@ -33,7 +33,7 @@ pub struct Args {
 enum Command {
     /// Says what is wrong with rules files, with line and column
     Check {
-        /// YAML files, as for `twintap compare --rules`
+        /// YAML files, as for `twintap compare --rules`; `-` is standard input
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
@@ -105,7 +105,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("failed to read rules {}", path.display()))
+    match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => fs::read_to_string(path),
+    }
+    .with_context(|| format!("failed to read rules {}", path.display()))
 }
 
 /// What a valid rule's author may have overlooked.

@@ -12,7 +12,7 @@ use super::latency::Latencies;
 use super::rule_use::RuleSums;
 use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, SchemaDrift, Scope};
-use crate::call::{Call, Role};
+use crate::call::{Call, Certainty, Role};
 use crate::compare::drift::Drift;
 use crate::compare::{Outcome, Rules, Schema, Severity, Verdict};
 use crate::pair::{Counts, Pair, Pairing, Unpaired};
@@ -35,6 +35,10 @@ const OTHER_STATUSES: &str = "(other)";
 
 /// Where the calls of further methods are counted.
 const OTHER_METHODS: &str = "(other methods)";
+
+/// Where calls are counted whose method was not captured: none is judged, and what stands for their method says
+/// only which of them are of one.
+const NAMELESS: &str = "(not captured)";
 
 /// Name of the sum of all methods.
 const ALL_METHODS: &str = "*";
@@ -167,7 +171,7 @@ impl Aggregate {
         for pattern in &verdict.hop_headers {
             *self.hop_headers.entry((*pattern).to_owned()).or_default() += 1;
         }
-        let sums = self.method(&pair.primary.rpc_method);
+        let sums = self.method(method_of(&pair.primary));
         sums.method.pairs += 1;
         sums.method.ambiguous += u64::from(pair.is_ambiguous);
         sums.method.truncated += u64::from(is_cut);
@@ -202,7 +206,7 @@ impl Aggregate {
         self.completeness.calls += 1;
         let reason = unpaired.reason.name();
         *self.completeness.unpaired.entry(reason).or_default() += 1;
-        let sums = self.method(&unpaired.call.rpc_method);
+        let sums = self.method(method_of(&unpaired.call));
         *sums.method.unpaired.entry(reason).or_default() += 1;
     }
 
@@ -240,8 +244,10 @@ impl Aggregate {
         scope.last_call_at = self.last_call_ns.map(super::rows::time_text);
         scope.methods_without_descriptor = self
             .methods
-            .keys()
-            .filter(|method| scope.has_descriptors && !knows(method))
+            .iter()
+            .filter(|(_, sums)| scope.has_descriptors && sums.method.judged() > 0)
+            .map(|(method, _)| method)
+            .filter(|method| !knows(method))
             .cloned()
             .collect();
         let mut total = MethodSums::default();
@@ -320,6 +326,14 @@ impl Aggregate {
             Role::Secondary | Role::Unknown => return,
         };
         *lowest = Some(lowest.map_or(call.sampled_ppm, |ppm| ppm.min(call.sampled_ppm)));
+    }
+}
+
+/// The method under which `call` is counted.
+fn method_of(call: &Call) -> &str {
+    match call.method_certainty {
+        Certainty::Unknown => NAMELESS,
+        _ => &call.rpc_method,
     }
 }
 

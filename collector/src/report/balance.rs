@@ -202,7 +202,8 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "Not in the descriptors, compared by wire field: {names}"
         ));
     }
-    notes.extend(report.rules.iter().map(rule_note));
+    let has_names = report.scope.has_descriptors;
+    notes.extend(report.rules.iter().map(|rule| rule_note(rule, has_names)));
     notes.extend(failed_note(completeness));
     notes.extend(unpaired_hints(completeness));
     notes.extend(clock_notes(completeness));
@@ -215,11 +216,17 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
 }
 
 /// What a rule did.
-fn rule_note(rule: &RuleUse) -> String {
+fn rule_note(rule: &RuleUse, has_names: bool) -> String {
     let (name, origin) = (escape(&rule.name), escape(&rule.origin));
     let remark = match rule.remark {
         Some(RuleRemark::HidesNothing) => {
-            return format!("Rule {name} ({origin}) applied to nothing: out of date?");
+            let why = match has_names {
+                true => "out of date?",
+                false => {
+                    "out of date, or does its path name fields, which are numbers without types?"
+                }
+            };
+            return format!("Rule {name} ({origin}) applied to nothing: {why}");
         }
         Some(RuleRemark::HidesEverything) => ", all that were found: too broad?",
         None => "",

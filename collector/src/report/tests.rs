@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::form::Form;
 use super::*;
-use crate::call::{Call, CallId, Direction, End, Header, Message, Role, Status, Timing};
+use crate::call::{Call, CallId, Certainty, Direction, End, Header, Message, Role, Status, Timing};
 use crate::compare::{Outcome, Settings, Verdict, compare};
 use crate::pair::{Pairing, pair_calls};
 
@@ -250,13 +250,16 @@ fn nothing_that_matters_is_cut_at_eighty_columns() {
         assert!(line.chars().count() <= 80, "{line}");
     }
     for part in [
-        "WatchEverythi",
-        "pensInTheShop",
+        "Watch",
+        "Everything",
+        "Happens",
+        "Shop",
         "123 456",
         "13.8 % to 39.3 %",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    assert!(!shown.contains('\u{200b}'), "{shown}");
 }
 
 #[test]
@@ -267,6 +270,23 @@ fn calls_are_all_accounted_for() {
     let unpaired: u64 = completeness.unpaired.values().sum();
     let rest = completeness.earlier_attempts + completeness.duplicate_views;
     assert_eq!(completeness.calls, 2 * completeness.pairs + unpaired + rest);
+}
+
+#[test]
+fn calls_without_a_method_are_no_methods() {
+    let nameless = |(number, class)| Call {
+        method_certainty: Certainty::Unknown,
+        ..call(number, Role::Primary, class, b"")
+    };
+    let mut calls = [(1, "?1/#-5"), (2, "?1/#-6"), (3, "?2/#-5"), (4, "")]
+        .map(nameless)
+        .to_vec();
+    calls.push(call(5, Role::Primary, "a.B/C", b""));
+    let pairing = pair_calls(calls, &crate::pair::Settings::default());
+    let report = report_of(vec![pairing], None);
+    let methods = report.methods.iter().map(|method| &*method.rpc_method);
+    assert_eq!(methods.collect::<Vec<_>>(), ["(not captured)", "a.B/C"]);
+    assert_eq!(report.methods[0].unpaired.values().sum::<u64>(), 4);
 }
 
 #[test]

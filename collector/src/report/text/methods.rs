@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, Table};
 
-use super::page::{Page, number, right};
+use super::page::{BREAK, Page, number, right};
 use crate::escape::{escape, shorten};
 use crate::report::describe::{latency_needs, method_of, service};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
@@ -137,7 +137,22 @@ fn clear_name_cell(method: &Method, methods: &[Method]) -> Cell {
 }
 
 fn named(name: &str) -> Cell {
-    Cell::new(shorten(&escape(name), NAME_CHARS_MAX))
+    Cell::new(breakable(&shorten(&escape(name), NAME_CHARS_MAX)))
+}
+
+/// `name` with [`BREAK`]s where a reader would break it: before words within it, and behind what parts them.
+fn breakable(name: &str) -> String {
+    let mut breakable = String::with_capacity(name.len());
+    let mut before = 'A';
+    for c in name.chars() {
+        let begins_word = c.is_uppercase() && (before.is_lowercase() || before.is_numeric());
+        if begins_word || matches!(before, '.' | '/' | '_' | '-' | ' ') {
+            breakable.push(BREAK);
+        }
+        breakable.push(c);
+        before = c;
+    }
+    breakable
 }
 
 fn add_quantile(
@@ -156,4 +171,18 @@ fn add_quantile(
         right(shift.shift.map(signed_percent).unwrap_or_default()),
         right(shift.shift_interval.map(shift_interval).unwrap_or_default()),
     ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_break_between_words() {
+        let words = |name| breakable(name).replace(BREAK, "|");
+        assert_eq!(words("CheckAvailability"), "Check|Availability");
+        assert_eq!(words("GetHTTPStatus2Of"), "Get|HTTPStatus2|Of");
+        assert_eq!(words("shop.v1.Shop/Get_item"), "shop.|v1.|Shop/|Get_|item");
+        assert_eq!(words("(not captured)"), "(not |captured)");
+    }
 }

@@ -9,6 +9,9 @@ use comfy_table::{
 use super::{Style, WIDTHS};
 use crate::report::figures::thousands;
 
+/// Where a name may be broken: a space without width, which is not printed.
+pub(super) const BREAK: char = '\u{200b}';
+
 pub(super) struct Page {
     pub(super) out: String,
     pub(super) style: Style,
@@ -72,13 +75,17 @@ impl Page {
 
     pub(super) fn push_table(&mut self, table: &Table) {
         for line in table.lines() {
+            let line = line.replace(BREAK, "");
             self.line(format_args!(" {}", line.trim_end()));
         }
     }
 
-    /// A table whose first column is names: long ones are wrapped, numbers never.
+    /// A table whose first column is names: long ones are wrapped where they have a [`BREAK`], numbers never.
     pub(super) fn push_named(&mut self, mut table: Table) {
         let width = u16::try_from(self.style.width / 4).unwrap_or(u16::MAX);
+        if let Some(names) = table.column_mut(0) {
+            names.set_delimiter(BREAK);
+        }
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_constraint(match index {
                 0 => ColumnConstraint::UpperBoundary(Width::Fixed(width)),

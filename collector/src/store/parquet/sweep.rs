@@ -1,7 +1,7 @@
 //! Removes what a crash left half-written among the `calls` files.
 //!
 //! Only for who holds the data directory's lock: to others such a file may be one that is being
-//! written. `pairs` and `differences` are left alone, as comparisons need no lock.
+//! written. Comparisons need no lock: of `pairs` and `differences`, each clears away what others left.
 
 use std::fs;
 use std::io;

@@ -4,6 +4,7 @@
 //! Rows are buffered in bounded batches; the file appears under its name when `finish` returns, and
 //! not at all if the writer is dropped.
 
+mod abandoned;
 pub(super) mod differences;
 pub(super) mod pairs;
 pub(super) mod table;

@@ -12,6 +12,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use uuid::Uuid;
 
+use super::abandoned;
 use crate::store::parquet::arrays::{ids, text};
 use crate::store::parquet::layout::run_path;
 use crate::store::parquet::publish::Unpublished;
@@ -129,7 +130,10 @@ impl<R> Table<R> {
         columns: &'static [Column<R>],
     ) -> Result<Self, WriteError> {
         let schema = schema(columns);
+        abandoned::sweep(root, dataset, run);
         let (unpublished, file) = Unpublished::create(root, run_path(root, dataset, run))?;
+        // Says to other runs that somebody writes it; where there are no locks, they leave it alone.
+        file.try_lock().ok();
         let writer = open(file, &schema);
         let writer = writer.map_err(|source| WriteError::Encode {
             path: unpublished.path().to_owned(),

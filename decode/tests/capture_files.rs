@@ -162,8 +162,8 @@ fn secrets_are_handed_out_where_they_stand() {
 #[test]
 fn what_is_no_capture_is_refused_at_its_first_bytes() {
     for (input, problem) in [
-        (&b""[..], Problem::Truncated { missing: 24 }),
-        (b"GIF", Problem::Truncated { missing: 24 }),
+        (&b""[..], Problem::Empty),
+        (b"GIF", Problem::Truncated { missing: 21 }),
         (b"GIF89a", Problem::NotACapture(0x4749_4638)),
         (&[0; 100], Problem::NotACapture(0)),
         (&[0x1f, 0x8b, 8, 0, 0], Problem::NotACapture(0x1f8b_0800)),

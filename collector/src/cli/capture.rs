@@ -65,7 +65,7 @@ pub struct Args {
     rotate_interval: Duration,
 
     /// Or when its calls take so much memory
-    #[arg(long, value_name = "SIZE", default_value = "24MiB", value_parser = units::size::<usize>)]
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = units::size::<usize>)]
     rotate_bytes: usize,
 
     /// The program that captures [default: twintap-capture beside this one, else on the PATH]
@@ -127,16 +127,25 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         age_max: args.rotate_interval,
     };
     let (progress, told) = (Arc::clone(&settings.progress), Arc::clone(&watch));
-    let destination = Destination::open(options, producer_id, &clock, rotation, |account| {
-        Box::new(move |published| {
-            let saved = account.so_far(published, &progress.call_counts(), &told.told());
-            if let Err(error) = saved {
-                let text = format!("twintap: {error:#}, trying again with the next part\n");
-                // With standard error closed there is nobody to tell.
-                std::io::stderr().write_all(text.as_bytes()).ok();
-            }
-        })
-    })?;
+    // More would take the cores from those who read packets, which are lost where nobody does.
+    let encoders_count = 1;
+    let destination = Destination::open(
+        options,
+        producer_id,
+        &clock,
+        rotation,
+        encoders_count,
+        |account| {
+            Box::new(move |published| {
+                let saved = account.so_far(published, &progress.call_counts(), &told.told());
+                if let Err(error) = saved {
+                    let text = format!("twintap: {error:#}, trying again with the next part\n");
+                    // With standard error closed there is nobody to tell.
+                    std::io::stderr().write_all(text.as_bytes()).ok();
+                }
+            })
+        },
+    )?;
     pipeline::stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();
     if let Some(account) = &destination.account {

@@ -134,7 +134,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let report = plan.open().and_then(|found| plan.compare(&found, None));
     let report = report.map_err(say_what_helps)?;
-    terminal::answered(args.output.write(&report))?;
+    args.output.write_files(&report)?;
+    terminal::answered(args.output.print(&report))?;
     plan.explain_nothing(&report)?;
     Ok(ExitCode::from(report.answer.exit_code))
 }

@@ -51,7 +51,7 @@ name and compression. What an interrupted ingest left of it is replaced, with
 
 Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an
 input could not be read (the others were); 4 with --strict: damaged, lost or
-incomplete; 130 interrupted (what came before is written).
+incomplete; 130 interrupted, 141 whoever read its lines left (what came before is written).
 
 Examples:
   twintap ingest both.pcapng --primary 10.0.0.5:50051 --candidate :50052
@@ -89,8 +89,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Arc::clone(&stop),
     )?;
     let rotation = Rotation::default();
-    let mut destination =
-        Destination::open(options, producer_id, &clock, rotation, |_| Box::new(drop))?;
+    let encoders_count = options.threads_count();
+    let mut destination = Destination::open(
+        options,
+        producer_id,
+        &clock,
+        rotation,
+        encoders_count,
+        |_| Box::new(drop),
+    )?;
     if let Some(account) = destination.account.take() {
         destination.account = Some(account.with_files(&args.files, args.again)?);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use twintap_decode::capture::{Damage, Problem};
+use twintap_decode::capture::Problem;
 
 use super::ingest_account::Account;
 use super::packet_options::{Format, PacketOptions};
@@ -26,12 +26,14 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Opens what `options` name. `on_published` is told how many calls are in the dataset.
+    /// Opens what `options` name; so many threads encode what goes there. `on_published` is told how many calls are in
+    /// the dataset.
     pub(super) fn open(
         options: &PacketOptions,
         producer_id: [u8; 16],
         clock: &Arc<dyn Clock>,
         rotation: Rotation,
+        threads_count: usize,
         on_published: impl FnOnce(Account) -> Box<dyn FnMut(u64) + Send>,
     ) -> anyhow::Result<Self> {
         let output = match options.format {
@@ -46,7 +48,7 @@ impl Destination {
                     data_dir: data_dir.path().to_owned(),
                     producer_id,
                     settings: WriteSettings {
-                        threads_count: options.threads_count(),
+                        threads_count,
                         ..WriteSettings::default()
                     },
                     rotation,
@@ -109,9 +111,9 @@ impl Outcome<'_> {
             text += &format!("twintap: {error}\n");
         }
         for (input, damage) in &ingested.damages {
-            text += &match is_empty(damage) {
-                true => format!("twintap: {input} is empty\n"),
-                false => format!("twintap: {input}: {damage}\n"),
+            text += &match damage.problem {
+                Problem::Empty => format!("twintap: {input} is empty\n"),
+                _ => format!("twintap: {input}: {damage}\n"),
             };
         }
         let told = ingested.damages.len() as u64;
@@ -243,14 +245,6 @@ impl Outcome<'_> {
             0
         }
     }
-}
-
-/// Was there not a byte?
-fn is_empty(damage: &Damage) -> bool {
-    /// What a capture begins with, at least.
-    const HEADER_BYTES: u64 = 24;
-    let missing = HEADER_BYTES;
-    damage.offset == 0 && damage.problem == Problem::Truncated { missing }
 }
 
 /// That an address was given of which no call is, and of which there are.

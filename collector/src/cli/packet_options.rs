@@ -93,7 +93,7 @@ pub(super) struct PacketOptions {
     #[command(flatten)]
     pub(super) types: TypeArgs,
 
-    /// Threads that rebuild calls, and as many that encode them to Parquet; up to 6 have something to encode
+    /// Threads that rebuild calls; of `ingest` as many encode them to Parquet beside, up to 6
     /// [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,

@@ -73,7 +73,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             // The worst of all files: what cannot be read is worse than what is not valid.
             let mut exit_code = 0;
             for path in &files {
-                let text = match read(path) {
+                let text = match path.as_os_str() == "-" {
+                    true => std::io::read_to_string(std::io::stdin()).map_err(Into::into),
+                    false => read(path),
+                };
+                let text = match text {
                     Ok(text) => text,
                     Err(error) => {
                         exit_code = EXIT_IO;
@@ -105,11 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    match path.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin()),
-        false => fs::read_to_string(path),
-    }
-    .with_context(|| format!("failed to read rules {}", path.display()))
+    fs::read_to_string(path).with_context(|| format!("failed to read rules {}", path.display()))
 }
 
 /// What a valid rule's author may have overlooked.

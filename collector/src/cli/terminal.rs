@@ -1,6 +1,9 @@
 //! Standard output: what it can show, and that who reads it may leave.
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+
+use crate::pipeline::ingest::IngestError;
 
 /// Columns of the terminal; where there is none what `COLUMNS` says, else `plain`.
 pub(super) fn columns(plain: usize) -> usize {
@@ -15,12 +18,17 @@ pub(super) fn colours() -> bool {
     io::stdout().is_terminal() && console::colors_enabled()
 }
 
-/// Did writing end because nobody reads?
+/// Did writing end because nobody reads standard output? Of other pipes and connections an error says more.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let error = cause.downcast_ref::<io::Error>();
-        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
+    let lines = error.downcast_ref::<IngestError>();
+    let error = match lines {
+        Some(IngestError::Lines(error)) => Some(error),
+        _ => error
+            .chain()
+            .next()
+            .and_then(<dyn Error>::downcast_ref::<io::Error>),
+    };
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// An answer was `written`; who reads it may leave before its end, such as `head`: it is in the exit code too.

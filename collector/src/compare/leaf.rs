@@ -37,7 +37,8 @@ impl<'a> Leaf<'a> {
             Value::I64(v) => Self::Integer(i128::from(*v)),
             Value::U32(v) => Self::Integer(i128::from(*v)),
             Value::U64(v) => Self::Integer(i128::from(*v)),
-            Value::F32(v) => Self::Float(f64::from(*v)),
+            // The number that it stands for: as a double, 54.56 is 54.560001373291016.
+            Value::F32(v) => Self::Float(v.to_string().parse().unwrap_or(f64::from(*v))),
             Value::F64(v) => Self::Float(*v),
             Value::String(v) => Self::Text(v),
             Value::Bytes(v) => Self::of_bytes(v),

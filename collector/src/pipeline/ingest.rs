@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reader (this thread) ──▶ shards ──▶ rebuilders ──▶ queue ──▶ writer thread
-//! packets to segments      (4 for     calls          (8)       Parquet or lines
+//! packets to segments      (4 for     calls          (4)       Parquet or lines
 //!                          each)
 //! ```
 //!
@@ -109,12 +109,12 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let learner = Arc::new(Learner::new(settings.descriptors));
     let is_live = settings.inputs.iter().any(Source::may_be_live);
     let held_for = is_live.then_some(LIVE_DELAY_MAX);
-    let room = Arc::new(Room::default());
     let threads_count = settings.threads_count.max(1);
     let shards_count = match threads_count {
         1 => 1,
         _ => threads_count * SHARDS_PER_THREAD,
     };
+    let room = Arc::new(Room::new(shards_count));
     let (products, received) = sync_channel(WRITER_QUEUE_BATCHES);
     let clock = Arc::clone(&settings.clock);
     let writer =

@@ -165,7 +165,12 @@ impl<'scope, 'env, W: Fn(&Call) -> bool + Sync> Ahead<'scope, 'env, W> {
             if thread.is_none() && (index == 0 || taken < READERS) {
                 let (reader, pass) = (self.reader, pass.clone());
                 let read = move || reader.read(&pass);
-                *thread = Builder::new().spawn_scoped(self.scope, read).ok();
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the threads of a scope, which the pipeline reads with"
+                )]
+                let started = Builder::new().spawn_scoped(self.scope, read);
+                *thread = started.ok();
                 taken += 1;
             }
         }

@@ -332,8 +332,8 @@ impl Aggregate {
 /// The method under which `call` is counted.
 fn method_of(call: &Call) -> &str {
     match call.method_certainty {
-        Certainty::Unknown => NAMELESS,
-        _ => &call.rpc_method,
+        Certainty::Unknown | Certainty::Ambiguous => NAMELESS,
+        Certainty::Seen | Certainty::Inferred => &call.rpc_method,
     }
 }
 

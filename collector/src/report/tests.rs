@@ -275,7 +275,10 @@ fn calls_are_all_accounted_for() {
 #[test]
 fn calls_without_a_method_are_no_methods() {
     let nameless = |(number, class)| Call {
-        method_certainty: Certainty::Unknown,
+        method_certainty: match number {
+            1 => Certainty::Ambiguous,
+            _ => Certainty::Unknown,
+        },
         ..call(number, Role::Primary, class, b"")
     };
     let mut calls = [(1, "?1/#-5"), (2, "?1/#-6"), (3, "?2/#-5"), (4, "")]

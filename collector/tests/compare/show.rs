@@ -26,6 +26,43 @@ fn under(number: u64, identify: impl Fn(Call) -> Call) -> Vec<Call> {
 }
 
 #[test]
+fn a_pair_without_any_id_is_shown_by_what_its_primary_was_recorded_as() {
+    let without_ids = |call: Call| Call {
+        request_id: Bytes::new(),
+        trace_id: None,
+        ..call
+    };
+    let pairs = (0..3)
+        .flat_map(|number| under(number, without_ids))
+        .map(|mut call| {
+            call.request.body_digest = Some(call.id.record_number / 2);
+            call
+        });
+    let recording = Recording::new().part(pairs.collect()).dropped(0);
+    let report = json(&recording.compare(&["--pair-by-digest", "--output", "json"]));
+    assert_eq!(
+        report["completeness"]["pairs_found_by"]["digest"], 3,
+        "{report:#}"
+    );
+    let example = &report["differences"][0]["example"];
+    let name = example["correlation_key"].as_str().unwrap();
+    let output = recording.show(name, &["--output", "json"]);
+    assert_eq!(code(&output), 1);
+    let shown = json(&output);
+    let found = shown["found"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{shown:#}");
+    assert_eq!(found[0]["found_by"], "digest");
+    assert_eq!(found[0]["primary"]["started_at"], example["at"]);
+    let text = stdout(&recording.show(name, &[]));
+    assert!(
+        text.contains("no id: found by method and request"),
+        "{text}"
+    );
+    let other = name.replace(|c: char| c.is_ascii_digit(), "7");
+    assert_eq!(code(&recording.show(&other, &[])), 3);
+}
+
+#[test]
 fn the_example_of_a_report_is_shown_with_the_same_paths() {
     let recording = Recording::new()
         .part(calls(0, 60, 7))

@@ -378,6 +378,16 @@ fn calls_that_were_left_out_are_not_said_to_be_there() {
 }
 
 #[test]
+fn lines_that_nobody_reads_end_as_sigpipe_does() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut lines = command(&place, &["--format", "ndjson", CAPTURE]);
+    let output = lines.stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{}", stderr(&output));
+}
+
+#[test]
 fn a_method_that_no_call_has_is_told() {
     let place = Place::new();
     for options in [
@@ -406,33 +416,23 @@ fn a_port_says_more_than_a_host() {
     let place = Place::new();
     let told = ingested(&place, &["--format", "none", CAPTURE]);
     assert!(!told.contains("answered no call"), "{told}");
-    let arguments = [
-        "--format",
-        "none",
-        "--primary",
-        "127.0.0.1",
-        "--candidate",
-        "127.0.0.1:1",
-    ];
-    let told = ingested(&place, &[&arguments[..], &[CAPTURE]].concat());
+    let with = |one: [&str; 2], other: [&str; 2]| {
+        let arguments = [&["--format", "none"], &one[..], &other, &[CAPTURE]].concat();
+        ingested(&place, &arguments)
+    };
+    let primary = ["--primary", "127.0.0.1"];
+    let told = with(primary, ["--candidate", "127.0.0.1:1"]);
     let port = told.split("answered by 127.0.0.1:").nth(1).unwrap();
     let port: String = port.chars().take_while(char::is_ascii_digit).collect();
-    // All are the candidate's then, and the host's other ports answered nothing.
     let port = format!(":{port}");
-    let arguments = [
-        "--format",
-        "none",
-        "--primary",
-        "127.0.0.1",
-        "--candidate",
-        &port,
-    ];
-    let told = ingested(&place, &[&arguments[..], &[CAPTURE]].concat());
-    assert!(
-        told.contains("--primary 127.0.0.1 answered no call"),
-        "{told}"
-    );
+    // All are the candidate's then, and the host's other ports answered nothing.
+    let told = with(primary, ["--candidate", &port]);
+    let expected = "--primary 127.0.0.1 answered no call";
+    assert!(told.contains(expected), "{told}");
     assert!(!told.contains("--candidate"), "{told}");
+    // Of one side, both fit.
+    let told = with(primary, ["--primary", &port]);
+    assert!(!told.contains("answered no call"), "{told}");
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn a_comparison_names_calls_of_an_ingest_that_did_not_end() {
     let told = fsck.arg("fsck").arg(data_dir(&place)).output().unwrap();
     assert_eq!(told.status.code(), Some(0), "what there is can be read");
     let told = String::from_utf8(told.stdout).unwrap();
-    assert!(told.contains("or that it was cut short"), "{told}");
+    assert!(told.contains("an ingest that was cut short"), "{told}");
+    assert!(told.contains("Ingesting its files again"), "{told}");
 }
 
 /// The files of the dataset.

@@ -73,6 +73,9 @@ pub struct Damage {
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Problem {
+    /// There is not a byte.
+    #[error("it is empty")]
+    Empty,
     /// The input begins like no capture file. Nothing can be read.
     #[error("neither pcap nor pcapng: the first bytes are {0:#010x}")]
     NotACapture(u32),
@@ -124,6 +127,7 @@ impl Problem {
     /// The machine-readable name, used as a metric label.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Empty => "empty",
             Self::NotACapture(_) => "not_a_capture",
             Self::Truncated { .. } => "truncated",
             Self::CapturedLength(_) => "captured_length",
@@ -140,7 +144,7 @@ impl Problem {
     pub fn can_continue(&self) -> bool {
         !matches!(
             self,
-            Self::NotACapture(_) | Self::Truncated { .. } | Self::Version { .. }
+            Self::Empty | Self::NotACapture(_) | Self::Truncated { .. } | Self::Version { .. }
         )
     }
 }

@@ -128,10 +128,9 @@ impl Reader {
             if input.is_empty() {
                 return match (&self.state, last) {
                     (_, false) => Step::More(1),
-                    // Not even a header.
                     (State::Begin, true) => {
                         self.state = State::Over;
-                        self.damage(Problem::Truncated { missing: 24 })
+                        self.damage(Problem::Empty)
                     }
                     _ => self.over(),
                 };
@@ -185,7 +184,8 @@ impl Reader {
     fn begin<'a>(&mut self, input: &'a [u8], last: bool) -> Parsed<'a> {
         let Some(magic) = bytes_at::array::<4>(input, 0) else {
             return match last {
-                true => Parsed::Broken(Problem::Truncated { missing: 24 }),
+                // Of either format a header has this much at least.
+                true => Parsed::Need(24),
                 false => Parsed::Need(4),
             };
         };

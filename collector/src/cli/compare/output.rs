@@ -85,12 +85,6 @@ impl OutputArgs {
         self.output
     }
 
-    /// Writes the files, then prints.
-    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
-        self.write_files(report)?;
-        self.print(report)
-    }
-
     pub(super) fn write_files(&self, report: &Report) -> anyhow::Result<()> {
         let style = self.style(PLAIN_COLUMNS, false);
         for ReportFile { form, file } in &self.write_report {

@@ -1,12 +1,14 @@
 //! What a rule takes for equal.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use regex::Regex;
 use serde::Deserialize;
 
 use super::class::Class;
+use super::decimal::Decimal;
 use super::path::Reach;
-use crate::compare::classify::rounded;
 use crate::compare::difference::Kind;
 use crate::compare::json;
 use crate::compare::leaf::Leaf;
@@ -120,18 +122,31 @@ impl Tolerance {
             let apart = (time_ns(a)? - time_ns(b)?).abs();
             Some(apart <= self.time_ns?)
         };
+        // As decimals, which is what people write, or as the machine subtracts them, which is what jitter is.
         let close_in_value = || {
-            let Apart {
-                apart,
-                magnitude,
-                epsilon,
-            } = Apart::of(number(a)?, number(b)?);
-            let within = |most: Option<f64>| {
-                most.is_some_and(|most| apart <= most + epsilon * (magnitude + most))
+            let (a, b) = (number(a)?, number(b)?);
+            let within = |most: Option<Decimal>| most.is_some_and(|most| a.is_within(most, b));
+            let share = self.relative.and_then(Decimal::shortest);
+            let greater = match a.magnitude().order(b.magnitude()) {
+                Ordering::Less => b.magnitude(),
+                _ => a.magnitude(),
             };
-            Some(within(self.absolute) || within(self.relative.map(|share| share * magnitude)))
+            Some(
+                within(self.absolute.and_then(Decimal::shortest))
+                    || within(share.and_then(|share| greater.times(share))),
+            )
         };
-        close_in_time() == Some(true) || close_in_value() == Some(true)
+        let close_as_doubles = || {
+            let (Leaf::Float(a), Leaf::Float(b)) = (a, b) else {
+                return None;
+            };
+            let greater = a.abs().max(b.abs());
+            let within = |most: Option<f64>| most.is_some_and(|most| (a - b).abs() <= most);
+            let is_close =
+                within(self.absolute) || within(self.relative.map(|share| share * greater));
+            Some(is_close && greater.is_finite())
+        };
+        [close_in_time(), close_in_value(), close_as_doubles()].contains(&Some(true))
     }
 }
 
@@ -143,75 +158,15 @@ fn time_ns(leaf: &Leaf<'_>) -> Option<i128> {
     }
 }
 
-/// A number as it is written: whole ones stay exact, whatever their size.
-#[derive(Clone, Copy, Debug)]
-enum Number {
-    Whole(i128),
-    Real(f64),
-    /// No more precise than a `float`.
-    Single(f32),
-}
-
-fn number(leaf: &Leaf<'_>) -> Option<Number> {
+fn number(leaf: &Leaf<'_>) -> Option<Decimal> {
     match leaf {
-        Leaf::Integer(value) => Some(Number::Whole(*value)),
-        Leaf::Float(value) => {
-            #[expect(clippy::cast_possible_truncation, reason = "it is looked what is lost")]
-            let single = *value as f32;
-            let is_single = f64::from(single).to_bits() == value.to_bits();
-            match is_single && value.is_finite() {
-                true => Some(Number::Single(single)),
-                false => real(*value),
-            }
-        }
-        Leaf::Text(text) => match text.parse() {
-            Ok(value) => Some(Number::Whole(value)),
-            Err(_) => real(text.parse().ok()?),
+        Leaf::Integer(value) => Some(Decimal::from(*value)),
+        Leaf::Float(value) => Decimal::shortest(*value),
+        Leaf::Text(text) => match text.parse::<i128>() {
+            Ok(value) => Some(Decimal::from(value)),
+            Err(_) => Decimal::shortest(text.parse().ok()?),
         },
         _ => None,
-    }
-}
-
-fn real(value: f64) -> Option<Number> {
-    value.is_finite().then_some(Number::Real(value))
-}
-
-/// How two numbers relate.
-struct Apart {
-    /// How far apart they are.
-    apart: f64,
-    /// The magnitude of the greater.
-    magnitude: f64,
-    /// How much of it stands for the decimals that were meant: 54.56 and 54.55 are 0.01 apart, and what a `double`
-    /// makes of them a little more.
-    epsilon: f64,
-}
-
-impl Apart {
-    fn of(a: Number, b: Number) -> Self {
-        if let (Number::Whole(a), Number::Whole(b)) = (a, b) {
-            return Self {
-                apart: rounded(a.abs_diff(b)),
-                magnitude: rounded(a.unsigned_abs().max(b.unsigned_abs())),
-                epsilon: 0.0,
-            };
-        }
-        let epsilon = match (a, b) {
-            (Number::Single(_), Number::Single(_)) => f64::from(f32::EPSILON),
-            _ => f64::EPSILON,
-        };
-        let real = |number| match number {
-            Number::Whole(value) if value < 0 => -rounded(value.unsigned_abs()),
-            Number::Whole(value) => rounded(value.unsigned_abs()),
-            Number::Real(value) => value,
-            Number::Single(value) => value.into(),
-        };
-        let (a, b) = (real(a), real(b));
-        Self {
-            apart: (a - b).abs(),
-            magnitude: a.abs().max(b.abs()),
-            epsilon,
-        }
     }
 }
 
@@ -227,7 +182,7 @@ fn as_text(leaf: &Leaf<'_>) -> Option<String> {
 pub(in crate::compare) fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
     if forms.contains(&Form::NumberFormat)
         && let (Some(a), Some(b)) = (number(a), number(b))
-        && Apart::of(a, b).apart == 0.0
+        && a.order(b) == Ordering::Equal
     {
         return true;
     }
@@ -249,6 +204,8 @@ pub(in crate::compare) fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::Value;
+
     use super::*;
     use Leaf::{Float, Instant, Integer, Text};
 
@@ -257,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tolerance_in_decimals_holds_for_decimals() {
+    fn a_tolerance_holds_for_decimals() {
         let action = |absolute, relative| {
             Action::Tolerance(Tolerance {
                 absolute,
@@ -267,21 +224,17 @@ mod tests {
         };
         let (cent, percent) = (action(Some(0.01), None), action(None, Some(0.01)));
         for cents in 0_u16..20_000 {
-            let of = |cents: u16| f64::from(cents) / 100.0;
-            let single = |cents: u16| f64::from(f32::from(cents) / 100.0);
-            let (a, b, c) = (of(cents), of(cents + 1), of(cents + 2));
-            assert!(equates(&cent, &Float(a), &Float(b)), "{a} {b}");
-            assert!(!equates(&cent, &Float(a), &Float(c)), "{a} {c}");
-            let (a, b, c) = (single(cents), single(cents + 1), single(cents + 2));
-            assert!(equates(&cent, &Float(a), &Float(b)), "{a} {b}");
-            assert!(!equates(&cent, &Float(a), &Float(c)), "{a} {c}");
-            let (a, b) = (format!("{:.2}", of(cents)), format!("{:.2}", of(cents + 1)));
-            assert!(equates(&cent, &Text(&a), &Text(&b)), "{a} {b}");
-            let (whole, less) = (of(cents) * 100.0, of(cents) * 99.0);
-            assert!(equates(&percent, &Float(whole), &Float(less)), "{whole}");
+            let values = [0, 1, 2].map(|more| Value::F32(f32::from(cents + more) / 100.0));
+            let [now, next, more] = values.each_ref().map(Leaf::of_value);
+            assert!(equates(&cent, &now, &next), "{now:?} {next:?}");
+            assert!(!equates(&cent, &now, &more), "{now:?} {more:?}");
         }
-        let (a, b) = (Float(54.56), Float(54.549_999_9));
-        assert!(!equates(&cent, &a, &b));
+        assert!(equates(&cent, &Float(54.56), &Float(54.55)));
+        assert!(equates(&cent, &Text("0.37"), &Text("0.38")));
+        assert!(!equates(&cent, &Float(54.56), &Float(54.549_999_9)));
+        assert!(!equates(&cent, &Float(1e7), &Float(10_000_001.0)));
+        assert!(equates(&percent, &Float(0.7), &Float(0.693)));
+        assert!(!equates(&percent, &Float(0.7), &Float(0.692_999)));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod action;
 mod class;
+mod decimal;
 pub mod file;
 mod glob;
 mod path;

@@ -16,7 +16,7 @@ pub(super) struct Servers(Mutex<Seen>);
 #[derive(Debug, Default)]
 struct Seen {
     roles: ServerRoles,
-    /// Of these, those that no server had so far.
+    /// Of these, those that fitted no server of their role so far.
     unmet: Vec<(ServerPattern, Role)>,
     examples: BTreeSet<SocketAddr>,
     are_there_more: bool,
@@ -47,8 +47,11 @@ impl Servers {
     pub(super) fn add(&self, servers: BTreeSet<SocketAddr>) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for server in servers {
-            let met = seen.roles.of(server);
-            seen.unmet.retain(|role| Some(*role) != met);
+            let met = seen.roles.of(server).map(|(_, role)| role);
+            let is_met = |(pattern, role): &(ServerPattern, Role)| {
+                pattern.matches(server) && Some(*role) == met
+            };
+            seen.unmet.retain(|role| !is_met(role));
             if seen.examples.len() < EXAMPLES_MAX {
                 seen.examples.insert(server);
             } else {

@@ -174,10 +174,12 @@ fn what_cannot_be_relied_on_has_no_tick() {
     let answer = &mut report.answer;
     (answer.is_different, answer.mismatched, answer.exit_code) = (false, 0, 0);
     answer.judged = 10;
+    let is_warned = |report: &_| render(Form::Html, report).contains("class=\"answer warn\"");
     assert!(render(Form::Markdown, &report).starts_with("### ✅"));
+    assert!(!is_warned(&report));
     report.answer.exit_code = 4;
     assert!(render(Form::Markdown, &report).starts_with("### ⚠️"));
-    assert!(render(Form::Html, &report).contains("warn"));
+    assert!(is_warned(&report));
 }
 
 #[test]

@@ -157,9 +157,15 @@ fn lost(path: &Path, accounting: &Accounting, is_in_use: bool, checked: &mut Che
              lost"
         );
         checked.found(Severity::Lost, path, what);
-    } else if accounting.is_open && !is_in_use {
-        let what = "a capture or an ingest that was cut short: what came after is not here, and comparisons say so. \
-                    Of files, ingesting them again replaces what there is";
+    } else if is_in_use {
+        // It may not be over.
+    } else if accounting.is_partial {
+        let what = "an ingest that was cut short: what came after is not here, and comparisons say so. Ingesting its \
+                    files again replaces what there is";
+        checked.found(Severity::Note, path, what);
+    } else if accounting.is_open {
+        let what =
+            "a capture that was cut short: what came after is not here, and comparisons say so";
         checked.found(Severity::Note, path, what);
     } else if let stretches @ 1.. = accounting.damaged_stretches {
         let places = if stretches == 1 { "place" } else { "places" };

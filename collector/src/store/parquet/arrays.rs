@@ -25,12 +25,12 @@ use crate::call::{Header, Message};
 /// Blocks with more headers than this are searched for repeated names by sorting.
 const PAIRWISE_HEADERS_MAX: usize = 32;
 
-/// The column of `rows` whose `values` these are. `before` is the column before it in its share: a map's list.
+/// The column of `rows` whose `values` these are. `shown` is the list that a map shows, of the same rows.
 pub(super) fn array(
     values: &Values,
     field: &Field,
     rows: &[Row<'_>],
-    before: Option<&ArrayRef>,
+    shown: Option<&ArrayRef>,
 ) -> Result<ArrayRef, ArrowError> {
     let rows = || rows.iter().copied();
     Ok(match values {
@@ -62,7 +62,7 @@ pub(super) fn array(
         Values::Id(of) => ids(rows().map(|row| Some(of(row))))?,
         Values::OptionalId(of) => ids(rows().map(of))?,
         Values::Metadata(of) => metadata(field, rows().map(of))?,
-        Values::MetadataMap { of, .. } => metadata_map(field, before, rows().map(of))?,
+        Values::MetadataMap { of, .. } => metadata_map(field, shown, rows().map(of))?,
         Values::Messages(of) => messages(field, rows().map(of))?,
     })
 }

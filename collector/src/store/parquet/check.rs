@@ -1,5 +1,6 @@
 //! Files of `calls`, one by one: a comparison stops at the first that cannot be read, a check names all.
 
+use std::fs::File;
 use std::path::Path;
 
 use parquet::errors::ParquetError;
@@ -8,7 +9,7 @@ use super::checksum;
 use super::constants::Constants;
 use super::contain::contain;
 use super::from_rows::FromRows;
-use super::part::{Part, PartRows};
+use super::part::{Part, PartRows, io_error};
 use super::{Projection, ReadError};
 use crate::call::PAIR_BUCKETS;
 
@@ -21,9 +22,29 @@ pub struct CheckedPart {
     pub has_checksum: bool,
 }
 
+/// Descriptors that must be there, before a file is blamed that could not be decoded: more than that takes.
+const DESCRIPTORS: usize = 16;
+
 /// Compares the file at `path` with its checksum, decodes every value, and sees whether a comparison, which reads
-/// less, reads the same.
+/// less, reads the same. What could not be decoded is tried again, since the system may have failed.
 pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
+    let first = check_once(path);
+    if !matches!(
+        first,
+        Err(ReadError::Decode { .. } | ReadError::Whole { .. })
+    ) {
+        return first;
+    }
+    let descriptors: Result<Vec<File>, _> = (0..DESCRIPTORS).map(|_| File::open(path)).collect();
+    drop(descriptors.map_err(io_error("open", path))?);
+    match check_once(path) {
+        // It is not the system.
+        Err(ReadError::Whole { path, source }) => Err(ReadError::Decode { path, source }),
+        again => again,
+    }
+}
+
+fn check_once(path: &Path) -> Result<CheckedPart, ReadError> {
     let has_checksum = checksum::verify(path)?;
     let mut part = Part::open(path.to_owned())?;
     part.keeps_layout = true;
@@ -32,7 +53,7 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
     let PartRows { batches, constants } = &mut part.read(&buckets, None, Projection::Everything)?;
     let (mut of_whole, mut of_read) = (FromRows::default(), FromRows::default());
     let mut rows = 0;
-    let mut next = || -> Result<Option<usize>, ParquetError> {
+    let mut next = || -> Result<Option<(usize, bool)>, ParquetError> {
         let batch = whole.next().transpose()?;
         let all = batch
             .map(|batch| of_whole.calls(&batch, &Constants::default()))
@@ -41,24 +62,30 @@ pub fn check_part(path: &Path) -> Result<CheckedPart, ReadError> {
         let read = batch
             .map(|batch| of_read.calls(&batch, constants))
             .transpose()?;
-        if all != read {
-            let problem = "statistics or pairing buckets contradict the rows".to_owned();
-            return Err(ParquetError::General(problem));
-        }
-        Ok(all.map(|calls| calls.len()))
+        let is_same = all == read;
+        let calls = all.or(read);
+        Ok(calls.map(|calls| (calls.len(), is_same)))
     };
-    while let Some(read) = contain(path, &mut next)? {
-        rows += read as u64;
+    let contradiction = |what| ReadError::Contradiction {
+        path: path.to_owned(),
+        what,
+    };
+    while let Some((calls, is_same)) = contain(path, &mut next)? {
+        if !is_same {
+            let what = "statistics or pairing buckets contradict the rows";
+            return Err(contradiction(what.to_owned()));
+        }
+        rows += calls as u64;
     }
     match rows == part.rows {
         true => Ok(CheckedPart {
             calls: rows,
             has_checksum,
         }),
-        false => contain(path, || {
-            let problem = format!("{rows} rows, and {} by the footer", part.rows);
-            Err(ParquetError::General(problem))
-        }),
+        false => Err(contradiction(format!(
+            "{rows} rows, and {} by the footer",
+            part.rows
+        ))),
     }
 }
 
@@ -142,6 +169,33 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let error = check_part(&path).unwrap_err();
         assert!(error.is_of_the_file(), "{error}");
+    }
+
+    #[test]
+    fn what_was_written_wrong_is_of_the_file_whatever_its_checksum() {
+        let root = tempfile::tempdir().unwrap();
+        let path = part(root.path());
+        let bytes = fs::read(&path).unwrap();
+        // Spoils a byte in ten of the pages, and gives the file the checksum of what it is then.
+        let footer = memchr::memmem::find(&bytes, checksum::ANNOUNCEMENT_KEY.as_bytes()).unwrap();
+        let (mut refused, mut sealed) = (0, 0);
+        for at in (4..footer / 2).step_by(10) {
+            let mut spoilt = bytes.clone();
+            spoilt[at] ^= 0xff;
+            let value = memchr::memmem::rfind(&spoilt, checksum::KEY.as_bytes()).unwrap();
+            let digits = value + checksum::KEY.len() + 2;
+            spoilt[digits..digits + 16].fill(b'0');
+            let sum = xxhash_rust::xxh3::xxh3_64(&spoilt);
+            spoilt[digits..digits + 16].copy_from_slice(format!("{sum:016x}").as_bytes());
+            fs::write(&path, &spoilt).unwrap();
+            assert!(checksum::verify(&path).unwrap());
+            sealed += 1;
+            if let Err(error) = check_part(&path) {
+                assert!(error.is_of_the_file(), "byte {at}: {error}");
+                refused += 1;
+            }
+        }
+        assert!(refused > sealed / 4, "{refused} of {sealed}");
     }
 
     #[test]

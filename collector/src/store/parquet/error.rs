@@ -73,7 +73,8 @@ pub enum ReadError {
     /// It could not be decoded, and yet is what was written: the system failed meanwhile, say with descriptors or
     /// the disk, or this code is wrong.
     #[error(
-        "decode {path}: failed, although its bytes are those that were written, by its checksum; try again",
+        "decode {path}: failed, although its bytes are those that were written, by its checksum; try again, and if it \
+         stays so, twintap fsck",
         path = path.display()
     )]
     Whole {
@@ -81,6 +82,14 @@ pub enum ReadError {
         path: PathBuf,
         /// What the decoder says.
         source: ParquetError,
+    },
+    /// Parts of it say what others contradict.
+    #[error("read {path}: {what}", path = path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// Which, and what.
+        what: String,
     },
     /// A bit has changed since the file was written.
     #[error(

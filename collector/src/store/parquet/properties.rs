@@ -70,8 +70,6 @@ pub(super) fn calls(
 ) -> Result<WriterProperties, ParquetError> {
     let row_group_rows = settings.row_group_rows_max.max(1);
     let mut builder = common(settings.zstd_level)?
-        .set_max_row_group_row_count(Some(row_group_rows))
-        .set_max_row_group_bytes(Some(settings.row_group_bytes_max.max(1)))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_sorting_columns(Some(sorting()));
     for name in BLOOM_FILTERED {

@@ -2,7 +2,7 @@
 //!
 //! Written beside its place as `<name>.tmp`, then: fsync the file, rename, fsync the folder and
 //! those above it. Dropped before that, the unfinished file is removed; after a crash it stays, is
-//! never read, and is overwritten when the same part is written again.
+//! never read, and is overwritten when the same part is written again, or removed by who finds that nobody writes it.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};

@@ -2,8 +2,8 @@
 //!
 //! Calls of files are held to the end of the last one, those of a live source for
 //! [`LIVE_DELAY_MAX`]; never more than [`HELD_CALLS_MAX`] of them, or [`HELD_BYTES_MAX`] bytes, over
-//! all workers, which share this [`Room`] as they need it. Where there is none left, a worker that holds one more
-//! lets its oldest go, named by what is known then.
+//! all workers, which share the [`Room`] as they need it. Where there is none left, a worker that holds one more lets
+//! its oldest go, named by what is known then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,45 +56,73 @@ impl NameCounts {
     }
 }
 
-/// How much all workers hold, and how much they may.
+/// How much all workers hold, and how much they may. Half of it is divided among them, so that none goes without;
+/// the other half is for those that need more.
 #[derive(Debug)]
 pub struct Room {
-    calls_max: usize,
-    bytes_max: usize,
-    calls: AtomicUsize,
-    bytes: AtomicUsize,
+    /// Calls and bytes that each worker has for itself.
+    own: Amount,
+    /// How much more all of them may hold together.
+    shared: Amount,
+    shared_calls: AtomicUsize,
+    shared_bytes: AtomicUsize,
 }
 
-impl Default for Room {
-    fn default() -> Self {
-        Self::of(HELD_CALLS_MAX, HELD_BYTES_MAX)
+/// So many calls, of so many bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    calls: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    /// What of it is more than `own`.
+    fn beyond(self, own: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(own.calls),
+            bytes: self.bytes.saturating_sub(own.bytes),
+        }
     }
 }
 
 impl Room {
+    /// For so many workers.
+    pub fn new(workers_count: usize) -> Self {
+        Self::of(HELD_CALLS_MAX, HELD_BYTES_MAX, workers_count)
+    }
+
     /// With limits of its own.
-    pub fn of(calls_max: usize, bytes_max: usize) -> Self {
+    pub fn of(calls_max: usize, bytes_max: usize, workers_count: usize) -> Self {
+        let parts = 2 * workers_count.max(1);
         Self {
-            calls_max,
-            bytes_max,
-            calls: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            own: Amount {
+                calls: calls_max / parts,
+                bytes: bytes_max / parts,
+            },
+            shared: Amount {
+                calls: calls_max.div_ceil(2),
+                bytes: bytes_max.div_ceil(2),
+            },
+            shared_calls: AtomicUsize::new(0),
+            shared_bytes: AtomicUsize::new(0),
         }
     }
 
-    fn take(&self, bytes: usize) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// A worker holds `now` where it held `before`.
+    fn changed(&self, before: Amount, now: Amount) {
+        let (before, now) = (before.beyond(self.own), now.beyond(self.own));
+        // Wrapping around adds what is less.
+        let calls = now.calls.wrapping_sub(before.calls);
+        let bytes = now.bytes.wrapping_sub(before.bytes);
+        self.shared_calls.fetch_add(calls, Ordering::Relaxed);
+        self.shared_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn is_exceeded(&self) -> bool {
-        self.calls.load(Ordering::Relaxed) > self.calls_max
-            || self.bytes.load(Ordering::Relaxed) > self.bytes_max
+    /// Has a worker that holds `held` to let calls go?
+    fn is_too_much(&self, held: Amount) -> bool {
+        let beyond = held.beyond(self.own);
+        (beyond.calls > 0 && self.shared_calls.load(Ordering::Relaxed) > self.shared.calls)
+            || (beyond.bytes > 0 && self.shared_bytes.load(Ordering::Relaxed) > self.shared.bytes)
     }
 }
 
@@ -107,6 +135,7 @@ pub struct Held {
     delay: Option<Duration>,
     room: Arc<Room>,
     held: VecDeque<Waiting>,
+    amount: Amount,
     counts: NameCounts,
 }
 
@@ -126,6 +155,7 @@ impl Held {
             delay,
             room,
             held: VecDeque::new(),
+            amount: Amount::default(),
             counts: NameCounts::default(),
         }
     }
@@ -149,16 +179,19 @@ impl Held {
                 ready.push_back(exchange);
             } else {
                 let bytes_count = EXCHANGE_BYTES + exchange.kept_bytes();
-                self.room.take(bytes_count);
                 self.held.push_back(Waiting {
                     since: now,
                     bytes_count,
                     exchange,
                 });
-            }
-            while self.room.is_exceeded() && !self.held.is_empty() {
-                let named = self.release(&mut ready, AGE_MAX);
-                self.counts.given_up += u64::from(named.is_none());
+                self.holds(Amount {
+                    calls: self.held.len(),
+                    bytes: self.amount.bytes + bytes_count,
+                });
+                while self.room.is_too_much(self.amount) {
+                    let named = self.release(&mut ready, AGE_MAX);
+                    self.counts.given_up += u64::from(named.is_none());
+                }
             }
         }
         self.due(now, &mut ready);
@@ -190,10 +223,18 @@ impl Held {
         (ready, self.counts)
     }
 
+    fn holds(&mut self, now: Amount) {
+        self.room.changed(self.amount, now);
+        self.amount = now;
+    }
+
     /// Gives the oldest back, with a name if it has one by now.
     fn release(&mut self, ready: &mut VecDeque<Box<Exchange>>, age_max: u64) -> Option<Rule> {
         let mut waiting = self.held.pop_front()?;
-        self.room.give_back(waiting.bytes_count);
+        self.holds(Amount {
+            calls: self.held.len(),
+            bytes: self.amount.bytes - waiting.bytes_count,
+        });
         let rule = self.learner.name(&mut waiting.exchange, age_max);
         *match rule {
             Some(Rule::SisterConnection) => &mut self.counts.by_sister,

@@ -48,7 +48,7 @@ fn nameless(count: u32) -> VecDeque<Box<Exchange>> {
 
 fn held(delay: Option<Duration>, calls_max: usize, bytes_max: usize) -> Held {
     let learner = Arc::new(Learner::new(None));
-    Held::new(learner, delay, Arc::new(Room::of(calls_max, bytes_max)))
+    Held::new(learner, delay, Arc::new(Room::of(calls_max, bytes_max, 1)))
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,18 +81,18 @@ fn what_is_over_the_limits_goes_the_oldest_first_and_is_counted() {
 }
 
 #[test]
-fn room_that_one_worker_does_not_need_is_there_for_the_others() {
-    let (learner, room) = (
-        Arc::new(Learner::new(None)),
-        Arc::new(Room::of(10, 1 << 20)),
-    );
+fn workers_share_room_and_none_goes_without() {
+    let learner = Arc::new(Learner::new(None));
+    let room = Arc::new(Room::of(12, 1 << 20, 2));
     let held = || Held::new(Arc::clone(&learner), None, Arc::clone(&room));
     let (mut few, mut many) = (held(), held());
-    assert!(few.pass(nameless(2), SECOND).is_empty());
-    assert_eq!(many.pass(nameless(10), SECOND).len(), 2);
+    // 3 are its own, and 6 are for both.
+    assert_eq!(many.pass(nameless(11), SECOND).len(), 2);
+    assert!(few.pass(nameless(3), SECOND).is_empty());
     assert_eq!(few.pass(nameless(1), SECOND).len(), 1, "its own oldest");
-    assert_eq!(many.finish().0.len(), 8);
-    assert!(few.pass(nameless(8), SECOND).is_empty());
+    assert_eq!(many.finish().0.len(), 9);
+    assert!(few.pass(nameless(6), SECOND).is_empty());
+    assert_eq!(few.pass(nameless(1), SECOND).len(), 1);
 }
 
 #[test]

@@ -130,10 +130,10 @@ impl<R> Table<R> {
         columns: &'static [Column<R>],
     ) -> Result<Self, WriteError> {
         let schema = schema(columns);
-        abandoned::sweep(root, dataset, run);
         let (unpublished, file) = Unpublished::create(root, run_path(root, dataset, run))?;
-        // Says to other runs that somebody writes it; where there are no locks, they leave it alone.
-        file.try_lock().ok();
+        abandoned::claim(&file);
+        // What is left of others costs room, and no comparison.
+        abandoned::sweep(root, dataset, run, &file).ok();
         let writer = open(file, &schema);
         let writer = writer.map_err(|source| WriteError::Encode {
             path: unpublished.path().to_owned(),

@@ -41,7 +41,12 @@ pub(super) fn answered(written: anyhow::Result<()>) -> anyhow::Result<()> {
 
 /// Prints an answer, see [`answered`].
 pub(super) fn print(answer: &str) -> anyhow::Result<()> {
+    answered(write(answer).map_err(Into::into))
+}
+
+/// Writes all of `text`.
+pub(super) fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(answer.as_bytes());
-    answered(written.and_then(|()| stdout.flush()).map_err(Into::into))
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }

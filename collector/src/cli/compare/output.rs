@@ -97,9 +97,7 @@ impl OutputArgs {
 
     pub(super) fn print(&self, report: &Report) -> anyhow::Result<()> {
         let style = self.style(terminal::columns(PLAIN_COLUMNS), terminal::colours());
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(self.output.render(report, style)?.as_bytes())?;
-        Ok(stdout.flush()?)
+        Ok(terminal::write(&self.output.render(report, style)?)?)
     }
 
     fn style(&self, width: usize, colours: bool) -> text::Style {

@@ -21,7 +21,7 @@ use super::contain::contain;
 use super::from_rows::FromRows;
 use super::part::{Part, columns_of, load};
 use super::typed::{ColumnArray, Fixed16, Integers, Slices};
-use super::{Dataset, Projection, ReadError};
+use super::{Dataset, Projection, ReadError, producers};
 use crate::call::{Call, CallId, CorrelationKey, request_id_variants};
 
 /// Rows decoded at a time: hits are few.
@@ -251,19 +251,14 @@ fn row_groups(
             (!ids.is_empty()).then_some((index, ids.as_slice()))
         })
         .collect();
-    let producer_id = builder
-        .parquet_schema()
-        .columns()
-        .iter()
-        .position(|leaf| leaf.path().string() == "producer_id");
-    let may_hold_call = |group: usize, id: &CallId| {
-        let group = builder.metadata().row_group(group);
-        let producer_ids = producer_id.and_then(|leaf| group.column(leaf).statistics());
-        let range = producer_ids.and_then(|it| it.min_bytes_opt().zip(it.max_bytes_opt()));
-        range.is_none_or(|(min, max)| (min..=max).contains(&id.producer_id.as_slice()))
+    let may_hold_call = |group: usize| {
+        let bounds = producers::bounds(builder.metadata().row_group(group));
+        let may_be =
+            |id: &CallId| bounds.is_none_or(|(min, max)| (min..=max).contains(&id.producer_id));
+        ids.calls.iter().any(may_be)
     };
     let may_hold = |group: usize| -> Result<bool, ParquetError> {
-        if !ids.requests.is_empty() || ids.calls.iter().any(|id| may_hold_call(group, id)) {
+        if !ids.requests.is_empty() || may_hold_call(group) {
             return Ok(true);
         }
         for (index, ids) in &indices {

@@ -80,6 +80,11 @@ pub(super) fn run_path(root: &Path, dataset: &str, run: Uuid) -> PathBuf {
         .join(format!("part-0.{EXTENSION}"))
 }
 
+/// What the file at `path` is called while it is written.
+pub(super) fn unfinished_path(path: &Path) -> PathBuf {
+    path.with_added_extension(UNFINISHED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,7 +107,7 @@ fn only_producer(group: &RowGroupMetaData) -> Option<[u8; 16]> {
 }
 
 /// The least and the greatest recorder of the rows of `group`, if its statistics say so.
-fn bounds(group: &RowGroupMetaData) -> Option<([u8; 16], [u8; 16])> {
+pub(super) fn bounds(group: &RowGroupMetaData) -> Option<([u8; 16], [u8; 16])> {
     let mut columns = group.columns().iter();
     let column = columns.find(|column| column.column_path().string() == COLUMN)?;
     let Statistics::FixedLenByteArray(statistics) = column.statistics()? else {

@@ -4,7 +4,6 @@
 //! those above it. Dropped before that, the unfinished file is removed; after a crash it stays, is
 //! never read, and is overwritten when the same part is written again, or removed by who finds that nobody writes it.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::WriteError;
 use super::checksum;
-use super::layout::UNFINISHED;
+use super::layout::unfinished_path;
 use crate::store::data_dir::DIR_MODE;
 use crate::store::journal::disk::FILE_MODE;
 
@@ -34,10 +33,7 @@ impl Unpublished {
             .mode(DIR_MODE)
             .create(folder)
             .map_err(io_error("create", folder))?;
-        let mut name = OsString::from(path.file_name().unwrap_or_default());
-        name.push(".");
-        name.push(UNFINISHED);
-        let unfinished = path.with_file_name(name);
+        let unfinished = unfinished_path(&path);
         let file = File::options()
             .read(true)
             .write(true)

@@ -9,9 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use uuid::Uuid;
-
-use crate::store::parquet::layout::{UNFINISHED, run_path};
+use crate::store::parquet::layout::unfinished_path;
 
 /// How long nobody has written to a file that is removed.
 const AGE_MIN: Duration = Duration::from_hours(1);
@@ -22,20 +20,17 @@ pub(super) fn claim(file: &File) {
     file.try_lock().ok();
 }
 
-/// Removes unfinished files of `dataset` below `root` (the data directory) that were written long before `file`, the
-/// one of `run`.
-pub(super) fn sweep(root: &Path, dataset: &str, run: Uuid, file: &File) -> io::Result<()> {
+/// Removes unfinished files of other runs, of the dataset that the file at `path` will be in, that were written long
+/// before `file`, which it is until then.
+pub(super) fn sweep(path: &Path, file: &File) -> io::Result<()> {
     let now = file.metadata()?.modified()?;
-    let path = run_path(root, dataset, run);
-    let Some(runs) = path.parent().and_then(Path::parent) else {
+    let runs = path.parent().and_then(Path::parent);
+    let (Some(runs), Some(name)) = (runs, path.file_name()) else {
         return Ok(());
     };
     for folder in fs::read_dir(runs)? {
         let folder = folder?.path();
-        let Some(name) = path.file_name() else {
-            continue;
-        };
-        let unfinished = folder.join(name).with_added_extension(UNFINISHED);
+        let unfinished = unfinished_path(&folder.join(name));
         let Ok(file) = File::options().write(true).open(&unfinished) else {
             continue;
         };
@@ -54,7 +49,10 @@ pub(super) fn sweep(root: &Path, dataset: &str, run: Uuid, file: &File) -> io::R
 mod tests {
     use std::path::PathBuf;
 
+    use uuid::Uuid;
+
     use super::*;
+    use crate::store::parquet::layout::run_path;
 
     #[test]
     fn only_what_nobody_writes_goes() {
@@ -67,14 +65,14 @@ mod tests {
             file.set_modified(now - age).unwrap();
             (path, file)
         };
-        let unfinished = |age| write(path().with_added_extension(UNFINISHED), age);
+        let unfinished = |age| write(unfinished_path(&path()), age);
         let (abandoned, _) = unfinished(2 * AGE_MIN);
         let (written, writing) = unfinished(2 * AGE_MIN);
         claim(&writing);
         let (young, _) = unfinished(AGE_MIN / 2);
         let (finished, _) = write(path(), 2 * AGE_MIN);
         let (_, own) = unfinished(Duration::ZERO);
-        sweep(root.path(), "pairs", Uuid::now_v7(), &own).unwrap();
+        sweep(&path(), &own).unwrap();
         assert!(!abandoned.parent().unwrap().exists());
         assert!([written, young, finished].iter().all(|path| path.exists()));
     }

@@ -133,7 +133,7 @@ impl<R> Table<R> {
         let (unpublished, file) = Unpublished::create(root, run_path(root, dataset, run))?;
         abandoned::claim(&file);
         // What is left of others costs room, and no comparison.
-        abandoned::sweep(root, dataset, run, &file).ok();
+        abandoned::sweep(unpublished.path(), &file).ok();
         let writer = open(file, &schema);
         let writer = writer.map_err(|source| WriteError::Encode {
             path: unpublished.path().to_owned(),

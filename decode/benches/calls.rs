@@ -6,9 +6,8 @@
 //! many; 1 is for counting instructions:
 //! `TWINTAP_RUNS=1 valgrind --tool=callgrind target/release/deps/calls-*`.
 
-use std::cell::RefCell;
 use std::hint::black_box;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use twintap_decode::capture::{Reader, Step};
@@ -38,12 +37,12 @@ impl CallSink for Totals {
 
 #[derive(Default)]
 struct Opener {
-    totals: Rc<RefCell<Totals>>,
+    totals: Arc<Mutex<Totals>>,
     keys: Keys,
 }
 
 impl Connections for Opener {
-    type Sink = tls::Connection<Http2<Rc<RefCell<Totals>>>>;
+    type Sink = tls::Connection<Http2<Arc<Mutex<Totals>>>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {
@@ -51,7 +50,7 @@ impl Connections for Opener {
             forward: connection.initiator.socket_address(),
             reverse: connection.responder.socket_address(),
         };
-        let http2 = Http2::new(name, Limits::default(), Rc::clone(&self.totals));
+        let http2 = Http2::new(name, Limits::default(), Arc::clone(&self.totals));
         Some(tls::Connection::new(Keys::clone(&self.keys), http2))
     }
 
@@ -80,7 +79,8 @@ fn decode(mut input: &[u8]) -> Totals {
         }
     }
     let (opener, _) = tracker.finish();
-    opener.totals.take()
+    let mut totals = opener.totals.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *totals)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -32,8 +32,6 @@ pub use tally::Tally;
 pub(crate) use joiner::Joiner;
 pub(crate) use ways::{Ways, opposite};
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::grpc::BodyLimits;
@@ -50,13 +48,7 @@ impl CallSink for std::collections::VecDeque<Box<Exchange>> {
     }
 }
 
-impl<S: CallSink> CallSink for Rc<RefCell<S>> {
-    fn call(&mut self, call: Box<Exchange>) {
-        self.borrow_mut().call(call);
-    }
-}
-
-/// For connections that move between threads.
+/// Of several connections, which may be followed by different threads.
 impl<S: CallSink> CallSink for Arc<Mutex<S>> {
     fn call(&mut self, call: Box<Exchange>) {
         let mut sink = self.lock().unwrap_or_else(PoisonError::into_inner);

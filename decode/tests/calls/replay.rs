@@ -1,8 +1,7 @@
 //! A capture file to its calls, through all layers.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use twintap_decode::capture::{Reader, Step};
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, Tally};
@@ -19,12 +18,12 @@ pub(crate) struct Replay {
 }
 
 struct Opener {
-    calls: Rc<RefCell<VecDeque<Box<Exchange>>>>,
+    calls: Arc<Mutex<VecDeque<Box<Exchange>>>>,
     replay: Replay,
 }
 
 impl Connections for Opener {
-    type Sink = Http2<Rc<RefCell<VecDeque<Box<Exchange>>>>>;
+    type Sink = Http2<Arc<Mutex<VecDeque<Box<Exchange>>>>>;
 
     fn open(&mut self, connection: &Connection) -> Option<Self::Sink> {
         let name = ConnectionName {
@@ -32,7 +31,7 @@ impl Connections for Opener {
             forward: connection.initiator.socket_address(),
             reverse: connection.responder.socket_address(),
         };
-        Some(Http2::new(name, Limits::default(), Rc::clone(&self.calls)))
+        Some(Http2::new(name, Limits::default(), Arc::clone(&self.calls)))
     }
 
     fn close(&mut self, _: &Connection, mut sink: Self::Sink) {
@@ -46,9 +45,9 @@ impl Connections for Opener {
 
 /// Decodes a capture in memory.
 pub(crate) fn replay(mut capture: &[u8]) -> Replay {
-    let calls = Rc::default();
+    let calls = Arc::default();
     let opener = Opener {
-        calls: Rc::clone(&calls),
+        calls: Arc::clone(&calls),
         replay: Replay::default(),
     };
     let mut tracker = Tracker::new(TcpLimits::default(), opener);
@@ -67,6 +66,6 @@ pub(crate) fn replay(mut capture: &[u8]) -> Replay {
     }
     let (opener, _) = tracker.finish();
     let mut replay = opener.replay;
-    replay.calls = calls.take();
+    replay.calls = std::mem::take(&mut *calls.lock().unwrap());
     replay
 }

@@ -1,9 +1,8 @@
 //! Conversations as bytes: an HPACK encoder that indexes everything it can, frames, and calls.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits};
 use twintap_decode::http2::Connection;
@@ -100,8 +99,8 @@ pub(crate) const RESPONSE: [(&str, &str); 3] = [
 
 /// A connection under test and what it handed on.
 pub(crate) struct Watched {
-    pub(crate) connection: Connection<Rc<RefCell<VecDeque<Box<Exchange>>>>>,
-    calls: Rc<RefCell<VecDeque<Box<Exchange>>>>,
+    pub(crate) connection: Connection<Arc<Mutex<VecDeque<Box<Exchange>>>>>,
+    calls: Arc<Mutex<VecDeque<Box<Exchange>>>>,
     now: u64,
 }
 
@@ -113,8 +112,8 @@ impl Watched {
             forward: address(40_000),
             reverse: address(50_051),
         };
-        let calls = Rc::default();
-        let mut connection = Connection::new(name, Limits::default(), Rc::clone(&calls));
+        let calls = Arc::default();
+        let mut connection = Connection::new(name, Limits::default(), Arc::clone(&calls));
         connection.start(0, Way::Forward, start);
         connection.start(0, Way::Reverse, start);
         Self {
@@ -166,7 +165,8 @@ impl Watched {
 
     pub(crate) fn calls(&mut self) -> Vec<Exchange> {
         self.calls
-            .borrow_mut()
+            .lock()
+            .unwrap()
             .drain(..)
             .map(|call| *call)
             .collect()

@@ -1,9 +1,8 @@
 //! A capture file to its calls, through all layers: every layer's counters add up, each handing on
 //! what the one before it counted.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use twintap_decode::exchange::{ConnectionName, Exchange, Limits, Tally};
 use twintap_decode::http2;
@@ -12,7 +11,7 @@ use twintap_decode::tcp::{Connection, Connections, Limits as TcpLimits, Tracker}
 
 use crate::support::each_packet;
 
-type Calls = Rc<RefCell<VecDeque<Box<Exchange>>>>;
+type Calls = Arc<Mutex<VecDeque<Box<Exchange>>>>;
 
 #[derive(Default)]
 struct Opener {
@@ -30,7 +29,7 @@ impl Connections for Opener {
             forward: connection.initiator.socket_address(),
             reverse: connection.responder.socket_address(),
         };
-        let calls = Rc::clone(&self.calls);
+        let calls = Arc::clone(&self.calls);
         Some(http2::Connection::new(name, Limits::default(), calls))
     }
 
@@ -60,7 +59,7 @@ pub(crate) fn check(bytes: &[u8]) {
     assert!(opener.gaps <= tcp.gaps.total());
     assert!(opener.tally.adds_up(), "{:?}", opener.tally);
     assert_eq!(opener.tally.live, 0);
-    let calls = opener.calls.take();
+    let calls = std::mem::take(&mut *opener.calls.lock().unwrap());
     assert_eq!(opener.tally.calls, calls.len() as u64);
     calls
         .iter()

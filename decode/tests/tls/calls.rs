@@ -1,10 +1,9 @@
 //! The calls of a capture in clear text, sent again between TLS peers: they are the same calls, and
 //! whatever is lost, no value is wrong.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use rustls::crypto::ring::cipher_suite as suites;
 use twintap_decode::capture::{Reader, Step as Record};
@@ -100,12 +99,12 @@ fn decrypt(
     connections: &[(ConnectionName, Seen)],
     is_lost: impl Fn(usize) -> bool,
 ) -> VecDeque<Box<Exchange>> {
-    let calls = Rc::<RefCell<VecDeque<_>>>::default();
+    let calls = Arc::<Mutex<VecDeque<_>>>::default();
     let mut number = 0;
     for (name, seen) in connections {
         let keys = Keys::default();
         keys.lock().unwrap().add(&seen.key_log);
-        let http2 = Http2::new(*name, Limits::default(), Rc::clone(&calls));
+        let http2 = Http2::new(*name, Limits::default(), Arc::clone(&calls));
         let mut connection = tls::Connection::new(keys, http2);
         for way in [Way::Forward, Way::Reverse] {
             connection.start(0, way, Start::Seen);
@@ -128,7 +127,7 @@ fn decrypt(
         http2.finish();
         assert!(http2.tally().adds_up());
     }
-    calls.take()
+    std::mem::take(&mut *calls.lock().unwrap())
 }
 
 #[test]

@@ -8,11 +8,10 @@ use std::{env, fs};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 use crate::process::Process;
 use crate::stored::Stored;
-use crate::{artifacts, http1, wait};
+use crate::{artifacts, http1, loopback, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// The filters' longest back-off, the collector's grace for late batches, and time to write.
@@ -39,7 +38,7 @@ impl Collector {
         let directory = tempfile::tempdir().expect("temporary directory");
         let mut collector = Self {
             process: None,
-            address: free_address().await,
+            address: loopback::own(),
             keys,
             directory,
         };
@@ -247,12 +246,4 @@ impl Accounting {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
-}
-
-/// An address that stays the same over restarts, so it cannot be chosen at each bind.
-async fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .expect("a free port");
-    listener.local_addr().expect("bound")
 }

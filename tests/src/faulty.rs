@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::machine;
 use crate::sink::{Ledger, Received, serve};
+use crate::{loopback, machine};
 
 /// How a collector misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct FaultyCollector {
 impl FaultyCollector {
     /// Starts with `fault`.
     pub async fn start(fault: Fault) -> Self {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let listener = std::net::TcpListener::bind(loopback::own()).expect("nobody else has it");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let ledger = Ledger {
@@ -116,7 +116,7 @@ async fn run(listener: TcpListener, mut fault: watch::Receiver<Fault>, ledger: L
             Some(bound) => bound,
             None => TcpListener::bind(address)
                 .await
-                .expect("the port is still free"),
+                .expect("nobody else has it"),
         };
         tokio::select! {
             () = accept(&bound, now, &ledger) => return,

@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod http1;
 pub mod istio;
 pub mod live;
+pub mod loopback;
 pub mod machine;
 pub mod netns;
 pub mod oracle;

@@ -5,7 +5,7 @@
 //! `TWINTAP_IMAGES=target/images` tries the real ones instead. A file of its own, for cargo runs one after
 //! the other: while the program is linked so, `target/debug/twintap` is that one.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use twintap_e2e::istio::Manifests;
 use twintap_e2e::process::Process;
-use twintap_e2e::{Stored, artifacts, http1, live, wait};
+use twintap_e2e::{Stored, artifacts, http1, live, loopback, wait};
 
 const TEST: &str = "collector_works_from_its_image_alone";
 const WITHIN: Duration = Duration::from_secs(60);
@@ -122,8 +122,8 @@ fn images(directory: &Path) -> Result<PathBuf, String> {
     Ok(directory.join("images"))
 }
 
-/// The pod's arguments, on a free port of loopback.
-fn arguments(port: u16) -> Vec<String> {
+/// The pod's arguments, listening there.
+fn arguments(address: SocketAddr) -> Vec<String> {
     let manifests = Manifests::overlay("production");
     let collector = manifests.named("StatefulSet", "twintap-collector");
     let given = &collector["spec"]["template"]["spec"]["containers"][0]["args"];
@@ -134,7 +134,7 @@ fn arguments(port: u16) -> Vec<String> {
     let listen = arguments
         .iter_mut()
         .find(|one| one.starts_with("--listen="));
-    *listen.expect("it says where to listen") = format!("--listen=127.0.0.1:{port}");
+    *listen.expect("it says where to listen") = format!("--listen={address}");
     arguments
 }
 
@@ -159,10 +159,8 @@ async fn collector_works_from_its_image_alone() {
         format!("twintap {}", env!("CARGO_PKG_VERSION"))
     );
 
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
-    let arguments = arguments(address.port());
+    let address = loopback::own();
+    let arguments = arguments(address);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let log = directory.path().join("twintap.log");
     let mut command = image.command(&arguments);

@@ -23,6 +23,8 @@ const READY_WITHIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs
 const VERSION_WITHIN: Duration = Duration::from_millis(100);
 /// Nothing that waits for the collector waits longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Whatever is cut short in a case, what settles it has time to drain, on any disk.
+const SETTLING: &str = "drain_timeout=50s";
 const PROBE_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A data directory, and how to run programs where it is.
@@ -118,6 +120,11 @@ impl Place {
 
     /// Starts a collector here; does not wait for anything. `tracer` goes before the program.
     pub(crate) fn spawn(&self, tracer: &[String]) -> Collector {
+        self.spawn_with(tracer, &[])
+    }
+
+    /// The same, with these configuration keys instead of its own.
+    fn spawn_with(&self, tracer: &[String], keys: &[&str]) -> Collector {
         let mut command = match tracer.split_first() {
             None => self.command(&artifacts::twintap()),
             Some((first, rest)) => {
@@ -134,7 +141,13 @@ impl Place {
             .args(["serve", "--listen", &listen, "--data-dir"])
             .arg(self.data_dir())
             .args(["--set", "log_format=json"]);
-        for key in &self.keys {
+        // The last of two is in force.
+        for key in self
+            .keys
+            .iter()
+            .map(String::as_str)
+            .chain(keys.iter().copied())
+        {
             command.args(["--set", key]);
         }
         let log = self.file("twintap.log");
@@ -153,23 +166,21 @@ impl Place {
     /// Starts a collector and waits until it is ready. Also: how long that took.
     pub(crate) async fn start(&self) -> (Collector, Duration) {
         let mut collector = self.spawn(&[]);
-        match collector.ready().await {
-            Ok(took) => (collector, took),
-            Err(status) => panic!("ended with {status}:\n{}", collector.log()),
-        }
+        let took = collector.started().await;
+        (collector, took)
     }
 
     /// As [`Place::start`], and it must not take longer than is promised.
     pub(crate) async fn restart(&self) -> (Collector, Duration) {
-        let (collector, took) = self.start().await;
-        let limit = ready_limit();
-        assert!(took <= limit, "ready after {took:?}, allowed {limit:?}");
+        let mut collector = self.spawn(&[]);
+        let took = collector.restarted().await;
         (collector, took)
     }
 
     /// The whole `oracle` check: a fresh collector takes what was not acknowledged, and drains.
     pub(crate) async fn settle(&self, oracle: &Oracle) -> Duration {
-        let (mut collector, took) = self.restart().await;
+        let mut collector = self.spawn_with(&[], &[SETTLING]);
+        let took = collector.restarted().await;
         let mut client = collector.client();
         for batch in oracle.unacknowledged() {
             let answer = client.post(batch, oracle).await;
@@ -219,6 +230,20 @@ impl Collector {
             assert!(waited < PATIENCE, "not ready:\n{}", self.log());
             tokio::time::sleep(PROBE_INTERVAL).await;
         }
+    }
+
+    /// As [`Collector::ready`]; it must not end instead.
+    async fn started(&mut self) -> Duration {
+        let ready = self.ready().await;
+        ready.unwrap_or_else(|status| panic!("ended with {status}:\n{}", self.log()))
+    }
+
+    /// As [`Collector::started`], and it must not take longer than is promised.
+    async fn restarted(&mut self) -> Duration {
+        let took = self.started().await;
+        let limit = ready_limit();
+        assert!(took <= limit, "ready after {took:?}, allowed {limit:?}");
+        took
     }
 
     /// A client of it.

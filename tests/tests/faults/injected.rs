@@ -6,13 +6,13 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use twintap_e2e::loopback;
 
 use crate::batch::Batch;
 use crate::collector::{Collector, Place};
@@ -247,8 +247,7 @@ async fn interrupted() -> (Place, Oracle) {
 /// The same again, so that starts on it make the same calls.
 fn replica(template: &Place) -> Place {
     // Its log may be among what fails.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let place = place().listening_on(free.expect("a free port"));
+    let place = place().listening_on(loopback::own());
     copy(&template.data_dir(), &place.data_dir());
     place
 }

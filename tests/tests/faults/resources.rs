@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use tokio::net::TcpListener;
-use twintap_e2e::wait;
+use twintap_e2e::{loopback, wait};
 
 use crate::batch::Batch;
 use crate::client::Client;
@@ -122,12 +121,9 @@ async fn without_file_descriptors_nothing_acknowledged_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_cannot_be_written_stops_nothing() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .await
-        .and_then(|free| free.local_addr());
     let shell = ["sh", "-c", "exec \"$@\" 2>/dev/full", "sh"];
     let shell = shell.map(str::to_owned).to_vec();
-    let place = place().listening_on(address.expect("a free port"));
+    let place = place().listening_on(loopback::own());
     let mute = place.spawned_by(shell);
     let oracle = Oracle::default();
     let (mut collector, _) = mute.start().await;

@@ -30,6 +30,7 @@ PROXIED_CALLS = 100
 
 # Name: client, proxy, server, MTU of the loopback, what the plan changes.
 CAPTURES = {
+    "python-python": ("python", None, "python", 1500, {}),
     "js-python": ("js", None, "python", 1500, {}),
     "python-js": ("python", None, "js", 65536, {}),
     "tonic-js": ("tonic", None, "js", 1500, {}),

@@ -33,11 +33,18 @@ def _binary(value):
     return base64.b64decode(value + "=" * (-len(value) % 4))
 
 
+def _binaries(value):
+    """What one field says: peers of C-core agree to send the bytes themselves, behind a NUL."""
+    if value.startswith("\0"):
+        return [value[1:].encode("latin-1")]
+    return [_binary(part) for part in value.split(",")]
+
+
 def _values(pairs, name):
     """All values of a name, however they were written: lists may be joined with commas."""
     values = [value for (n, value) in pairs if n == name]
     if name.endswith("-bin"):
-        return [_binary(part) for value in values for part in value.split(",")]
+        return [binary for value in values for binary in _binaries(value)]
     return [part.strip() for value in values for part in value.split(",")]
 
 

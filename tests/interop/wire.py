@@ -117,15 +117,17 @@ def read(path, server_ports):
             else:
                 block += payload
                 if flags & END_HEADERS:
-                    _take_block(stream, is_request, decoder.decode(block), counts)
+                    _take_block(stream, is_request, decoder.decode(block, raw=True), counts)
                     block = b""
     return list(streams.values()), counts
 
 
 def _take_block(stream, is_request, block, counts):
     blocks = stream.request_blocks if is_request else stream.response_blocks
-    blocks.append([tuple(field) for field in block])
-    never = [field[0] for field in block if not field.indexable]
+    # Each byte a character: values may be any bytes.
+    text = [tuple(part.decode("latin-1") for part in field) for field in block]
+    blocks.append(text)
+    never = [name for ((name, _), field) in zip(text, block) if not field.indexable]
     stream.never_indexed += never
     counts["never-indexed"] = counts.get("never-indexed", 0) + len(never)
 

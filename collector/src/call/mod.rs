@@ -79,7 +79,7 @@ pub struct Call {
     pub status: Option<Status>,
     /// `grpc-message`, percent-decoded.
     pub status_message: Bytes,
-    /// `grpc-status-details-bin`, base64-decoded.
+    /// `grpc-status-details-bin`, decoded.
     pub status_details: Bytes,
     /// HTTP `:status`.
     pub http_status: Option<u16>,

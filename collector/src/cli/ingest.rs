@@ -58,7 +58,7 @@ Examples:
   twintap ingest old.pcap new.pcap.gz --primary 10.0.0.5 --candidate 10.0.0.6
   twintap ingest --format ndjson --port 50051 traffic.pcap | jq .method
   twintap ingest --tls-keylog keys.log --port 443 --strict traffic.pcap
-  dumpcap -i eth0 -f 'tcp port 50051' -w - | twintap ingest -
+  dumpcap -i eth0 -w - | twintap ingest - --primary :50051 --candidate :50052
   twintap compare --pair-by-digest";
 
 /// What to do about an ingest that did not come to its end.
@@ -117,6 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ingested: &ingested,
         is_key_log_given: !options.tls_keylog.is_empty(),
         are_types_given: options.types.are_given(),
+        lacks_roles: options.lacks_roles(),
         live: None,
     };
     if let Some(account) = &destination.account {

@@ -77,6 +77,8 @@ pub(super) struct Outcome<'a> {
     pub(super) is_key_log_given: bool,
     /// Were descriptors given?
     pub(super) are_types_given: bool,
+    /// Do calls go where they are compared, and none of them is of one side?
+    pub(super) lacks_roles: bool,
     /// Of a live capture.
     pub(super) live: Option<Live>,
 }
@@ -125,6 +127,10 @@ impl Outcome<'_> {
         }
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
+        }
+        if self.lacks_roles && ingested.calls.written > 0 {
+            text += "twintap: no call is of the old or the new service: `twintap compare` pairs those of --primary \
+                     with those of --candidate, which were not both given\n";
         }
         for Swapped { newer, older } in &ingested.out_of_order.told {
             text += &format!(

@@ -172,6 +172,12 @@ impl PacketOptions {
         })
     }
 
+    /// Is there nothing to compare in what is written?
+    pub(super) fn lacks_roles(&self) -> bool {
+        let candidates = !self.candidate.is_empty() || !self.secondary.is_empty();
+        matches!(self.format, Format::Parquet) && (self.primary.is_empty() || !candidates)
+    }
+
     /// One address has one role.
     fn check_roles(&self) -> anyhow::Result<()> {
         let all = [&self.primary, &self.candidate, &self.secondary];

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::leaf::Leaf;
 use super::rules::Class;
-use twintap_decode::grpc::decode_binary;
+use twintap_decode::grpc::decode_base64;
 
 /// What a difference looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -351,7 +351,7 @@ fn is_encoded(a: &[u8], b: &[u8]) -> bool {
                 other => *other,
             })
             .collect();
-        decode_binary(&standard).is_some_and(|decoded| *decoded == *short)
+        decode_base64(&standard).is_some_and(|decoded| *decoded == *short)
     };
     is_hexadecimal() || is_base64()
 }

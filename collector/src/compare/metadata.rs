@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
 use crate::call::{Call, CorrelationKey, Header, Position};
-use twintap_decode::grpc::decode_binary;
+use twintap_decode::grpc::{decode_binary, is_true_binary};
 
 /// Compared as status, see [`super::status`].
 const STATUS_NAMES: [&[u8]; 4] = [
@@ -180,8 +180,9 @@ fn text_of(name: &[u8], headers: &[&Header]) -> String {
     if headers.iter().all(|header| is_dropped(header)) {
         return format!("{} redacted", headers.len());
     }
-    let joined = values(name, headers).unwrap_or_default();
-    let shown = joined.iter().map(|value| render::whole_bytes(value));
+    let raw = || headers.iter().map(|header| header.value.clone()).collect();
+    let shown = values(name, headers).unwrap_or_else(raw);
+    let shown = shown.iter().map(|value| render::whole_bytes(value));
     shown.collect::<Vec<_>>().join(", ")
 }
 
@@ -211,10 +212,17 @@ fn are_equal(name: &[u8], a: &[&Header], b: &[&Header]) -> bool {
 
 /// The values of one name as they are meant; `None` if they are not what the name promises.
 fn values(name: &[u8], headers: &[&Header]) -> Option<Vec<Bytes>> {
-    let split = headers.iter().flat_map(|header| split_list(&header.value));
     if name.ends_with(b"-bin") && !is_redacted(headers) {
+        let split = headers
+            .iter()
+            .flat_map(|header| match is_true_binary(&header.value) {
+                // A comma in it is one of its bytes.
+                true => vec![header.value.clone()],
+                false => split_list(&header.value),
+            });
         return split.map(|value| decode_binary(&value)).collect();
     }
+    let split = headers.iter().flat_map(|header| split_list(&header.value));
     match name {
         b":authority" => Some(split.map(without_shadow).collect()),
         b"content-type" => Some(split.map(|value| media_type(&value)).collect()),

@@ -187,6 +187,54 @@ fn strict_misses_calls_and_secrets_that_came_to_nothing() {
     }
 }
 
+#[test]
+fn bytes_behind_a_nul_are_metadata_of_a_whole_call() {
+    let capture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/python-python.pcap.zst"
+    );
+    let output = ingest(&["--strict", capture]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn calls_of_neither_side_are_told_where_they_are_to_be_compared() {
+    let place = Place::new();
+    for (roles, format, is_told) in [
+        (&[][..], "parquet", true),
+        (&["--primary", ":50051"], "parquet", true),
+        (
+            &["--primary", ":50051", "--candidate", "127.0.0.1"],
+            "parquet",
+            false,
+        ),
+        (&[], "ndjson", false),
+    ] {
+        let data_dir = place.0.path().join(format!("{}{format}", roles.len()));
+        let fixed = [
+            "--format",
+            format,
+            "--data-dir",
+            data_dir.to_str().unwrap(),
+            before::CAPTURE,
+        ];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+        let output = command
+            .arg("ingest")
+            .args(roles)
+            .args(fixed)
+            .output()
+            .unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert_eq!(
+            told.contains("no call is of the old or the new service"),
+            is_told,
+            "{told}"
+        );
+    }
+}
+
 /// Two pcaps: the first `count` packets of one, and the others.
 fn split(pcap: &[u8], count: usize) -> [Vec<u8>; 2] {
     let mut at = 24;

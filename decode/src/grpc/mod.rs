@@ -9,7 +9,7 @@ mod decompress;
 mod messages;
 mod status;
 
-pub use binary::decode_binary;
+pub use binary::{decode_base64, decode_binary, is_true_binary};
 pub use body::{Body, BodyLimits, BodyMessage, Damage, MESSAGES_MAX};
 pub use decompress::{DecompressError, decompress, sniff_encoding};
 pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};

@@ -179,6 +179,34 @@ fn values_are_compared_as_they_are_meant() {
     );
 }
 
+#[test]
+fn binary_values_are_equal_however_they_are_written() {
+    let base64 = call(&[], &[("x-b-bin", "AAEs"), ("x-b-bin", "LA")], &[]);
+    let bytes = call(&[], &[("x-b-bin", "\0\0\x01,"), ("x-b-bin", "\0,")], &[]);
+    assert_eq!(by_wire(&base64, &bytes).outcome, Outcome::Matched);
+
+    let other = call(&[], &[("x-b-bin", "\0\0\x02,"), ("x-b-bin", "\0,")], &[]);
+    let comparison = by_wire(&base64, &other);
+    assert_eq!(only(&comparison), ("response_metadata", "x-b-bin", "value"));
+    let difference = &comparison.differences[0];
+    assert_eq!(
+        difference.primary.as_deref(),
+        Some("0x00012c (3 bytes), \",\"")
+    );
+    assert_eq!(
+        difference.candidate.as_deref(),
+        Some("0x00022c (3 bytes), \",\"")
+    );
+
+    let neither = call(&[], &[("x-b-bin", "*"), ("x-b-bin", "LA")], &[]);
+    assert_eq!(
+        by_wire(&base64, &neither).differences[0]
+            .candidate
+            .as_deref(),
+        Some("\"*\", \"LA\"")
+    );
+}
+
 fn ignoring(name: &str) -> Rules {
     let mut rules = Rules::default();
     rules.extend([Rule::ignore_metadata(name)]);

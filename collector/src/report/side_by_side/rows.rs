@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Serialize;
+use twintap_decode::grpc::{decode_binary, is_true_binary};
 
 use crate::call::{Call, Header};
 use crate::compare::contents::{self, Contents};
@@ -149,10 +152,14 @@ fn of_contents(contents: Contents) -> Lines {
     lines
 }
 
-/// A header as it is stored.
+/// A header as it is stored; bytes that stand for themselves in base64, as most peers write them.
 fn header(header: &Header) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let is_bytes = header.name.ends_with(b"-bin") && is_true_binary(&header.value);
     let value = match (header.redacted, header.value.is_empty()) {
+        (false, false) if is_bytes => {
+            STANDARD_NO_PAD.encode(decode_binary(&header.value).unwrap_or_default())
+        }
         (false, _) => text(&header.value),
         (true, true) => "(redacted)".to_owned(),
         (true, false) => format!("(redacted, keyed hash {})", text(&header.value)),

@@ -68,6 +68,8 @@ pub(super) struct SchemaArgs {
 struct Sources<'a> {
     descriptors: &'a [PathBuf],
     proto: &'a [PathBuf],
+    /// The option that names those.
+    proto_option: &'static str,
     proto_path: &'a [PathBuf],
     reflect: Option<&'a str>,
     save: Option<&'a Path>,
@@ -91,6 +93,7 @@ impl TypeArgs {
         Sources {
             descriptors: &self.descriptors,
             proto: &self.proto,
+            proto_option: "--proto",
             proto_path: &self.proto_path,
             reflect: self.reflect.as_deref(),
             save: self.save_descriptors.as_deref(),
@@ -129,6 +132,7 @@ impl SchemaArgs {
         Sources {
             descriptors: &self.candidate_descriptors,
             proto: &self.candidate_proto,
+            proto_option: "--candidate-proto",
             proto_path: &self.primary.proto_path,
             reflect: self.candidate_reflect.as_deref(),
             save: self.save_candidate_descriptors.as_deref(),
@@ -161,9 +165,10 @@ impl Sources<'_> {
             })?;
         }
         if !self.proto.is_empty() {
-            let encoded = proto_files::compile(self.proto, self.proto_path)?;
+            let option = self.proto_option;
+            let encoded = proto_files::compile(option, self.proto, self.proto_path)?;
             schema.add_descriptor_set(&encoded).map_err(|error| {
-                UsageError::error(format!("failed to use the files of --proto: {error}"))
+                UsageError::error(format!("failed to use the files of {option}: {error}"))
             })?;
         }
         if let Some(address) = self.reflect {

@@ -1,10 +1,12 @@
 //! Message types by method, from descriptor sets: the primary's, and the candidate's where they are
 //! others.
 
+mod editions;
 mod layout;
 mod same;
 mod validate;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost_reflect::prost::Message as _;
@@ -70,19 +72,32 @@ impl Schema {
     /// Adds an encoded `google.protobuf.FileDescriptorSet` with its imports.
     pub fn add_descriptor_set(&mut self, encoded: &[u8]) -> Result<(), SchemaError> {
         // What is no set at all, the library says best.
-        if let Ok(set) = FileDescriptorSet::decode(encoded)
-            && let Some(problem) = validate::problem(&set, &self.pool)
-        {
-            return Err(SchemaError::Malformed(problem));
-        }
+        let encoded = match FileDescriptorSet::decode(encoded) {
+            Ok(set) => self.checked(encoded, &set)?,
+            Err(_) => Cow::Borrowed(encoded),
+        };
         let mut pool = self.pool.clone();
-        pool.decode_file_descriptor_set(encoded)?;
+        pool.decode_file_descriptor_set(&*encoded)?;
         if pool.services().len() == 0 {
             return Err(SchemaError::NoService);
         }
         self.layouts = Arc::new(Layouts::of(&pool));
         self.pool = pool;
         Ok(())
+    }
+
+    /// What the library is given of `set`, which it does not see all that is wrong with.
+    fn checked<'e>(
+        &self,
+        encoded: &'e [u8],
+        set: &FileDescriptorSet,
+    ) -> Result<Cow<'e, [u8]>, SchemaError> {
+        let lowered = editions::lowered(encoded, set).map_err(SchemaError::Malformed)?;
+        if let Some(problem) = validate::problem(lowered.as_ref().unwrap_or(set), &self.pool) {
+            return Err(SchemaError::Malformed(problem));
+        }
+        let lowered = lowered.map(|lowered| Cow::Owned(lowered.encode_to_vec()));
+        Ok(lowered.unwrap_or(Cow::Borrowed(encoded)))
     }
 
     /// The same, with the candidate's types as `candidate` knows them.

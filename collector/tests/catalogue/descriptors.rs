@@ -307,16 +307,12 @@ fn descriptor_sets_are_taken_or_refused_whole() {
                 "refused: not a usable…",
             ),
             (
-                "edition 2023",
+                "an edition, and not which",
                 one(|f| f.syntax = Some("editions".to_owned())),
                 "refused: not a usable…",
             ),
-            (
-                "edition 2023, by its number",
-                edition(1000),
-                "refused: not a usable…",
-            ),
-            ("edition 2024", edition(1001), "refused: not a usable…"),
+            ("edition 2023", edition(1000), "taken"),
+            ("edition 2024", edition(1001), "taken"),
             (
                 "an edition of the year 9999",
                 edition(99_999),

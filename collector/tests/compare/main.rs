@@ -6,6 +6,7 @@
 mod browser;
 mod correlations;
 mod drift;
+mod editions;
 mod exit_codes;
 mod recording;
 mod reflection;

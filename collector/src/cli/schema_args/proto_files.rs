@@ -13,8 +13,15 @@ use crate::cli::UsageError;
 /// `.proto` files looked for below a folder at most.
 const PROTO_FILES_MAX: usize = 10_000;
 
-/// The files of `--proto` as one encoded `FileDescriptorSet`.
-pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Result<Vec<u8>> {
+/// What the library says of a file in an edition.
+const IN_AN_EDITION: &str = "but found 'edition'";
+
+/// The files of `option` as one encoded `FileDescriptorSet`.
+pub(super) fn compile(
+    option: &str,
+    proto: &[PathBuf],
+    proto_path: &[PathBuf],
+) -> anyhow::Result<Vec<u8>> {
     let mut files = Vec::new();
     let mut folders = proto_path.to_vec();
     for path in proto {
@@ -35,7 +42,10 @@ pub(super) fn compile(proto: &[PathBuf], proto_path: &[PathBuf]) -> anyhow::Resu
     }
     let failed = |error: protox::Error| {
         // What is wrong with a file is in its debug form, with line and column.
-        let text = format!("failed to compile --proto: {error:?}");
+        let mut text = format!("failed to compile {option}: {error:?}");
+        if text.contains(IN_AN_EDITION) {
+            text += ": files in an edition are to be given as descriptors, which protoc --include_imports -o FILE makes";
+        }
         match error.is_io() {
             true => anyhow::anyhow!(text),
             false => UsageError::error(text),
@@ -96,7 +106,7 @@ mod tests {
 
     fn compiled(path: &Path) -> anyhow::Result<Schema> {
         let mut schema = Schema::default();
-        schema.add_descriptor_set(&compile(&[path.to_owned()], &[])?)?;
+        schema.add_descriptor_set(&compile("--proto", &[path.to_owned()], &[])?)?;
         Ok(schema)
     }
 

@@ -1,8 +1,8 @@
 //! What is wrong with a descriptor set that the library takes, ignores, or breaks on.
 //!
-//! `prost-reflect` 0.16 resolves names and checks numbers. It does not know editions, keeps the first
-//! of two files of one name without a word, takes fields without name or type, and relies on map
-//! entries being what protoc makes of them. All that is refused here, before it gets there.
+//! `prost-reflect` 0.16 resolves names and checks numbers. It keeps the first of two files of one name without a
+//! word, takes fields without name or type, and relies on map entries being what protoc makes of them. All that is
+//! refused here, before it gets there.
 
 use std::collections::{HashMap, HashSet};
 
@@ -42,7 +42,6 @@ pub(super) fn problem(set: &FileDescriptorSet, taken: &DescriptorPool) -> Option
 fn problem_of_file(file: &FileDescriptorProto) -> Option<String> {
     match file.syntax() {
         "" | "proto2" | "proto3" => {}
-        "editions" => return Some("editions are not supported, only proto2 and proto3".to_owned()),
         other => return Some(format!("syntax {other:?} is not proto2 or proto3")),
     }
     let messages = file.message_type.iter().find_map(problem_of_message);

@@ -118,7 +118,8 @@ Examples:
   twintap compare --proto old/ --candidate-proto new/ --fail-if 'schema_breaking > 0'
   twintap compare --write-report html=report.html --write-report junit=report.xml
   twintap compare --watch
-  duckdb -c \"FROM './twintap-data/differences/**/*.parquet' SELECT path, count(*) GROUP BY path\"";
+  duckdb -c \"CREATE VIEW d AS FROM './twintap-data/differences/**/*.parquet';
+    FROM d SELECT path, count(*) WHERE run_id = (SELECT max(run_id) FROM d) AND ignored_by IS NULL GROUP BY path\"";
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -31,7 +31,7 @@ All keys, their defaults and meaning: twintap check-config
 
 Examples:
   twintap serve
-  twintap serve --listen 0.0.0.0:9090 --data-dir /var/lib/twintap --set token_file=/run/twintap/tokens
+  twintap serve --listen 0.0.0.0:9090 --set token_file=/run/twintap/tokens
   twintap serve --config twintap.toml --set journal_bytes_max=8GiB
   TWINTAP_PUBLISH_INTERVAL=5s twintap serve";
 

@@ -116,9 +116,8 @@ impl Answer {
         }
         let (worst, of) = (mismatched.saturating_add(lost), judged.saturating_add(lost));
         if lost > 0 && rate(worst, of) > fail_over {
-            doubts.push(format!(
-                "{lost} or more calls may be missing from the dataset, enough to hide differences"
-            ));
+            let loss = completeness.loss.as_ref();
+            doubts.push(missing(lost, loss.map_or(0, |loss| loss.damaged_stretches)));
         }
         if incomplete_rate > incomplete_over {
             doubts.push(format!(
@@ -154,5 +153,42 @@ impl Answer {
         } else {
             0
         };
+    }
+}
+/// What `lost` calls are, `places` of which stand for places that may have held any number.
+fn missing(lost: u64, places: u64) -> String {
+    let calls = match lost.saturating_sub(places) {
+        0 => None,
+        calls => Some(format!(
+            "{} may be missing from the dataset",
+            count(calls, "call")
+        )),
+    };
+    let places = match places {
+        0 => None,
+        places => Some(format!("calls may be missing at {}", count(places, "gap"))),
+    };
+    let missing: Vec<_> = calls.into_iter().chain(places).collect();
+    format!("{}: enough to hide differences", missing.join(", and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing;
+
+    #[test]
+    fn places_are_no_calls() {
+        for (lost, places, expected) in [
+            (1, 0, "1 call may be missing from the dataset"),
+            (7, 7, "calls may be missing at 7 gaps"),
+            (
+                9,
+                7,
+                "2 calls may be missing from the dataset, and calls may be missing at 7 gaps",
+            ),
+        ] {
+            let expected = format!("{expected}: enough to hide differences");
+            assert_eq!(missing(lost, places), expected);
+        }
     }
 }

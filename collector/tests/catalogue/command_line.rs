@@ -80,7 +80,7 @@ fn arguments_that_cannot_be_followed_are_refused_in_a_line() {
         ("data directory missing", "compare missing", "3 data directory missing does not exist"),
         ("file to compare", "compare a-file", "3 a-file is a file, not a data directory"),
         ("form unknown", "compare . --write-report htm=x", "2 invalid value 'htm=x' for '--write-report <FORM=FILE>': there is no form \"htm\", only text, json, junit, markdown, html, sarif"),
-        ("no data directory", "fsck .", "3 . is no data directory: it has no twintap.json"),
+        ("no data directory", "fsck .", "3 . is no data directory: twintap.json, which serve, ingest and capture write there, is missing"),
         ("capture missing", "ingest --format none missing", "3 failed to open missing: No such file or directory (os error 2)"),
         ("capture a folder", "ingest --format none .", "3 failed to read . after 0 bytes of the capture: Is a directory (os error 21)"),
         ("key missing", "ingest --redaction-key-file missing /dev/null", "3 …"),

@@ -6,7 +6,7 @@
 //!
 //! A pattern is written the same way, and may hold `*` in a field name, `[*]` for any element and
 //! `**` for any number of steps. Where it names no element, it covers every one: `items.price`
-//! covers `items[2].price`. Without a descriptor, steps are field numbers: `4.2`.
+//! covers `items[2].price`, and `details[a.B].code` `details[0][a.B].code`. Without a descriptor, steps are field numbers: `4.2`.
 
 use super::glob::matches_glob;
 
@@ -153,6 +153,11 @@ impl Pattern {
             }
             // An element that the pattern does not speak of.
             (Some(Part::Field(_)), Step::Element(_)) if at > 0 => self.enter(next, at),
+            (Some(Part::Element(pattern)), Step::Element(inside))
+                if at > 0 && is_type(pattern) && !is_type(inside) =>
+            {
+                self.enter(next, at);
+            }
             _ => {}
         }
     }
@@ -182,6 +187,12 @@ impl std::fmt::Display for Pattern {
         }
         Ok(())
     }
+}
+
+/// Is it the type of an `Any`, not a place in a list or a key of a map?
+fn is_type(element: &str) -> bool {
+    let is_name = element.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    is_name && !matches!(element, "true" | "false")
 }
 
 /// Where the field name that `text` begins with ends. An extension's name in parentheses has dots.
@@ -243,6 +254,32 @@ mod tests {
                 pattern == "*",
                 "{pattern}"
             );
+        }
+    }
+
+    #[test]
+    fn a_type_may_stand_without_the_element_that_it_is_the_type_of() {
+        let path = [
+            Field("details"),
+            Element("0"),
+            Element("a.B"),
+            Field("code"),
+        ];
+        for pattern in [
+            "details[a.B].code",
+            "details[*][a.B].code",
+            "details.code",
+            "details[0].code",
+        ] {
+            assert!(covers(pattern, &path, Reach::Below), "{pattern}");
+        }
+        for pattern in [
+            "details[a.C].code",
+            "details[1][a.B].code",
+            "details[true].code",
+            "details[a.B][0]",
+        ] {
+            assert!(!covers(pattern, &path, Reach::Below), "{pattern}");
         }
     }
 

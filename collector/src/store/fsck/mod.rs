@@ -79,10 +79,7 @@ pub struct Checked {
 /// Why nothing can be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum FsckError {
-    /// Not a data directory.
-    #[error("{0} is no data directory: it has no twintap.json")]
-    NoDataDir(PathBuf),
-    /// In use, or of a newer version.
+    /// Not a data directory, in use, or of a newer version.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// The file system refused.
@@ -153,8 +150,10 @@ pub fn check(
     repair_at_unix_ns: Option<u64>,
     mut on_part: impl FnMut(u64),
 ) -> Result<Checked, FsckError> {
-    if !path.join(data_dir::MARKER).exists() {
-        return Err(FsckError::NoDataDir(path.to_owned()));
+    let marker = path.join(data_dir::MARKER);
+    // A damaged one is what is mended here.
+    if !marker.try_exists().map_err(io_error("read", &marker))? {
+        return Err(DataDirError::NotOne(path.to_owned()).into());
     }
     let is_torn = data_dir::has_torn_marker(path);
     if !is_torn {

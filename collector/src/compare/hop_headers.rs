@@ -127,4 +127,18 @@ mod tests {
         assert_eq!(pattern_of(b"date", Side::Response), Some("date"));
         assert_eq!(pattern_of(b"date", Side::Request), None);
     }
+
+    #[test]
+    fn the_documentation_has_every_pattern() {
+        let page = include_str!("../../../docs/rules.md");
+        for entry in TABLE {
+            let of = match (entry.request, entry.response) {
+                (true, true) => "both",
+                (true, false) => "request",
+                _ => "response",
+            };
+            let row = format!("| `{}` | {of} |", entry.pattern);
+            assert!(page.contains(&row), "docs/rules.md lacks: {row}");
+        }
+    }
 }

@@ -155,6 +155,7 @@ impl Answer {
         };
     }
 }
+
 /// What `lost` calls are, `places` of which stand for places that may have held any number.
 fn missing(lost: u64, places: u64) -> String {
     let calls = match lost.saturating_sub(places) {
@@ -166,7 +167,10 @@ fn missing(lost: u64, places: u64) -> String {
     };
     let places = match places {
         0 => None,
-        places => Some(format!("calls may be missing at {}", count(places, "gap"))),
+        places => Some(format!(
+            "calls may be missing in {} (gaps, damage)",
+            count(places, "place")
+        )),
     };
     let missing: Vec<_> = calls.into_iter().chain(places).collect();
     format!("{}: enough to hide differences", missing.join(", and "))
@@ -180,11 +184,11 @@ mod tests {
     fn places_are_no_calls() {
         for (lost, places, expected) in [
             (1, 0, "1 call may be missing from the dataset"),
-            (7, 7, "calls may be missing at 7 gaps"),
+            (7, 7, "calls may be missing in 7 places (gaps, damage)"),
             (
                 9,
                 7,
-                "2 calls may be missing from the dataset, and calls may be missing at 7 gaps",
+                "2 calls may be missing from the dataset, and calls may be missing in 7 places (gaps, damage)",
             ),
         ] {
             let expected = format!("{expected}: enough to hide differences");

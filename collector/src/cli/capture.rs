@@ -158,7 +158,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ingested: &captured.ingested,
         is_key_log_given: false,
         are_types_given: options.types.are_given(),
-        lacks_roles: options.lacks_roles(),
+        missing_roles: options.missing_roles(),
         live: Some(Live {
             told: watch.told(),
             broken: captured.broken.map(|broken| broken.to_string()),

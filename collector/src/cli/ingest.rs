@@ -117,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ingested: &ingested,
         is_key_log_given: !options.tls_keylog.is_empty(),
         are_types_given: options.types.are_given(),
-        lacks_roles: options.lacks_roles(),
+        missing_roles: options.missing_roles(),
         live: None,
     };
     if let Some(account) = &destination.account {

@@ -77,8 +77,8 @@ pub(super) struct Outcome<'a> {
     pub(super) is_key_log_given: bool,
     /// Were descriptors given?
     pub(super) are_types_given: bool,
-    /// Do calls go where they are compared, and none of them is of one side?
-    pub(super) lacks_roles: bool,
+    /// Options that would say which calls are of which side, where these go to a dataset and one was not given.
+    pub(super) missing_roles: Option<&'static str>,
     /// Of a live capture.
     pub(super) live: Option<Live>,
 }
@@ -128,9 +128,11 @@ impl Outcome<'_> {
         for nothing in self.nothing() {
             text += &format!("twintap: {nothing}\n");
         }
-        if self.lacks_roles && ingested.calls.written > 0 {
-            text += "twintap: no call is of the old or the new service: `twintap compare` pairs those of --primary \
-                     with those of --candidate, which were not both given\n";
+        if let Some(options) = self.missing_roles.filter(|_| ingested.calls.written > 0) {
+            text += &format!(
+                "twintap: without {options} `twintap compare` has nothing to pair these calls with, unless another \
+                 ingest into this directory gives it\n"
+            );
         }
         for Swapped { newer, older } in &ingested.out_of_order.told {
             text += &format!(

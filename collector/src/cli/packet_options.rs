@@ -172,10 +172,15 @@ impl PacketOptions {
         })
     }
 
-    /// Is there nothing to compare in what is written?
-    pub(super) fn lacks_roles(&self) -> bool {
-        let candidates = !self.candidate.is_empty() || !self.secondary.is_empty();
-        matches!(self.format, Format::Parquet) && (self.primary.is_empty() || !candidates)
+    /// Options that would say which calls are of which side, where these go to a dataset and one was not given.
+    pub(super) fn missing_roles(&self) -> Option<&'static str> {
+        let has_other_side = !self.candidate.is_empty() || !self.secondary.is_empty();
+        match (self.format, self.primary.is_empty(), has_other_side) {
+            (Format::Parquet, true, false) => Some("--primary and --candidate"),
+            (Format::Parquet, true, true) => Some("--primary"),
+            (Format::Parquet, false, false) => Some("--candidate"),
+            _ => None,
+        }
     }
 
     /// One address has one role.

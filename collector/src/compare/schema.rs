@@ -86,7 +86,8 @@ impl Schema {
         Ok(())
     }
 
-    /// What the library is given of `set`, which it does not see all that is wrong with.
+    /// The bytes to give the library: `encoded` itself, or `set` without editions, and then without options that
+    /// are nobody's but the user's. Refuses what the library would take unseen.
     fn checked<'e>(
         &self,
         encoded: &'e [u8],
@@ -126,7 +127,7 @@ impl Schema {
         Some(&*self.candidate.as_ref()?.drift)
     }
 
-    /// The primary's types as an encoded `FileDescriptorSet`.
+    /// The primary's types as an encoded `FileDescriptorSet`, files in editions as proto2 or proto3.
     pub fn to_descriptor_set(&self) -> Vec<u8> {
         self.pool.encode_to_vec()
     }

@@ -168,7 +168,7 @@ fn missing(lost: u64, places: u64) -> String {
     let places = match places {
         0 => None,
         places => Some(format!(
-            "calls may be missing in {} (gaps, damage)",
+            "calls may be missing in {} (gaps, damage, ingests cut short)",
             count(places, "place")
         )),
     };
@@ -184,11 +184,15 @@ mod tests {
     fn places_are_no_calls() {
         for (lost, places, expected) in [
             (1, 0, "1 call may be missing from the dataset"),
-            (7, 7, "calls may be missing in 7 places (gaps, damage)"),
+            (
+                7,
+                7,
+                "calls may be missing in 7 places (gaps, damage, ingests cut short)",
+            ),
             (
                 9,
                 7,
-                "2 calls may be missing from the dataset, and calls may be missing in 7 places (gaps, damage)",
+                "2 calls may be missing from the dataset, and calls may be missing in 7 places (gaps, damage, ingests cut short)",
             ),
         ] {
             let expected = format!("{expected}: enough to hide differences");

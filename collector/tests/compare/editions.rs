@@ -1,8 +1,10 @@
 //! Descriptors in editions mean what their twins in proto2 and proto3 mean, as protoc writes all of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use prost_reflect::{DescriptorPool, Value};
 use twintap::compare::Schema;
 
 use crate::venv::python;
@@ -83,9 +85,60 @@ message Order {
   repeated int32 expanded = 5 [features.repeated_field_encoding = EXPANDED];
   oneof pay { string card = 6; bool cash = 7; }
   map<int32, Line> lines = 8;
+  enum Mark { NONE = 0; _count = 1; }
 }
 enum State { UNKNOWN = 0; OPEN = 1; }
 service Orders { rpc Get(Order) returns (Order); }
+"#;
+
+/// Features of each thing that can say them, against those above.
+const MIXED_PROTO2: &str = r#"
+syntax = "proto2";
+package shop;
+message Parcel {
+  optional Box small = 1;
+  optional string box = 2;
+  oneof content { group Inner = 3 { optional int32 size = 1; } Box other = 4; }
+  message Box { repeated int32 sizes = 1; optional Kind kind = 2; extensions 10 to 20; }
+  extend Box { repeated int32 weights = 10; optional int32 height = 11; }
+}
+enum Kind { SMALL = 1; LARGE = 2; }
+service Parcels { rpc Get(Parcel) returns (Parcel); }
+"#;
+const MIXED_EDITION: &str = r#"
+edition = "2023";
+package shop;
+option features.repeated_field_encoding = EXPANDED;
+message Parcel {
+  Box small = 1;
+  string box = 2;
+  oneof content { Inner inner = 3 [features.message_encoding = DELIMITED]; Box other = 4; }
+  message Inner { int32 size = 1; }
+  message Box { repeated int32 sizes = 1; Kind kind = 2; extensions 10 to 20; }
+  extend Box { repeated int32 weights = 10; int32 height = 11; }
+}
+enum Kind { option features.enum_type = CLOSED; SMALL = 1; LARGE = 2; }
+service Parcels { rpc Get(Parcel) returns (Parcel); }
+"#;
+
+/// Extensions have presence whatever is said above them, and so have messages.
+const EXTENDED_PROTO2: &str = r#"
+syntax = "proto2";
+package shop;
+message Note { optional Note next = 1; extensions 10 to 20; }
+enum Kind { SHORT = 1; }
+extend Note { optional Kind kind = 10; }
+service Notes { rpc Get(Note) returns (Note); }
+"#;
+const EXTENDED_EDITION: &str = r#"
+edition = "2023";
+package shop;
+option features.field_presence = IMPLICIT;
+option features.enum_type = CLOSED;
+message Note { Note next = 1; extensions 10 to 20; }
+enum Kind { SHORT = 1; }
+extend Note { Kind kind = 10; }
+service Notes { rpc Get(Note) returns (Note); }
 "#;
 
 /// A descriptor set by the real protoc.
@@ -105,6 +158,17 @@ fn compiled(proto: &str) -> Vec<u8> {
     std::fs::read(set).unwrap()
 }
 
+/// The same in another edition; that of 2024 looks at names.
+fn of_edition(proto: &str, edition: &str) -> String {
+    let any_names = "package shop;\noption features.enforce_naming_style = STYLE_LEGACY;";
+    match edition {
+        "2023" => proto.to_owned(),
+        _ => proto
+            .replace("2023", edition)
+            .replace("package shop;", any_names),
+    }
+}
+
 fn schema(proto: &str) -> Schema {
     let mut schema = Schema::default();
     schema.add_descriptor_set(&compiled(proto)).unwrap();
@@ -118,31 +182,57 @@ fn differences(old: &str, new: &str) -> Vec<String> {
     changes.map(|change| format!("{change:?}")).collect()
 }
 
+/// What a reader of messages has to know of each field and extension, a line each.
+fn readings(pool: &DescriptorPool) -> BTreeSet<String> {
+    let mut readings = BTreeSet::new();
+    for message in pool.all_messages() {
+        for field in message.fields() {
+            let (presence, cardinality) = (field.supports_presence(), field.cardinality());
+            let shape = (field.is_packed(), field.is_group(), field.is_map());
+            let default = scalar(&field.default_value());
+            readings.insert(format!(
+                "{} {presence} {cardinality:?} {shape:?} {default}",
+                field.full_name()
+            ));
+        }
+        for field in message.extensions() {
+            let (presence, cardinality) = (field.supports_presence(), field.cardinality());
+            let (packed, default) = (field.is_packed(), scalar(&field.default_value()));
+            readings.insert(format!(
+                "{} {presence} {cardinality:?} {packed} {default}",
+                field.full_name()
+            ));
+        }
+    }
+    readings
+}
+
+/// Of a message its type says all.
+fn scalar(default: &Value) -> String {
+    match default {
+        Value::Message(_) => String::new(),
+        other => format!("{other:?}"),
+    }
+}
+
 #[test]
 fn files_in_an_edition_are_read_as_their_older_twins() {
-    for (old, new) in [(PROTO2, OLD_EDITION), (PROTO3, NEW_EDITION)] {
-        for edition in ["2023", "2024"] {
-            let new = new.replace("2023", edition);
-            assert_eq!(differences(old, &new), Vec::<String>::new(), "{edition}");
-        }
-        let types = schema(new).pool().clone();
+    let twins = [
+        (PROTO2, OLD_EDITION),
+        (PROTO3, NEW_EDITION),
+        (MIXED_PROTO2, MIXED_EDITION),
+        (EXTENDED_PROTO2, EXTENDED_EDITION),
+    ];
+    for (old, new) in twins {
         let expected = schema(old).pool().clone();
-        for message in expected.all_messages() {
-            let twin = types.get_message_by_name(message.full_name()).unwrap();
-            for field in message.fields() {
-                let other = twin.get_field(field.number()).unwrap();
-                let read = |field: &prost_reflect::FieldDescriptor| {
-                    let kind = (field.is_packed(), field.is_group(), field.is_map());
-                    let is_required = field.is_required();
-                    (
-                        kind,
-                        field.supports_presence(),
-                        is_required,
-                        format!("{:?}", field.default_value()),
-                    )
-                };
-                assert_eq!(read(&field), read(&other), "{}", field.full_name());
-            }
+        for edition in ["2023", "2024"] {
+            let new = of_edition(new, edition);
+            assert_eq!(differences(old, &new), Vec::<String>::new(), "{edition}");
+            assert_eq!(
+                readings(schema(&new).pool()),
+                readings(&expected),
+                "{edition}"
+            );
         }
     }
 }
@@ -169,5 +259,18 @@ fn what_editions_change_is_seen() {
     assert!(
         found.join("\n").contains("shop.Ticket.comment"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn what_neither_older_syntax_can_say_is_refused_by_name() {
+    let explicit = "string box = 2;";
+    let implicit = "string box = 2 [features.field_presence = IMPLICIT];";
+    let both = compiled(&MIXED_EDITION.replace(explicit, implicit));
+    let refused = Schema::default().add_descriptor_set(&both);
+    let told = refused.unwrap_err().to_string();
+    assert!(
+        told.contains("enum \"Kind\" does not begin with 0"),
+        "{told}"
     );
 }

@@ -44,7 +44,8 @@ pub(super) fn compile(
         // What is wrong with a file is in its debug form, with line and column.
         let mut text = format!("failed to compile {option}: {error:?}");
         if text.contains(IN_AN_EDITION) {
-            text += ": files in an edition are to be given as descriptors, which protoc --include_imports -o FILE makes";
+            text += ": files in an edition are to be given as descriptors, which \
+                     protoc --include_imports -o FILE makes";
         }
         match error.is_io() {
             true => anyhow::anyhow!(text),
@@ -133,6 +134,13 @@ mod tests {
         let error = compiled(empty.path()).unwrap_err();
         assert!(format!("{error:#}").contains("no .proto file"));
         assert!(error.is::<UsageError>());
+    }
+
+    #[test]
+    fn of_a_file_in_an_edition_is_said_what_to_do() {
+        let folder = folder("edition = \"2023\";\nmessage M {}");
+        let text = format!("{:#}", compiled(folder.path()).unwrap_err());
+        assert!(text.contains("to be given as descriptors"), "{text}");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!
 //! A pattern is written the same way, and may hold `*` in a field name, `[*]` for any element and
 //! `**` for any number of steps. Where it names no element, it covers every one: `items.price`
-//! covers `items[2].price`, and `details[a.B].code` `details[0][a.B].code`. Without a descriptor, steps are field numbers: `4.2`.
+//! covers `items[2].price`, and `details[a.B].code` covers `details[0][a.B].code`. Without a
+//! descriptor, steps are field numbers: `4.2`.
 
 use super::glob::matches_glob;
 

@@ -5,16 +5,20 @@
 //! syntaxes.
 //!
 //! Those say of a whole file whether enums are closed. In a file where not all are, or where fields have no
-//! presence, which proto2 cannot say, all are taken as open: it matters where the types of old and new service are
-//! held against each other, and nowhere else.
+//! presence, which proto2 cannot say, all are taken as open; or as closed, where one does not begin with 0, which
+//! proto3 cannot say. It matters where the types of old and new service are held against each other.
+//!
+//! `utf8_validation` is not read: where names of methods are inferred, text is UTF-8 in what becomes proto3.
 
 mod features;
+
+use std::collections::HashSet;
 
 use prost::Message as _;
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-    OneofDescriptorProto,
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorProto, FileDescriptorSet, OneofDescriptorProto,
 };
 
 use features::{EnumType, Features, FieldPresence, MessageEncoding, RepeatedFieldEncoding};
@@ -54,23 +58,20 @@ fn lower(file: &mut FileDescriptorProto, said: &features::File) -> Result<(), St
         package => format!(".{package}"),
     };
     let mut found = Found::default();
-    found.enums(features, &said.enum_type)?;
+    found.enums(features, &file.enum_type, &said.enum_type)?;
     found.fields(features, &mut file.extension, &said.extension)?;
     for (message, said) in file.message_type.iter_mut().zip(&said.message_type) {
         found.message(&scope, features, message, said)?;
     }
-    let syntax = if found.is_proto2() {
-        "proto2"
-    } else {
-        "proto3"
-    };
+    let is_proto2 = found.is_proto2()?;
+    let syntax = if is_proto2 { "proto2" } else { "proto3" };
     file.syntax = Some(syntax.to_owned());
     for message in &mut file.message_type {
-        write_presence(message, !found.is_proto2());
+        write_presence(message, !is_proto2);
     }
     for extension in &mut file.extension {
         // proto2's have presence anyway.
-        extension.proto3_optional = extension.proto3_optional.filter(|_| !found.is_proto2());
+        extension.proto3_optional = extension.proto3_optional.filter(|_| !is_proto2);
     }
     Ok(())
 }
@@ -79,13 +80,21 @@ fn lower(file: &mut FileDescriptorProto, said: &features::File) -> Result<(), St
 #[derive(Debug, Default)]
 struct Found {
     open_enums: bool,
-    closed_enums: bool,
     implicit_fields: bool,
+    /// An enum whose first value is not 0.
+    enum_without_zero: Option<String>,
 }
 
 impl Found {
-    fn is_proto2(&self) -> bool {
-        self.closed_enums && !self.open_enums && !self.implicit_fields
+    /// Does proto2 say it best?
+    fn is_proto2(&self) -> Result<bool, String> {
+        match &self.enum_without_zero {
+            Some(name) if self.implicit_fields => Err(format!(
+                "enum {name:?} does not begin with 0, beside fields without presence: not supported"
+            )),
+            Some(_) => Ok(true),
+            None => Ok(!self.implicit_fields && !self.open_enums),
+        }
     }
 
     /// Lowers a message within `scope`, and what is in it.
@@ -98,7 +107,7 @@ impl Found {
     ) -> Result<(), String> {
         let features = inherited.with(said.features())?;
         let scope = format!("{scope}.{}", message.name());
-        self.enums(features, &said.enum_type)?;
+        self.enums(features, &message.enum_type, &said.enum_type)?;
         self.fields(features, &mut message.extension, &said.extension)?;
         let mut maps = Vec::new();
         for (nested, said) in message.nested_type.iter_mut().zip(&said.nested_type) {
@@ -145,8 +154,9 @@ impl Found {
                 field.options.get_or_insert_default().packed = Some(is_packed);
             }
         } else if features.presence == FieldPresence::Implicit {
-            // Messages and arms of a oneof have presence whatever is said above them.
-            self.implicit_fields |= !is_message && field.oneof_index.is_none();
+            // Messages, arms of a oneof and extensions have presence whatever is said above them.
+            let is_plain = field.oneof_index.is_none() && field.extendee.is_none();
+            self.implicit_fields |= !is_message && is_plain;
         } else {
             if features.presence == FieldPresence::LegacyRequired {
                 field.set_label(Label::Required);
@@ -155,11 +165,21 @@ impl Found {
         }
     }
 
-    fn enums(&mut self, inherited: Features, said: &[features::Enum]) -> Result<(), String> {
-        for said in said {
-            match inherited.with(said.features())?.enums {
-                EnumType::Closed => self.closed_enums = true,
-                _ => self.open_enums = true,
+    fn enums(
+        &mut self,
+        inherited: Features,
+        enums: &[EnumDescriptorProto],
+        said: &[features::Enum],
+    ) -> Result<(), String> {
+        for (descriptor, said) in enums.iter().zip(said) {
+            let features = inherited.with(said.features())?;
+            self.open_enums |= features.enums != EnumType::Closed;
+            if descriptor
+                .value
+                .first()
+                .is_some_and(|value| value.number() != 0)
+            {
+                self.enum_without_zero = Some(descriptor.name().to_owned());
             }
         }
         Ok(())
@@ -180,13 +200,18 @@ fn is_packable(field: &FieldDescriptorProto) -> bool {
 
 /// As protoc does: in proto3 each field with presence is alone in a oneof of its own; in proto2 all have it.
 fn write_presence(message: &mut DescriptorProto, is_proto3: bool) {
+    let mut taken = names_in(message);
     for field in &mut message.field {
         if !is_proto3 {
             field.proto3_optional = None;
         } else if field.proto3_optional() {
+            let mut name = format!("_{}", field.name());
+            while !taken.insert(name.clone()) {
+                name.insert(0, 'X');
+            }
             field.oneof_index = i32::try_from(message.oneof_decl.len()).ok();
             message.oneof_decl.push(OneofDescriptorProto {
-                name: Some(format!("_{}", field.name())),
+                name: Some(name),
                 ..OneofDescriptorProto::default()
             });
         }
@@ -197,4 +222,22 @@ fn write_presence(message: &mut DescriptorProto, is_proto3: bool) {
     for nested in &mut message.nested_type {
         write_presence(nested, is_proto3);
     }
+}
+
+/// What is called something in the scope of `message`.
+fn names_in(message: &DescriptorProto) -> HashSet<String> {
+    let fields = message.field.iter().chain(&message.extension);
+    let fields = fields.map(FieldDescriptorProto::name);
+    let oneofs = message.oneof_decl.iter().map(OneofDescriptorProto::name);
+    let nested = message.nested_type.iter().map(DescriptorProto::name);
+    let enums = message.enum_type.iter().map(EnumDescriptorProto::name);
+    // Values of an enum are named beside it.
+    let values = message.enum_type.iter().flat_map(|it| &it.value);
+    let values = values.map(EnumValueDescriptorProto::name);
+    let all = fields
+        .chain(oneofs)
+        .chain(nested)
+        .chain(enums)
+        .chain(values);
+    all.map(str::to_owned).collect()
 }

@@ -180,8 +180,7 @@ fn text_of(name: &[u8], headers: &[&Header]) -> String {
     if headers.iter().all(|header| is_dropped(header)) {
         return format!("{} redacted", headers.len());
     }
-    let raw = || headers.iter().map(|header| header.value.clone()).collect();
-    let shown = values(name, headers).unwrap_or_else(raw);
+    let shown = values(name, headers).unwrap_or_else(|| raw(headers));
     let shown = shown.iter().map(|value| render::whole_bytes(value));
     shown.collect::<Vec<_>>().join(", ")
 }
@@ -205,25 +204,27 @@ fn are_equal(name: &[u8], a: &[&Header], b: &[&Header]) -> bool {
     if a.is_empty() || b.is_empty() {
         return false;
     }
-    let raw = |headers: &[&Header]| headers.iter().map(|header| header.value.clone()).collect();
-    let (x, y): (Vec<Bytes>, Vec<Bytes>) = (raw(a), raw(b));
+    let (x, y) = (raw(a), raw(b));
     x == y || values(name, a).unwrap_or(x) == values(name, b).unwrap_or(y)
+}
+
+/// The values of one name as they are stored.
+fn raw(headers: &[&Header]) -> Vec<Bytes> {
+    headers.iter().map(|header| header.value.clone()).collect()
 }
 
 /// The values of one name as they are meant; `None` if they are not what the name promises.
 fn values(name: &[u8], headers: &[&Header]) -> Option<Vec<Bytes>> {
-    if name.ends_with(b"-bin") && !is_redacted(headers) {
-        let split = headers
-            .iter()
-            .flat_map(|header| match is_true_binary(&header.value) {
-                // A comma in it is one of its bytes.
-                true => vec![header.value.clone()],
-                false => split_list(&header.value),
-            });
-        return split.map(|value| decode_binary(&value)).collect();
-    }
-    let split = headers.iter().flat_map(|header| split_list(&header.value));
+    let is_binary = name.ends_with(b"-bin") && !is_redacted(headers);
+    let split = headers.iter().flat_map(|header| {
+        match is_binary && is_true_binary(&header.value) {
+            // A comma in it is one of its bytes.
+            true => vec![header.value.clone()],
+            false => split_list(&header.value),
+        }
+    });
     match name {
+        _ if is_binary => split.map(|value| decode_binary(&value)).collect(),
         b":authority" => Some(split.map(without_shadow).collect()),
         b"content-type" => Some(split.map(|value| media_type(&value)).collect()),
         b"x-request-id" => Some(split.map(request_id).collect()),

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost_reflect::prost::Message as _;
-use prost_reflect::prost_types::FileDescriptorSet;
+use prost_reflect::prost_types::{DescriptorProto, FileDescriptorSet, MessageOptions};
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
 pub(super) use layout::{Field, Layout, Layouts};
@@ -184,6 +184,12 @@ impl Schema {
         let mut pools = std::iter::once(&self.pool).chain(candidate);
         pools.any(|pool| find(pool, rpc_method).is_some())
     }
+}
+
+/// Is it what a compiler makes of a map?
+fn is_map_entry(message: &DescriptorProto) -> bool {
+    let options = message.options.as_ref();
+    options.is_some_and(MessageOptions::map_entry)
 }
 
 fn find(pool: &DescriptorPool, rpc_method: &str) -> Option<MethodDescriptor> {

@@ -177,3 +177,19 @@ fn sizes_and_durations_read_as_people_write_them() {
         );
     }
 }
+
+#[test]
+fn the_documentation_has_the_defaults_that_are_in_force() {
+    let page = include_str!("../../../docs/collector.md");
+    let table = page.split_once("| limit | key | default |").unwrap().1;
+    let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
+    let mut count = 0;
+    for row in rows {
+        let (key, default) = row.rsplit_once(" | `").unwrap();
+        let name = key.rsplit_once("| `").unwrap().1.split('`').next().unwrap();
+        let key = KEYS.iter().find(|key| key.name == name).unwrap();
+        assert_eq!(default, format!("{}` |", key.default), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 10);
+}

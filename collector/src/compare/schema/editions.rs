@@ -21,6 +21,7 @@ use prost_reflect::prost_types::{
     FileDescriptorProto, FileDescriptorSet, OneofDescriptorProto,
 };
 
+use super::is_map_entry;
 use features::{EnumType, Features, FieldPresence, MessageEncoding, RepeatedFieldEncoding};
 
 /// `Edition` of `descriptor.proto`.
@@ -184,11 +185,6 @@ impl Found {
         }
         Ok(())
     }
-}
-
-fn is_map_entry(message: &DescriptorProto) -> bool {
-    let options = message.options.as_ref();
-    options.is_some_and(|options| options.map_entry())
 }
 
 fn is_packable(field: &FieldDescriptorProto) -> bool {

@@ -8,6 +8,8 @@ use prost_reflect::prost_types::{
     MessageOptions, OneofDescriptorProto, ServiceDescriptorProto,
 };
 
+use super::is_map_entry;
+
 /// Do both define the same? Those of `google.protobuf` do: every compiler brings its own.
 pub(super) fn says_the_same(a: &FileDescriptorProto, b: &FileDescriptorProto) -> bool {
     let is_protobufs_own = a.package() == "google.protobuf" && b.package() == "google.protobuf";
@@ -33,7 +35,6 @@ fn bare_file(file: &FileDescriptorProto) -> FileDescriptorProto {
 
 fn bare_message(message: &DescriptorProto) -> DescriptorProto {
     let options = message.options.as_ref();
-    let is_map_entry = options.is_some_and(MessageOptions::map_entry);
     let is_message_set = options.is_some_and(MessageOptions::message_set_wire_format);
     let oneofs = message.oneof_decl.iter().map(|oneof| OneofDescriptorProto {
         options: None,
@@ -47,7 +48,7 @@ fn bare_message(message: &DescriptorProto) -> DescriptorProto {
         enum_type: message.enum_type.iter().map(bare_enum).collect(),
         oneof_decl: oneofs.collect(),
         options: Some(MessageOptions {
-            map_entry: Some(is_map_entry),
+            map_entry: Some(is_map_entry(message)),
             message_set_wire_format: Some(is_message_set),
             ..MessageOptions::default()
         }),

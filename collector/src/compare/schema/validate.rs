@@ -13,7 +13,7 @@ use prost_reflect::prost_types::{
     ServiceDescriptorProto,
 };
 
-use super::same;
+use super::{is_map_entry, same};
 
 /// Says what is wrong with `set`, given what was taken before.
 pub(super) fn problem(set: &FileDescriptorSet, taken: &DescriptorPool) -> Option<String> {
@@ -72,11 +72,7 @@ fn problem_of_message(outermost: &DescriptorProto) -> Option<String> {
         if let Some(problem) = fields.find_map(problem_of_field) {
             return Some(format!("message {name:?}: {problem}"));
         }
-        let is_entry = message
-            .options
-            .as_ref()
-            .is_some_and(|options| options.map_entry());
-        if is_entry && !is_map_entry(message) {
+        if is_map_entry(message) && !has_key_and_value(message) {
             return Some(format!(
                 "message {name:?} is no map entry: key = 1 and value = 2 are"
             ));
@@ -98,7 +94,7 @@ fn problem_of_field(field: &FieldDescriptorProto) -> Option<String> {
     (!is_known).then(|| format!("field {:?} has no type that exists", field.name()))
 }
 
-fn is_map_entry(message: &DescriptorProto) -> bool {
+fn has_key_and_value(message: &DescriptorProto) -> bool {
     let mut numbers: Vec<i32> = message.field.iter().map(|field| field.number()).collect();
     numbers.sort_unstable();
     let key = message.field.iter().find(|field| field.number() == 1);

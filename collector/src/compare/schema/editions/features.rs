@@ -5,7 +5,7 @@
 use prost::Enumeration;
 
 /// Who tells a field that is not there from one that has its default?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub(super) enum FieldPresence {
     Unknown = 0,
@@ -15,7 +15,7 @@ pub(super) enum FieldPresence {
 }
 
 /// What becomes of a number that is no value of an enum?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub(super) enum EnumType {
     Unknown = 0,
@@ -24,7 +24,7 @@ pub(super) enum EnumType {
 }
 
 /// How numbers of a list are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub(super) enum RepeatedFieldEncoding {
     Unknown = 0,
@@ -33,7 +33,7 @@ pub(super) enum RepeatedFieldEncoding {
 }
 
 /// How a message within a message is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub(super) enum MessageEncoding {
     Unknown = 0,

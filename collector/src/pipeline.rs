@@ -135,6 +135,17 @@ pub enum RunError {
     PublisherEnded,
 }
 
+impl RunError {
+    /// Is it what the configuration names that can be read and is not valid?
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Tls(error) => error.is_invalid(),
+            Self::Tokens(error) => error.is_invalid(),
+            _ => false,
+        }
+    }
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 pub async fn run(
     listener: TcpListener,

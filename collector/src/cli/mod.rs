@@ -7,6 +7,7 @@ pub mod check_config;
 pub mod compare;
 pub mod config_args;
 mod core_dump;
+mod descriptors;
 pub mod doctor;
 pub mod fsck;
 mod help;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::ConfigError;
+use crate::pipeline::RunError;
 
 /// Wrong usage or configuration.
 const EXIT_USAGE: u8 = 2;
@@ -112,9 +114,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     let mut stderr = std::io::stderr().lock();
     // With standard error closed there is nobody to tell.
     std::io::Write::write_fmt(&mut stderr, format_args!("twintap: {}\n", told(error))).ok();
-    let usage = error
-        .chain()
-        .any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>());
+    let usage = error.chain().any(|cause| {
+        let run = cause.downcast_ref::<RunError>();
+        cause.is::<ConfigError>()
+            || cause.is::<UsageError>()
+            || run.is_some_and(RunError::is_configuration)
+    });
     ExitCode::from(if usage { EXIT_USAGE } else { EXIT_IO })
 }
 

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::config_args::ConfigArgs;
 use super::core_dump;
+use super::descriptors;
 use super::logging;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -54,6 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if config.is_exposed() {
         info!("{}", EXPOSED);
     }
+    descriptors::raise(config.connections_max)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("http")

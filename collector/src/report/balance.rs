@@ -219,6 +219,10 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
 fn rule_note(rule: &RuleUse, has_names: bool) -> String {
     let (name, origin) = (escape(&rule.name), escape(&rule.origin));
     let remark = match rule.remark {
+        Some(RuleRemark::Expired) => {
+            let last = rule.expires.as_deref().unwrap_or_default();
+            return format!("Rule {name} ({origin}) expired on {last} and was not applied");
+        }
         Some(RuleRemark::HidesNothing) => {
             let why = match has_names {
                 true => "out of date?",

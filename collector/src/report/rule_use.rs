@@ -32,6 +32,8 @@ pub struct RuleUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleRemark {
+    /// Its last day is over: it was not applied.
+    Expired,
     /// It applied to nothing.
     HidesNothing,
     /// It took every difference that was found.
@@ -51,7 +53,11 @@ pub(super) struct RuleSums {
 
 impl RuleSums {
     pub(super) fn of(rules: &Rules) -> Self {
-        let uses = rules.iter().map(|rule| {
+        let applied = rules.iter().map(|rule| (rule, None));
+        let expired = rules
+            .expired()
+            .map(|rule| (rule, Some(RuleRemark::Expired)));
+        let uses = applied.chain(expired).map(|(rule, remark)| {
             let unused = RuleUse {
                 name: rule.name().to_string(),
                 origin: rule.origin().to_owned(),
@@ -60,7 +66,7 @@ impl RuleSums {
                 expires: rule.expires().map(|last| last.to_string()),
                 differences: 0,
                 pairs: 0,
-                remark: None,
+                remark,
             };
             (Arc::clone(rule.name()), unused)
         });
@@ -83,7 +89,9 @@ impl RuleSums {
         let Self { rules, used, found } = self;
         let with_counts = |(name, rule): (Arc<str>, RuleUse)| {
             let (differences, pairs) = used.get(&name).copied().unwrap_or_default();
-            let remark = if differences == 0 {
+            let remark = if rule.remark.is_some() {
+                rule.remark
+            } else if differences == 0 {
                 Some(RuleRemark::HidesNothing)
             } else if rule.severity == Severity::Ignored
                 && differences == found
@@ -108,6 +116,20 @@ impl RuleSums {
 mod tests {
     use super::*;
     use crate::compare::rules::file;
+
+    #[test]
+    fn an_expired_rule_is_told() {
+        let yaml = "version: 1\nrules:\n  - { name: a, ignore: true, expires: 2026-08-01 }\n";
+        let mut rules = Rules::default();
+        rules.extend(file::parse(yaml, "r.yaml").unwrap());
+        rules.retire(jiff::civil::date(2026, 8, 2));
+        let uses = RuleSums::of(&rules).into_uses();
+        assert_eq!(
+            (uses[0].differences, uses[0].remark),
+            (0, Some(RuleRemark::Expired))
+        );
+        assert_eq!(uses[0].expires.as_deref(), Some("2026-08-01"));
+    }
 
     #[test]
     fn rules_that_hide_nothing_or_everything_are_remarked_on() {

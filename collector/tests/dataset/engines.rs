@@ -27,8 +27,10 @@ fn duckdb_and_pyarrow_read_types_values_and_indexes() {
     };
     let calls = samples::calls(CALLS_COUNT);
     let (first, second) = calls.split_at(30);
+    let mut files = Vec::new();
     for part in [first, second] {
-        write_part(part, root.path(), Uuid::now_v7(), &settings).unwrap();
+        let written = write_part(part, root.path(), Uuid::now_v7(), &settings);
+        files.extend(written.unwrap().paths);
     }
     let run = Uuid::now_v7();
     let mut pairs = PairsWriter::create(root.path(), run).unwrap();
@@ -39,6 +41,9 @@ fn duckdb_and_pyarrow_read_types_values_and_indexes() {
     }
     pairs.finish().unwrap();
     differences.finish().unwrap();
+    // What another run is writing is in nobody's way.
+    let _unfinished = PairsWriter::create(root.path(), Uuid::now_v7()).unwrap();
+    fs::write(files[0].with_file_name(".part-0.parquet.tmp"), "half").unwrap();
 
     // Of the samples, five start before ten o'clock: in the first part only.
     let expected = json!({

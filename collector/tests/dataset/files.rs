@@ -123,7 +123,11 @@ fn leftovers_of_a_crash_are_not_read() {
         &WriteSettings::default(),
     )
     .unwrap();
-    fs::write(published.paths[0].with_extension("parquet.tmp"), "torn").unwrap();
+    fs::write(
+        published.paths[0].with_file_name(".part-1.parquet.tmp"),
+        "torn",
+    )
+    .unwrap();
     assert_eq!(Dataset::open(root.path()).unwrap().rows(), 2);
 }
 

@@ -13,6 +13,7 @@ import sys
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
 DATA, EXPECTED, DOCUMENT = (pathlib.Path(argument) for argument in sys.argv[1:4])
@@ -178,6 +179,13 @@ def other_datasets():
     same("differences without their call", orphans.fetchall()[0][0], 0)
 
 
+def folders_while_files_are_written():
+    for dataset, rows in (("calls", len(EXPECT["calls"])), ("pairs", EXPECT["pairs"]["rows"])):
+        folder = DATA / dataset / "v1"
+        assert list(folder.rglob(".*.tmp")), f"nothing is being written in {folder}"
+        same(f"rows below {folder}", pa.dataset.dataset(folder, partitioning="hive").count_rows(), rows)
+
+
 def documented_queries():
     connection = duckdb.connect()
     blocks = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
@@ -195,6 +203,6 @@ def documented_queries():
 assert FILES, f"no parts below {DATA}"
 for check in (pyarrow_types_and_field_ids, duckdb_types, every_value, time_prunes_files,
               bloom_filters_and_their_answers, page_index_order_codec_and_metadata, other_datasets,
-              documented_queries):
+              folders_while_files_are_written, documented_queries):
     check()
     print(f"ok {check.__name__}")

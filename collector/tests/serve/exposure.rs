@@ -78,7 +78,7 @@ fn beyond_loopback_it_says_what_protects_and_does_not_start() {
 fn files_of_tokens_are_read_to_check_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
-    for (tokens, expected) in [("", 3), ("too short\n", 3), (TOKEN, 0)] {
+    for (tokens, expected) in [("", 2), ("too short\n", 2), (TOKEN, 0)] {
         fs::write(&file, tokens).unwrap();
         let output = check_config(&[&format!("token_file={}", file.display())]);
         assert_eq!(
@@ -86,6 +86,19 @@ fn files_of_tokens_are_read_to_check_them() {
             Some(expected),
             "{tokens:?}: {output:?}"
         );
+    }
+}
+
+#[test]
+fn files_that_hold_no_certificate_are_a_wrong_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crt");
+    for (pem, expected) in [("", 2), ("-----BEGIN CERTIFICATE-----\n", 2)] {
+        fs::write(&file, pem).unwrap();
+        let keys = ["tls_certificate_file", "tls_private_key_file"]
+            .map(|key| format!("{key}={}", file.display()));
+        let output = check_config(&[&keys[0], &keys[1]]);
+        assert_eq!(output.status.code(), Some(expected), "{pem:?}: {output:?}");
     }
 }
 

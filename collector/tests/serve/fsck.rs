@@ -223,7 +223,7 @@ fn damage_within_the_journal_is_told_and_a_torn_end_is_no_loss() {
 fn what_a_crash_left_half_written_is_mended_and_so_are_rights() {
     let data = published();
     let part = files(data.path(), "parquet").remove(0);
-    let unfinished = part.with_extension("parquet.tmp");
+    let unfinished = part.with_file_name(".part-1.parquet.tmp");
     fs::write(&unfinished, "half").unwrap();
     fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (code, told) = fsck(&[], data.path());

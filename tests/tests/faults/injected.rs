@@ -277,7 +277,7 @@ fn leave_unfinished(data_dir: &Path) {
         .expect("the segment is a file");
     let hour = data_dir.join("calls/v1/dt=2026-01-01/hh=00");
     fs::create_dir_all(&hour).expect("the dataset's folder");
-    fs::write(hour.join("part-0.parquet.tmp"), "half").expect("a file in it");
+    fs::write(hour.join(".part-0.parquet.tmp"), "half").expect("a file in it");
 }
 
 #[test]

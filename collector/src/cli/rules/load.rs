@@ -30,20 +30,11 @@ pub(in crate::cli) struct RulesArgs {
     pub(in crate::cli) ignore_metadata: Vec<String>,
 }
 
-/// The rules of a run.
-#[derive(Debug)]
-struct Loaded {
-    /// Those that hold.
-    rules: Rules,
-    /// Those whose last day is over.
-    expired: Vec<Rule>,
-}
-
 impl RulesArgs {
-    /// Reads those that hold today, and says on standard error which have expired.
+    /// Reads them, and says on standard error which have expired.
     pub(in crate::cli) fn load_and_warn(&self) -> anyhow::Result<Rules> {
-        let Loaded { rules, expired } = self.load(Zoned::now().date())?;
-        for rule in &expired {
+        let rules = self.load(Zoned::now().date())?;
+        for rule in rules.expired() {
             let (origin, name) = (rule.origin(), rule.name());
             writeln!(
                 std::io::stderr(),
@@ -54,7 +45,7 @@ impl RulesArgs {
     }
 
     /// Reads them all; `today` decides which have expired.
-    fn load(&self, today: Date) -> anyhow::Result<Loaded> {
+    fn load(&self, today: Date) -> anyhow::Result<Rules> {
         let mut rules = Rules::default();
         rules.extend(
             self.ignore_metadata
@@ -72,8 +63,8 @@ impl RulesArgs {
             let text = format!("two rules are called {name:?}: reports tell rules by their names");
             return Err(UsageError(text).into());
         }
-        let expired = rules.take_expired(today);
-        Ok(Loaded { rules, expired })
+        rules.retire(today);
+        Ok(rules)
     }
 }
 

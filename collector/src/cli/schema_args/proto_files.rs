@@ -42,7 +42,12 @@ pub(super) fn compile(
     }
     let failed = |error: protox::Error| {
         // What is wrong with a file is in its debug form, with line and column.
-        let mut text = format!("failed to compile {option}: {error:?}");
+        let mut what = format!("{error:?}");
+        // But for a file that ends too early.
+        if let Some(file) = error.file().filter(|file| !what.contains(file)) {
+            what = format!("{file}: {what}");
+        }
+        let mut text = format!("failed to compile {option}: {what}");
         if text.contains(IN_AN_EDITION) {
             text += ": files in an edition are to be given as descriptors, which \
                      protoc --include_imports -o FILE makes";
@@ -134,6 +139,13 @@ mod tests {
         let error = compiled(empty.path()).unwrap_err();
         assert!(format!("{error:#}").contains("no .proto file"));
         assert!(error.is::<UsageError>());
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_is_named() {
+        let folder = folder("syntax = \"proto3\"; message M {");
+        let text = format!("{:#}", compiled(folder.path()).unwrap_err());
+        assert!(text.contains("service.proto"), "{text}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub use preset::Preset;
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
+    /// Those that are not applied.
+    expired: Vec<Rule>,
 }
 
 /// One rule.
@@ -157,15 +159,20 @@ impl Rules {
         self.rules.extend(rules);
     }
 
-    /// All of them.
+    /// All that apply.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
     }
 
-    /// Takes out the rules whose last day is before `today`.
-    pub fn take_expired(&mut self, today: Date) -> Vec<Rule> {
+    /// Those that no longer apply: [`Self::retire`] put them there.
+    pub fn expired(&self) -> impl Iterator<Item = &Rule> {
+        self.expired.iter()
+    }
+
+    /// No longer applies the rules whose last day is before `today`.
+    pub fn retire(&mut self, today: Date) {
         let is_over = |rule: &mut Rule| rule.expires.is_some_and(|last| last < today);
-        self.rules.extract_if(.., is_over).collect()
+        self.expired.extend(self.rules.extract_if(.., is_over));
     }
 
     /// Those for one method.

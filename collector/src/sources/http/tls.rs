@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -44,7 +44,7 @@ pub enum TlsError {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
-        source: rustls::pki_types::pem::Error,
+        source: pem::Error,
     },
     /// Certificate and key do not fit, or are of a kind that is not supported.
     #[error("certificate {} and its key cannot be used: {source}", path.display())]
@@ -62,6 +62,19 @@ pub enum TlsError {
         /// What is wrong.
         source: rustls::server::VerifierBuilderError,
     },
+}
+
+impl TlsError {
+    /// Can the files be read, and are not what they should be?
+    pub fn is_invalid(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreadable {
+                source: pem::Error::Io(_),
+                ..
+            }
+        )
+    }
 }
 
 /// Accepts TLS.
@@ -173,12 +186,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fail = |source| unreadable("certificates", path, source);
     let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(fail)?.collect();
     match all.map_err(fail)? {
-        none if none.is_empty() => Err(fail(rustls::pki_types::pem::Error::NoItemsFound)),
+        none if none.is_empty() => Err(fail(pem::Error::NoItemsFound)),
         some => Ok(some),
     }
 }
 
-fn unreadable(what: &'static str, path: &Path, source: rustls::pki_types::pem::Error) -> TlsError {
+fn unreadable(what: &'static str, path: &Path, source: pem::Error) -> TlsError {
     TlsError::Unreadable {
         what,
         path: path.to_owned(),

@@ -44,6 +44,13 @@ pub enum TokenError {
     },
 }
 
+impl TokenError {
+    /// Can the file be read, and is not one of tokens?
+    pub fn is_invalid(&self) -> bool {
+        !matches!(self, Self::Unreadable { .. })
+    }
+}
+
 /// Who may send records.
 #[derive(Clone)]
 pub struct Tokens {

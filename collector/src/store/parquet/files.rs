@@ -98,7 +98,7 @@ mod tests {
         }
         symlink(part.parent().unwrap(), linked.join("hh=10")).unwrap();
         symlink(&part, hour.join("part-1.parquet")).unwrap();
-        fs::write(hour.join("part-2.parquet.tmp"), "half").unwrap();
+        fs::write(hour.join(".part-2.parquet.tmp"), "half").unwrap();
         for folder in [&calls, &astray, hour.parent().unwrap()] {
             fs::write(folder.join("part-3.parquet"), "stray").unwrap();
         }
@@ -108,7 +108,7 @@ mod tests {
             hour.join("part-1.parquet"),
         ];
         assert_eq!(files.whole, whole);
-        assert_eq!(files.unfinished, [hour.join("part-2.parquet.tmp")]);
+        assert_eq!(files.unfinished, [hour.join(".part-2.parquet.tmp")]);
         let dataset = Dataset::open(root.path()).unwrap();
         assert!(dataset.paths().eq(&whole));
     }

@@ -1,8 +1,9 @@
 //! Where files of a dataset lie: Hive partitions by UTC hour, readable by every engine.
 //!
-//! `<data>/calls/v1/dt=2026-11-21/hh=09/part-<uuid>.parquet`. A file that is being written ends in
-//! `.tmp`, which no `*.parquet` pattern matches.
+//! `<data>/calls/v1/dt=2026-11-21/hh=09/part-<uuid>.parquet`. A file that is being written
+//! begins with `.`, which readers of whole folders pass over, and ends in `.tmp`, which no `*.parquet` pattern matches.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -82,7 +83,9 @@ pub(super) fn run_path(root: &Path, dataset: &str, run: Uuid) -> PathBuf {
 
 /// What the file at `path` is called while it is written.
 pub(super) fn unfinished_path(path: &Path) -> PathBuf {
-    path.with_added_extension(UNFINISHED)
+    let mut hidden = OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    path.with_file_name(hidden).with_added_extension(UNFINISHED)
 }
 
 #[cfg(test)]

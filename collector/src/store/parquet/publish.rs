@@ -1,6 +1,6 @@
 //! A file appears under its name whole and durable, or not at all.
 //!
-//! Written beside its place as `<name>.tmp`, then: fsync the file, rename, fsync the folder and
+//! Written beside its place as `.<name>.tmp`, then: fsync the file, rename, fsync the folder and
 //! those above it. Dropped before that, the unfinished file is removed; after a crash it stays, is
 //! never read, and is overwritten when the same part is written again, or removed by who finds that nobody writes it.
 
@@ -134,7 +134,7 @@ mod tests {
         let path = root.path().join("a/b/part.parquet");
         let (unpublished, mut file) = Unpublished::create(root.path(), path.clone()).unwrap();
         file.write_all(b"whole").unwrap();
-        assert_eq!(names(path.parent().unwrap()), ["part.parquet.tmp"]);
+        assert_eq!(names(path.parent().unwrap()), [".part.parquet.tmp"]);
         assert_eq!(unpublished.publish(&file).unwrap(), (path.clone(), 5));
         assert_eq!(names(path.parent().unwrap()), ["part.parquet"]);
     }

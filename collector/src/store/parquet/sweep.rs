@@ -27,8 +27,8 @@ mod tests {
         let run = root.path().join("pairs/v1/run=1");
         fs::create_dir_all(&hour).unwrap();
         fs::create_dir_all(&run).unwrap();
-        let unfinished = hour.join("part-1.parquet.tmp");
-        let kept = [hour.join("part-1.parquet"), run.join("part-0.parquet.tmp")];
+        let unfinished = hour.join(".part-1.parquet.tmp");
+        let kept = [hour.join("part-1.parquet"), run.join(".part-0.parquet.tmp")];
         for path in kept.iter().chain([&unfinished]) {
             fs::write(path, "bytes").unwrap();
         }

@@ -1,6 +1,7 @@
 //! The collector: takes recorded gRPC calls in, keeps them, pairs them, compares them, reports.
 //!
-//! The map, in the order in which a call travels; imports only ever point down this list:
+//! The map, in the order in which a call travels. A stage imports only stages above it; what exactly is in the table
+//! `STAGES` of `tests/tests/tidy.rs`, which holds it:
 //!
 //! 1. [`sources`]: where input enters (records from the filter, captures of packets).
 //! 2. the crate `twintap-decode`: bytes to calls. No I/O, no clock.
@@ -8,7 +9,7 @@
 //! 4. [`store`]: journal (durable before acknowledged) and the Parquet dataset.
 //! 5. [`pair`]: primary and candidate to a pair, or unpaired with a reason.
 //! 6. [`compare`]: a pair to a verdict with differences. Pure.
-//! 7. [`report`]: terminal, JSON, Parquet.
+//! 7. [`report`]: what was found as text, JSON, JUnit, Markdown, HTML, SARIF, and rows of Parquet.
 //! 8. [`noise`]: what the old service's own answers differ in, offered as rules. Pure.
 //!
 //! Beside them, [`doctor`] looks at the set-up around it all: manifests, Envoys, recorded calls.

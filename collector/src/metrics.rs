@@ -3,6 +3,7 @@
 //! Counters end in `_total`, units are base units, label values come from fixed sets in the code:
 //! nothing a client sends can make a new series.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -15,10 +16,22 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::store::accounting::Accounting;
-use crate::store::parquet::Published;
-
 type Count = Gauge<u64, AtomicU64>;
+
+/// What filters count, as `store::accounting` sums it up and explains it.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "they are those of the accounting")]
+pub struct FilterFigures<'a> {
+    pub producers_count: usize,
+    pub observed: u64,
+    pub recorded: u64,
+    pub refused: u64,
+    pub recorded_before: u64,
+    pub undelivered: u64,
+    pub pending: u64,
+    pub dropped: &'a BTreeMap<String, u64>,
+    pub skipped: &'a BTreeMap<String, u64>,
+}
 
 /// Why something was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -307,11 +320,6 @@ impl Metrics {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// How often requests were refused for `reason`.
-    pub fn refused_count(&self, reason: &'static str) -> u64 {
-        self.refused.get_or_create(&ReasonLabel { reason }).get()
-    }
-
     /// A body was read.
     pub fn body_read(&self, bytes: usize) {
         self.body_bytes.inc_by(bytes as u64);
@@ -382,11 +390,11 @@ impl Metrics {
         self.forgotten.inc_by(count as u64);
     }
 
-    /// Files were written.
-    pub fn parts_published(&self, published: &Published) {
-        self.parts.inc_by(published.paths.len() as u64);
-        self.part_bytes.inc_by(published.bytes);
-        self.refiled.inc_by(published.refiled_rows);
+    /// So many files of so many bytes were written, with rows that are not under the hour of their start.
+    pub fn parts_published(&self, files: usize, bytes: u64, refiled_rows: u64) {
+        self.parts.inc_by(files as u64);
+        self.part_bytes.inc_by(bytes);
+        self.refiled.inc_by(refiled_rows);
     }
 
     /// A segment is in Parquet.
@@ -402,18 +410,17 @@ impl Metrics {
     }
 
     /// What filters count, summed up.
-    pub fn set_accounting(&self, accounting: &Accounting) {
-        let total = &accounting.total;
-        self.producers.set(accounting.producers.len() as u64);
-        self.filter_observed.set(total.observed);
-        self.filter_recorded.set(total.recorded);
-        self.filter_refused.set(total.refused);
-        self.recorded_before.set(total.recorded_before);
-        self.undelivered.set(total.undelivered);
-        self.pending.set(total.pending);
+    pub fn set_filter_figures(&self, figures: &FilterFigures<'_>) {
+        self.producers.set(figures.producers_count as u64);
+        self.filter_observed.set(figures.observed);
+        self.filter_recorded.set(figures.recorded);
+        self.filter_refused.set(figures.refused);
+        self.recorded_before.set(figures.recorded_before);
+        self.undelivered.set(figures.undelivered);
+        self.pending.set(figures.pending);
         for (family, counts) in [
-            (&self.filter_dropped, &total.dropped),
-            (&self.filter_skipped, &total.skipped),
+            (&self.filter_dropped, figures.dropped),
+            (&self.filter_skipped, figures.skipped),
         ] {
             for (reason, count) in counts {
                 family

@@ -92,7 +92,7 @@ pub struct ConfigError {
     pub key: Text<64>,
 }
 
-const KEYS: [&[u8]; 14] = [
+const KEYS: [&[u8]; 15] = [
     b"position",
     b"collector_cluster",
     b"collector_authority",
@@ -107,8 +107,13 @@ const KEYS: [&[u8]; 14] = [
     b"redact_headers",
     b"redaction_key",
     b"flush_interval_ms",
+    b"send_timeout_ms",
 ];
-const SEND_TIMEOUT: &[u8] = b"send_timeout_ms";
+
+/// Largest `body_bytes_max`: with it both bodies of a record still fit a batch.
+const BODY_BYTES_LIMIT: u64 = 448 << 10;
+/// Entries of `include_methods` and `exclude_methods` together.
+const PATTERNS_MAX: usize = 64;
 
 const EXCLUDED_BY_DEFAULT: [&[u8]; 2] = [b"grpc.health.v1.Health/*", b"grpc.reflection.*"];
 
@@ -220,9 +225,9 @@ impl Draft {
             b"stamp_pair_id" => self.stamp_pair_id = Some(boolean(value)?),
             b"record" => self.record = Some(boolean(value)?),
             b"sample_rate" => config.sample_ppm = rate(value)?,
-            b"body_bytes_max" => config.body_bytes_max = whole(value, 0, 458_752)?,
+            b"body_bytes_max" => config.body_bytes_max = whole(value, 0, BODY_BYTES_LIMIT)?,
             b"flush_interval_ms" => config.flush_interval_ms = whole(value, 10, 10_000)?,
-            SEND_TIMEOUT => config.send_timeout_ms = whole(value, 100, 60_000)?,
+            b"send_timeout_ms" => config.send_timeout_ms = whole(value, 100, 60_000)?,
             b"include_methods" => patterns(value, reader, &mut config.methods.include)?,
             b"exclude_methods" => {
                 self.excludes_given = true;
@@ -277,7 +282,7 @@ impl Draft {
             .include
             .len()
             .saturating_add(config.methods.exclude.len());
-        if patterns > 64 {
+        if patterns > PATTERNS_MAX {
             return Err(error(Refusal::OutOfRange, 0, b"include_methods"));
         }
         Ok(self.config)
@@ -285,10 +290,7 @@ impl Draft {
 }
 
 fn key_bit(key: &[u8]) -> Option<u32> {
-    let index = KEYS
-        .iter()
-        .chain([&SEND_TIMEOUT])
-        .position(|known| *known == key)?;
+    let index = KEYS.iter().position(|known| *known == key)?;
     Some(1_u32 << index)
 }
 

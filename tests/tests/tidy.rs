@@ -13,6 +13,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Stages of the collector, and the modules that each may use besides itself. No cycle, and nothing
 /// that a call reaches later.
 const STAGES: &[(&str, &[&str])] = &[
+    ("metrics", &[]),
     ("sources", &["clock", "metrics"]),
     ("call", &[]),
     ("store", &["call", "clock", "metrics"]),

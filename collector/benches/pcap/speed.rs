@@ -184,7 +184,7 @@ fn decode(path: &Path) -> Decoded {
     .unwrap();
     let mut inline = Inline {
         sorter: Sorter::new(LinkConfig::default(), Vec::new(), 1),
-        watcher: Watcher::new(0, 1, 1),
+        watcher: Watcher::new(0, 1),
         calls: 0,
         messages: 0,
     };

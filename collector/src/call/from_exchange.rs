@@ -258,7 +258,7 @@ fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Directi
     let is_any_cut = body.messages().iter().any(is_cut);
     // gRPC-Web sends trailers as a last message. It is none, and may hold secrets: left out.
     let all = body.messages().iter();
-    let web_trailers = all.filter(|message| is_web_trailers(message)).count() as u64;
+    let web_trailers = all.filter(|message| message.is_web_trailers()).count() as u64;
     let messages = messages(&body, &kept, started_unix_ns);
     let without_trailers = |count: u64| count.saturating_sub(web_trailers);
     let messages_count = body.messages_count().map(without_trailers);
@@ -285,20 +285,14 @@ fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
         };
         Message {
             offset_ns: Some(message.at_unix_ns.saturating_sub(started_unix_ns)),
-            compressed: message.flag & 1 != 0,
+            compressed: message.is_compressed(),
             declared_bytes: message.declared_bytes,
             bytes,
         }
     };
     let messages = body.messages().iter();
     messages
-        .filter(|message| !is_web_trailers(message))
+        .filter(|message| !message.is_web_trailers())
         .map(message)
         .collect()
-}
-
-/// The flag byte of a gRPC-Web message that holds trailers.
-fn is_web_trailers(message: &BodyMessage) -> bool {
-    const TRAILERS: u8 = 0x80;
-    message.flag & TRAILERS != 0
 }

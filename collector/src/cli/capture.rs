@@ -1,6 +1,6 @@
 //! `twintap capture`: calls from packets as they pass.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -139,9 +139,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Box::new(move |published| {
                 let saved = account.so_far(published, &progress.call_counts(), &told.told());
                 if let Err(error) = saved {
-                    let text = format!("twintap: {error:#}, trying again with the next part\n");
-                    // With standard error closed there is nobody to tell.
-                    std::io::stderr().write_all(text.as_bytes()).ok();
+                    terminal::tell(format_args!("{error:#}, trying again with the next part"));
                 }
             })
         },

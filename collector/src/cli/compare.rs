@@ -7,7 +7,7 @@
 pub(super) mod output;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -315,7 +315,7 @@ impl Plan {
             return Ok(());
         }
         if let Some(why) = self.selection.why_nothing(&self.data_dir, candidate)? {
-            writeln!(std::io::stderr(), "twintap: {why}")?;
+            terminal::tell(why);
         }
         Ok(())
     }

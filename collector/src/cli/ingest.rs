@@ -1,6 +1,6 @@
 //! `twintap ingest`: calls from captured packets.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::core_dump;
 use super::ingest_account::Account;
 use super::ingest_outcome::{Destination, Outcome, seconds};
 use super::packet_options::PacketOptions;
+use super::terminal;
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Rotation, ingest};
 use crate::pipeline::{self, EXIT_INTERRUPTED};
@@ -126,10 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let took_ns = clock.unix_ns().saturating_sub(started_unix_ns);
     outcome.tell(seconds(took_ns), options.quiet);
     if ingested.is_stopped && is_replaced {
-        // With standard error closed there is nobody to tell.
-        std::io::stderr()
-            .write_all(format!("twintap: {IS_REPLACED}\n").as_bytes())
-            .ok();
+        terminal::tell(IS_REPLACED);
     }
     Ok(ExitCode::from(match ingested.is_stopped {
         true => EXIT_INTERRUPTED,

@@ -4,15 +4,14 @@
 //! a run that did not come to its end left of the same files is replaced. Of a file that may be the beginning of
 //! a longer one, the calls may be there: it is refused, and replaces nothing.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use twintap_capture::Stats;
 
-use super::UsageError;
 use super::ingest_outcome::Outcome;
+use super::{UsageError, terminal};
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested};
 use crate::report::figures::count;
@@ -127,18 +126,17 @@ impl Account {
             let calls = removed.calls;
             let text = match why {
                 Why::Lacking => format!(
-                    "twintap: of the {} calls of an ingest of these files (at {when}) {calls} are left: this one \
-                     replaces them\n",
+                    "of the {} calls of an ingest of these files (at {when}) {calls} are left: this one \
+                     replaces them",
                     run.total.published
                 ),
                 _ if removed.files == 0 => continue,
                 _ => format!(
-                    "twintap: an ingest of these files did not end (at {when}): this one replaces the {calls} \
-                     calls that it left\n"
+                    "an ingest of these files did not end (at {when}): this one replaces the {calls} \
+                     calls that it left"
                 ),
             };
-            // With standard error closed there is nobody to tell.
-            std::io::stderr().write_all(text.as_bytes()).ok();
+            terminal::tell(text);
         }
         run.remove_capture(&self.data_dir)
             .context("failed to remove the accounting of a run that is replaced")

@@ -1,14 +1,14 @@
 //! Reads key log files. What they have is never shown, only counted.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use twintap_decode::tls::{CONNECTIONS_MAX, KeyLog};
 use zeroize::Zeroizing;
 
-use super::UsageError;
+use super::{UsageError, terminal};
 
 /// Bytes of one key log file: more than as many connections can have as are kept.
 const KEY_LOG_BYTES_MAX: u64 = 512 << 20;
@@ -37,13 +37,13 @@ fn read_one(path: &Path, key_log: &mut KeyLog) -> anyhow::Result<()> {
             return Err(UsageError(message).into());
         }
         let count = added.malformed;
-        warn(&format!(
+        terminal::tell(format_args!(
             "{name}: {count} malformed lines, the first is line {line}"
         ));
     }
     if added.over_limit > 0 {
         let count = added.over_limit;
-        warn(&format!(
+        terminal::tell(format_args!(
             "{name}: {count} secrets of more than {CONNECTIONS_MAX} connections"
         ));
     }
@@ -60,11 +60,6 @@ fn contents(path: &Path, bytes_max: u64) -> io::Result<Option<Zeroizing<Vec<u8>>
     let limit = bytes_max.saturating_add(1);
     let read = file.take(limit).read_to_end(&mut text)?;
     Ok((u64::try_from(read).is_ok_and(|read| read <= bytes_max)).then_some(text))
-}
-
-fn warn(text: &str) {
-    // With standard error closed there is nobody to warn.
-    writeln!(std::io::stderr(), "twintap: {text}").ok();
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use twintap_decode::capture::Problem;
 
 use super::ingest_account::Account;
 use super::packet_options::{Format, PacketOptions};
-use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary};
+use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary, terminal};
 use crate::call::{Role, ServerPattern};
 use crate::clock::Clock;
 use crate::escape::escape;
@@ -152,8 +152,7 @@ impl Outcome<'_> {
             }
             text += &ingest_summary::summary(ingested, seconds);
         }
-        // With standard error closed there is nobody to tell.
-        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).ok();
+        terminal::tell_lines(&text);
     }
 
     /// Why calls have no names, and what to do.

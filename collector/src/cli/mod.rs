@@ -111,9 +111,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         // The reader, such as `head`, has seen enough; what is left is not done.
         return ExitCode::from(EXIT_PIPE);
     }
-    let mut stderr = std::io::stderr().lock();
-    // With standard error closed there is nobody to tell.
-    std::io::Write::write_fmt(&mut stderr, format_args!("twintap: {}\n", told(error))).ok();
+    terminal::tell(told(error));
     let usage = error.chain().any(|cause| {
         let run = cause.downcast_ref::<RunError>();
         cause.is::<ConfigError>()

@@ -12,7 +12,7 @@ use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 
 use super::schema_args::TypeArgs;
-use super::{UsageError, ingest_key_log};
+use super::{UsageError, ingest_key_log, terminal};
 use crate::call::{Observer, Role, ServerPattern, Workload};
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Settings};
@@ -252,14 +252,12 @@ fn read_key(path: &Path) -> anyhow::Result<Hmac> {
         )));
     }
     if key.len() < KEY_BYTES_WANTED {
-        let what = format!(
-            "twintap: the key {} has {} bytes, and who can guess it can guess the secrets: take {KEY_BYTES_WANTED} \
-             random ones or more\n",
+        terminal::tell(format_args!(
+            "the key {} has {} bytes, and who can guess it can guess the secrets: take {KEY_BYTES_WANTED} \
+             random ones or more",
             path.display(),
             key.len()
-        );
-        // With standard error closed there is nobody to tell.
-        std::io::Write::write_all(&mut std::io::stderr(), what.as_bytes()).ok();
+        ));
     }
     Ok(Hmac::new(key))
 }

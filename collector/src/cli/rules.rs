@@ -4,7 +4,6 @@ mod load;
 mod suggest;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -81,7 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                     Ok(text) => text,
                     Err(error) => {
                         exit_code = EXIT_IO;
-                        writeln!(std::io::stderr(), "twintap: {}", told(&error))?;
+                        terminal::tell(told(&error));
                         continue;
                     }
                 };

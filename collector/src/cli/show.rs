@@ -4,7 +4,6 @@
 //! read whole.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -139,11 +138,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 others.into_iter().collect::<Vec<_>>().join(", ")
             ),
         };
-        writeln!(
-            std::io::stderr(),
-            "twintap: no call in {data_dir}{of} carries the id {:?}{others}",
+        terminal::tell(format_args!(
+            "no call in {data_dir}{of} carries the id {:?}{others}",
             args.pair
-        )?;
+        ));
         return Ok(ExitCode::from(EXIT_IO));
     }
     let style = text::Style {

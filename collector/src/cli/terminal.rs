@@ -1,6 +1,7 @@
-//! Standard output: what it can show, and that who reads it may leave.
+//! Standard output and standard error: what they can show, and that who reads them may leave.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use crate::pipeline::ingest::IngestError;
@@ -42,6 +43,16 @@ pub(super) fn answered(written: anyhow::Result<()>) -> anyhow::Result<()> {
 /// Prints an answer, see [`answered`].
 pub(super) fn print(answer: &str) -> anyhow::Result<()> {
     answered(write(answer).map_err(Into::into))
+}
+
+/// Says on standard error what is no answer. Where that is closed there is nobody to tell.
+pub(super) fn tell(what: impl Display) {
+    tell_lines(&format!("twintap: {what}\n"));
+}
+
+/// The same of whole lines.
+pub(super) fn tell_lines(lines: &str) {
+    io::stderr().write_all(lines.as_bytes()).ok();
 }
 
 /// Writes all of `text`.

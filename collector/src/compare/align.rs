@@ -62,8 +62,10 @@ pub(super) fn align(
 pub(super) struct Alignment {
     /// Do elements that both sides have stand in another order?
     pub(super) is_reordered: bool,
-    /// What belongs together; elements that only moved are left out if `is_reordered`.
+    /// What belongs together, but for what is in `equal`.
     pub(super) steps: Vec<Step>,
+    /// Elements with equal numbers that belong together and are no steps, wherever they stand.
+    pub(super) equal: Vec<(usize, usize)>,
 }
 
 /// Lines up two lists, taking elements that only moved out first.
@@ -77,6 +79,7 @@ pub(super) fn align_with_moves(
         return Alignment {
             is_reordered: false,
             steps: align(primary, candidate, distance),
+            equal: Vec::new(),
         };
     }
     let a = unmatched(primary.len(), matched.iter().map(|(i, _)| *i));
@@ -93,11 +96,12 @@ pub(super) fn align_with_moves(
     Alignment {
         is_reordered: true,
         steps: steps.collect(),
+        equal: matched,
     }
 }
 
 /// Lines up two lists whose order is nothing: equal elements first, then, of the rest, those that
-/// differ least. Equal elements are left out of the steps.
+/// differ least. Equal elements are no steps.
 pub(super) fn align_unordered(
     primary: &[u64],
     candidate: &[u64],
@@ -107,9 +111,13 @@ pub(super) fn align_unordered(
     let a = unmatched(primary.len(), matched.iter().map(|(i, _)| *i));
     let b = unmatched(candidate.len(), matched.iter().map(|(_, j)| *j));
     let near = nearest(&a, &b, distance);
+    let equal = matched.clone();
     matched.extend(&near);
     matched.sort_unstable();
-    joined(primary.len(), candidate.len(), &matched, near)
+    Alignment {
+        equal,
+        ..joined(primary.len(), candidate.len(), &matched, near)
+    }
 }
 
 /// Lines up two lists by keys: equal keys belong together, wherever they stand.
@@ -135,6 +143,7 @@ fn joined(
             .chain(a.into_iter().map(Step::Primary))
             .chain(b.into_iter().map(Step::Candidate))
             .collect(),
+        equal: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::decimal::Decimal;
 use super::leaf::Leaf;
 use super::rules::Class;
 use twintap_decode::grpc::decode_base64;
@@ -297,11 +298,12 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
             integers(a, b)
         };
     }
-    if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
-        return if a == b {
-            Some(LooksLike::Notation)
-        } else {
-            floats(a, b)
+    if let (Ok(x), Ok(y)) = (a.parse::<f64>(), b.parse::<f64>()) {
+        let (exact_a, exact_b) = (Decimal::parse(a), Decimal::parse(b));
+        let is_same = exact_a.zip(exact_b).map(|(a, b)| a.order(b).is_eq());
+        return match is_same.unwrap_or(false) {
+            true => Some(LooksLike::Notation),
+            false => floats(x, y),
         };
     }
     let are = |class: Class| class.holds(&Leaf::Text(a)) && class.holds(&Leaf::Text(b));
@@ -328,11 +330,24 @@ pub(super) fn bytes(a: &[u8], b: &[u8]) -> Option<LooksLike> {
 /// Bytes in an encoded value at least: shorter ones are equal by chance.
 const ENCODED_BYTES_MIN: usize = 3;
 
-/// Is one the other in hexadecimal, or in base64 of either alphabet, padded or not?
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Two digits a byte.
+    Hexadecimal,
+    /// Of either alphabet, padded or not.
+    Base64,
+}
+
 fn is_encoded(a: &[u8], b: &[u8]) -> bool {
+    encoding(a, b).is_some()
+}
+
+/// In which encoding one is the other.
+pub(super) fn encoding(a: &[u8], b: &[u8]) -> Option<Encoding> {
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
     if short.len() < ENCODED_BYTES_MIN || !long.is_ascii() {
-        return false;
+        return None;
     }
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let is_hexadecimal = || {
@@ -353,7 +368,10 @@ fn is_encoded(a: &[u8], b: &[u8]) -> bool {
             .collect();
         decode_base64(&standard).is_some_and(|decoded| *decoded == *short)
     };
-    is_hexadecimal() || is_base64()
+    if is_hexadecimal() {
+        return Some(Encoding::Hexadecimal);
+    }
+    is_base64().then_some(Encoding::Base64)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::leaf::Leaf;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
-use crate::call::{Call, CorrelationKey, Header, Position};
+use crate::call::{Call, Header, Position, normalize_request_id};
 use twintap_decode::grpc::{decode_binary, is_true_binary};
 
 /// Compared as status, see [`super::status`].
@@ -227,7 +227,7 @@ fn values(name: &[u8], headers: &[&Header]) -> Option<Vec<Bytes>> {
         _ if is_binary => split.map(|value| decode_binary(&value)).collect(),
         b":authority" => Some(split.map(without_shadow).collect()),
         b"content-type" => Some(split.map(|value| media_type(&value)).collect()),
-        b"x-request-id" => Some(split.map(request_id).collect()),
+        b"x-request-id" => Some(split.map(|id| normalize_request_id(&id)).collect()),
         _ => Some(split.collect()),
     }
 }
@@ -263,16 +263,5 @@ fn media_type(value: &[u8]) -> Bytes {
         Bytes::from_static(b"application/grpc")
     } else {
         bare.into()
-    }
-}
-
-fn request_id(value: Bytes) -> Bytes {
-    let call = Call {
-        request_id: value.clone(),
-        ..Call::default()
-    };
-    match CorrelationKey::of(&call) {
-        CorrelationKey::RequestId(normalized) => normalized,
-        _ => value,
     }
 }

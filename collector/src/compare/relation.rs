@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::classify;
+use super::classify::{self, Encoding};
+use super::decimal::Decimal;
 use super::leaf::Leaf;
 use super::rules::{Class, Form, written_alike};
 
@@ -20,6 +21,8 @@ pub struct Relation {
     pub values: Option<Values>,
     /// Is one side absent and the other zero or empty?
     pub is_empty_or_absent: bool,
+    /// How the one is written that is the other encoded.
+    pub encoding: Option<Encoding>,
 }
 
 /// Two values of one type: the primary's, then the candidate's.
@@ -58,6 +61,16 @@ impl Relation {
             forms: forms(a, b),
             values: values(a, b),
             is_empty_or_absent: false,
+            encoding: None,
+        }
+    }
+
+    /// That of two sides of which one is the other encoded.
+    pub(super) fn of_encoded(a: &Leaf<'_>, b: &Leaf<'_>) -> Self {
+        let bytes = a.bytes().zip(b.bytes());
+        Self {
+            encoding: bytes.and_then(|(a, b)| classify::encoding(a, b)),
+            ..Self::of(Some(a), Some(b))
         }
     }
 
@@ -140,13 +153,22 @@ fn texts(a: &str, b: &str) -> Values {
         if let (Ok(a), Ok(b)) = (a.parse(), b.parse()) {
             return Values::Whole(a, b);
         }
-        if let (Ok(a), Ok(b)) = (a.parse(), b.parse())
+        if let (Some(a), Some(b)) = (exactly_real(a), exactly_real(b))
             && let Some(numbers) = real(a, b)
         {
             return numbers;
         }
     }
     Values::Texts(size(a.chars().count()), size(b.chars().count()))
+}
+
+/// The number that `text` says, if a `double` holds all its digits.
+fn exactly_real(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    let is_exact = Decimal::parse(text)?
+        .order(Decimal::shortest(number)?)
+        .is_eq();
+    is_exact.then_some(number)
 }
 
 fn size(count: usize) -> u32 {

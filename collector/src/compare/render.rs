@@ -7,6 +7,7 @@ use prost_reflect::{DynamicMessage, EnumDescriptor, Kind as FieldKind, MapKey, V
 
 use super::excerpt;
 use super::limits::VALUE_CHARS_MAX;
+use super::member::Member;
 
 /// Levels of nested messages shown.
 const DEPTH_MAX: u32 = 8;
@@ -227,10 +228,15 @@ fn write_message(out: &mut String, message: &DynamicMessage, depth: u32) {
         return;
     }
     out.push('{');
-    for (index, (field, value)) in message.fields().enumerate() {
+    let fields = message
+        .fields()
+        .map(|(field, value)| (Member::Field(field), value));
+    let extensions = message.extensions();
+    let extensions = extensions.map(|(extension, value)| (Member::Extension(extension), value));
+    for (index, (member, value)) in fields.chain(extensions).enumerate() {
         out.push_str(if index == 0 { "" } else { ", " });
-        push(out, format_args!("{}: ", field.name()));
-        write_value(out, value, &field.kind(), depth + 1);
+        push(out, format_args!("{member}: "));
+        write_value(out, value, &member.kind(), depth + 1);
     }
     out.push('}');
 }

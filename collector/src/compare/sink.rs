@@ -274,10 +274,12 @@ impl<'r> Sink<'r> {
             return;
         }
         let ruling = self.ruling(kind, (a.as_ref(), b.as_ref()));
-        let relation = if self.is_trial {
-            Relation::default()
-        } else {
-            Relation::of(a.as_ref(), b.as_ref())
+        let relation = match (a.as_ref(), b.as_ref()) {
+            _ if self.is_trial => Relation::default(),
+            (Some(a), Some(b)) if looks_like == Some(LooksLike::Encoding) => {
+                Relation::of_encoded(a, b)
+            }
+            (a, b) => Relation::of(a, b),
         };
         let what = (looks_like, relation);
         self.keep(kind, (primary, candidate), what, ruling);

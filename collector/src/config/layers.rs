@@ -139,30 +139,11 @@ impl Layers {
 /// The nearest known name, if one is near.
 fn hint(unknown: &str) -> String {
     KEYS.iter()
-        .map(|key| (distance(unknown, key.name), key.name))
+        .map(|key| (strsim::levenshtein(unknown, key.name), key.name))
         .min()
         .filter(|(distance, name)| *distance <= name.len() / 3 + 1)
         .map_or_else(
             || ", `twintap check-config` lists the known ones".to_owned(),
             |(_, name)| format!(", did you mean `{name}`?"),
         )
-}
-
-/// Levenshtein distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.chars().take(64).enumerate() {
-        let mut diagonal = index;
-        let mut previous = index + 1;
-        let mut next = vec![previous];
-        for (to, above) in right.iter().zip(row.iter().skip(1)) {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = *above;
-            previous = substituted.min(previous + 1).min(*above + 1);
-            next.push(previous);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -19,7 +19,7 @@ pub(super) fn may_be_one_call(
     settings: &Settings,
 ) -> bool {
     let (started, mirrored) = (primary.call.started_unix_ns, candidate.started_unix_ns);
-    if !is_one_recorder(&primary.call, candidate) {
+    if !has_one_clock(&primary.call, candidate) {
         return !is_shared || started.abs_diff(mirrored) <= settings.start_gap_max_ns;
     }
     // A request whose end was not seen may have gone on until its stream ended.
@@ -35,6 +35,7 @@ pub(super) fn may_be_one_call(
     (first..=last).contains(&mirrored)
 }
 
-fn is_one_recorder(primary: &Call, candidate: &Call) -> bool {
+/// Were both timed by one host?
+fn has_one_clock(primary: &Call, candidate: &Call) -> bool {
     primary.position == Position::Upstream && View::of(primary) == View::of(candidate)
 }

@@ -120,7 +120,7 @@ pub fn ingest(settings: Settings, output: Output) -> Result<Ingested, IngestErro
     let writer =
         spawn("writer", move || output.write(&received, &clock)).map_err(IngestError::Thread)?;
     let rebuilders = (0..shards_count).map(|index| {
-        let watcher = Watcher::new(index, shards_count, threads_count)
+        let watcher = Watcher::new(index, shards_count)
             .with_key_log(Arc::clone(&settings.key_log))
             .with_wanted(wanted.clone());
         Rebuilder {

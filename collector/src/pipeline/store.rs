@@ -85,7 +85,7 @@ impl Store {
         let poisoned = self.poisoned();
         self.threads.drain(self.journal).await;
         match health.ready() {
-            Err(Refusal::Poisoned) => Err(poisoned),
+            Err(Refusal::JournalFailed) => Err(poisoned),
             _ => Ok(()),
         }
     }

@@ -32,6 +32,7 @@ use uuid::Uuid;
 use super::hex::hex;
 use super::journal::ledger::Ledger;
 use super::journal::producer::{Entry, Outstanding, ProducerState};
+use crate::metrics::FilterFigures;
 
 pub use files::{FILE_NAME, LoadedFile};
 pub use recorders::{Recorder, Recorders};
@@ -159,6 +160,22 @@ pub struct Figures {
 }
 
 impl Accounting {
+    /// What `/metrics` says of it.
+    pub fn filter_figures(&self) -> FilterFigures<'_> {
+        let total = &self.total;
+        FilterFigures {
+            producers_count: self.producers.len(),
+            observed: total.observed,
+            recorded: total.recorded,
+            refused: total.refused,
+            recorded_before: total.recorded_before,
+            undelivered: total.undelivered,
+            pending: total.pending,
+            dropped: &total.dropped,
+            skipped: &total.skipped,
+        }
+    }
+
     /// Ids of the producers that it names.
     pub fn producer_ids(&self) -> impl Iterator<Item = Uuid> {
         let producers = self.producers.iter();

@@ -5,8 +5,11 @@
 //!   twintap.json               format of the directory; locked by the collector that uses it
 //!   journal/                   received batches that are not in Parquet yet
 //!   calls/v1/dt=.../hh=...     the dataset
-//!   quarantine/                records that could not be decoded, or that Parquet refused
-//!   accounting.json            what became of every call
+//!   pairs/v1/run=...           what comparisons found, a folder each
+//!   differences/v1/run=...     the same, a row a difference
+//!   quarantine/                records that could not be decoded, or that Parquet refused; files that fsck moved aside
+//!   accounting.json            what became of every call that filters sent
+//!   accounting-<id>.json       the same of one ingest or live capture
 //! ```
 
 pub mod accounting;

@@ -43,7 +43,8 @@ pub fn write(data_dir: &Path, segment: Uuid, records: &[SetAside]) -> io::Result
     }
     let dir = data_dir.join(DIRECTORY);
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-    if fs::read_dir(&dir)?.count() >= FILES_MAX {
+    let name = format!("{segment}.jsonl");
+    if others(&dir, &name)? >= FILES_MAX {
         return Ok(());
     }
     let mut lines = Vec::new();
@@ -56,7 +57,48 @@ pub fn write(data_dir: &Path, segment: Uuid, records: &[SetAside]) -> io::Result
         .create(true)
         .truncate(true)
         .mode(FILE_MODE)
-        .open(dir.join(format!("{segment}.jsonl")))?;
+        .open(dir.join(name))?;
     file.write_all(&lines)?;
     file.sync_all()
+}
+
+/// Files of records in `dir` besides the one called `name`; what `twintap fsck` moved there is none.
+fn others(dir: &Path, name: &str) -> io::Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_other = path.file_name().is_some_and(|found| found != name);
+        count += usize::from(is_other && path.extension().is_some_and(|ending| ending == "jsonl"));
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_counts_files_of_records_and_not_the_one_written_again() {
+        let data = tempfile::tempdir().unwrap();
+        let dir = data.path().join(DIRECTORY);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("part-1.parquet"), "moved aside").unwrap();
+        let record = SetAside {
+            producer_id: String::new(),
+            record_number: 1,
+            reason: String::new(),
+            bytes: String::new(),
+        };
+        let names: Vec<Uuid> = (0..=FILES_MAX as u128).map(Uuid::from_u128).collect();
+        for name in names.iter().chain(&names[..1]) {
+            write(data.path(), *name, std::slice::from_ref(&record)).unwrap();
+        }
+        let kept = |name: &Uuid| dir.join(format!("{name}.jsonl")).exists();
+        assert!(names[..FILES_MAX].iter().all(kept));
+        assert!(!kept(&names[FILES_MAX]));
+        fs::write(dir.join(format!("{}.jsonl", names[0])), "torn").unwrap();
+        write(data.path(), names[0], std::slice::from_ref(&record)).unwrap();
+        let again = fs::read_to_string(dir.join(format!("{}.jsonl", names[0]))).unwrap();
+        assert!(again.ends_with("}\n"), "{again}");
+    }
 }

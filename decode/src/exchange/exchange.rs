@@ -402,13 +402,12 @@ pub(super) fn status_of(response: &HalfStream) -> Certainty<u32> {
 
 /// gRPC-Web sends trailers as the last message of the body.
 fn web_status(response: &HalfStream) -> Option<u32> {
-    /// The bit of the flag byte that marks trailers.
-    const TRAILERS: u8 = 0x80;
     let message = response
         .body
         .messages()
         .last()
-        .filter(|message| message.flag == TRAILERS && message.is_whole())?;
+        .filter(|message| message.is_web_trailers() && !message.is_compressed())
+        .filter(|message| message.is_whole())?;
     let trailers = response.body.kept().get(message.range())?;
     trailers.split(|byte| *byte == b'\n').find_map(|line| {
         let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;

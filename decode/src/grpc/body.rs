@@ -22,6 +22,11 @@ pub enum Damage {
     Certain,
 }
 
+/// The bit of the flag byte that marks what is compressed.
+const COMPRESSED: u8 = 1;
+/// The bit of the flag byte that marks trailers of gRPC-Web.
+const WEB_TRAILERS: u8 = 0x80;
+
 /// One length-prefixed message of a [`Body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyMessage {
@@ -241,8 +246,7 @@ impl Body {
         self.kept.len() + listed_bytes
     }
 
-    /// No more will come. `is_end` says that the sender finished: what is cut then shows that
-    /// bytes were lost.
+    /// No more will come: a message at hand is cut.
     pub fn finish(&mut self, at_unix_ns: u64, limits: &BodyLimits) {
         let end = self.kept.len();
         let is_clean = self.is_at_boundary();
@@ -401,6 +405,16 @@ impl Messages {
 }
 
 impl BodyMessage {
+    /// Does it hold the trailers of gRPC-Web?
+    pub fn is_web_trailers(&self) -> bool {
+        self.flag & WEB_TRAILERS != 0
+    }
+
+    /// Is it compressed?
+    pub fn is_compressed(&self) -> bool {
+        self.flag & COMPRESSED != 0
+    }
+
     /// Its place in what the body keeps. Shorter than declared if it was cut or not all was kept.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.start..self.end

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::frame::{FrameHeader, flags};
-use super::lane::{CONTINUATIONS_MAX, HEADER_BLOCK_BYTES_MAX, OpenBlock};
+use super::lane::{BlockHead, CONTINUATIONS_MAX, HEADER_BLOCK_BYTES_MAX, OpenBlock};
 use crate::exchange::{CallSink, opposite};
 use crate::hpack::{HeaderBlock, KnownName};
 use crate::stream::Way;
@@ -27,18 +27,17 @@ impl<S: CallSink> Connection<S> {
                 .lose(u64::from(header.length));
             return;
         };
-        let end_stream = header.has(flags::END_STREAM) && !is_promise;
-        let stream_id = header.stream_id;
+        let head = BlockHead {
+            stream_id: header.stream_id,
+            end_stream: header.has(flags::END_STREAM) && !is_promise,
+            is_promise,
+        };
         if header.has(flags::END_HEADERS) {
-            self.block(
-                at, way, stream_id, fragment, missing, end_stream, is_promise,
-            );
+            self.block(at, way, head, fragment, missing);
             return;
         }
         let block = OpenBlock {
-            stream_id,
-            end_stream,
-            is_promise,
+            head,
             text: fragment.to_vec(),
             continuations: 0,
         };
@@ -60,7 +59,7 @@ impl<S: CallSink> Connection<S> {
         let Some(block) = lane
             .open_block
             .as_mut()
-            .filter(|b| b.stream_id == header.stream_id)
+            .filter(|block| block.head.stream_id == header.stream_id)
         else {
             // The rest of a block whose beginning was lost or given up.
             self.counters.damaged_header_blocks += 1;
@@ -86,54 +85,24 @@ impl<S: CallSink> Connection<S> {
         if header.has(flags::END_HEADERS)
             && let Some(block) = lane.open_block.take()
         {
-            let OpenBlock {
-                stream_id,
-                end_stream,
-                is_promise,
-                text,
-                ..
-            } = block;
-            self.block(at, way, stream_id, &text, 0, end_stream, is_promise);
+            self.block(at, way, block.head, &block.text, 0);
         }
     }
 
     /// The rest of the open header block, `missing` bytes or more, will not come.
     pub(super) fn abandon_block(&mut self, at: u64, way: Way, missing: u64) {
         if let Some(block) = self.lanes.of_mut(way).open_block.take() {
-            let OpenBlock {
-                stream_id,
-                end_stream,
-                is_promise,
-                text,
-                ..
-            } = block;
-            self.block(
-                at,
-                way,
-                stream_id,
-                &text,
-                missing.max(1),
-                end_stream,
-                is_promise,
-            );
+            self.block(at, way, block.head, &block.text, missing.max(1));
         }
     }
 
     /// A header block; its last `missing` bytes are not there.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what a header block is, said once"
-    )]
-    fn block(
-        &mut self,
-        at: u64,
-        way: Way,
-        stream_id: u32,
-        text: &[u8],
-        missing: u64,
-        end_stream: bool,
-        is_promise: bool,
-    ) {
+    fn block(&mut self, at: u64, way: Way, head: BlockHead, text: &[u8], missing: u64) {
+        let BlockHead {
+            stream_id,
+            end_stream,
+            is_promise,
+        } = head;
         self.counters.header_blocks += 1;
         let expected = self.joiner.expected(way, stream_id, end_stream);
         let lane = self.lanes.of_mut(way);

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::frame::{FrameHeader, FrameType, HEADER_BYTES, flags};
-use super::lane::{CONTROL_BYTES_MAX, DataFrame, State};
+use super::lane::{CONTROL_BYTES_MAX, DataFrame, FRAME_BYTES_BELIEVED_MAX, State};
 use crate::exchange::{CallSink, opposite};
 use crate::stream::Way;
 
@@ -49,7 +49,9 @@ impl<S: CallSink> Connection<S> {
     fn begin(&mut self, way: Way, header: FrameHeader) {
         self.counters.frames += 1;
         let lane = self.lanes.of_mut(way);
-        lane.frame_bytes_max = lane.frame_bytes_max.max(header.length.min(1 << 20));
+        lane.frame_bytes_max = lane
+            .frame_bytes_max
+            .max(header.length.min(FRAME_BYTES_BELIEVED_MAX));
         let left = header.length;
         lane.state = match header.kind {
             FrameType::Data => State::Data(DataFrame {
@@ -228,7 +230,9 @@ impl<S: CallSink> Connection<S> {
             match u16::from_be_bytes(*id) {
                 HEADER_TABLE_SIZE => other.decoder.allow_table_bytes(value),
                 MAX_FRAME_SIZE => {
-                    other.frame_bytes_max = other.frame_bytes_max.max(value.min(1 << 20))
+                    other.frame_bytes_max = other
+                        .frame_bytes_max
+                        .max(value.min(FRAME_BYTES_BELIEVED_MAX))
                 }
                 _ => {}
             }

@@ -16,6 +16,9 @@ pub(super) const CONTROL_BYTES_MAX: usize = HEADER_BLOCK_BYTES_MAX;
 /// How far above the newest stream identifier one may be that a hunt believes in.
 const STREAM_ID_AHEAD_MAX: u32 = 1 << 20;
 
+/// Largest payload that SETTINGS or a frame make others believable by: more is what nobody sends.
+pub(super) const FRAME_BYTES_BELIEVED_MAX: u32 = 1 << 20;
+
 /// One way of a connection.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -37,6 +40,8 @@ pub(super) struct Lane {
 /// Opening ──recognised──▶ Header ⇄ Data, Control, Skip
 ///    │ midway                ▲  │ bytes lost over the end of a frame
 ///    └───────▶ Hunting ──found─┘▶ Hunting
+///
+/// Opening, Hunting ──something else, or nothing found──▶ Refused
 /// ```
 #[derive(Debug)]
 pub(super) enum State {
@@ -81,12 +86,18 @@ pub(super) struct DataFrame {
 /// A header block without END_HEADERS yet.
 #[derive(Debug)]
 pub(super) struct OpenBlock {
+    pub(super) head: BlockHead,
+    pub(super) text: Vec<u8>,
+    pub(super) continuations: u32,
+}
+
+/// What the first frame of a header block says of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BlockHead {
     pub(super) stream_id: u32,
     pub(super) end_stream: bool,
     /// Is it that of a PUSH_PROMISE?
     pub(super) is_promise: bool,
-    pub(super) text: Vec<u8>,
-    pub(super) continuations: u32,
 }
 
 impl Lane {

@@ -16,7 +16,8 @@
 //! ```text
 //!  one way:            SYN                    first byte
 //!  Silent ──────────────────────────▶ Ready ─────────────▶ Flowing ──FIN, RST──▶ Ended
-//!     └──bytes, no SYN──▶ Settling ──────┘
+//!     ├──bytes, no SYN──▶ Settling ──────┘
+//!     └──RST──▶ Ended
 //! ```
 //!
 //! `Settling` waits a moment for the SYN or for earlier bytes that were captured late: the capture

@@ -52,6 +52,8 @@ pub(super) struct Reading {
 /// ```text
 /// Record ──bytes lost within──▶ Skip ──▶ Record
 ///    └──bytes lost over the end──▶ Hunting ──a record opens──▶ Record
+///
+/// Record, Hunting ──too much does not open──▶ GivenUp
 /// ```
 #[derive(Debug)]
 enum Place {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::output::OutputArgs;
 use super::{Args, Plan, Snapshot};
-use crate::cli::{EXIT_IO, UsageError, told};
+use crate::cli::{EXIT_IO, UsageError, terminal, told};
 use crate::clock::{Clock, SystemClock};
 use crate::pipeline::stop_signal;
 use crate::report::Report;
@@ -110,11 +110,7 @@ pub(super) fn run(args: &Args, plan: Plan, interval: Duration) -> anyhow::Result
         // A file may be on its way in or out: it may be there the next time.
         failure = watch.look().err();
         if let Some(error) = &failure {
-            writeln!(
-                std::io::stderr(),
-                "twintap: {}; will try again",
-                told(error)
-            )?;
+            terminal::tell(format_args!("{}; will try again", told(error)));
         }
     }
     watch.end()?;

@@ -1,12 +1,11 @@
 //! The rules that the options of a command name.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use jiff::Zoned;
 use jiff::civil::Date;
 
-use super::super::UsageError;
+use super::super::{UsageError, terminal};
 use super::read;
 use crate::compare::Rules;
 use crate::compare::rules::file::{self, Problem};
@@ -36,10 +35,9 @@ impl RulesArgs {
         let rules = self.load(Zoned::now().date())?;
         for rule in rules.expired() {
             let (origin, name) = (rule.origin(), rule.name());
-            writeln!(
-                std::io::stderr(),
-                "twintap: {origin}: rule {name:?} has expired and is not applied"
-            )?;
+            terminal::tell(format_args!(
+                "{origin}: rule {name:?} has expired and is not applied"
+            ));
         }
         Ok(rules)
     }

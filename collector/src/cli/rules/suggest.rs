@@ -3,7 +3,6 @@
 //! Memory as of `twintap compare`: the calls of a few passes of [`passes`], and the bounded tables of
 //! [`crate::noise`].
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -97,9 +96,7 @@ Examples:
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(args)?;
-    if !args.data_dir.is_dir() {
-        anyhow::bail!("data directory {} does not exist", args.data_dir.display());
-    }
+    data_dir::refuse_absent(&args.data_dir)?;
     data_dir::refuse_newer(&args.data_dir)?;
     let dataset = Dataset::open_within(&args.data_dir, plan.selection.widened_ns())?;
     let (learned, has_calls) = plan.learn(&dataset)?;
@@ -109,12 +106,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("failed to write rules {}", file.display()))?,
         None => terminal::print(&yaml)?,
     }
-    let mut stderr = std::io::stderr().lock();
-    for line in learned.summary() {
-        writeln!(stderr, "twintap: {line}")?;
-    }
+    learned.summary().into_iter().for_each(terminal::tell);
     if !has_calls && let Some(why) = plan.selection.why_nothing(&args.data_dir, None)? {
-        writeln!(stderr, "twintap: {why}")?;
+        terminal::tell(why);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 
+use super::member::Member;
 pub use effect::Effect;
 pub(super) use effect::of_kinds;
 
@@ -200,20 +201,22 @@ impl Drift {
     }
 }
 
-/// Fields of one number, as each side knows it.
-pub(super) type Known = (Option<FieldDescriptor>, Option<FieldDescriptor>);
+/// What has one number, as each side knows it.
+pub(super) type Known = (Option<Member>, Option<Member>);
 
-/// The fields of both types, in order of number.
-pub(super) fn fields_by_number(
+/// The fields and extensions of both types, in order of number.
+pub(super) fn members_by_number(
     primary: &MessageDescriptor,
     candidate: &MessageDescriptor,
 ) -> BTreeMap<u32, Known> {
     let mut numbers: BTreeMap<u32, Known> = BTreeMap::new();
-    for field in primary.fields() {
-        numbers.entry(field.number()).or_default().0 = Some(field.clone());
+    for member in Member::all_of(primary) {
+        let number = member.number();
+        numbers.entry(number).or_default().0 = Some(member);
     }
-    for field in candidate.fields() {
-        numbers.entry(field.number()).or_default().1 = Some(field.clone());
+    for member in Member::all_of(candidate) {
+        let number = member.number();
+        numbers.entry(number).or_default().1 = Some(member);
     }
     numbers
 }
@@ -229,7 +232,10 @@ pub(super) enum Renaming {
 }
 
 /// What the names say of two fields of one number; `None` if they are the same.
-pub(super) fn renaming(primary: &FieldDescriptor, candidate: &FieldDescriptor) -> Option<Renaming> {
+pub(super) fn renaming(primary: &Member, candidate: &Member) -> Option<Renaming> {
+    let (Member::Field(primary), Member::Field(candidate)) = (primary, candidate) else {
+        return (primary.full_name() != candidate.full_name()).then_some(Renaming::Same);
+    };
     if primary.name() == candidate.name() {
         return None;
     }

@@ -7,8 +7,9 @@ use prost_reflect::{
     MethodDescriptor,
 };
 
+use super::super::member::Member;
 use super::{
-    CHANGES_MAX, Change, ChangeKind, Drift, Effect, Renaming, Touched, fields_by_number, of_kinds,
+    CHANGES_MAX, Change, ChangeKind, Drift, Effect, Renaming, Touched, members_by_number, of_kinds,
     renaming,
 };
 
@@ -51,11 +52,16 @@ pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> D
     }
 }
 
+/// Holds a message of any type.
+const ANY: &str = "google.protobuf.Any";
+
 /// Two types that were looked at side by side: both full names.
 type TypePair = (String, String);
 
 #[derive(Default)]
 struct Walk {
+    /// What differs in types that an `Any` may hold, once it is known.
+    in_any: Option<Touched>,
     /// In order of name; each once, however many methods it reaches.
     changes: BTreeSet<Change>,
     /// What differs in two types themselves, and which pairs of types are inside.
@@ -139,6 +145,10 @@ impl Walk {
             };
             all = all.or(*touched);
             let pools = (a.parent_pool(), b.parent_pool());
+            if a.full_name() == ANY && b.full_name() == ANY {
+                let touched = *self.in_any.get_or_insert_with(|| in_any(pools.0, pools.1));
+                all = all.or(touched);
+            }
             for (x, y) in inside {
                 let types = (
                     pools.0.get_message_by_name(x),
@@ -173,16 +183,16 @@ impl Walk {
                 Effect::None,
             );
         }
-        for (number, fields) in fields_by_number(a, b) {
+        for (number, fields) in members_by_number(a, b) {
             let number = i32::try_from(number).ok();
             touched = touched.or(match fields {
                 (Some(x), Some(y)) => {
                     if let (Kind::Message(x), Kind::Message(y)) = (x.kind(), y.kind()) {
                         inside.push((x.full_name().to_owned(), y.full_name().to_owned()));
                     }
-                    self.fields(&x, &y, number)
+                    self.members(&x, &y, number)
                 }
-                (Some(x), None) => match b.get_field_by_name(x.name()) {
+                (Some(x), None) => match namesake(&x, b) {
                     Some(moved) => self.renumbered(&x, &moved, number),
                     None => {
                         let text = (Some(describe(&x)), None);
@@ -196,7 +206,7 @@ impl Walk {
                     }
                 },
                 // The other number was said to be renumbered.
-                (None, Some(y)) if a.get_field_by_name(y.name()).is_some() => Touched {
+                (None, Some(y)) if namesake(&y, a).is_some() => Touched {
                     touches: true,
                     rereads: false,
                 },
@@ -219,7 +229,7 @@ impl Walk {
     /// A field of the primary whose name has another number at the candidate.
     fn renumbered(
         &mut self,
-        field: &FieldDescriptor,
+        field: &Member,
         moved: &FieldDescriptor,
         number: Option<i32>,
     ) -> Touched {
@@ -236,14 +246,14 @@ impl Walk {
         )
     }
 
-    fn fields(&mut self, a: &FieldDescriptor, b: &FieldDescriptor, number: Option<i32>) -> Touched {
+    fn members(&mut self, a: &Member, b: &Member, number: Option<i32>) -> Touched {
         let mut touched = Touched::default();
         let (kind_a, kind_b) = (a.kind(), b.kind());
         let both = |x: &str, y: &str| (Some(x.to_owned()), Some(y.to_owned()));
         match renaming(a, b) {
             None => {}
             Some(Renaming::Same) => {
-                let names = both(a.name(), b.name());
+                let names = both(&name(a), &name(b));
                 let change = ChangeKind::FieldRenamed;
                 touched =
                     touched.or(self.change(change, a.full_name(), number, names, Effect::None));
@@ -252,16 +262,14 @@ impl Walk {
                 touched = touched.or(self.renumbered(a, &moved, number));
             }
             Some(Renaming::Taken) => {
-                let names = both(a.name(), b.name());
+                let names = both(&name(a), &name(b));
                 let change = ChangeKind::FieldRenumbered;
                 let effect = Effect::Breaking;
                 touched = touched.or(self.change(change, a.full_name(), number, names, effect));
             }
         }
-        let arm = |field: &FieldDescriptor| {
-            let oneof = field
-                .containing_oneof()
-                .filter(|oneof| !oneof.is_synthetic());
+        let arm = |member: &Member| {
+            let oneof = member.oneof();
             oneof.map_or_else(|| "no oneof".to_owned(), |oneof| oneof.name().to_owned())
         };
         let shapes = (shape(a), shape(b));
@@ -346,12 +354,35 @@ impl Walk {
     }
 }
 
+/// What differs in types that both sides know: an `Any` may hold each of them.
+fn in_any(primary: &DescriptorPool, candidate: &DescriptorPool) -> Touched {
+    let mut walk = Walk::default();
+    primary
+        .all_messages()
+        .filter_map(|a| Some((candidate.get_message_by_name(a.full_name())?, a)))
+        .map(|(b, a)| walk.messages(&a, &b).0)
+        .fold(Touched::default(), Touched::or)
+}
+
 impl Touched {
     fn or(self, other: Self) -> Self {
         Self {
             touches: self.touches || other.touches,
             rereads: self.rereads || other.rereads,
         }
+    }
+}
+
+/// The field of `other` that is called as `member` is.
+fn namesake(member: &Member, other: &MessageDescriptor) -> Option<FieldDescriptor> {
+    other.get_field_by_name(member.field()?.name())
+}
+
+/// As the report has it.
+fn name(member: &Member) -> String {
+    match member {
+        Member::Field(field) => field.name().to_owned(),
+        Member::Extension(extension) => extension.full_name().to_owned(),
     }
 }
 
@@ -378,7 +409,7 @@ enum Shape {
     Map,
 }
 
-fn shape(field: &FieldDescriptor) -> Shape {
+fn shape(field: &Member) -> Shape {
     if field.is_map() {
         Shape::Map
     } else if field.is_list() {
@@ -388,7 +419,7 @@ fn shape(field: &FieldDescriptor) -> Shape {
     }
 }
 
-fn presence(field: &FieldDescriptor) -> &'static str {
+fn presence(field: &Member) -> &'static str {
     if field.cardinality() == Cardinality::Required {
         "required"
     } else if field.supports_presence() {
@@ -399,7 +430,7 @@ fn presence(field: &FieldDescriptor) -> &'static str {
 }
 
 /// The type as a `.proto` file has it, without the package.
-fn describe(field: &FieldDescriptor) -> String {
+fn describe(field: &Member) -> String {
     let kind = |kind: Kind| match kind {
         Kind::Message(message) => message.name().to_owned(),
         Kind::Enum(descriptor) => descriptor.name().to_owned(),

@@ -7,104 +7,98 @@
 //! set at all is [`Kind::SchemaDrift`]. So is an equal value of a number that is another field's now.
 
 use bytes::Bytes;
-use prost_reflect::prost::Message as _;
-use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
 use super::fields::{self, Kinds};
 use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
-use crate::compare::drift::{Effect, Renaming, fields_by_number, of_kinds, renaming};
+use crate::compare::drift::{Effect, Renaming, members_by_number, of_kinds, renaming};
 use crate::compare::leaf::Leaf;
+use crate::compare::member::Member;
 use crate::compare::render::{self, Raw};
 use crate::compare::sink::Sink;
 use crate::compare::wire;
 
-/// A message and one of its fields.
+/// A message and one of its fields or extensions.
 #[derive(Clone, Copy)]
 struct At<'a> {
     message: &'a DynamicMessage,
-    field: &'a FieldDescriptor,
+    member: &'a Member,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn of(message: &'a DynamicMessage, member: &'a Member) -> Self {
+        Self { message, member }
+    }
+
     fn is_set(self) -> bool {
-        self.message.has_field(self.field)
+        self.member.is_set(self.message)
     }
 
     /// As it is shown; `None` if it is not set.
     fn text(self) -> Option<String> {
-        let value = self.message.get_field(self.field);
+        let value = self.member.value(self.message);
         self.is_set()
-            .then(|| render::value(&value, &self.field.kind()))
+            .then(|| render::value(&value, &self.member.kind()))
     }
 
-    /// The field alone, as it was on the wire.
+    /// Alone, as it was on the wire.
     fn encoded(self) -> Bytes {
-        let mut alone = DynamicMessage::new(self.message.descriptor());
-        if self.is_set() {
-            alone.set_field(self.field, self.message.get_field(self.field).into_owned());
-        }
-        alone.encode_to_vec().into()
+        self.member.encoded(self.message)
     }
 }
 
-/// Compares the fields that either side knows; returns the numbers that only one does.
+/// Compares what either side knows; returns the numbers that only one does.
 pub(super) fn compare(
     primary: &DynamicMessage,
     candidate: &DynamicMessage,
     depth: u32,
     sink: &mut Sink,
 ) -> Vec<u32> {
-    let (types_a, types_b) = (primary.descriptor(), candidate.descriptor());
     let mut settled = fields::other_arms(primary, candidate, sink);
     let mut of_one_side = Vec::new();
-    for (number, known) in fields_by_number(&types_a, &types_b) {
+    for (number, known) in members_by_number(&primary.descriptor(), &candidate.descriptor()) {
         if sink.is_full() || !sink.spend(1) {
             break;
         }
         if settled.contains(&number) {
             continue;
         }
-        match known {
+        let Some(name) = known.0.as_ref().or(known.1.as_ref()) else {
+            continue;
+        };
+        let mark = sink.enter_field(name);
+        match (&known.0, &known.1) {
             (Some(a), Some(b)) => {
-                let mark = sink.enter_field(a.name());
-                let a = At {
-                    message: primary,
-                    field: &a,
-                };
-                let b = At {
-                    message: candidate,
-                    field: &b,
-                };
+                let (a, b) = (At::of(primary, a), At::of(candidate, b));
                 let before = sink.next();
                 of_both(a, b, depth, sink);
                 if sink.next() == before {
                     another_field(a, b, sink);
                 }
-                sink.leave(mark);
             }
-            (Some(field), None) | (None, Some(field)) => {
+            (Some(known), None) => {
                 of_one_side.push(number);
-                let mark = sink.enter_field(field.name());
-                if types_a.get_field(number).is_some() {
-                    let known = At {
-                        message: primary,
-                        field: &field,
-                    };
-                    of_one(known, candidate, LooksLike::FieldRemoved, sink);
-                } else {
-                    let known = At {
-                        message: candidate,
-                        field: &field,
-                    };
-                    of_one(known, primary, LooksLike::FieldAdded, sink);
-                }
-                sink.leave(mark);
+                of_one(
+                    At::of(primary, known),
+                    candidate,
+                    LooksLike::FieldRemoved,
+                    sink,
+                );
+            }
+            (None, Some(known)) => {
+                of_one_side.push(number);
+                of_one(
+                    At::of(candidate, known),
+                    primary,
+                    LooksLike::FieldAdded,
+                    sink,
+                );
             }
             (None, None) => {}
         }
+        sink.leave(mark);
     }
-    extensions(primary, candidate, depth, sink);
     settled.extend(of_one_side);
     settled
 }
@@ -112,36 +106,36 @@ pub(super) fn compare(
 /// Equal values of which the sides say that they are different fields: the number is another's now.
 fn another_field(a: At<'_>, b: At<'_>, sink: &mut Sink) {
     let is_another = matches!(
-        renaming(a.field, b.field),
+        renaming(a.member, b.member),
         Some(Renaming::Moved(_) | Renaming::Taken)
     );
     if is_another && (a.is_set() || b.is_set()) {
-        let named = |at: At<'_>| Some(format!("{}: {}", at.field.name(), at.text()?));
+        let named = |at: At<'_>| Some(format!("{}: {}", at.member, at.text()?));
         sink.report(Kind::SchemaDrift, named(a), named(b), None);
     }
 }
 
 fn of_both(a: At<'_>, b: At<'_>, depth: u32, sink: &mut Sink) {
-    let kinds = (a.field.kind(), b.field.kind());
-    let shape = |field: &FieldDescriptor| (field.is_map(), field.is_list(), field.is_group());
+    let kinds = (a.member.kind(), b.member.kind());
+    let shape = |member: &Member| (member.is_map(), member.is_list(), member.is_group());
     let effect = of_kinds(&kinds.0, &kinds.1);
-    if effect == Effect::Breaking || a.field.is_group() != b.field.is_group() {
+    if effect == Effect::Breaking || a.member.is_group() != b.member.is_group() {
         if a.is_set() || b.is_set() {
             let looks_like = Some(LooksLike::TypeChanged);
             sink.report(Kind::SchemaDrift, a.text(), b.text(), looks_like);
         }
         return;
     }
-    if shape(a.field) != shape(b.field)
+    if shape(a.member) != shape(b.member)
         || kinds.0.as_message().is_some() != kinds.1.as_message().is_some()
     {
         return by_encoding(a, b, sink);
     }
-    let (x, y) = (a.message.get_field(a.field), b.message.get_field(b.field));
-    if effect == Effect::Lossy && !a.field.is_list() && !a.field.is_map() {
+    let (x, y) = (a.member.value(a.message), b.member.value(b.message));
+    if effect == Effect::Lossy && !a.member.is_list() && !a.member.is_map() {
         return of_related_types((a, &x), (b, &y), sink);
     }
-    let presence = a.field.supports_presence() || b.field.supports_presence();
+    let presence = a.member.supports_presence() || b.member.supports_presence();
     let may_be_empty = matches!(
         &*x,
         Value::String(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_)
@@ -156,7 +150,7 @@ fn of_both(a: At<'_>, b: At<'_>, depth: u32, sink: &mut Sink) {
 
 /// Values of types that share an encoding: equal if they say the same.
 fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &mut Sink) {
-    let presence = a.field.supports_presence() && b.field.supports_presence();
+    let presence = a.member.supports_presence() && b.member.supports_presence();
     if presence && a.is_set() != b.is_set() {
         let kind = if a.is_set() {
             Kind::Missing
@@ -165,30 +159,19 @@ fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &m
         };
         return sink.report(kind, a.text(), b.text(), None);
     }
-    let equal = match (number(x), number(y)) {
+    let equal = match (fields::number(x), fields::number(y)) {
         (Some(x), Some(y)) => x == y,
         _ => fields::raw(x).is_some() && fields::raw(x) == fields::raw(y),
     };
     if !equal {
-        let side = |at: At<'_>, value| Some((Raw::of(value, &at.field.kind()), leaf(value)));
+        let side = |at: At<'_>, value| Some((Raw::of(value, &at.member.kind()), leaf(value)));
         let looks_like = Some(LooksLike::TypeChanged);
         sink.report_values(Kind::Value, side(a, x), side(b, y), looks_like);
     }
 }
 
 fn leaf(value: &Value) -> Leaf<'_> {
-    number(value).map_or_else(|| Leaf::of_value(value), Leaf::Integer)
-}
-
-fn number(value: &Value) -> Option<i128> {
-    match value {
-        Value::Bool(value) => Some(i128::from(*value)),
-        Value::I32(value) | Value::EnumNumber(value) => Some(i128::from(*value)),
-        Value::I64(value) => Some(i128::from(*value)),
-        Value::U32(value) => Some(i128::from(*value)),
-        Value::U64(value) => Some(i128::from(*value)),
-        _ => None,
-    }
+    fields::number(value).map_or_else(|| Leaf::of_value(value), Leaf::Integer)
 }
 
 /// Shapes that share an encoding (a list and its element, a map and a list of entries, bytes and a
@@ -210,13 +193,13 @@ fn of_one(known: At<'_>, other: &DynamicMessage, looks_like: LooksLike, sink: &m
     let mut unknown = Vec::new();
     let same_number = other
         .unknown_fields()
-        .filter(|field| field.number() == known.field.number());
+        .filter(|field| field.number() == known.member.number());
     same_number.for_each(|field| field.encode(&mut unknown));
     if known.encoded() == unknown {
         return;
     }
     let unknown_text = wire::unknown_text(&unknown.into());
-    let value = known.message.get_field(known.field);
+    let value = known.member.value(known.message);
     let known_side = known
         .text()
         .map(|text| (text.into(), Leaf::of_value(&value)));
@@ -231,34 +214,4 @@ fn of_one(known: At<'_>, other: &DynamicMessage, looks_like: LooksLike, sink: &m
         _ => Kind::Value,
     };
     sink.report_values(kind, primary, candidate, Some(looks_like));
-}
-
-/// Extensions that both sides know, by number; others are unknown fields of one side.
-fn extensions(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, sink: &mut Sink) {
-    let others = candidate.descriptor();
-    for extension in primary.descriptor().extensions() {
-        let Some(other) = others.get_extension(extension.number()) else {
-            continue;
-        };
-        let has = (
-            primary.has_extension(&extension),
-            candidate.has_extension(&other),
-        );
-        if !has.0 && !has.1 {
-            continue;
-        }
-        let mark = sink.enter_field(format_args!("({})", extension.full_name()));
-        let (kind_a, kind_b) = (extension.kind(), other.kind());
-        let kinds = Kinds {
-            primary: &kind_a,
-            candidate: &kind_b,
-        };
-        let (x, y) = (
-            primary.get_extension(&extension),
-            candidate.get_extension(&other),
-        );
-        let presence = extension.supports_presence();
-        fields::one_or_both(kinds, (has.0, &x), (has.1, &y), presence, depth, sink);
-        sink.leave(mark);
-    }
 }

@@ -15,12 +15,18 @@ pub(super) fn compare(kinds: Kinds<'_>, a: i32, b: i32, sink: &mut Sink) {
     };
     let names = (name(of_a, a), name(of_b, b));
     if a == b {
-        if let (Some(x), Some(_)) = &names
+        if let (Some(x), Some(y)) = &names
             && of_a != of_b
             && !has(of_b, b, x)
         {
-            let texts = (render::enum_number(of_a, a), render::enum_number(of_b, b));
-            sink.report_renamed(texts, LooksLike::EnumRenamed);
+            let (old, new) = (render::enum_number(of_a, a), render::enum_number(of_b, b));
+            // A name that the other side has for another number is no other name of the same value.
+            if of_b.get_value_by_name(x).is_some() || of_a.get_value_by_name(y).is_some() {
+                let looks_like = Some(LooksLike::EnumRenumbered);
+                sink.report(Kind::SchemaDrift, Some(old), Some(new), looks_like);
+            } else {
+                sink.report_renamed((old, new), LooksLike::EnumRenamed);
+            }
         }
         return;
     }

@@ -1,5 +1,7 @@
 //! The fields of two messages of one type: presence, oneofs, scalars, `Any`.
 
+use std::mem::discriminant;
+
 use bytes::Bytes;
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind as FieldKind, OneofDescriptor, ReflectMessage as _, Value,
@@ -103,6 +105,10 @@ pub(super) fn one_or_both(
         (false, true) => (candidate, Kind::Extra),
         (false, false) => return,
     };
+    // A map has entries, not itself: each that one side lacks is a difference of its own.
+    if let (Value::Map(_), Value::Map(_)) = (primary, candidate) {
+        return values(kinds, primary, candidate, depth, sink);
+    }
     // An absent field reads as its default, which `get_field` returned for the other side.
     let other = if has_primary { candidate } else { primary };
     let kind = if presence && is_default(value, other) {
@@ -122,7 +128,9 @@ pub(super) fn one_or_both(
 fn is_default(value: &Value, default: &Value) -> bool {
     match value {
         Value::Message(message) => {
-            message.fields().next().is_none() && message.unknown_fields().next().is_none()
+            message.fields().next().is_none()
+                && message.extensions().next().is_none()
+                && message.unknown_fields().next().is_none()
         }
         value => value == default,
     }
@@ -255,7 +263,16 @@ fn scalars(a: &Value, b: &Value) -> Option<Option<LooksLike>> {
         }
         (Value::String(a), Value::String(b)) => unequal(a == b, &|| classify::texts(a, b)),
         (Value::Bytes(a), Value::Bytes(b)) => unequal(a == b, &|| classify::bytes(a, b)),
-        (a, b) => unequal(a == b, &|| classify::integers(integer(a)?, integer(b)?)),
+        // Where each side has a type of its own, they may share no more than the encoding.
+        (a, b) if discriminant(a) != discriminant(b) => {
+            let equal = match (number(a), number(b)) {
+                (Some(a), Some(b)) => a == b,
+                _ => raw(a).is_some() && raw(a) == raw(b),
+            };
+            unequal(equal, &|| Some(LooksLike::TypeChanged))
+        }
+        (Value::Bool(a), Value::Bool(b)) => unequal(a == b, &|| None),
+        (a, b) => unequal(a == b, &|| classify::integers(number(a)?, number(b)?)),
     }
 }
 
@@ -266,9 +283,11 @@ fn shortest(value: f32) -> f64 {
         .unwrap_or_else(|_| f64::from(value))
 }
 
-fn integer(value: &Value) -> Option<i128> {
+/// What is one varint or fixed number on the wire, or its zigzag.
+pub(super) fn number(value: &Value) -> Option<i128> {
     match value {
-        Value::I32(value) => Some(i128::from(*value)),
+        Value::Bool(value) => Some(i128::from(*value)),
+        Value::I32(value) | Value::EnumNumber(value) => Some(i128::from(*value)),
         Value::I64(value) => Some(i128::from(*value)),
         Value::U32(value) => Some(i128::from(*value)),
         Value::U64(value) => Some(i128::from(*value)),

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
+use super::fields;
 use crate::compare::limits::DEPTH_MAX;
 use crate::compare::sink::Sink;
 
@@ -23,20 +24,21 @@ fn write(value: &Value, depth: u32, hasher: &mut DefaultHasher, sink: &mut Sink)
         return;
     }
     match value {
-        Value::Bool(v) => v.hash(hasher),
-        Value::I32(v) => v.hash(hasher),
-        Value::I64(v) => v.hash(hasher),
-        Value::U32(v) => v.hash(hasher),
-        Value::U64(v) => v.hash(hasher),
+        // By what they say, so that types which share an encoding are equal where their values are.
+        Value::Bool(_)
+        | Value::I32(_)
+        | Value::I64(_)
+        | Value::U32(_)
+        | Value::U64(_)
+        | Value::EnumNumber(_) => fields::number(value).hash(hasher),
         Value::F32(v) => if v.is_nan() { f32::NAN } else { *v }
             .to_bits()
             .hash(hasher),
         Value::F64(v) => if v.is_nan() { f64::NAN } else { *v }
             .to_bits()
             .hash(hasher),
-        Value::String(v) => v.hash(hasher),
-        Value::Bytes(v) => v.hash(hasher),
-        Value::EnumNumber(v) => v.hash(hasher),
+        Value::String(v) => v.as_bytes().hash(hasher),
+        Value::Bytes(v) => v.as_ref().hash(hasher),
         Value::Message(v) => write_message(v, depth + 1, hasher, sink),
         Value::List(elements) => {
             elements.len().hash(hasher);
@@ -69,6 +71,10 @@ fn write_message(
         }
         field.number().hash(hasher);
         write(&message.get_field(&field), depth, hasher, sink);
+    }
+    for (extension, value) in message.extensions() {
+        extension.number().hash(hasher);
+        write(value, depth, hasher, sink);
     }
     let mut encoded = Vec::new();
     message

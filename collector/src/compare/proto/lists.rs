@@ -63,7 +63,13 @@ pub(super) fn lists(
         );
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }
-    for step in steps.steps {
+    // Elements of equal numbers are equal, unless each side reads them in its own way.
+    let equal = match sink.reads_twice() {
+        true => steps.equal,
+        false => Vec::new(),
+    };
+    let equal = equal.into_iter().map(|(i, j)| Step::Both(i, j));
+    for step in steps.steps.into_iter().chain(equal) {
         if sink.is_full() || !sink.spend(1) {
             return;
         }

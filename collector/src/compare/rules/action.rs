@@ -7,8 +7,8 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::class::Class;
-use super::decimal::Decimal;
 use super::path::Reach;
+use crate::compare::decimal::Decimal;
 use crate::compare::difference::Kind;
 use crate::compare::json;
 use crate::compare::leaf::Leaf;
@@ -164,10 +164,7 @@ fn number(leaf: &Leaf<'_>) -> Option<Decimal> {
     match leaf {
         Leaf::Integer(value) => Some(Decimal::from(*value)),
         Leaf::Float(value) => Decimal::shortest(*value),
-        Leaf::Text(text) => match text.parse::<i128>() {
-            Ok(value) => Some(Decimal::from(value)),
-            Err(_) => Decimal::shortest(text.parse().ok()?),
-        },
+        Leaf::Text(text) => Decimal::parse(text),
         _ => None,
     }
 }
@@ -290,6 +287,30 @@ mod tests {
             assert!(!equates(action, &Text(&a), &Text(&b)));
         }
         assert!(equates(&format, &Text("007"), &Text("7")));
+        let none = Action::Tolerance(Tolerance {
+            absolute: Some(0.0),
+            relative: Some(0.0),
+            ..Tolerance::default()
+        });
+        for (a, b) in [
+            ("1.234567890123456789", "1.234567890123456780"),
+            ("12345678901234567890123.00", "12345678901234567890000.00"),
+            (
+                "12345678901234567890123456789012345678901",
+                "12345678901234567890123456789012345678902",
+            ),
+        ] {
+            for action in [&format, &half, &none] {
+                let is_near = matches!(action, Action::Tolerance(it) if it.absolute == Some(0.5))
+                    && a.starts_with("1.");
+                assert_eq!(equates(action, &Text(a), &Text(b)), is_near, "{a} {b}");
+            }
+        }
+        assert!(equates(
+            &format,
+            &Text("1234567890123456789.50"),
+            &Text("1234567890123456789.5")
+        ));
     }
 
     #[test]

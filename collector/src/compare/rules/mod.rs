@@ -7,7 +7,6 @@
 
 mod action;
 mod class;
-mod decimal;
 pub mod file;
 mod glob;
 mod path;

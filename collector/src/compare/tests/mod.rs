@@ -5,6 +5,7 @@ mod calls;
 mod contents;
 mod drift;
 mod hostile;
+mod inside;
 mod json;
 mod messages;
 mod metadata;

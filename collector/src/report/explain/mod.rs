@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::compare::{Difference, Kind, LooksLike, Values};
+use crate::compare::{Difference, Encoding, Kind, LooksLike, Values};
 use numbers::Numbers;
 use renames::Renames;
 
@@ -64,6 +64,8 @@ pub(crate) struct Trend {
     seen: Seen,
     numbers: Numbers,
     lengths: Lengths,
+    /// Differences in which one is the other in hexadecimal, and in base64.
+    encoded: [u64; 2],
     renames: Renames,
 }
 
@@ -101,8 +103,6 @@ struct Lengths {
     old: Option<(u32, u32)>,
     new: Option<(u32, u32)>,
     old_is_longer: u64,
-    /// Differences in which one is exactly twice as long as the other.
-    doubled: u64,
 }
 
 impl Trend {
@@ -115,6 +115,11 @@ impl Trend {
         match difference.relation.values {
             Some(Values::Texts(old, new) | Values::Bytes(old, new)) => self.lengths.add(old, new),
             Some(values) => self.numbers.add(values),
+            None => {}
+        }
+        match difference.relation.encoding {
+            Some(Encoding::Hexadecimal) => self.encoded[0] += 1,
+            Some(Encoding::Base64) => self.encoded[1] += 1,
             None => {}
         }
         self.seen.add(difference);
@@ -136,7 +141,7 @@ impl Trend {
         let by_look = if all(LooksLike::Truncated) {
             self.lengths.cut(self.count)
         } else if all(LooksLike::Encoding) {
-            self.lengths.encoding(self.count)
+            self.encoding()
         } else {
             None
         };
@@ -153,6 +158,23 @@ impl Trend {
     }
 }
 
+impl Trend {
+    /// Which side is always the other in the same encoding.
+    fn encoding(&self) -> Option<Explanation> {
+        let encoded = match self.lengths.shorter(self.count)? {
+            Side::Old => Side::New,
+            Side::New => Side::Old,
+        };
+        let name = match self.encoded {
+            [hexadecimal, _] if hexadecimal == self.count => "hexadecimal",
+            [_, base64] if base64 == self.count => "base64",
+            _ => return None,
+        };
+        let text = format!("{} is always {name} of the other", encoded.answer());
+        Some(Explanation::new(name, text))
+    }
+}
+
 impl Lengths {
     fn add(&mut self, old: u32, new: u32) {
         self.merge(&Self {
@@ -160,7 +182,6 @@ impl Lengths {
             old: Some((old, old)),
             new: Some((new, new)),
             old_is_longer: u64::from(old > new),
-            doubled: u64::from(old.max(new) == old.min(new).saturating_mul(2)),
         });
     }
 
@@ -169,7 +190,6 @@ impl Lengths {
         self.old = both(self.old, other.old);
         self.new = both(self.new, other.new);
         self.old_is_longer += other.old_is_longer;
-        self.doubled += other.doubled;
     }
 
     /// The side that is always the shorter.
@@ -192,24 +212,6 @@ impl Lengths {
             let text = format!("{} is always cut at {low} characters", side.answer());
             Explanation::new("cut_at", text)
         })
-    }
-
-    fn encoding(&self, count: u64) -> Option<Explanation> {
-        // Of four bytes both have eight characters.
-        const TELLING_MIN: u32 = 5;
-        let side = self.shorter(count)?;
-        let (encoded, (_, longest)) = match side {
-            Side::Old => (Side::New, self.old?),
-            Side::New => (Side::Old, self.new?),
-        };
-        let (name, what) = match self.doubled {
-            0 => ("base64", "base64"),
-            doubled if doubled == count && longest >= TELLING_MIN => ("hexadecimal", "hexadecimal"),
-            _ if longest >= TELLING_MIN => ("base64", "base64"),
-            _ => return None,
-        };
-        let text = format!("{} is always {what} of the other", encoded.answer());
-        Some(Explanation::new(name, text))
     }
 }
 

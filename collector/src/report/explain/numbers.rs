@@ -4,8 +4,9 @@ use super::{Explanation, Side, both};
 use crate::compare::{Digits, Values};
 use crate::report::figures::thousands;
 
-/// Real numbers are as good as equal if they differ by this share.
-const EQUAL_SHARE: f64 = 1e-9;
+/// By this share of the values a sum, difference or product of them may be off: some thousand times what one
+/// operation on a `double` loses.
+const NOISE_SHARE: f64 = 1e-12;
 
 const SECOND_NS: i128 = 1_000_000_000;
 
@@ -26,13 +27,15 @@ pub(super) struct Numbers {
     offset: Option<(i128, i128)>,
     /// Least and greatest `old` of these.
     old: Option<(i128, i128)>,
-    /// Least and greatest `new - old`, of numbers of any type.
+    /// What `new - old` is of all, numbers of any type, as far as the noise of each tells.
     real_offset: Option<(f64, f64)>,
     real_old: Option<(f64, f64)>,
-    /// Least and greatest `new / old`.
+    /// What `new / old` is of all, in the same way.
     factor: Option<(f64, f64)>,
     /// Values of which there is no factor: zeros.
     without_factor: u64,
+    /// The one `new / old` of whole numbers, in lowest terms; `None` inside if they have several.
+    fraction: Option<Option<(i128, i128)>>,
     /// Greatest magnitude.
     magnitude: f64,
     /// In which ways one is the other with fewer digits, of all.
@@ -46,6 +49,7 @@ impl Numbers {
             Values::Whole(old, new) => {
                 one.whole = 1;
                 one.exact(old, new);
+                one.fraction = Some(fraction(new, old));
             }
             Values::Instants(old, new) => {
                 one.instants = 1;
@@ -59,13 +63,13 @@ impl Numbers {
             Values::Texts(..) | Values::Bytes(..) => return,
         }
         if let Some((old, new)) = values.as_real() {
-            one.real_offset = Some((new - old, new - old));
-            one.real_old = Some((old, old));
             one.magnitude = old.abs().max(new.abs());
+            one.real_offset = Some(around(new - old, one.magnitude));
+            one.real_old = Some((old, old));
             if old == 0.0 || new == 0.0 {
                 one.without_factor = 1;
             } else {
-                one.factor = Some((new / old, new / old));
+                one.factor = Some(around(new / old, (new / old).abs()));
             }
         }
         // Nothing in common is for good: what more would cost is saved.
@@ -89,10 +93,14 @@ impl Numbers {
         self.spans += other.spans;
         self.offset = both(self.offset, other.offset);
         self.old = both(self.old, other.old);
-        self.real_offset = both(self.real_offset, other.real_offset);
+        self.real_offset = common(self.real_offset, other.real_offset);
         self.real_old = both(self.real_old, other.real_old);
-        self.factor = both(self.factor, other.factor);
+        self.factor = common(self.factor, other.factor);
         self.without_factor += other.without_factor;
+        self.fraction = match (self.fraction, other.fraction) {
+            (Some(a), Some(b)) => Some(a.filter(|_| a == b)),
+            (a, b) => a.or(b),
+        };
         self.magnitude = self.magnitude.max(other.magnitude);
         self.digits = match (self.digits, other.digits) {
             (Some(a), Some(b)) => Some(a.and(b)),
@@ -115,7 +123,7 @@ impl Numbers {
             let epoch = self.epoch_unit().and_then(|unit_ns| self.zone(unit_ns));
             return epoch
                 .or_else(|| self.whole_offset())
-                .or_else(|| self.scale());
+                .or_else(|| self.scale().filter(|_| self.fraction.flatten().is_some()));
         }
         if self.whole + self.real == count {
             let offset = || self.real_offset();
@@ -124,11 +132,11 @@ impl Numbers {
         None
     }
 
-    /// The offset that all have, and whether they are more than one value.
+    /// The offset that all have, if they are apart at all, and whether they are more than one value.
     fn exact_offset(&self) -> Option<(i128, bool)> {
         let (low, high) = self.offset?;
         let (least, most) = self.old?;
-        (low == high).then_some((low, least != most))
+        (low == high && low != 0).then_some((low, least != most))
     }
 
     fn whole_offset(&self) -> Option<Explanation> {
@@ -140,17 +148,18 @@ impl Numbers {
     fn real_offset(&self) -> Option<Explanation> {
         let (low, high) = self.real_offset?;
         let (least, most) = self.real_old?;
-        let is_one = high - low <= EQUAL_SHARE * self.magnitude;
-        // Not the noise of the sum itself.
-        let is_much = low.abs() > 10.0 * EQUAL_SHARE * self.magnitude;
+        let is_one = low <= high;
         let middle = f64::midpoint(low, high);
+        // Not the noise of the sum itself.
+        let is_much = middle.abs() > 10.0 * NOISE_SHARE * self.magnitude;
         (is_one && is_much && least < most).then(|| offset_of(&short(middle.abs()), middle < 0.0))
     }
 
     fn scale(&self) -> Option<Explanation> {
         let (low, high) = self.factor.filter(|_| self.without_factor == 0)?;
         let (least, most) = self.real_old?;
-        let is_one = high - low <= EQUAL_SHARE * high.abs() && least < most;
+        // What differs in writing only is no multiple.
+        let is_one = low <= high && !(low..=high).contains(&1.0) && least < most;
         let factor = f64::midpoint(low, high);
         is_one.then(|| {
             let text = if factor.abs() < 1.0 {
@@ -211,6 +220,30 @@ impl Numbers {
         let text = format!("{} is always cut to whole {unit}", side.answer());
         Some(Explanation::new("time_precision", text))
     }
+}
+
+/// What `value` may be, give or take the noise of numbers of this magnitude.
+fn around(value: f64, magnitude: f64) -> (f64, f64) {
+    let noise = NOISE_SHARE * magnitude;
+    (value - noise, value + noise)
+}
+
+/// What two ranges have in common; where that is nothing the least is above the greatest.
+fn common(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    let (Some((low, high)), Some((other_low, other_high))) = (a, b) else {
+        return a.or(b);
+    };
+    Some((low.max(other_low), high.min(other_high)))
+}
+
+/// `new / old` in lowest terms; `None` if there is none.
+fn fraction(new: i128, old: i128) -> Option<(i128, i128)> {
+    let (mut divisor, mut rest) = (new.checked_abs()?, old.checked_abs()?);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let sign = old.signum();
+    (new != 0 && old != 0).then(|| (sign * new / divisor, sign * old / divisor))
 }
 
 fn offset_of(apart: &str, is_less: bool) -> Explanation {

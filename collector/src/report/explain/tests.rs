@@ -71,6 +71,45 @@ fn constant_offsets_and_factors_are_named() {
 }
 
 #[test]
+fn what_is_only_written_otherwise_is_no_offset_and_no_multiple() {
+    for pairs in [
+        [("1.50", "1.5"), ("2.50", "2.5"), ("8.250", "8.25")],
+        [("007", "7"), ("008", "8"), ("012", "12")],
+        [
+            ("2026-08-01T10:00:00Z", "2026-08-01T10:00:00+00:00"),
+            ("2026-08-02T10:00:01Z", "2026-08-02T10:00:01+00:00"),
+            ("2026-08-03T10:00:02Z", "2026-08-03T10:00:02+00:00"),
+        ],
+    ] {
+        assert_eq!(texts(pairs), None, "{pairs:?}");
+    }
+}
+
+#[test]
+fn each_value_is_held_to_its_own_size() {
+    let offsets = [
+        ("1000.5", "21000.5"),
+        ("2000.5", "22500.5"),
+        ("1000000000000.5", "1000000020900.5"),
+    ];
+    assert_eq!(texts(offsets), None);
+    assert_eq!(
+        numbers([(3_000_000_000, 6_000_000_001), (5, 10), (7, 14)]),
+        None
+    );
+    let large = 3_000_000_000_000_000_000;
+    assert_eq!(numbers([(large, 2 * large + 1), (5, 10), (7, 14)]), None);
+    assert_eq!(
+        numbers([(large, 2 * large), (5, 10), (7, 14)]),
+        is("constant_factor", "always multiplied by 2")
+    );
+    assert_eq!(
+        texts([("0.1", "0.3"), ("0.7", "0.9"), ("1000000.1", "1000000.3")]),
+        is("constant_offset", "always 0.2 more")
+    );
+}
+
+#[test]
 fn what_does_not_fit_all_is_not_said() {
     assert_eq!(numbers([(5, 8), (70, 73), (9, 13)]), None);
     assert_eq!(numbers([(5, 8), (70, 73)]), None, "too few");
@@ -202,4 +241,10 @@ fn truncation_and_encodings_are_named() {
             "the new answer is always hexadecimal of the other"
         )
     );
+    let mixed = [
+        ("teapot", "746561706f74"),
+        ("kettle", "6b6574746c65"),
+        ("spoons", "c3Bvb25z"),
+    ];
+    assert_eq!(texts(mixed), None);
 }

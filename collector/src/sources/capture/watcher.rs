@@ -16,8 +16,8 @@ use super::{TlsWatched, Wanted};
 const CONNECTIONS_MAX: usize = 250_000;
 /// Bytes behind gaps that wait for what is missing, of all connections, over all watchers.
 const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Bytes that open exchanges of all connections keep, over so many watchers as there are parts.
-const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes that open exchanges of all connections keep, over all watchers.
+const KEPT_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// What became of everything that one watcher saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,8 +77,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Watcher number `index` of `count`, of which each may keep a part of so many of what all may.
-    pub fn new(index: usize, count: usize, parts: usize) -> Self {
+    /// Watcher `index` of `count`, each of which has its share of the limits.
+    pub fn new(index: usize, count: usize) -> Self {
         let (calls, keys) = (Calls::default(), Keys::default());
         let limits = tcp::Limits {
             connections_max: CONNECTIONS_MAX / count.max(1),
@@ -91,7 +91,7 @@ impl Watcher {
             wanted: Wanted::default(),
             index: index as u64,
             count: count as u64,
-            budget: SharedBudget::new(KEPT_BYTES_MAX / parts.max(1)),
+            budget: SharedBudget::new(KEPT_BYTES_MAX / count.max(1)),
             watched: Watched::default(),
         };
         Self {

@@ -14,7 +14,7 @@ use twintap_capture::{ErrorKind, Interface, Line, PROGRAM, Started, VERSION};
 use super::{Narrator, Watch};
 
 /// Bytes of a line at most: more is no line of the program.
-const LINE_BYTES_MAX: u64 = 4096;
+pub(super) const LINE_BYTES_MAX: u64 = 4096;
 
 /// What to capture.
 #[derive(Clone, Debug)]

@@ -1,12 +1,13 @@
 //! What the program tells while it captures, and how it ended.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::process::{Child, ChildStderr, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use twintap_capture::{Ending, Line, PROGRAM, Stats};
 
 use super::Stopper;
+use super::program::LINE_BYTES_MAX;
 
 /// So far.
 #[derive(Clone, Debug, Default)]
@@ -110,10 +111,11 @@ impl Narrator {
     }
 }
 
-/// The next line; `None` at the end, and at an error, behind which nothing comes.
+/// The next line, of a longer one its next [`LINE_BYTES_MAX`]; `None` at the end, and at an error, behind which nothing
+/// comes.
 fn next_line(lines: &mut impl BufRead) -> Option<String> {
     let mut line = Vec::new();
-    match lines.read_until(b'\n', &mut line) {
+    match lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(String::from_utf8_lossy(line.trim_ascii_end()).into_owned()),
     }

@@ -50,7 +50,7 @@ impl Health {
 
     pub(super) fn check_poison(&self) -> Result<(), Refusal> {
         if self.poisoned.load(Ordering::Acquire) {
-            Err(Refusal::Poisoned)
+            Err(Refusal::JournalFailed)
         } else {
             Ok(())
         }

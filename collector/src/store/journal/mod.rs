@@ -85,23 +85,25 @@ pub enum Refusal {
     #[error("the queue to the journal is full")]
     QueueFull,
     /// Parquet is being written more slowly than batches arrive.
-    #[error("the journal has reached its size limit")]
+    #[error(
+        "the journal has reached journal_bytes_max: Parquet is written more slowly than records come"
+    )]
     JournalFull,
     /// A write failed.
     #[error("the journal could not be written")]
     DiskFull,
     /// The disk has less room than it must.
-    #[error("the disk is nearly full")]
+    #[error("the disk of the data directory has less than disk_free_bytes_min left")]
     DiskLow,
     /// The table of producers is full of active ones.
-    #[error("too many producers are active")]
+    #[error("producers_max are active")]
     TooManyProducers,
     /// A sync failed: only a restart helps.
     #[error("the journal has failed")]
-    Poisoned,
+    JournalFailed,
     /// The collector is shutting down.
     #[error("the collector is shutting down")]
-    Closed,
+    ShuttingDown,
 }
 
 impl Refusal {
@@ -113,8 +115,8 @@ impl Refusal {
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
             Self::TooManyProducers => "too_many_producers",
-            Self::Poisoned => "journal_failed",
-            Self::Closed => "shutting_down",
+            Self::JournalFailed => "journal_failed",
+            Self::ShuttingDown => "shutting_down",
         }
     }
 }
@@ -177,13 +179,13 @@ impl Journal {
             self.metrics.queue_left(bytes);
             return Err(match error {
                 TrySendError::Full(_) => Refusal::QueueFull,
-                TrySendError::Disconnected(_) => Refusal::Closed,
+                TrySendError::Disconnected(_) => Refusal::ShuttingDown,
             });
         }
-        answered.await.unwrap_or(Err(Refusal::Closed))
+        answered.await.unwrap_or(Err(Refusal::ShuttingDown))
     }
 
-    /// Can a batch be taken right now, as far as is known?
+    /// Whether batches can be taken, as far as is known.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
     }
@@ -192,7 +194,7 @@ impl Journal {
     pub fn published(&self, meta: PublishedMeta) -> Result<(), Refusal> {
         self.commands
             .send(Command::Published(meta))
-            .map_err(|_| Refusal::Closed)
+            .map_err(|_| Refusal::ShuttingDown)
     }
 
     /// Seals the open segment; [`SealedSegments`] ends after it. Waits while the queue is full.
@@ -201,7 +203,7 @@ impl Journal {
             match self.commands.try_send(Command::Drain) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => tokio::time::sleep(DRAIN_PAUSE).await,
-                Err(TrySendError::Disconnected(_)) => return Err(Refusal::Closed),
+                Err(TrySendError::Disconnected(_)) => return Err(Refusal::ShuttingDown),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::segment::SegmentId;
 
-/// A queue of segments; the one at the front stays there until it is published.
+/// A queue of segments. One that was handed out counts as backlog until it is `finished`.
 #[derive(Debug, Default)]
 pub struct SealedSegments {
     state: Mutex<State>,

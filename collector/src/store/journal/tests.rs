@@ -249,7 +249,9 @@ fn what_a_failed_sync_covered_is_never_acknowledged() {
             let acked = results.iter().take_while(|result| result.is_ok()).count();
             let after = &results[acked..];
             assert!(
-                after.iter().all(|result| *result == Err(Refusal::Poisoned)),
+                after
+                    .iter()
+                    .all(|result| *result == Err(Refusal::JournalFailed)),
                 "sync {failing}: {results:?}"
             );
             acked as u64

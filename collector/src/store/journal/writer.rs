@@ -164,7 +164,7 @@ impl Writer {
             }
         } else {
             for (append, _) in waiting {
-                append.answer(Err(Refusal::Poisoned));
+                append.answer(Err(Refusal::JournalFailed));
             }
         }
     }
@@ -233,7 +233,7 @@ impl Writer {
             }
             Err(error) => {
                 self.poison("cut back after a failed write", &error);
-                Err(Refusal::Poisoned)
+                Err(Refusal::JournalFailed)
             }
         }
     }
@@ -423,7 +423,8 @@ impl Writer {
     /// Returns how many records are pending.
     fn write_accounting(&self) -> u64 {
         let accounting = Accounting::of(&self.ledger, self.clock.unix_ns());
-        self.metrics.set_accounting(&accounting);
+        self.metrics
+            .set_filter_figures(&accounting.filter_figures());
         if let Err(error) = accounting.save(&self.settings.data_dir) {
             warn!(%error, "failed to write the accounting file");
         }

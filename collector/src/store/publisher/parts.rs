@@ -92,7 +92,11 @@ impl<'a> Parts<'a> {
         let published = self.write(calls, &encoded, id, &settings, tally)?;
         self.calls += published.rows;
         self.refiled += published.refiled_rows;
-        self.publisher.metrics.parts_published(&published);
+        self.publisher.metrics.parts_published(
+            published.paths.len(),
+            published.bytes,
+            published.refiled_rows,
+        );
         Ok(())
     }
 

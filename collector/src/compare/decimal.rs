@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::compare::classify::rounded;
+use super::classify::rounded;
 
 /// A decimal number: `digits * 10^exponent`.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,34 @@ impl Decimal {
         })
     }
 
+    /// What `text` says, to the last digit; `None` of what is no number, or has more digits than are held.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (sign, mantissa) = match mantissa.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = [whole, fraction].concat();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let significant = digits.trim_end_matches('0');
+        let zeros = i32::try_from(digits.len() - significant.len()).ok()?;
+        let decimals = i32::try_from(fraction.len()).ok()?;
+        let exponent = exponent.checked_sub(decimals)?.checked_add(zeros)?;
+        Some(Self {
+            digits: match significant {
+                "" => 0,
+                significant => sign * significant.parse::<i128>().ok()?,
+            },
+            exponent,
+        })
+    }
+
     /// Without its sign.
     pub(super) fn magnitude(self) -> Self {
         Self {
@@ -42,30 +70,53 @@ impl Decimal {
         }
     }
 
+    /// The product, or a little less where its digits are more than are held.
     pub(super) fn times(self, other: Self) -> Option<Self> {
-        Some(Self {
-            digits: self.digits.checked_mul(other.digits)?,
-            exponent: self.exponent.checked_add(other.exponent)?,
-        })
+        let mut digits = self.digits;
+        let mut exponent = self.exponent.checked_add(other.exponent)?;
+        loop {
+            if let Some(digits) = digits.checked_mul(other.digits) {
+                return Some(Self { digits, exponent });
+            }
+            digits /= 10;
+            exponent = exponent.checked_add(1)?;
+        }
     }
 
     /// Are `self` and `other` at most `most` apart? Exact, unless they have so many digits together that no
-    /// integer holds them: then as `double`s have it.
+    /// integer holds them: then as `double`s have it, if these hold the digits of each.
     pub(super) fn is_within(self, most: Self, other: Self) -> bool {
-        let exponent = self.exponent.min(other.exponent).min(most.exponent);
-        let scaled = |it: Self| it.scaled_to(exponent);
-        let exactly = || {
-            let (a, b, most) = (scaled(self)?, scaled(other)?, scaled(most)?);
-            Some(i128::try_from(a.checked_sub(b)?.unsigned_abs()).ok()? <= most)
+        let exponent = self.exponent.min(other.exponent);
+        let apart = || {
+            let digits = self
+                .scaled_to(exponent)?
+                .checked_sub(other.scaled_to(exponent)?)?;
+            let apart = Self { digits, exponent };
+            Some(apart.magnitude())
         };
-        exactly().unwrap_or_else(|| (self.rounded() - other.rounded()).abs() <= most.rounded())
+        match apart() {
+            Some(apart) => apart.order(most) != Ordering::Greater,
+            None => {
+                [self, other].into_iter().all(Self::is_short)
+                    && (self.rounded() - other.rounded()).abs() <= most.rounded()
+            }
+        }
+    }
+
+    /// Does a `double` hold its digits?
+    fn is_short(self) -> bool {
+        self.digits.unsigned_abs() < 1_000_000_000_000_000_000
     }
 
     /// Is `self` equal to, below or above `other`?
     pub(super) fn order(self, other: Self) -> Ordering {
         let exponent = self.exponent.min(other.exponent);
         let exactly = || Some(self.scaled_to(exponent)?.cmp(&other.scaled_to(exponent)?));
-        exactly().unwrap_or_else(|| self.rounded().total_cmp(&other.rounded()))
+        // What no integer holds is larger than what one does, on its side of zero.
+        exactly().unwrap_or_else(|| match self.exponent > other.exponent {
+            true => self.digits.cmp(&0),
+            false => 0.cmp(&other.digits),
+        })
     }
 
     /// Its digits, as multiples of 10 to the power of `exponent`, which is not above its own.
@@ -134,6 +185,45 @@ mod tests {
         assert!(!are_within(1e300, 1e-300, -1e300));
         assert_eq!(decimal(-1e300).order(decimal(1e-300)), Ordering::Less);
         assert_eq!(decimal(0.1).order(decimal(0.1)), Ordering::Equal);
+    }
+
+    #[test]
+    fn texts_are_exact_to_the_last_digit() {
+        let parse = |text| Decimal::parse(text).unwrap();
+        for (a, b) in [
+            ("1.50", "15e-1"),
+            ("+1", "1"),
+            ("007", "7.000"),
+            (".5", "0.5"),
+            ("-0", "0.00"),
+            ("1e400", "10E399"),
+            ("100000000000000000000000000000000000000000000", "1e44"),
+        ] {
+            assert_eq!(parse(a).order(parse(b)), Ordering::Equal, "{a} {b}");
+        }
+        for (less, more) in [
+            ("1.234567890123456780", "1.234567890123456789"),
+            ("-2", "1"),
+            ("-1e60", "-1e2"),
+            ("1e2", "1e60"),
+            ("-1e60", "1e-60"),
+            (
+                "17014118346046923173168730371588410572e1",
+                "170141183460469231731687303715884105724",
+            ),
+        ] {
+            let ordered = Decimal::parse(more).map(|more| parse(less).order(more));
+            assert!(
+                matches!(ordered, None | Some(Ordering::Less)),
+                "{less} {more}"
+            );
+        }
+        assert!(!parse("1e300").is_within(parse("0.5"), parse("1.0000000000000000000000001e300")));
+        for text in [
+            "", "+", ".", "1.2.3", "1e", "e1", "inf", "NaN", "1_000", "0x1", " 1",
+        ] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn text_of(name: &[u8], headers: &[&Header]) -> String {
     if headers.iter().all(|header| is_dropped(header)) {
         return format!("{} redacted", headers.len());
     }
-    let shown = values(name, headers).unwrap_or_else(|| raw(headers));
+    let shown = values(name, headers, false).unwrap_or_else(|| raw(headers));
     let shown = shown.iter().map(|value| render::whole_bytes(value));
     shown.collect::<Vec<_>>().join(", ")
 }
@@ -205,7 +205,13 @@ fn are_equal(name: &[u8], a: &[&Header], b: &[&Header]) -> bool {
         return false;
     }
     let (x, y) = (raw(a), raw(b));
-    x == y || values(name, a).unwrap_or(x) == values(name, b).unwrap_or(y)
+    if x == y {
+        return true;
+    }
+    // Lines may be joined by commas; in one that both have, a comma may be a part of the text.
+    let is_joined = a.len() != b.len();
+    let meant = |headers| values(name, headers, is_joined);
+    meant(a).unwrap_or(x) == meant(b).unwrap_or(y)
 }
 
 /// The values of one name as they are stored.
@@ -213,14 +219,19 @@ fn raw(headers: &[&Header]) -> Vec<Bytes> {
     headers.iter().map(|header| header.value.clone()).collect()
 }
 
-/// The values of one name as they are meant; `None` if they are not what the name promises.
-fn values(name: &[u8], headers: &[&Header]) -> Option<Vec<Bytes>> {
+/// The values of one name as they are meant, lists `is_joined` by commas taken apart; `None` if they are not what
+/// the name promises.
+fn values(name: &[u8], headers: &[&Header], is_joined: bool) -> Option<Vec<Bytes>> {
     let is_binary = name.ends_with(b"-bin") && !is_redacted(headers);
     let split = headers.iter().flat_map(|header| {
-        match is_binary && is_true_binary(&header.value) {
-            // A comma in it is one of its bytes.
-            true => vec![header.value.clone()],
-            false => split_list(&header.value),
+        // A comma in bytes is one of them.
+        let is_list = match is_binary {
+            true => !is_true_binary(&header.value),
+            false => is_joined,
+        };
+        match is_list {
+            true => split_list(&header.value),
+            false => vec![header.value.slice_ref(header.value.trim_ascii())],
         }
     });
     match name {

@@ -172,8 +172,13 @@ pub(super) fn map_key(key: &MapKey) -> String {
         MapKey::I64(key) => key.to_string(),
         MapKey::U32(key) => key.to_string(),
         MapKey::U64(key) => key.to_string(),
-        MapKey::String(key) => text(key),
+        MapKey::String(key) => quoted_key(key),
     }
+}
+
+/// A key in quotes, which it cannot end: what is in them stands behind a backslash.
+pub(super) fn quoted_key(key: &str) -> String {
+    text(&key.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn write_value(out: &mut String, value: &Value, kind: &FieldKind, depth: u32) {

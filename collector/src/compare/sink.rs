@@ -448,6 +448,13 @@ impl<'r> Sink<'r> {
         u32::try_from(counted * limits::PROBE_DIFFERENCES_MAX + all).ok()
     }
 
+    /// Do rules take all that `walk` finds? `false` if that would be too much to try.
+    pub(super) fn are_ruled_out(&mut self, walk: impl FnOnce(&mut Self)) -> bool {
+        // What does not count is at most that many, what counts makes it more.
+        let none_counts = |apart| apart <= limits::PROBE_DIFFERENCES_MAX as u64;
+        !self.applicable().is_empty() && self.probe(walk).map(u64::from).is_some_and(none_counts)
+    }
+
     /// Was work left undone since this was last asked?
     pub(super) fn take_exhausted(&mut self) -> bool {
         std::mem::take(&mut self.exhausted)

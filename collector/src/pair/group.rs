@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attempts::{self, Logical};
 use super::views::View;
-use super::{FoundBy, Pair, Pairing, Reason, Settings, Unpaired, is_other_request};
+use super::{FoundBy, Pair, Pairing, Reason, Settings, Unpaired, may_be_other_request};
 use super::{clocks, timely, variant};
 use crate::call::{Call, CorrelationKey, Role};
 
@@ -215,7 +215,7 @@ fn by_occurrence(
         } else {
             out.pairs.push(Pair {
                 found_by: FoundBy::of(key),
-                is_ambiguous: several || is_other_request(&primary.call, &candidate.call),
+                is_ambiguous: several || may_be_other_request(key, &primary.call, &candidate.call),
                 primary: primary.call,
                 candidate: candidate.call,
                 attempts_count: primary.attempts_count,

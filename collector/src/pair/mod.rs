@@ -362,7 +362,17 @@ fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
         }
     }
     let has_id = CorrelationKey::of(call) != CorrelationKey::None;
-    (!has_id && !settings.by_digest).then_some(Reason::NoId)
+    // Requests of which nothing says what they are could be any of their length.
+    let is_known = settings.by_digest && call.request.body_digest.is_some();
+    (!has_id && !is_known).then_some(Reason::NoId)
+}
+
+/// Does nothing say that both sides received the same request, where the key may be that of several?
+fn may_be_other_request(key: &CorrelationKey, primary: &Call, candidate: &Call) -> bool {
+    match key {
+        CorrelationKey::PairId(_) => is_other_request(primary, candidate),
+        _ => primary.request.body_digest.is_none(),
+    }
 }
 
 /// Did both sides receive whole requests that differ? Then the pair id may have been used twice.

@@ -393,3 +393,23 @@ fn shuffle(calls: &mut [Call], mut seed: u64) {
         calls.swap(index, other);
     }
 }
+
+#[test]
+fn requests_of_which_nothing_is_known_are_no_pair_by_digest_and_ambiguous_by_other_ids() {
+    let unknown = |role, number| {
+        let mut call = record(1, role, number);
+        call.pair_id = Bytes::new();
+        call.request.body_digest = None;
+        call
+    };
+    let pairing = pair_all(vec![unknown(Role::Primary, 1), unknown(Role::Candidate, 2)]);
+    assert!(pairing.pairs.is_empty());
+    assert!(pairing.unpaired.iter().all(|it| it.reason == Reason::NoId));
+    let traced = |role, number| Call {
+        trace_id: Some([7; 16]),
+        ..unknown(role, number)
+    };
+    let pairing = pair_all(vec![traced(Role::Primary, 1), traced(Role::Candidate, 2)]);
+    assert_eq!(pairing.pairs.len(), 1);
+    assert!(pairing.pairs[0].is_ambiguous);
+}

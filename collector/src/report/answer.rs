@@ -4,7 +4,7 @@
 //!   `fail_over`, or another gate failed. Loss cannot make that untrue, so it comes first.
 //! - **Incomplete** (exit code 4), if no gate failed and any of: the value of a gate is unknown;
 //!   nothing could be judged; calls were lost, and had each of them been mismatched, the share
-//!   would be over `fail_over` (with the default of 0: any call lost); nothing says whether calls
+//!   would be over `fail_over` (with the default of 0: any call lost), or a gate would have failed; nothing says whether calls
 //!   were lost; the share of calls without a partner or without a judgement is over
 //!   `incomplete_over`.
 //! - **Fine** (exit code 0) otherwise.
@@ -43,8 +43,14 @@ impl Thresholds {
     /// Share of judged pairs that may be mismatched: as given, else the lowest that a condition on
     /// the mismatch rate of all methods says, else 0.
     pub fn tolerated(&self) -> f64 {
-        let given = self.fail_over.or_else(|| self.lowest_condition());
-        given.unwrap_or_default()
+        let condition = self.lowest_condition().map(|it| it.threshold);
+        self.fail_over.or(condition).unwrap_or_default()
+    }
+
+    /// Is that share itself too much already?
+    fn is_reached_at(&self) -> bool {
+        let condition = self.lowest_condition().map(|it| it.comparison);
+        self.fail_over.is_none() && condition == Some(Comparison::AtLeast)
     }
 
     /// Is `fail_over` a gate of its own, given or by default?
@@ -52,16 +58,19 @@ impl Thresholds {
         self.fail_over.is_some() || self.lowest_condition().is_none()
     }
 
-    fn lowest_condition(&self) -> Option<f64> {
+    fn lowest_condition(&self) -> Option<&Condition> {
         let is_meant = |condition: &&Condition| {
             condition.metric.name == "mismatch_rate"
                 && condition.methods.is_none()
                 && matches!(condition.comparison, Comparison::Over | Comparison::AtLeast)
         };
-        let thresholds = self.conditions.iter().filter(is_meant);
-        thresholds
-            .map(|condition| condition.threshold)
-            .min_by(f64::total_cmp)
+        let meant = self.conditions.iter().filter(is_meant);
+        // Of two thresholds that are equal, the one that is reached first.
+        meant.min_by(|a, b| {
+            let is_over = |it: &Condition| it.comparison == Comparison::Over;
+            let by_threshold = a.threshold.total_cmp(&b.threshold);
+            by_threshold.then_with(|| is_over(a).cmp(&is_over(b)))
+        })
     }
 }
 
@@ -115,7 +124,11 @@ impl Answer {
             ));
         }
         let (worst, of) = (mismatched.saturating_add(lost), judged.saturating_add(lost));
-        if lost > 0 && rate(worst, of) > fail_over {
+        let reaches = |rate: f64| match thresholds.is_reached_at() {
+            true => rate >= fail_over,
+            false => rate > fail_over,
+        };
+        if lost > 0 && reaches(rate(worst, of)) {
             let loss = completeness.loss.as_ref();
             doubts.push(missing(lost, loss.map_or(0, |loss| loss.damaged_stretches)));
         }

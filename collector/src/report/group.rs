@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::correlate::Correlation;
 use super::explain::Explanation;
+use crate::compare::rules::element_end;
 use crate::compare::{Difference, Kind, LooksLike, Place, Severity};
 
 /// What a group has in common.
@@ -125,14 +126,9 @@ pub(crate) fn collapse(path: &str) -> String {
     out
 }
 
-/// What stands in brackets, and what follows; a quoted key may itself contain `]`.
+/// What stands in brackets, and what follows.
 fn split_bracket(after: &str) -> (&str, &str) {
-    let end = if after.starts_with('"') {
-        after.find("\"]").map(|end| end + 1)
-    } else {
-        after.find(']')
-    };
-    match end {
+    match element_end(after) {
         Some(end) => (
             after.get(..end).unwrap_or_default(),
             after.get(end + 1..).unwrap_or_default(),
@@ -153,5 +149,9 @@ mod tests {
         assert_eq!(collapse("4.2[1]"), "4.2[*]");
         assert_eq!(collapse(""), "");
         assert_eq!(collapse("broken[1"), "broken[*]");
+        let key = r#"m["k\"].labels[\"z"].n"#;
+        assert_eq!(collapse(key), "m[*].n");
+        assert_eq!(collapse(r#"m["a\"]b"].n"#), "m[*].n");
+        assert_eq!(collapse(r#"m["a\\"].n"#), "m[*].n");
     }
 }

@@ -146,7 +146,7 @@ fn objects(primary: &[(String, Json)], candidate: &[(String, Json)], sink: &mut 
         let mark = if is_name(key) {
             sink.enter_field(key)
         } else {
-            sink.enter_element(render::text(key))
+            sink.enter_element(render::quoted_key(key))
         };
         for index in 0..a.len().max(b.len()) {
             let repeated = (index > 0).then_some(LooksLike::RepeatedKey);

@@ -2,7 +2,7 @@
 //!
 //! A parser of our own: `serde_json` rounds numbers beyond 64 bits, or changes how it reads them for
 //! the whole program (`arbitrary_precision`). After RFC 8259, strictly: what it does not allow is no
-//! JSON. A lone surrogate is read as U+FFFD.
+//! JSON. A text with half a surrogate pair is none.
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,15 +249,13 @@ impl<'t> Reader<'t> {
     fn code_point(&mut self) -> Option<char> {
         let high = self.hexadecimal()?;
         if !(0xd800..0xdc00).contains(&high) {
-            return Some(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
+            return char::from_u32(high);
         }
-        let before = self.rest;
-        let low = self.take("\\u").and_then(|()| self.hexadecimal());
-        let Some(low) = low.filter(|low| (0xdc00..0xe000).contains(low)) else {
-            // What follows a lone half stands for itself.
-            self.rest = before;
-            return Some(char::REPLACEMENT_CHARACTER);
-        };
+        self.take("\\u")?;
+        let low = self.hexadecimal()?;
+        if !(0xdc00..0xe000).contains(&low) {
+            return None;
+        }
         char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))
     }
 
@@ -317,8 +315,9 @@ mod tests {
         };
         let escaped = text(r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#).unwrap();
         assert_eq!(escaped, "a\"\\/\u{8}\u{c}\n\r\té😀");
-        assert_eq!(text(r#""\ud800x""#).unwrap(), "\u{fffd}x");
-        assert_eq!(text(r#""\ud800\u0041""#).unwrap(), "\u{fffd}A");
+        for half in [r#""\ud800x""#, r#""\ud800\u0041""#, r#""\udc00""#] {
+            assert_eq!(text(half), None, "{half}");
+        }
     }
 
     #[test]

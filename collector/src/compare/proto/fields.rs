@@ -105,8 +105,10 @@ pub(super) fn one_or_both(
         (false, true) => (candidate, Kind::Extra),
         (false, false) => return,
     };
-    // A map has entries, not itself: each that one side lacks is a difference of its own.
-    if let (Value::Map(_), Value::Map(_)) = (primary, candidate) {
+    // Rules may be about entries. Where they leave some, the map is what is missing.
+    if let (Value::Map(_), Value::Map(_)) = (primary, candidate)
+        && sink.are_ruled_out(|trial| values(kinds, primary, candidate, depth, trial))
+    {
         return values(kinds, primary, candidate, depth, sink);
     }
     // An absent field reads as its default, which `get_field` returned for the other side.

@@ -30,6 +30,7 @@ pub(super) use action::{ListOrder, written_alike};
 pub use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
+pub use path::element_end;
 pub use preset::Preset;
 
 /// The rules of a comparison, in order.
@@ -190,6 +191,10 @@ impl Rules {
 pub(super) struct Applicable<'r>(Vec<&'r Rule>);
 
 impl<'r> Applicable<'r> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first rule that takes a difference for equal, or grades it.
     pub(super) fn judge<'p>(
         &self,

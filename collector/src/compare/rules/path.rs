@@ -92,7 +92,10 @@ impl Pattern {
                 if wants_field && !parts.is_empty() {
                     return Err(malformed(at, "a field name belongs between '.' and '['"));
                 }
-                let end = element_end(after).ok_or(malformed(at, "'[' is never closed"))?;
+                let end = element_end(after).ok_or(malformed(
+                    at,
+                    "'[' is never closed (in a key, quotes stand behind a backslash)",
+                ))?;
                 let (inside, after) = after.split_at(end);
                 if inside.is_empty() {
                     return Err(malformed(at, "nothing stands between '[' and ']'"));
@@ -101,7 +104,7 @@ impl Pattern {
                 rest = after.strip_prefix(']').unwrap_or(after);
                 wants_field = false;
             } else if wants_field {
-                let end = field_end(rest);
+                let end = field_end(rest).ok_or(malformed(at, "'(' is never closed"))?;
                 let (name, after) = rest.split_at(end);
                 match name {
                     "" => return Err(malformed(at, "a field name is missing")),
@@ -197,21 +200,29 @@ fn is_type(element: &str) -> bool {
 }
 
 /// Where the field name that `text` begins with ends. An extension's name in parentheses has dots.
-fn field_end(text: &str) -> usize {
+fn field_end(text: &str) -> Option<usize> {
     let start = match text.strip_prefix('(') {
-        Some(_) => text.find(')').unwrap_or(0),
+        Some(_) => text.find(')')?,
         None => 0,
     };
     let rest = text.get(start..).unwrap_or_default();
-    rest.find(['.', '[']).map_or(text.len(), |end| start + end)
+    Some(rest.find(['.', '[']).map_or(text.len(), |end| start + end))
 }
 
-/// Where the bracket closes. A key in quotes may hold brackets.
-fn element_end(text: &str) -> Option<usize> {
-    match text.strip_prefix('"') {
-        Some(key) => Some(key.find("\"]")? + 2),
-        None => text.find(']'),
-    }
+/// Where the bracket closes, in what follows its opening. A key in quotes may hold brackets, and quotes behind a
+/// backslash.
+pub fn element_end(text: &str) -> Option<usize> {
+    let Some(key) = text.strip_prefix('"') else {
+        return text.find(']');
+    };
+    let mut is_escaped = false;
+    let is_end = |c: char| {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    };
+    let end = 1 + key.find(is_end)? + 1;
+    text.get(end..)?.starts_with(']').then_some(end)
 }
 
 #[cfg(test)]

@@ -130,6 +130,26 @@ fn what_is_wrong_is_named_with_its_place() {
             "write 0.01 or 1%",
         ),
         ("{ name: a, tolerance: { time: 5 } }", "3:", "such as 5s"),
+        (
+            "{ name: a, unordered: { key: '' } }",
+            "3:",
+            "is no name of a field",
+        ),
+        (
+            "{ name: a, unordered: { key: a..b } }",
+            "3:",
+            "is no name of a field",
+        ),
+        (
+            "{ name: a, unordered: { key: 'a[0]' } }",
+            "3:",
+            "is no name of a field",
+        ),
+        (
+            "{ name: a, path: '(pkg.ext', ignore: true }",
+            "3:",
+            "never closed",
+        ),
         ("{ name: a, normalize: [] }", "3:27", "nothing to normalize"),
         (
             "{ name: a, ignore: true, expires: soon }",

@@ -298,3 +298,19 @@ fn secrets_are_compared_by_their_hash_if_there_is_one() {
     let clear = call(&[("authorization", "Bearer x")], &[], &[]);
     assert_eq!(by_wire(&secret("h1"), &clear).outcome, Outcome::Ignored);
 }
+
+#[test]
+fn a_comma_joins_lines_and_is_text_where_both_have_one_line() {
+    let trailers = |values: &[&str]| {
+        let lines: Vec<_> = values.iter().map(|value| ("x-note", *value)).collect();
+        call(&[], &[], &lines)
+    };
+    let outcome = |a: &[&str], b: &[&str]| by_wire(&trailers(a), &trailers(b)).outcome;
+    assert_eq!(outcome(&["a", "b"], &["a, b"]), Outcome::Matched);
+    assert_eq!(outcome(&["a", "b"], &["b,a"]), Outcome::Mismatched);
+    assert_eq!(
+        outcome(&["Hello, world"], &["Hello,world"]),
+        Outcome::Mismatched
+    );
+    assert_eq!(outcome(&[" a "], &["a"]), Outcome::Matched);
+}

@@ -1,10 +1,11 @@
 //! Pairs judged by rules: what a rule takes for equal, and what it must not.
 
+use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, Value};
 
 use super::shop::{answer, answers, item, message, part, schema, text, time, with};
-use crate::call::Call;
+use crate::call::{Call, Status};
 use crate::compare::rules::{Preset, file};
 use crate::compare::{Kind, Outcome, Rules, Settings, Severity, Verdict, compare};
 
@@ -417,5 +418,26 @@ fn without_a_descriptor_negative_numbers_do_not_lie_near_each_other() {
     let verdict = compare(&weighs(-5), &weighs(-900), &settings);
     assert_eq!(verdict.outcome, Outcome::Mismatched);
     let verdict = compare(&weighs(-5), &weighs(-7), &settings);
+    assert_eq!(verdict.outcome, Outcome::Ignored);
+}
+
+#[test]
+fn a_rule_on_the_status_hides_neither_its_message_nor_its_details() {
+    let failed = |code, message: &'static str| Call {
+        status: Some(Status(code)),
+        status_message: Bytes::from_static(message.as_bytes()),
+        ..answers([])
+    };
+    let (old, new) = (failed(5, "no such item"), failed(2, "stack trace: secret"));
+    let verdict = judge(&old, &new, "- { name: r, place: status, ignore: true }");
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    let places: Vec<_> = verdict
+        .differences
+        .iter()
+        .map(|it| it.place.name())
+        .collect();
+    assert_eq!(places, ["status", "status_message"]);
+    let same = failed(2, "no such item");
+    let verdict = judge(&old, &same, "- { name: r, place: status, ignore: true }");
     assert_eq!(verdict.outcome, Outcome::Ignored);
 }

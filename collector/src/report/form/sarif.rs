@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::compare::Severity;
+use crate::escape::escape;
 use crate::report::describe;
 use crate::report::figures::count;
 use crate::report::gate::State;
@@ -69,12 +70,26 @@ fn rule(id: &str) -> Value {
     json!({ "id": id, "shortDescription": { "text": text } })
 }
 
+/// Text in which nothing is a link or a placeholder (sections 3.11.5 and 3.11.6), or hides.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in escape(text).chars() {
+        match c {
+            '\\' | '[' | ']' => out.extend(['\\', c]),
+            '{' | '}' => out.extend([c, c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn of_group(group: &Group) -> Value {
     let place = format!("{} {}", group.rpc_method, group.place);
     let name = match group.path.as_str() {
         "" => place,
         path => format!("{place} {path}"),
     };
+    let name = escape(&name);
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(absent)".to_owned());
     let hangs: String = group
         .correlations
@@ -98,7 +113,7 @@ fn of_group(group: &Group) -> Value {
             severity => severity.name(),
         },
         "kind": if group.severity == Severity::Ignored { "informational" } else { "fail" },
-        "message": { "text": text },
+        "message": { "text": plain(&text) },
         "locations": [{ "logicalLocations": [{ "fullyQualifiedName": name, "kind": "member" }] }],
         "occurrenceCount": group.occurrences.max(1),
         "partialFingerprints": { "group/v1": format!("{fingerprint:016x}") },
@@ -107,13 +122,13 @@ fn of_group(group: &Group) -> Value {
 }
 
 fn of_gate(gate: &Gate) -> Value {
-    let name = gate.rpc_method.as_deref().unwrap_or(gate.metric);
+    let name = escape(gate.rpc_method.as_deref().unwrap_or(gate.metric));
     let fingerprint = xxh3_64(gate.condition.as_bytes());
     json!({
         "ruleId": GATE_RULE,
         "level": if gate.state == State::Failed { "error" } else { "warning" },
         "kind": "fail",
-        "message": { "text": format!("{}: {}", gate.condition, describe::gate(gate)) },
+        "message": { "text": plain(&format!("{}: {}", gate.condition, describe::gate(gate))) },
         "locations": [{ "logicalLocations": [{ "fullyQualifiedName": name, "kind": "member" }] }],
         "partialFingerprints": { "gate/v1": format!("{fingerprint:016x}") },
     })

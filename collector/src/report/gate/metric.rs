@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::report::coverage::{Coverage, MethodCoverage, Seen};
 use crate::report::latency::{Latency, LatencyShift, Shift};
 use crate::report::statistics::wilson;
-use crate::report::{Completeness, Method, Report, SchemaDrift};
+use crate::report::{Completeness, Loss, Method, Report, SchemaDrift};
 use crate::share::{float, rate};
 
 /// What a figure counts.
@@ -58,7 +58,33 @@ impl PartialEq for Metric {
     }
 }
 
+/// What calls that were lost could have added to.
+const OF_MISMATCHES: [&str; 5] = [
+    "mismatch_rate",
+    "mismatch_rate_low",
+    "mismatch_rate_high",
+    "mismatched",
+    "status_shift_rate",
+];
+
 impl Metric {
+    /// The value if each call that was lost had been a pair that differs, in status too; `None` if that is no
+    /// other value.
+    pub(super) fn worst(&self, subject: &Subject<'_>, unit: Unit) -> Option<f64> {
+        let is_other = subject.lost > 0 && OF_MISMATCHES.contains(&self.name);
+        let figures = is_other.then(|| subject.figures.clone());
+        let mut figures = figures?;
+        // Sums of it stay within 64 bits.
+        let lost = subject.lost.min(u64::MAX / 4);
+        figures.mismatched = figures.mismatched.saturating_add(lost);
+        figures.status_shifts.insert("lost".to_owned(), lost);
+        let subject = Subject {
+            figures: &figures,
+            ..*subject
+        };
+        self.value(&subject, unit).ok()
+    }
+
     pub(super) fn value(&self, subject: &Subject<'_>, unit: Unit) -> Result<f64, String> {
         (self.of)(subject, unit)
     }
@@ -72,6 +98,8 @@ pub(super) struct Subject<'a> {
     coverage: Option<&'a Coverage>,
     schema_drift: Option<&'a SchemaDrift>,
     covered: Option<&'a MethodCoverage>,
+    /// Calls that may have been of it and were lost.
+    pub(super) lost: u64,
 }
 
 impl<'a> Subject<'a> {
@@ -82,6 +110,7 @@ impl<'a> Subject<'a> {
             coverage: report.coverage.as_ref(),
             schema_drift: report.schema_drift.as_ref(),
             covered: None,
+            lost: lost(report),
         }
     }
 
@@ -94,6 +123,7 @@ impl<'a> Subject<'a> {
             coverage: None,
             schema_drift: None,
             covered: coverage.and_then(covered),
+            lost: lost(report),
         }
     }
 
@@ -116,6 +146,10 @@ impl<'a> Subject<'a> {
         };
         self.share(seen.seen, seen.of, "such thing in the types that were used")
     }
+}
+
+fn lost(report: &Report) -> u64 {
+    report.completeness.loss.as_ref().map_or(0, Loss::calls)
 }
 
 macro_rules! metric {

@@ -270,3 +270,26 @@ fn a_condition_on_the_mismatch_rate_takes_the_place_of_the_default() {
         assert_eq!(thresholds.has_own_fail_over(), has_own, "{thresholds:?}");
     }
 }
+
+#[test]
+fn what_lost_calls_could_have_made_true_is_unknown() {
+    let mut report = report();
+    report.completeness.loss = Some(Loss {
+        undelivered: 3,
+        ..Loss::default()
+    });
+    for (condition, state) in [
+        ("mismatched > 2", State::Unknown),
+        ("mismatched >= 5", State::Unknown),
+        ("mismatched > 5", State::Passed),
+        ("mismatched > 1", State::Failed),
+        ("mismatch_rate[a.B/Put] > 20%", State::Unknown),
+        ("mismatch_rate[a.B/Put] > 40%", State::Passed),
+        ("status_shift_rate > 0%", State::Unknown),
+        // Fewer than that cannot have been.
+        ("judged < 1000", State::Passed),
+    ] {
+        let gate = of(&report, &parse(condition), "--fail-if", 1);
+        assert_eq!(gate.state, state, "{condition}: {gate:?}");
+    }
+}

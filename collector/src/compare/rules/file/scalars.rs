@@ -135,12 +135,24 @@ pub(super) fn order_what(node: &Node) -> Read<OrderWhat> {
         Node::Bool(set) => Ok(OrderWhat::Set(*set)),
         Node::Map(entries) => match entries.as_slice() {
             [(key, field)] if text(&key.value).is_ok_and(|key| key == "key") => {
-                Ok(OrderWhat::Keyed(text(&field.value)?))
+                let path = text(&field.value)?;
+                let is_path = path.split('.').all(is_name);
+                match is_path {
+                    true => Ok(OrderWhat::Keyed(path)),
+                    false => fault(format!(
+                        "{path:?} is no name of a field, and no path of names: id, or meta.id"
+                    )),
+                }
             }
             _ => fault("{ key: FIELD } is expected, with nothing else in it"),
         },
         other => expected("true or { key: FIELD }", other),
     }
+}
+
+/// Could it be a field's name or number, or a key of JSON?
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['[', ']', '(', ')', '*', '"'])
 }
 
 /// `0.01` or `1%`.

@@ -73,6 +73,29 @@ pub(super) struct Legality {
     is_grpc: bool,
 }
 
+/// What blocks of one way there were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kinds {
+    request: bool,
+    /// Opens a response.
+    opening: bool,
+    /// Closes one.
+    closing: bool,
+}
+
+impl Kinds {
+    pub(super) fn add(&mut self, other: Self) {
+        self.request |= other.request;
+        self.opening |= other.opening;
+        self.closing |= other.closing;
+    }
+
+    /// Is there one of each kind that the way has?
+    pub(super) fn are_enough(self) -> bool {
+        self.request || self.opening && self.closing
+    }
+}
+
 /// What a block is, read in some way; the more sense, the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
@@ -127,6 +150,16 @@ impl Legality {
         }
     }
 
+    /// What the block has fields of; one that opens a response and closes it is both.
+    pub(super) fn kinds(&self) -> Kinds {
+        let has = |name: KnownName| self.seen & name.bit() != 0;
+        Kinds {
+            request: has(KnownName::PATH) || has(KnownName::METHOD),
+            opening: has(KnownName::STATUS) && has(KnownName::CONTENT_TYPE),
+            closing: has(KnownName::GRPC_STATUS),
+        }
+    }
+
     fn is_expected(&self, expected: Expected, is_cut: bool) -> bool {
         let (seen, any) = (self.seen, self.has_unknown || is_cut);
         let has = |name: KnownName| seen & name.bit() != 0;
@@ -135,7 +168,9 @@ impl Legality {
         let has_all = |wanted: u128| {
             is_pseudo_cut || (wanted & !seen).count_ones() <= self.early_unknown_count
         };
-        let is_request = has_all(REQUEST) && seen & RESPONSE_ONLY == 0;
+        // gRPC requires it of every request.
+        let has_te = any || !self.is_grpc || has(KnownName::TE);
+        let is_request = has_all(REQUEST) && seen & RESPONSE_ONLY == 0 && has_te;
         let is_response = has_all(KnownName::STATUS.bit()) && seen & REQUEST_ONLY == 0;
         let is_typed = any || !self.is_status_200 || has(KnownName::CONTENT_TYPE);
         let is_opening = is_response && is_typed && seen & LAST_ONLY == 0;

@@ -7,14 +7,17 @@
 //! entries made sense under it, and many more than under any other, and [`PROOF_TELLING`] of them
 //! tell: gRPC says where fields of that name may be, and no other entry has it. (A table with many
 //! `grpc-status` makes sense under as many shifts, while under the right one they may all be in
-//! the hole.) Until then, what the readings agree on is inferred, what they do not agree on
+//! the hole.) A lost block may have inserted fields of the same names in the same order, so that the
+//! next of its kind reads well under the shift before it too: of responses both opening and trailers
+//! must have made sense, and a shift under which one block was odd that makes sense under another is
+//! never proved. Until then, what the readings agree on is inferred, what they do not agree on
 //! ambiguous.
 
 use super::Expected;
 use super::block::{Field, HeaderBlock, Name, Value};
 use super::decoder::Decoder;
 use super::instruction::{Indexing, Instruction, Instructions, LiteralName};
-use super::legality::{Legality, Verdict, is_once};
+use super::legality::{Kinds, Legality, Verdict, is_once};
 use super::names::{STATIC_COUNT, static_entry};
 use super::table::{ENTRY_OVERHEAD_BYTES, Lookup, NameRef, SHIFT_UNKNOWN, Table};
 
@@ -57,6 +60,10 @@ struct Candidate {
     verdict: Verdict,
     /// Did it refer to an older entry, and make sense?
     is_informed: bool,
+    /// Was there a block that is odd under it, and makes sense under another?
+    is_doubtful: bool,
+    /// Kinds of blocks that referred to older entries, and made sense.
+    kinds: Kinds,
 }
 
 impl Search {
@@ -105,6 +112,7 @@ impl Search {
                 decoder.table.believe(candidate.shift);
                 candidate.judge(&decoder.table, block, expected, is_cut)
             });
+            self.doubt();
             if let Some(shift) = self.proved() {
                 decoder.close_hole(shift);
             } else if self.candidates.is_empty() {
@@ -120,6 +128,16 @@ impl Search {
         decoder.finish(outcome, missing_bytes)
     }
 
+    /// Marks the shifts under which the block at hand is odd, if there is one under which it is not.
+    fn doubt(&mut self) {
+        if self.candidates.iter().all(|it| it.verdict == Verdict::Odd) {
+            return;
+        }
+        for candidate in &mut self.candidates {
+            candidate.is_doubtful |= candidate.verdict == Verdict::Odd;
+        }
+    }
+
     /// The shift under which the block at hand, and those before, are so much more likely than
     /// under any other that it can make sense under too.
     fn proved(&self) -> Option<u32> {
@@ -129,6 +147,8 @@ impl Search {
         let second = others.map(|other| other.evidence.len()).max().unwrap_or(0);
         let count = best.evidence.len();
         let is_proved = best.verdict == Verdict::Grpc
+            && !best.is_doubtful
+            && best.kinds.are_enough()
             && count >= PROOF_REFERENCES
             && best.telling >= PROOF_TELLING
             && count > PROOF_FACTOR * second;
@@ -192,6 +212,8 @@ impl Candidate {
             telling: 0,
             verdict: Verdict::Odd,
             is_informed: false,
+            is_doubtful: false,
+            kinds: Kinds::default(),
         }
     }
 
@@ -245,6 +267,9 @@ impl Candidate {
         }
         self.verdict = legality.verdict(expected, is_cut);
         self.is_informed = self.verdict > Verdict::Odd && !references.is_empty();
+        if self.is_informed {
+            self.kinds.add(legality.kinds());
+        }
         if self.verdict == Verdict::Grpc {
             for Reference {
                 ordinal,

@@ -21,10 +21,7 @@ pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bo
             ..Direction::default()
         };
     };
-    let captured_bytes = body.captured.len() as u64;
-    let truncated = captured_bytes < body.bytes_count || body.cut != Cut::None as i32;
-    *incomplete |= captured_bytes > body.bytes_count || body.bytes_count > COUNT_MAX;
-
+    let (captured_bytes, truncated) = captured(&body, incomplete);
     let (messages, is_whole) = messages(&body, truncated, incomplete);
     let truncated = truncated || !is_whole;
     let captured_count = messages.len() as u64;
@@ -43,6 +40,33 @@ pub(super) fn from_body(body: Option<Body>, encoding: Bytes, incomplete: &mut bo
         end_stream: body.end_stream,
         encoding,
     }
+}
+
+/// The same of a body that its sender calls something else than gRPC: it has no messages.
+pub(super) fn from_other_body(
+    body: Option<Body>,
+    encoding: Bytes,
+    incomplete: &mut bool,
+) -> Direction {
+    let body = body.unwrap_or_default();
+    let (captured_bytes, truncated) = captured(&body, incomplete);
+    Direction {
+        messages: Vec::new(),
+        messages_count: Some(0),
+        body_bytes: body.bytes_count.clamp(captured_bytes, COUNT_MAX),
+        body_digest: body.digest,
+        truncated,
+        end_stream: body.end_stream,
+        encoding,
+    }
+}
+
+/// How many bytes were captured, and whether there were more.
+fn captured(body: &Body, incomplete: &mut bool) -> (u64, bool) {
+    let captured_bytes = body.captured.len() as u64;
+    let truncated = captured_bytes < body.bytes_count || body.cut != Cut::None as i32;
+    *incomplete |= captured_bytes > body.bytes_count || body.bytes_count > COUNT_MAX;
+    (captured_bytes, truncated)
 }
 
 /// Its messages, and whether these are all.
@@ -159,6 +183,18 @@ mod tests {
         assert_eq!((cut.messages.len(), cut.truncated), (MESSAGES_MAX, true));
         assert_eq!(cut.messages_count, Some(MESSAGES_MAX as u64 + 1));
         assert!(!incomplete, "it is right, only too much");
+    }
+
+    #[test]
+    fn an_error_page_has_no_messages_and_is_complete() {
+        let mut incomplete = false;
+        let page = body(b"upstream connect error");
+        let direction = from_other_body(Some(page), Bytes::new(), &mut incomplete);
+        assert!(direction.messages.is_empty() && !direction.truncated && !incomplete);
+        assert_eq!(
+            (direction.messages_count, direction.body_bytes),
+            (Some(0), 22)
+        );
     }
 
     #[test]

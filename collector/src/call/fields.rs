@@ -49,6 +49,8 @@ pub(super) struct ResponseFields {
     pub(super) http_status: Option<u16>,
     pub(super) encoding: Bytes,
     pub(super) has_grpc_status: bool,
+    /// Does it say that its body is something else, such as a proxy's error page?
+    pub(super) is_something_else: bool,
 }
 
 impl ResponseFields {
@@ -61,6 +63,9 @@ impl ResponseFields {
                 }
                 b"grpc-encoding" => set_first(&mut fields.encoding, value),
                 b"grpc-status" => fields.has_grpc_status = true,
+                b"content-type" => {
+                    fields.is_something_else = !value.starts_with(b"application/grpc")
+                }
                 _ => {}
             }
         }

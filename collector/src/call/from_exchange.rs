@@ -141,12 +141,15 @@ pub fn from_exchange(
     };
     let started_unix_ns = exchange.started_unix_ns;
     let since = |at: u64| at.saturating_sub(started_unix_ns);
+    incomplete |= is_malformed(&exchange.request) || is_malformed(&exchange.response);
     let timing = Timing {
         request_end_ns: exchange.request.end_at_unix_ns.map(since),
         response_headers_ns: exchange.response.headers_at_unix_ns.map(since),
         response_end_ns: exchange.response.end_at_unix_ns.map(since),
         duration_ns: ended_at_unix_ns(&exchange).map(since),
     };
+    let request = direction(exchange.request, request_fields.encoding, started_unix_ns);
+    let response = direction(exchange.response, response_fields.encoding, started_unix_ns);
     Call {
         id: CallId {
             producer_id: observer.producer_id,
@@ -167,8 +170,8 @@ pub fn from_exchange(
         response_metadata,
         trailers,
         trailers_only,
-        request: direction(exchange.request, request_fields.encoding, started_unix_ns),
-        response: direction(exchange.response, response_fields.encoding, started_unix_ns),
+        request,
+        response,
         status,
         status_message: outcome.message,
         status_details: outcome.details,
@@ -250,7 +253,17 @@ fn end_of(exchange: &Exchange) -> End {
     }
 }
 
+/// Is the body not what gRPC allows, though all of it is there?
+fn is_malformed(half: &HalfStream) -> bool {
+    let is_web = half.may_be_web();
+    let mut messages = half.body.messages().iter();
+    let is_reserved = messages.any(|message| message.is_flag_reserved(is_web));
+    is_reserved || half.end_at_unix_ns.is_some() && half.body.ends_in_prefix()
+}
+
 fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Direction {
+    let is_web = half.may_be_web();
+    let is_trailers = |message: &BodyMessage| is_web && message.is_web_trailers();
     let mut body = half.body;
     let body_digest = body.digest();
     let kept = body.take_kept();
@@ -258,8 +271,8 @@ fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Directi
     let is_any_cut = body.messages().iter().any(is_cut);
     // gRPC-Web sends trailers as a last message. It is none, and may hold secrets: left out.
     let all = body.messages().iter();
-    let web_trailers = all.filter(|message| message.is_web_trailers()).count() as u64;
-    let messages = messages(&body, &kept, started_unix_ns);
+    let web_trailers = all.filter(|message| is_trailers(message)).count() as u64;
+    let messages = messages(&body, &kept, started_unix_ns, is_trailers);
     let without_trailers = |count: u64| count.saturating_sub(web_trailers);
     let messages_count = body.messages_count().map(without_trailers);
     Direction {
@@ -273,7 +286,12 @@ fn direction(half: HalfStream, encoding: Bytes, started_unix_ns: u64) -> Directi
     }
 }
 
-fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
+fn messages(
+    body: &Body,
+    kept: &Bytes,
+    started_unix_ns: u64,
+    is_trailers: impl Fn(&BodyMessage) -> bool,
+) -> Vec<Message> {
     let message = |message: &BodyMessage| {
         let range = message.range();
         let is_there = range.start <= range.end && range.end <= kept.len();
@@ -292,7 +310,7 @@ fn messages(body: &Body, kept: &Bytes, started_unix_ns: u64) -> Vec<Message> {
     };
     let messages = body.messages().iter();
     messages
-        .filter(|message| !message.is_web_trailers())
+        .filter(|message| !is_trailers(message))
         .map(message)
         .collect()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use twintap_record::{HeaderBlock, Producer, Record};
 
-use super::direction::{COUNT_MAX, from_body};
+use super::direction::{COUNT_MAX, from_body, from_other_body};
 use super::fields::{Outcome, RequestFields, ResponseFields, rpc_method, text_id};
 use super::{Call, CallId, Certainty, End, Header, Position, Role, Timing, Workload};
 
@@ -69,6 +69,10 @@ pub fn from_record(recorder: &Recorder, record: Record) -> Call {
     let (mut response_metadata, is_end) = headers(record.response_headers, &mut incomplete);
     let response_fields = ResponseFields::find(&response_metadata);
     let has_status = response_fields.has_grpc_status;
+    let from_body = match response_fields.is_something_else {
+        true => from_other_body,
+        false => from_body,
+    };
     let response = from_body(
         record.response_body,
         response_fields.encoding,

@@ -406,6 +406,7 @@ fn web_status(response: &HalfStream) -> Option<u32> {
         .body
         .messages()
         .last()
+        .filter(|_| response.may_be_web())
         .filter(|message| message.is_web_trailers() && !message.is_compressed())
         .filter(|message| message.is_whole())?;
     let trailers = response.body.kept().get(message.range())?;

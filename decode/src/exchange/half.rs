@@ -48,9 +48,22 @@ impl HalfStream {
         if content_type.starts_with(b"application/grpc-web-text") {
             self.text = Some(Vec::new());
         }
+        if !content_type.is_empty() && !content_type.starts_with(b"application/grpc") {
+            self.body.is_something_else();
+        }
         // Nothing of a half comes before the block that opens it.
         self.may_lack_beginning &= !block.is_opening();
         self.headers = Some(block);
+    }
+
+    /// Is it gRPC-Web, by its type of content? So may be what lacks its headers.
+    pub fn may_be_web(&self) -> bool {
+        let Some(headers) = &self.headers else {
+            return true;
+        };
+        headers
+            .find_value(KnownName::CONTENT_TYPE)
+            .is_none_or(|content_type| content_type.starts_with(b"application/grpc-web"))
     }
 
     #[inline]

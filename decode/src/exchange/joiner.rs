@@ -170,9 +170,13 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
+        let is_upgraded = stream.life.is_upgraded;
+        if stream.half(way).end_at_unix_ns.is_some() && !is_upgraded {
+            self.tally.late_frames += 1;
+            return;
+        }
         let is_first = !stream.half(way).is_seen;
         stream.began_before_capture |= is_first && is_midway && is_trailers_like;
-        let is_upgraded = stream.life.is_upgraded;
         let half = stream.half_mut(way);
         if is_upgraded && half.headers.is_some() && block.find(KnownName::PATH).is_some() {
             // A client that sends the request again, as HTTP/2, means this one.
@@ -210,6 +214,11 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
+        if stream.half(way).end_at_unix_ns.is_some() {
+            // Nobody takes what comes behind the end (RFC 9113, section 5.1).
+            self.tally.late_frames += 1;
+            return;
+        }
         stream.began_before_capture |= is_midway && !stream.half(way).is_seen;
         let half = stream.half_mut(way);
         if !half.is_seen {
@@ -387,6 +396,11 @@ impl<S: CallSink> Joiner<S> {
                 self.ages.opened(stream_id);
                 let mut stream = Exchange::open(self.name, client, stream_id, at);
                 stream.life.losses = self.losses;
+                if stream_id > self.served.0 {
+                    stream.life.is_refused = true;
+                    stream.life.is_closing = true;
+                    self.closing.push_back((at, stream_id));
+                }
                 Some(entry.insert(stream))
             }
         }

@@ -86,6 +86,8 @@ enum State {
     Message { message: BodyMessage, left: u64 },
     /// Where messages begin is not known.
     Lost,
+    /// There are no messages.
+    Opaque,
 }
 
 impl Default for State {
@@ -181,7 +183,7 @@ impl Body {
                     used += taken;
                     self.end_message_if_whole(at_unix_ns, place(used), limits);
                 }
-                State::Lost => used = chunk.len(),
+                State::Lost | State::Opaque => used = chunk.len(),
             }
         }
     }
@@ -212,7 +214,18 @@ impl Body {
                 self.state = State::Lost;
             }
             State::Prefix { .. } | State::Lost => self.state = State::Lost,
+            State::Opaque => {}
         }
+    }
+
+    /// It has no messages: its sender says that it is something else than gRPC.
+    pub fn is_something_else(&mut self) {
+        self.state = State::Opaque;
+    }
+
+    /// Does it end within the prefix of a message?
+    pub fn ends_in_prefix(&self) -> bool {
+        matches!(self.state, State::Prefix { len: 1.., .. })
     }
 
     /// Bytes of the connection were lost, and perhaps some of this body.
@@ -405,6 +418,12 @@ impl Messages {
 }
 
 impl BodyMessage {
+    /// Does its flag say what nobody has defined? Trailers are defined by gRPC-Web only.
+    pub fn is_flag_reserved(&self, is_web: bool) -> bool {
+        let defined = COMPRESSED | if is_web { WEB_TRAILERS } else { 0 };
+        self.flag & !defined != 0
+    }
+
     /// Does it hold the trailers of gRPC-Web?
     pub fn is_web_trailers(&self) -> bool {
         self.flag & WEB_TRAILERS != 0

@@ -88,10 +88,19 @@ impl<S: CallSink> Connection<S> {
         if let Some(data) = data {
             self.deliver(at, way, header.stream_id, data);
         } else {
-            self.counters.malformed_frames += 1;
+            self.malformed_data(at, way, header.stream_id, payload.len());
         }
         if header.has(flags::END_STREAM) {
             self.joiner.end_stream(at, way, header.stream_id);
+        }
+    }
+
+    /// A frame with more padding than payload: what was meant nobody knows.
+    fn malformed_data(&mut self, at: u64, way: Way, stream_id: u32, len: usize) {
+        self.counters.malformed_frames += 1;
+        if stream_id & 1 == 1 {
+            // An empty one is no gap, and yet the message may be short of it.
+            self.joiner.data_gap(at, way, stream_id, len.max(1) as u64);
         }
     }
 
@@ -119,6 +128,10 @@ impl<S: CallSink> Connection<S> {
         {
             frame.padding = Some(u32::from(*padding));
             taken = behind;
+            let behind = taken_count(behind).saturating_add(frame.left);
+            if u32::from(*padding) > behind {
+                self.malformed_data(at, way, frame.stream_id, behind as usize);
+            }
         }
         // Of what is left behind `taken`, the last `padding` bytes are padding.
         let padding_taken = frame.padding.unwrap_or(0).saturating_sub(frame.left);

@@ -9,6 +9,7 @@
     reason = "tests, with the helpers that only they use"
 )]
 
+mod broken_rules;
 mod frames;
 mod live;
 mod property;

@@ -119,11 +119,14 @@ pub enum RunError {
     #[error(transparent)]
     Tokens(#[from] TokenError),
     /// The listener is not one.
-    #[error("look up the listener's address: {0}")]
+    #[error("failed to look up the listener's address: {0}")]
     Listener(std::io::Error),
     /// No thread could be started.
-    #[error("start thread: {0}")]
+    #[error("failed to start a thread: {0}")]
     Thread(std::io::Error),
+    /// Signals that ask to end cannot be caught.
+    #[error("failed to listen for signals: {0}")]
+    Signals(std::io::Error),
     /// A sync failed while running. What was acknowledged before is safe.
     #[error("the journal in {0} failed, see the log; what was acknowledged is safe")]
     JournalFailed(PathBuf),

@@ -209,6 +209,24 @@ fn an_answer_without_status_is_not_incomplete_but_unknown() {
 }
 
 #[test]
+fn an_error_page_is_an_answer_without_status_and_without_messages() {
+    let page = [(":status", "502"), ("content-type", "text/html")];
+    let call = call(Record {
+        response_headers: Some(block(&page)),
+        response_body: Some(Body {
+            captured: Bytes::from_static(b"<html>"),
+            bytes_count: 6,
+            end_stream: true,
+            ..Body::default()
+        }),
+        end: wire::End::Complete as i32,
+        ..record(&[])
+    });
+    assert_eq!((call.status, call.http_status), (None, Some(502)));
+    assert!(call.response.messages.is_empty() && !call.incomplete);
+}
+
+#[test]
 fn trailers_only_is_told_by_end_stream_or_by_a_status_in_headers() {
     let headers = [(":status", "200"), ("grpc-status", "12")];
     let ended = HeaderBlock {

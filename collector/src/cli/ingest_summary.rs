@@ -103,10 +103,11 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
         (
             "http/2",
             format!(
-                "{} gaps of {} bytes, {} damaged header blocks, {} bytes of unknown meaning",
+                "{} gaps of {} bytes, {} damaged header blocks, {} malformed frames, {} bytes of unknown meaning",
                 watched.gaps,
                 watched.gap_bytes,
                 watched.damaged_header_blocks,
+                watched.malformed_frames,
                 watched.unread_bytes
             ),
         ),

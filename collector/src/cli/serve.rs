@@ -62,7 +62,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .event_interval(TURNS_BETWEEN_EVENTS)
         .global_queue_interval(TURNS_BETWEEN_EVENTS)
         .build()
-        .context("start the runtime")?;
+        .context("failed to start the runtime")?;
     let served = runtime.block_on(serve(&config));
     // What is left are threads whose work is durable.
     runtime.shutdown_background();
@@ -71,10 +71,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
-    let signals = StopSignals::catch().context("listen for signals")?;
+    let signals = StopSignals::catch().context("failed to listen for signals")?;
     let listener = TcpListener::bind(config.listen)
         .await
-        .with_context(|| format!("listen on {}", config.listen))?;
+        .with_context(|| format!("failed to listen on {}", config.listen))?;
     let settings = Settings::from(config).within_memory(config.memory_bytes_max);
     let ask = || {
         info!("shutting down");

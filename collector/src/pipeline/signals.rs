@@ -63,10 +63,10 @@ fn ask_on_signals(ask: impl FnOnce() + Send + 'static) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(RunError::Thread)?;
+        .map_err(RunError::Signals)?;
     let signals = {
         let _entered = runtime.enter();
-        StopSignals::catch().map_err(RunError::Thread)?
+        StopSignals::catch().map_err(RunError::Signals)?
     };
     // Ends with the process.
     let wait = async move { signals.heed(ask).await };

@@ -58,7 +58,7 @@ pub enum PublishError {
     #[error(transparent)]
     Parquet(#[from] WriteError),
     /// What was set aside cannot be written.
-    #[error("write quarantine: {0}")]
+    #[error("failed to write quarantine: {0}")]
     Quarantine(#[from] std::io::Error),
 }
 

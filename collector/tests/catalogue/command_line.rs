@@ -118,7 +118,7 @@ fn a_port_that_is_taken_is_named_and_nothing_is_begun() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let answer = answer(&words(&format!("serve --listen {address}")));
-    let expected = format!("3 listen on {address}: Address already in use (os error 98)");
+    let expected = format!("3 failed to listen on {address}: Address already in use (os error 98)");
     assert_eq!(answer, expected);
 }
 

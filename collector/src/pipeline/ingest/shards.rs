@@ -1,5 +1,4 @@
-//! Work in shards, for threads that are fewer: whoever is free takes the one of its shards that has most to do, or
-//! else one of the others'.
+//! Shards of work shared by fewer threads: a free thread takes the fullest shard of its own, else of another's.
 //!
 //! What comes for one shard is done in its order, by one thread at a time: mostly by the same, whose memory and
 //! cache it is in, but none waits while another has too much. Of a worker that fails, what waits is given up, and

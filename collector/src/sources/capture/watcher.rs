@@ -34,6 +34,8 @@ pub struct Watched {
     pub unread_bytes: u64,
     /// Header blocks that were damaged.
     pub damaged_header_blocks: u64,
+    /// Frames that no peer may send; what was in them is a gap.
+    pub malformed_frames: u64,
     /// Of TLS connections and their records.
     pub tls: TlsWatched,
     /// Connections that spoke HTTP/2, also within TLS.
@@ -57,6 +59,7 @@ impl Watched {
         self.gap_bytes += other.gap_bytes;
         self.unread_bytes += other.unread_bytes;
         self.damaged_header_blocks += other.damaged_header_blocks;
+        self.malformed_frames += other.malformed_frames;
         self.tls.add(&other.tls);
         self.http2_connections += other.http2_connections;
         self.midway_connections += other.midway_connections;
@@ -206,6 +209,7 @@ impl Connections for Hub {
             watched.gap_bytes += counters.gap_bytes;
             watched.unread_bytes += counters.unread_bytes;
             watched.damaged_header_blocks += counters.damaged_header_blocks;
+            watched.malformed_frames += counters.malformed_frames;
         }
     }
 }

@@ -4,6 +4,13 @@
 //! that repeat in groups (a status, its message, the pod that served it) make a table in which wrong counts of lost
 //! insertions read well too.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests document themselves, and their helpers stop at the first surprise"
+)]
+
 use std::collections::VecDeque;
 
 use twintap_decode::hpack::{Decoder, Expected, HeaderBlock, Ticket, Value};

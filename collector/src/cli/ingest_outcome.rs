@@ -101,6 +101,7 @@ impl Outcome<'_> {
         self.ingested.losses()
             + self.ingested.link.broken.total()
             + self.ingested.watched.gaps
+            + self.ingested.watched.tcp.outlived
             + self.ingested.watched.tls.wanted_unseen
             + live
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use twintap_capture::Stats;
 use twintap_decode::link::{Reason, Tally};
+use twintap_decode::tcp::TcpCounters;
 
 use crate::pipeline::ingest::Ingested;
 
@@ -94,10 +95,7 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
                 watched.encrypted_connections,
                 watched.other_connections,
                 watched.unknown_connections,
-                match tcp.evicted {
-                    0 => String::new(),
-                    evicted => format!("; {evicted} given up, as too many were open at a time"),
-                },
+                closings(tcp),
             ),
         ),
         (
@@ -158,6 +156,22 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
     }
     lines.extend(tls_lines(it));
     lines
+}
+
+/// How connections ended, where that is worth a word.
+fn closings(tcp: &TcpCounters) -> String {
+    let told = [
+        (tcp.evicted, "given up, as too many were open at a time"),
+        (tcp.ignored_resets, "resets that no receiver takes"),
+        (
+            tcp.outlived,
+            "ways that went on behind their end, which is lost",
+        ),
+    ];
+    told.into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("; {count} {what}"))
+        .collect()
 }
 
 /// Of TLS, if there was any.

@@ -1,6 +1,9 @@
 //! Both ways of one connection: handshake, segments, FIN and RST, and when the same addresses and
 //! ports begin another connection.
 
+mod resets;
+
+use self::resets::Doubted;
 use super::counters::{DiscardReason, TcpCounters};
 use super::half::{Chunk, Half, Output, State};
 use super::pieces::Arrival;
@@ -24,6 +27,8 @@ pub(super) struct Conversation<S> {
     /// Segments seen.
     segments: u64,
     foreign_segments: u8,
+    /// A reset ahead of what its sender has sent as far as was captured.
+    doubted: Option<Doubted>,
 }
 
 #[derive(Debug)]
@@ -70,6 +75,7 @@ impl<S: ByteSink> Conversation<S> {
             since_unix_ns,
             segments: 0,
             foreign_segments: 0,
+            doubted: None,
         }
     }
 
@@ -82,8 +88,10 @@ impl<S: ByteSink> Conversation<S> {
     ) -> Belongs {
         self.segments += 1;
         let is_plain = segment.flags & (flags::SYN | flags::FIN | flags::RST) == 0;
+        let is_in_doubt = self.doubted.is_some();
         let (own, other, sink) = self.halves(segment.sender);
         if is_plain
+            && !is_in_doubt
             && segment.missing_tail == 0
             && own.is_in_order(segment.seq, segment.payload)
             && !other.is_waiting()
@@ -127,6 +135,7 @@ impl<S: ByteSink> Conversation<S> {
                     .counters
                     .discarded_bytes
                     .add(DiscardReason::Reset, bytes_count);
+                shared.counters.ignored_resets += 1;
                 return Belongs::Yes;
             }
             self.foreign_segments = self.foreign_segments.saturating_add(1);
@@ -141,6 +150,7 @@ impl<S: ByteSink> Conversation<S> {
         }
         if segment.has(flags::ACK) && !segment.has(flags::RST) {
             other.acknowledged(segment.ack, segment.unix_ns);
+            other.note_heard(shared.counters);
         }
         self.foreign_segments = 0;
         if segment.has(flags::RST) {
@@ -148,12 +158,16 @@ impl<S: ByteSink> Conversation<S> {
                 .counters
                 .discarded_bytes
                 .add(DiscardReason::Reset, bytes_count);
-            let (own, other, _) = self.halves(segment.sender);
-            own.reset(Some(seq), arrival);
-            other.reset(segment.has(flags::ACK).then_some(segment.ack), arrival);
+            let ack = segment.has(flags::ACK).then_some(segment.ack);
+            self.reset(
+                Doubted::new(segment.sender, seq, ack, arrival),
+                shared.counters,
+            );
         } else {
+            self.contradict_reset();
             self.bytes(segment, seq, arrival, shared);
         }
+        self.settle_doubt(arrival, shared);
         self.advance(arrival, shared);
         Belongs::Yes
     }
@@ -201,6 +215,7 @@ impl<S: ByteSink> Conversation<S> {
         ending: Ending,
         shared: &mut Shared<'_, C>,
     ) {
+        self.end_doubt(shared.counters);
         for side in [Side::Low, Side::High] {
             let (half, _, sink) = self.halves(side);
             let (sink, forward) = sink.parts();
@@ -220,6 +235,7 @@ impl<S: ByteSink> Conversation<S> {
             unix_ns,
             number: self.segments,
         };
+        self.settle_doubt(now, shared);
         self.advance(now, shared);
     }
 
@@ -235,7 +251,7 @@ impl<S: ByteSink> Conversation<S> {
 
     /// Does something wait that time may free?
     pub(super) fn is_waiting(&self) -> bool {
-        self.low.is_waiting() || self.high.is_waiting()
+        self.low.is_waiting() || self.high.is_waiting() || self.doubted.is_some()
     }
 
     /// Have both ways ended?

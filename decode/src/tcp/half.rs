@@ -2,7 +2,9 @@
 
 mod holes;
 mod place;
+mod reset;
 
+use self::reset::Beyond;
 use super::Limits;
 use super::counters::{DiscardReason, GapReason, TcpCounters};
 use super::pieces::{Arrival, Content, Pieces};
@@ -29,6 +31,10 @@ pub(super) struct Half {
     end: Option<(u64, Ending, Arrival)>,
     /// The first segment, while settling.
     settling_since: Arrival,
+    /// What came behind the end.
+    beyond: Beyond,
+    /// Was it the other end that reset it?
+    is_reset_by_peer: bool,
 }
 
 /// How far a way is.
@@ -80,6 +86,8 @@ impl Default for Half {
             acked_unix_ns: 0,
             end: None,
             settling_since: Arrival::default(),
+            beyond: Beyond::Nothing,
+            is_reset_by_peer: false,
         }
     }
 }
@@ -194,17 +202,6 @@ impl Half {
         if self.end.is_none() && self.state != State::Ended {
             self.end = Some((position.max(self.next), ending, arrival));
         }
-    }
-
-    /// The sender resets the connection; `seq` is where its bytes end, if that is known.
-    pub(super) fn reset(&mut self, seq: Option<u32>, arrival: Arrival) {
-        if self.state == State::Silent {
-            self.state = State::Ended;
-            return;
-        }
-        let position = seq.filter(|seq| sequence::is_near(*seq, self.next_seq));
-        let position = position.map_or(self.next, |seq| self.position(seq));
-        self.ends_at(position, Ending::Reset, arrival);
     }
 
     /// Hands on what has become free, and gives up what cannot come any more.
@@ -366,6 +363,9 @@ impl Half {
             out.counters
                 .discarded_bytes
                 .add(DiscardReason::AfterEnd, left);
+            if left > 0 {
+                half.lose_beyond(out.counters);
+            }
         });
         if matches!(self.state, State::Flowing(_))
             && let Some(sink) = out.sink.as_deref_mut()

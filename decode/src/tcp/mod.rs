@@ -11,7 +11,9 @@
 //! What is missing is given up, and becomes a gap, when it can no longer come: the other end has
 //! acknowledged it and [`Limits::hole_segments_count`] more segments or [`Limits::hole_age_ns`]
 //! have passed; or a limit on memory is reached; or the connection ends. Where segments overlap,
-//! the one captured first counts. A byte that could be a keep-alive probe's is not delivered.
+//! the one captured first counts. A byte that could be a keep-alive probe's is not delivered. A
+//! reset ends the connection only where its receiver believes it, as far as the capture can tell
+//! what that expects next; a way that goes on behind its end is counted in [`TcpCounters::outlived`].
 //!
 //! ```text
 //!  one way:            SYN                    first byte

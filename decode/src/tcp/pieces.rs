@@ -67,6 +67,12 @@ impl Pieces {
         Some((*at, piece))
     }
 
+    /// Where the last piece ends.
+    pub(super) fn end(&self) -> Option<u64> {
+        let (at, piece) = self.pieces.last_key_value()?;
+        Some(at + piece.content.len())
+    }
+
     /// Takes the first piece if it is at `position`, with the time when it came.
     pub(super) fn pop_at(&mut self, position: u64) -> Option<(Content, u64)> {
         let entry = self.pieces.first_entry()?;

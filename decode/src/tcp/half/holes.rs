@@ -1,7 +1,7 @@
 //! What is missing, and when it is given up.
 
 use super::{Half, Output};
-use crate::stream::ByteSink;
+use crate::stream::{ByteSink, Ending};
 use crate::tcp::counters::GapReason;
 use crate::tcp::pieces::Arrival;
 
@@ -32,8 +32,10 @@ impl Half {
         {
             return Some((GapReason::Budget, until));
         }
+        // Nothing acknowledges what came before a reset that was taken.
+        let is_reset = matches!(self.end, Some((_, Ending::Reset, _)));
         match self.acked_position() {
-            Some(acked) if acked >= until => (segments >= limits.hole_segments_count
+            Some(acked) if acked >= until || is_reset => (segments >= limits.hole_segments_count
                 || age_ns >= limits.hole_age_ns)
                 .then_some((GapReason::Acknowledged, until)),
             Some(_) => None,

@@ -44,6 +44,10 @@ impl Half {
             out.counters
                 .discarded_bytes
                 .add(DiscardReason::AfterEnd, count);
+            // A single byte may be a probe's.
+            if count > 0 && chunk.bytes.len() > 1 {
+                self.goes_beyond(out.counters);
+            }
             bytes = inside;
         }
         if bytes.len() == 1

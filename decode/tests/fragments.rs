@@ -12,8 +12,8 @@ mod support;
 
 use support::packets::*;
 use twintap_decode::capture::{LinkType, Packet};
-use twintap_decode::ip::FRAGMENT_AGE_MAX_NS;
-use twintap_decode::link::{Dissection, Dissector, flags};
+use twintap_decode::ip::{DropReason, FRAGMENT_AGE_MAX_NS};
+use twintap_decode::link::{BreakReason, Dissection, Dissector, flags};
 
 const SEQ: u32 = 1_000;
 const PAYLOAD: &[u8] = b"what was said";
@@ -68,6 +68,56 @@ fn a_fragment_seen_twice_is_taken_once() {
     let whole = dissector.packet(&packet(LinkType::ETHERNET, &parts[2]));
     assert!(matches!(whole, Dissection::Segment(_)));
     assert_eq!(dissector.fragment_counters().dropped.total(), 2);
+}
+
+/// A segment in two fragments with an identification that is used again.
+fn halves(seq: u32, payload: &[u8]) -> [Vec<u8>; 2] {
+    let segment = tcp(seq, flags::ACK, payload);
+    let fragment = |bytes, offset| ethernet(IPV4, &ipv4_fragment(TCP, 7, offset, bytes));
+    [
+        fragment(&segment[..32], 0x2000),
+        fragment(&segment[32..], 32 / 8),
+    ]
+}
+
+fn at(unix_ns: u64, bytes: &[u8]) -> Packet<'_> {
+    Packet {
+        unix_ns,
+        ..packet(LinkType::ETHERNET, bytes)
+    }
+}
+
+#[test]
+fn a_copy_of_the_last_fragment_is_no_beginning_of_another_datagram() {
+    let [a, b] = halves(SEQ, b"the first of two");
+    let [a2, b2] = halves(SEQ + 16, b"the other of two");
+    let mut dissector = Dissector::default();
+    dissector.packet(&at(1_000_000, &a));
+    dissector.packet(&at(2_000_000, &b));
+    assert_eq!(dissector.packet(&at(3_000_000, &b)), Dissection::Held);
+    assert_eq!(dissector.packet(&at(2_000_000_000, &a2)), Dissection::Held);
+    match dissector.packet(&at(2_000_000_001, &b2)) {
+        Dissection::Segment(segment) => assert_eq!(segment.payload, b"the other of two"),
+        other => panic!("{other:?}"),
+    }
+    let dropped = dissector.fragment_counters().dropped;
+    assert_eq!((dropped.of(DropReason::Duplicate), dropped.total()), (1, 1));
+    assert!(dissector.counters().adds_up());
+}
+
+#[test]
+fn fragments_of_two_datagrams_make_none_and_the_newer_one_is_found() {
+    let [_, stale] = halves(SEQ, b"the first of two");
+    let [a2, b2] = halves(SEQ + 16, b"the other of two");
+    let mut dissector = Dissector::default();
+    dissector.packet(&at(1_000_000, &stale));
+    let mixed = dissector.packet(&at(2_000_000_000, &a2));
+    assert_eq!(mixed, Dissection::Broken(BreakReason::Checksum));
+    match dissector.packet(&at(2_000_000_001, &b2)) {
+        Dissection::Segment(segment) => assert_eq!(segment.payload, b"the other of two"),
+        other => panic!("{other:?}"),
+    }
+    assert!(dissector.counters().adds_up());
 }
 
 #[test]

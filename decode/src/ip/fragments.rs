@@ -1,12 +1,15 @@
 //! Fragments until their datagram is whole: in any order, bounded in bytes and age.
 //!
 //! Fragments that overlap spoil their datagram (RFC 5722; IPv4 is held to the same), except that a
-//! fragment seen twice is taken once. Age is measured in capture time.
+//! fragment seen twice is taken once, also when its datagram has just become whole. Age is measured
+//! in capture time. Whether fragments with one identification are of one datagram, only the
+//! checksum of what they carry can tell: senders use identifications again within seconds.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::recent::Recent;
 use crate::link::dissect::Context;
 use crate::link::{BreakReason, Tally, reasons};
 
@@ -104,6 +107,8 @@ pub struct Fragments {
     /// Keys in the order of their first fragment, with that fragment's time.
     order: VecDeque<(u64, FragmentKey)>,
     bytes: usize,
+    /// Fragments of datagrams that have become whole.
+    recent: Recent,
     counters: FragmentCounters,
 }
 
@@ -140,6 +145,11 @@ impl Fragments {
             return Held::Broken(BreakReason::Fragment);
         }
         self.expire(fragment.unix_ns);
+        if self.recent.has(fragment) {
+            self.counters.held += 1;
+            self.counters.dropped.add(DropReason::Duplicate, 1);
+            return Held::Waiting;
+        }
         let datagram = self.datagrams.entry(fragment.key).or_insert_with(|| {
             self.order.push_back((fragment.unix_ns, fragment.key));
             self.bytes += DATAGRAM_OVERHEAD;
@@ -163,6 +173,7 @@ impl Fragments {
                 if let Some(datagram) = self.remove(&fragment.key) {
                     self.counters.joined += joined;
                     self.counters.datagrams += 1;
+                    self.recent.add(fragment, &datagram.pieces);
                     return Held::Whole(datagram.into_bytes());
                 }
             }
@@ -170,6 +181,12 @@ impl Fragments {
         self.counters.held += 1;
         while self.bytes > FRAGMENT_BYTES_MAX && self.drop_oldest(DropReason::Evicted) {}
         Held::Waiting
+    }
+
+    /// The datagram that `fragment` made whole is none: it may be the first of another.
+    pub(crate) fn begin_again(&mut self, fragment: &Fragment<'_>) {
+        self.recent.forget(&fragment.key);
+        self.add(fragment);
     }
 
     fn expire(&mut self, now_unix_ns: u64) {

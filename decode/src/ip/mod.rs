@@ -1,9 +1,10 @@
 //! IPv4 and IPv6: headers, extension headers, and fragments until their datagram is whole.
 //!
-//! Checksums are not looked at. A length of 0 (segmentation offload, jumbograms) means all there
-//! is.
+//! Checksums of IP are not looked at; that of a TCP segment that came in fragments is, by
+//! [`crate::link`]. A length of 0 (segmentation offload, jumbograms) means all there is.
 
 mod fragments;
+mod recent;
 pub(crate) mod v4;
 pub(crate) mod v6;
 

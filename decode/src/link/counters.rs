@@ -154,6 +154,9 @@ reasons! {
         Tunnel = "tunnel_header",
         /// A fragment that reaches beyond the largest datagram, or has no bytes.
         Fragment = "fragment",
+        /// A segment put together of fragments that has another checksum: they were of different
+        /// datagrams.
+        Checksum = "fragments_checksum",
     }
 }
 

@@ -5,7 +5,7 @@
 use super::ethernet::{self, ETHERNET};
 use super::flow::{Endpoint, FlowKey};
 use super::{BreakReason, LAYERS_MAX, LinkConfig, Segment, SkipReason, TUNNELS_MAX};
-use super::{fast, tunnel};
+use super::{checksum, fast, tunnel};
 use crate::bytes_at;
 use crate::ip::{self, Fragment};
 
@@ -54,6 +54,8 @@ pub(crate) struct Walk<'a> {
     /// Bytes after these that were on the wire and not captured.
     pub(crate) absent: usize,
     pub(crate) context: Context,
+    /// Was it put together of fragments? Then only the checksum tells that they belong together.
+    pub(crate) is_joined: bool,
 }
 
 /// What is known from the headers passed.
@@ -139,7 +141,9 @@ pub(crate) fn dissect<'a>(
         header = match header {
             Header::Ethernet => {
                 let tunnel = walk.context.tunnel;
-                if let Some(segment) = fast::segment(walk.unix_ns, walk.bytes, tunnel) {
+                if !walk.is_joined
+                    && let Some(segment) = fast::segment(walk.unix_ns, walk.bytes, tunnel)
+                {
                     return Ok(Found::Segment(segment));
                 }
                 ethernet::ethernet(&mut walk)?
@@ -213,6 +217,9 @@ fn tcp<'a>(walk: &Walk<'a>) -> Result<Segment<'a>, Reject> {
         return Err(walk.short(BreakReason::TcpHeader));
     };
     let context = &walk.context;
+    if walk.is_joined && walk.absent == 0 && !checksum::holds(context, walk.bytes) {
+        return Err(Reject::Break(BreakReason::Checksum));
+    }
     let (flow, sender) = FlowKey::new(
         Endpoint::new(context.source, u16::from_be_bytes([s0, s1])),
         Endpoint::new(context.destination, u16::from_be_bytes([d0, d1])),

@@ -1,7 +1,7 @@
 //! Packets in, segments out, each packet counted once; fragments wait here for their datagram.
 
 use super::dissect::{Found, Header, Reject, Walk, dissect};
-use super::{LinkConfig, LinkCounters, Segment, SkipReason, fast};
+use super::{BreakReason, LinkConfig, LinkCounters, Segment, SkipReason, fast};
 use crate::bytes_at;
 use crate::capture::{LinkType, Packet};
 use crate::ip::{FragmentCounters, Fragments, Held};
@@ -16,7 +16,7 @@ pub enum Dissection<'a> {
     /// Nothing to follow; the counters say why.
     Skipped(SkipReason),
     /// Malformed; the counters say how.
-    Broken(super::BreakReason),
+    Broken(BreakReason),
 }
 
 /// Takes packets apart. One is enough for any number of captures.
@@ -81,8 +81,13 @@ impl Dissector {
                         bytes: &self.datagram,
                         absent: 0,
                         context: fragment.context,
+                        is_joined: true,
                     };
-                    dissect(&self.config, walk, Header::Protocol(fragment.protocol))
+                    let found = dissect(&self.config, walk, Header::Protocol(fragment.protocol));
+                    if let Err(Reject::Break(BreakReason::Checksum)) = found {
+                        self.fragments.begin_again(&fragment);
+                    }
+                    found
                 }
                 Held::Cut => Err(Reject::Skip(SkipReason::FragmentCut)),
                 Held::Broken(reason) => Err(Reject::Break(reason)),
@@ -119,6 +124,7 @@ impl<'a> Walk<'a> {
             bytes: packet.bytes,
             absent: bytes_at::size(packet.original_len).saturating_sub(packet.bytes.len()),
             context: super::dissect::Context::default(),
+            is_joined: false,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 
+mod checksum;
 mod counters;
 pub(crate) mod dissect;
 mod dissector;

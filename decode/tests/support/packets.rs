@@ -152,7 +152,21 @@ pub(crate) fn tcp(seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
     bytes.extend([0, 0, 0, 9, 0x80, flags, 1, 0, 0, 0, 0, 0]);
     bytes.extend([1; 12]);
     bytes.extend(payload);
+    let sum = checksum(&bytes).to_be_bytes();
+    bytes[16..18].copy_from_slice(&sum);
     bytes
+}
+
+/// The checksum of a segment from the client that has 0 in its place.
+fn checksum(segment: &[u8]) -> u16 {
+    let length = u16::try_from(segment.len()).unwrap().to_be_bytes();
+    let pseudo_header = [&CLIENT[..], &SERVER, &[0, TCP], &length].concat();
+    let padded = [&pseudo_header, segment, &[0]].concat();
+    let words = padded.chunks_exact(2);
+    let sum: u32 = words
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
+    !u16::try_from(sum % 0xffff).unwrap()
 }
 
 pub(crate) fn udp(destination_port: u16, payload: &[u8]) -> Vec<u8> {

@@ -270,6 +270,61 @@ fn a_damaged_block_costs_itself_and_the_ones_after_it_count() {
 }
 
 #[test]
+fn a_length_that_reaches_behind_the_end_costs_its_record() {
+    for order in [LITTLE, BIG] {
+        let mut blocks = pcapng(order, &[60; 9]);
+        let begin = blocks.len() - 6 * 92;
+        blocks[begin + 4..begin + 8].copy_from_slice(&order.u32(92 + 65_536));
+        let mut strange = blocks.clone();
+        strange[begin..begin + 8]
+            .copy_from_slice(&[order.u32(0x46), order.u32(92 + 0x0100_0000)].concat());
+        let mut records = classic(order, &[60; 9]);
+        let at = 24 + 3 * 76;
+        records[at + 8..at + 16]
+            .copy_from_slice(&[order.u32(60 + 65_536), order.u32(61 + 65_536)].concat());
+        for (capture, offset) in [(blocks, begin), (strange, begin), (records, at)] {
+            let (packets, damages) = read(&capture);
+            assert_eq!(packets.len(), 8);
+            let [damage] = &damages[..] else {
+                panic!("{damages:?}")
+            };
+            assert_eq!(damage.packet_number, 4);
+            assert_eq!(damage.offset, u64::try_from(offset).unwrap());
+            assert!(damage.problem.can_continue());
+        }
+    }
+}
+
+#[test]
+fn a_damaged_section_header_costs_itself() {
+    for order in [LITTLE, BIG] {
+        // A packet whose type reads as a section header.
+        let clean = pcapng(order, &[60; 9]);
+        let begin = clean.len() - 6 * 92;
+        let mut mistaken = clean.clone();
+        mistaken[begin..begin + 4].copy_from_slice(&clean[..4]);
+        let (packets, damages) = read(&mistaken);
+        assert_eq!((packets.len(), damages.len()), (8, 1));
+
+        // A second section, of which the byte-order magic is damaged: its interfaces are its own.
+        let second = [
+            order.section(),
+            order.interface(0, &[(9, &[9])]),
+            order.enhanced(0, 5, b"in nanoseconds"),
+        ];
+        let mut capture = [&clean[..], &second.concat()].concat();
+        capture[clean.len() + 8] ^= 1;
+        let (packets, damages) = read(&capture);
+        assert_eq!((packets.len(), damages.len()), (10, 1));
+        assert_eq!(
+            (packets[9].0, &packets[9].1[..]),
+            (5, &b"in nanoseconds"[..])
+        );
+        assert!(matches!(damages[0].problem, Problem::SectionMagic(_)));
+    }
+}
+
+#[test]
 fn a_long_block_of_no_interest_is_passed_without_being_held() {
     let mut capture = LITTLE.section();
     capture.extend(LITTLE.block(0x4000_0bad, &vec![0; 5_000_000]));

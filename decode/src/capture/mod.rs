@@ -85,6 +85,12 @@ pub enum Problem {
         /// How many bytes the record lacks.
         missing: u64,
     },
+    /// A record that would end behind the input, while others begin within it.
+    #[error("the record ends {beyond} bytes behind the input, and others begin within it")]
+    Overlong {
+        /// How many bytes are behind the input.
+        beyond: u64,
+    },
     /// The captured length is beyond [`CAPTURED_LEN_MAX`].
     #[error("the captured length {0} is beyond {CAPTURED_LEN_MAX}")]
     CapturedLength(u32),
@@ -115,6 +121,9 @@ pub enum Problem {
         /// The length at the end.
         trailing: u32,
     },
+    /// What says that it is a pcapng section header and has no byte-order magic.
+    #[error("the section header has the byte-order magic {0:#010x}")]
+    SectionMagic(u32),
     /// A pcapng packet of an interface that the section has not described.
     #[error("interface {0} is not described")]
     Interface(u32),
@@ -130,11 +139,13 @@ impl Problem {
             Self::Empty => "empty",
             Self::NotACapture(_) => "not_a_capture",
             Self::Truncated { .. } => "truncated",
+            Self::Overlong { .. } => "overlong",
             Self::CapturedLength(_) => "captured_length",
             Self::Contradiction { .. } => "length_contradiction",
             Self::Version { .. } => "version",
             Self::BlockLength(_) => "block_length",
             Self::BlockTrailer { .. } => "block_trailer",
+            Self::SectionMagic(_) => "section_magic",
             Self::Interface(_) => "unknown_interface",
             Self::Interfaces(_) => "too_many_interfaces",
         }

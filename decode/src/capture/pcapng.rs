@@ -3,7 +3,8 @@
 //! Read are section headers, interface descriptions (with `if_tsresol` and `if_tsoffset`),
 //! enhanced, simple and obsolete packets, and decryption secrets; other blocks are stepped over.
 //! Options of packets are not read. After a damaged block the next is found by two blocks in a row
-//! whose lengths agree.
+//! whose lengths agree. A block whose type says section header and which lacks the byte-order
+//! magic is damaged; its version tells whether it began a section.
 
 use super::classic;
 use super::{
@@ -17,11 +18,16 @@ pub const INTERFACES_MAX: usize = 65_536;
 /// The type of the Section Header Block, the same in both byte orders.
 pub(crate) const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+/// Highest minor version in use.
+const MINOR_MAX: u16 = 2;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const NAME_RESOLUTION: u32 = 4;
 const ENHANCED_PACKET: u32 = 6;
 const DECRYPTION_SECRETS: u32 = 10;
+const CUSTOM: u32 = 0x0bad;
+const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 const OPTION_END: u16 = 0;
 const OPTION_IF_TSRESOL: u16 = 9;
 const OPTION_IF_TSOFFSET: u16 = 14;
@@ -29,7 +35,7 @@ const OPTION_IF_TSOFFSET: u16 = 14;
 const BLOCK_LEN_MIN: u32 = 12;
 /// Longest block that is read rather than stepped over.
 const BLOCK_LEN_MAX: u32 = CAPTURED_LEN_MAX + 65_536;
-/// Longest block that is believed at all.
+/// Longest block that is believed at all, of the kinds that may be long.
 const BLOCK_LEN_BELIEVED_MAX: u32 = 1 << 28;
 
 /// What is known of the section that is being read.
@@ -107,8 +113,15 @@ impl Section {
     /// The block at the beginning of `input`, which is not empty.
     #[inline]
     pub(crate) fn record<'a>(&mut self, input: &'a [u8]) -> Parsed<'a> {
-        if is_file_header(input) {
+        if classic::Header::is_file_header(input) {
             return Parsed::FileHeader;
+        }
+        if input.starts_with(&SECTION_HEADER) {
+            return match input.first_chunk() {
+                Some(head) if is_section_header(head) => Parsed::FileHeader,
+                Some(head) => self.no_section(head, input),
+                None => Parsed::Need(16),
+            };
         }
         let (kind, body, len) = match self.block(input) {
             Block::Whole { kind, body, len } => (kind, body, len),
@@ -137,6 +150,32 @@ impl Section {
         }
     }
 
+    /// What says that it is a section header and has no byte-order magic: one in which the magic is
+    /// damaged, or another block in which the type is.
+    fn no_section<'a>(&mut self, head: &[u8; 16], input: &'a [u8]) -> Parsed<'a> {
+        let magic = bytes_at::array(head, 8).map_or(0, u32::from_be_bytes);
+        let problem = Problem::SectionMagic(magic);
+        let orders = [ByteOrder::Little, ByteOrder::Big];
+        // Where the version of a section is, packets have a time that is not 1970.
+        let is_version = |order: &ByteOrder| {
+            order.u16_at(head, 12) == Some(1)
+                && order
+                    .u16_at(head, 14)
+                    .is_some_and(|minor| minor <= MINOR_MAX)
+        };
+        if let Some(order) = orders.into_iter().find(is_version) {
+            *self = Self {
+                order,
+                interfaces: Vec::new(),
+            };
+        }
+        match self.block(input) {
+            Block::Whole { len, .. } => Parsed::BrokenOf { len, problem },
+            Block::Need(need) => Parsed::Need(need),
+            Block::Long(_) | Block::Broken(_) => Parsed::Broken(problem),
+        }
+    }
+
     /// Where in `input` blocks can be read again after a damaged one. `Err` is the number of
     /// leading bytes that can be given up without an answer.
     pub(crate) fn resync(&self, input: &[u8], last: bool) -> Result<usize, usize> {
@@ -157,7 +196,7 @@ impl Section {
             if rest.is_empty() && index > 0 && last {
                 return Some(true);
             }
-            let known = |kind| matches!(kind, 1..=6 | 10 | 0x0bad | 0x4000_0bad);
+            let known = |kind| matches!(kind, 1..=6 | 10 | CUSTOM | CUSTOM_NOT_COPIED);
             let section = rest.starts_with(&SECTION_HEADER);
             let order = match (section, Self::begin(rest)) {
                 (true, (Some(section), _)) => section.order,
@@ -195,10 +234,14 @@ impl Section {
         if length > BLOCK_LEN_MAX
             && (kind != DECRYPTION_SECRETS || bytes_at::size(length) > WINDOW_LEN_MAX)
         {
-            return if matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET) {
-                Block::Broken(Problem::BlockLength(length))
-            } else {
-                Block::Long(length)
+            // Of other kinds the length is damaged rather than true.
+            let may_be_long = matches!(
+                kind,
+                NAME_RESOLUTION | DECRYPTION_SECRETS | CUSTOM | CUSTOM_NOT_COPIED
+            );
+            return match may_be_long {
+                true => Block::Long(length),
+                false => Block::Broken(Problem::BlockLength(length)),
             };
         }
         let len = bytes_at::size(length);
@@ -334,12 +377,6 @@ impl Section {
             .get(bytes_at::size(number))
             .ok_or(Problem::Interface(number))
     }
-}
-
-/// Does another section or a classic file begin here?
-#[inline]
-fn is_file_header(input: &[u8]) -> bool {
-    input.starts_with(&SECTION_HEADER) || classic::Header::is_file_header(input)
 }
 
 /// Is this the beginning of a section, byte-order magic and all?

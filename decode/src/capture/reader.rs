@@ -7,6 +7,9 @@
 //!    ▼                   ▼
 //!   Over ◀───────────────┘
 //! ```
+//!
+//! A record that ends behind the input is cut off, or its length is damaged: then others begin
+//! within it.
 
 use super::classic::{self, HeaderError};
 use super::pcapng::{self, Section};
@@ -154,9 +157,7 @@ impl Reader {
                 Parsed::Skip(len) => self.skip = len,
                 Parsed::Need(need) if last => {
                     let missing = bytes_at::count(need.saturating_sub(input.len()));
-                    let damage = self.damage(Problem::Truncated { missing });
-                    self.state = State::Over;
-                    return damage;
+                    return self.behind_the_end(input, missing);
                 }
                 Parsed::Need(need) => return Step::More(need),
                 Parsed::FileHeader => self.state = State::Begin,
@@ -192,7 +193,9 @@ impl Reader {
         if magic == pcapng::SECTION_HEADER {
             let (section, parsed) = Section::begin(input);
             // Behind a header with a wrong length there may be good blocks.
-            if let (Some(section), Parsed::Skip(_) | Parsed::Broken(_)) = (section, &parsed) {
+            if let Some(section) = section
+                && (last || !matches!(parsed, Parsed::Need(_)))
+            {
                 self.state = State::Reading(Format::Pcapng(section));
             }
             return parsed;
@@ -210,13 +213,36 @@ impl Reader {
         }
     }
 
+    /// A record ends `missing` bytes behind the end of all input: the input is cut off, unless good
+    /// records begin within.
+    #[cold]
+    fn behind_the_end<'a>(&mut self, input: &mut &'a [u8], missing: u64) -> Step<'a> {
+        let rest = input.get(1..).unwrap_or_default();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Reading(format) if self.resync(&format, rest, true).is_ok() => {
+                let damage = self.damage(Problem::Overlong { beyond: missing });
+                self.pass(input, 1);
+                self.state = State::Seeking(format);
+                damage
+            }
+            _ => self.damage(Problem::Truncated { missing }),
+        }
+    }
+
+    /// Where in `input` good records begin; see [`Section::resync`].
+    fn resync(&self, format: &Format, input: &[u8], last: bool) -> Result<usize, usize> {
+        let near_s = u32::try_from(self.last_unix_ns / 1_000_000_000).unwrap_or(u32::MAX);
+        match format {
+            Format::Classic(header) => header.resync(input, near_s, last),
+            Format::Pcapng(section) => section.resync(input, last),
+        }
+    }
+
     /// Looks for the next good record; `None` when it has been found.
     #[cold]
     fn seek<'a>(&mut self, input: &mut &'a [u8], last: bool) -> Option<Step<'a>> {
-        let near_s = u32::try_from(self.last_unix_ns / 1_000_000_000).unwrap_or(u32::MAX);
         let found = match &self.state {
-            State::Seeking(Format::Classic(header)) => header.resync(input, near_s, last),
-            State::Seeking(Format::Pcapng(section)) => section.resync(input, last),
+            State::Seeking(format) => self.resync(format, input, last),
             _ => Ok(0),
         };
         let (Ok(passed) | Err(passed)) = found;

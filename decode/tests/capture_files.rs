@@ -434,3 +434,16 @@ fn another_reader_finds_the_same_packets() {
         );
     }
 }
+
+#[test]
+fn packets_that_say_no_time_are_counted() {
+    let capture = [
+        LITTLE.section(),
+        LITTLE.interface(0, &[]),
+        LITTLE.enhanced(0, 77, b"timed"),
+        LITTLE.simple(4, b"none"),
+    ];
+    let (counters, damages) = each_packet(&capture.concat(), 64, |_| {});
+    assert_eq!((counters.packets, counters.timeless), (2, 1));
+    assert_eq!(damages, []);
+}

@@ -144,6 +144,13 @@ impl Outcome<'_> {
         if let more @ 1.. = ingested.out_of_order.untold {
             text += &format!("twintap: and {more} more inputs that are out of order\n");
         }
+        if let timeless @ 1.. = ingested.reader.timeless {
+            text += &format!(
+                "twintap: {timeless} of {} packets say no time (Simple Packet Blocks): times, durations and latencies \
+                 of their calls mean nothing\n",
+                ingested.reader.packets
+            );
+        }
         if let Some(midway) = self.midway() {
             text += &format!("twintap: {midway}\n");
         }

@@ -44,6 +44,8 @@ pub struct ReaderCounters {
     pub damages: u64,
     /// Bytes passed over while looking for the next good record.
     pub skipped_bytes: u64,
+    /// Packets that say no time (Simple Packet Blocks): they have that of the packet before.
+    pub timeless: u64,
 }
 
 impl ReaderCounters {
@@ -53,6 +55,7 @@ impl ReaderCounters {
         self.packet_bytes += other.packet_bytes;
         self.damages += other.damages;
         self.skipped_bytes += other.skipped_bytes;
+        self.timeless += other.timeless;
     }
 }
 
@@ -264,6 +267,7 @@ impl Reader {
     fn packet<'a>(&mut self, input: &mut &'a [u8], len: usize, record: Record<'a>) -> Step<'a> {
         self.number += 1;
         self.last_unix_ns = record.unix_ns.unwrap_or(self.last_unix_ns);
+        self.counters.timeless += u64::from(record.unix_ns.is_none());
         self.counters.packets += 1;
         self.counters.packet_bytes += bytes_at::count(record.bytes.len());
         let packet = Packet {

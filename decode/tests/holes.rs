@@ -74,6 +74,33 @@ fn a_single_byte_captured_just_after_its_acknowledgment_is_delivered() {
 }
 
 #[test]
+fn of_copies_that_differ_neither_comes() {
+    let (streams, counters) = one(after_handshake([
+        sent(C + 3, b"defghi").ack(S),
+        sent(C + 3, b"deFgHi").ack(S),
+        sent(C + 7, b"h").ack(S),
+        sent(C, b"abc").ack(S),
+        answered(S, b"").ack(C + 9),
+    ]));
+    assert_eq!(streams.forward.gaps, [(5, 3)]);
+    assert_eq!(streams.forward.runs[&0], b"abcde");
+    assert_eq!(streams.forward.runs[&8], b"i");
+    assert_eq!(counters.gaps.of(GapReason::Differing), 1);
+    assert_eq!((counters.differing_bytes, counters.duplicate_bytes), (6, 4));
+}
+
+#[test]
+fn a_probe_with_another_byte_takes_none_away() {
+    let (streams, counters) = one(after_handshake([
+        sent(C + 3, b"def").ack(S),
+        sent(C + 5, b"\0").ack(S),
+        sent(C, b"abc").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(counters.differing_bytes, 1);
+}
+
+#[test]
 fn a_hole_in_a_connection_that_fell_quiet_is_given_up_by_time() {
     let mut tracker = Tracker::new(Limits::default(), Recorder::default());
     let segments = [

@@ -33,6 +33,8 @@ reasons! {
         End = "end",
         /// The capture's snapshot length cut them off.
         Cut = "cut",
+        /// They were captured twice, and not as the same bytes.
+        Differing = "differing",
     }
 }
 
@@ -49,8 +51,8 @@ pub struct TcpCounters {
     pub delivered_bytes: u64,
     /// Bytes that had been delivered, or that equal ones that wait to be.
     pub duplicate_bytes: u64,
-    /// Bytes of a segment with other content than one before had for the same place, and waiting.
-    /// The first counts. (Delivered bytes are not kept, so they are not compared.)
+    /// Bytes of two segments with other content for the same place, of which the first waited: none
+    /// of them is delivered. (Delivered bytes are not kept, so they are not compared.)
     pub differing_bytes: u64,
     /// Bytes dropped.
     pub discarded_bytes: Tally<DiscardReason>,

@@ -330,7 +330,7 @@ impl Half {
                         out.counters.waiting_bytes -= bytes_at::count(bytes.len());
                         half.deliver(&bytes, out);
                     }
-                    Content::Absent(len) => half.skip(GapReason::Cut, len, out),
+                    Content::Absent(len, reason) => half.skip(reason, len, out),
                 }
             }
         });

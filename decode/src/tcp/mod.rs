@@ -11,7 +11,8 @@
 //! What is missing is given up, and becomes a gap, when it can no longer come: the other end has
 //! acknowledged it and [`Limits::hole_segments_count`] more segments or [`Limits::hole_age_ns`]
 //! have passed; or a limit on memory is reached; or the connection ends. Where segments overlap,
-//! the one captured first counts. A byte that could be a keep-alive probe's is not delivered. A
+//! the one captured first counts; if it waits and they differ, neither does, and there is a gap:
+//! which one the other end took is not known. A byte that could be a keep-alive probe's is not delivered. A
 //! reset ends the connection only where its receiver believes it, as far as the capture can tell
 //! what that expects next; a way that goes on behind its end is counted in [`TcpCounters::outlived`].
 //!

@@ -1,8 +1,9 @@
-//! Bytes that wait for what is missing before them: sorted, without overlap, the first wins.
+//! Bytes that wait for what is missing before them: sorted, without overlap. Of copies that differ
+//! neither is kept: which one the other end took is not known.
 
 use std::collections::BTreeMap;
 
-use super::counters::TcpCounters;
+use super::counters::{GapReason, TcpCounters};
 use crate::bytes_at;
 
 /// What a piece costs besides its bytes.
@@ -27,11 +28,11 @@ pub(super) struct Piece {
     is_single: bool,
 }
 
-/// Bytes, or that they exist and were not captured.
+/// Bytes, or that they exist and are not known.
 #[derive(Debug)]
 pub(super) enum Content {
     Bytes(Box<[u8]>),
-    Absent(u64),
+    Absent(u64, GapReason),
 }
 
 /// When something came: in capture time, and counted in segments of its connection.
@@ -45,7 +46,7 @@ impl Content {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes_at::count(bytes.len()),
-            Self::Absent(len) => *len,
+            Self::Absent(len, _) => *len,
         }
     }
 }
@@ -114,7 +115,7 @@ impl Pieces {
             let len = usize::try_from(len).unwrap_or(bytes.len());
             let (head, rest) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
             if occupied {
-                self.compare(at, head, counters);
+                self.compare(at, head, is_single, counters);
             } else {
                 self.bytes_len += head.len();
                 self.put(at, Content::Bytes(head.into()), arrival, is_single);
@@ -129,7 +130,8 @@ impl Pieces {
         while len > 0 {
             let (occupied, step) = self.extent(at, len);
             if !occupied {
-                self.put(at, Content::Absent(step), arrival, false);
+                let absent = Content::Absent(step, GapReason::Cut);
+                self.put(at, absent, arrival, false);
             }
             at += step;
             len -= step;
@@ -158,28 +160,62 @@ impl Pieces {
         (false, next.map_or(len, |(start, _)| len.min(start - at)))
     }
 
-    /// Counts bytes for which there is a piece already.
-    fn compare(&self, at: u64, bytes: &[u8], counters: &mut TcpCounters) {
+    /// Counts bytes for which there is a piece already; where they differ, it loses its own.
+    fn compare(&mut self, at: u64, bytes: &[u8], is_single: bool, counters: &mut TcpCounters) {
         let count = bytes_at::count(bytes.len());
-        let same = match self.pieces.range(..=at).next_back() {
-            Some((
-                start,
-                Piece {
-                    content: Content::Bytes(known),
-                    ..
-                },
-            )) => {
-                let skip = usize::try_from(at - start).unwrap_or(usize::MAX);
-                known
-                    .get(skip..)
-                    .is_some_and(|known| known.starts_with(bytes))
+        match self.differing(at, bytes) {
+            None => counters.duplicate_bytes += count,
+            // A probe's byte may be any, and says nothing of the one that is there.
+            Some(_) if is_single => counters.differing_bytes += count,
+            Some((from, len)) => {
+                counters.duplicate_bytes += count - len;
+                counters.differing_bytes += 2 * len;
+                self.blot(from, len);
             }
-            _ => true,
+        }
+    }
+
+    /// From the first to the last of `bytes` that differ from those of the piece at `at`: the
+    /// position, and how many.
+    fn differing(&self, at: u64, bytes: &[u8]) -> Option<(u64, u64)> {
+        let (start, piece) = self.pieces.range(..=at).next_back()?;
+        let Content::Bytes(known) = &piece.content else {
+            return None;
         };
-        if same {
-            counters.duplicate_bytes += count;
-        } else {
-            counters.differing_bytes += count;
+        let known = known.get(usize::try_from(at - start).ok()?..)?;
+        let mut pairs = known.iter().zip(bytes);
+        let first = pairs.clone().position(|(one, other)| one != other)?;
+        let last = pairs.rposition(|(one, other)| one != other)?;
+        let len = bytes_at::count(last - first + 1);
+        Some((at + bytes_at::count(first), len))
+    }
+
+    /// Makes the bytes at `from`, which are of one piece, absent.
+    fn blot(&mut self, from: u64, len: u64) {
+        let Some((&start, _)) = self.pieces.range(..=from).next_back() else {
+            return;
+        };
+        let Some(piece) = self.pieces.remove(&start) else {
+            return;
+        };
+        let arrival = Arrival {
+            unix_ns: piece.unix_ns,
+            number: piece.arrival,
+        };
+        let Content::Bytes(known) = piece.content else {
+            return;
+        };
+        let split = known.split_at_checked(bytes_at::index(from - start));
+        let (head, rest) = split.unwrap_or((&known, &[]));
+        let split = rest.split_at_checked(bytes_at::index(len));
+        let (blotted, tail) = split.unwrap_or((rest, &[]));
+        self.bytes_len -= blotted.len();
+        let absent = Content::Absent(len, GapReason::Differing);
+        self.put(from, absent, arrival, false);
+        for (at, bytes) in [(start, head), (from + len, tail)] {
+            if !bytes.is_empty() {
+                self.put(at, Content::Bytes(bytes.into()), arrival, false);
+            }
         }
     }
 }

@@ -91,7 +91,9 @@ impl Half {
             let known = out.counters.duplicate_bytes + out.counters.differing_bytes;
             half.pieces.insert(at, bytes, arrival, out.counters);
             let seen = out.counters.duplicate_bytes + out.counters.differing_bytes - known;
-            out.counters.waiting_bytes += bytes_at::count(bytes.len()) - seen;
+            // Of copies that differ, one waited.
+            let waited = out.counters.waiting_bytes + bytes_at::count(bytes.len());
+            out.counters.waiting_bytes = waited - seen;
         });
     }
 }

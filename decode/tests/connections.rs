@@ -172,6 +172,29 @@ fn a_syn_on_an_open_connection_ends_it() {
 }
 
 #[test]
+fn a_syn_on_a_connection_joined_midway_ends_it_however_near_its_number() {
+    for below in [1, 1_000, 1 << 23, 1 << 25] {
+        let (c, s) = (50_000_000, 70_000_000);
+        let midway = [
+            sent(c, b"one").ack(s),
+            answered(s, b"two").ack(c + 3),
+            sent(c + 3, b"").ack(s + 3).at(SECOND_NS),
+        ];
+        let (c, s) = (c - below, s - below);
+        let rest = [sent(c, b"three").ack(s), answered(s, b"four").ack(c + 5)];
+        let again = handshake(c, s).into_iter().chain(rest);
+        let again = again.map(|segment| segment.at(2 * SECOND_NS));
+        let (all, counters) = run(midway.into_iter().chain(again));
+        assert_eq!(all.len(), 2, "{below}");
+        assert_eq!(all[0].forward.whole(), b"one");
+        assert_eq!(all[1].forward.start, Some(Start::Seen));
+        assert_eq!(all[1].forward.whole(), b"three");
+        assert_eq!(all[1].reverse.whole(), b"four");
+        assert_eq!(counters.discarded_bytes.total(), 0);
+    }
+}
+
+#[test]
 fn segments_far_outside_the_window_become_another_connection_only_if_they_persist() {
     let far = 0x4000_0000_u32;
     let strange = |index: u32| sent(C + far + 3 * index, b"new").ack(S + far);

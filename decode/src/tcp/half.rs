@@ -139,9 +139,8 @@ impl Half {
                 self.first_waiting()
                     .is_none_or(|first| self.is_shortly_before(first_seq, first)),
             ),
-            // What has ended may be followed by any other.
-            State::Ended if self.position(first_seq) != self.first => Some(false),
-            _ if self.is_shortly_before(first_seq, self.first) => None,
+            // Where it started is settled: any other is of another connection, however near.
+            _ if self.position(first_seq) == self.first => None,
             _ => Some(false),
         }
     }
@@ -260,15 +259,8 @@ impl Half {
     }
 
     fn is_shortly_before(&self, seq: u32, position: u64) -> bool {
-        let candidate = self.position(seq);
-        let is_seen = matches!(
-            self.state,
-            State::Ready(Start::Seen) | State::Flowing(Start::Seen)
-        );
-        candidate == position
-            || !is_seen
-                && candidate < position
-                && position - candidate < u64::from(sequence::PLAUSIBLE_DISTANCE_MAX)
+        let before = position.checked_sub(self.position(seq));
+        before.is_some_and(|before| before < u64::from(sequence::PLAUSIBLE_DISTANCE_MAX))
     }
 
     fn move_to(&mut self, position: u64) {

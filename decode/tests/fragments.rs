@@ -13,7 +13,7 @@ mod support;
 use support::packets::*;
 use twintap_decode::capture::{LinkType, Packet};
 use twintap_decode::ip::{DropReason, FRAGMENT_AGE_MAX_NS};
-use twintap_decode::link::{BreakReason, Dissection, Dissector, flags};
+use twintap_decode::link::{BreakReason, Dissection, Dissector, LinkConfig, flags};
 
 const SEQ: u32 = 1_000;
 const PAYLOAD: &[u8] = b"what was said";
@@ -131,6 +131,39 @@ fn overlapping_fragments_spoil_their_datagram() {
     }
     let counters = dissector.fragment_counters();
     assert_eq!((counters.held, counters.dropped.total()), (4, 4));
+}
+
+#[test]
+fn what_never_becomes_whole_is_lost_if_it_may_be_of_a_wanted_port() {
+    let of =
+        |protocol, part: &[u8], offset| ethernet(IPV4, &ipv4_fragment(protocol, 7, offset, part));
+    let segment = tcp(SEQ, flags::ACK, PAYLOAD);
+    let first = of(TCP, &segment[..32], 0x2000);
+    let last = of(TCP, &segment[32..], 4);
+    let overlapping = of(TCP, &[0; 16], 0x2001);
+    for (ports, parts, lost) in [
+        (vec![], vec![&first], 1),
+        (vec![SERVER_PORT, 1], vec![&first], 1),
+        (vec![1], vec![&first], 0),
+        (vec![1], vec![&last], 1),
+        (vec![], vec![&of(UDP, &[0; 16], 0x2000)], 0),
+        (vec![], vec![&of(47, &[0; 16], 0x2000)], 1),
+        (vec![], vec![&first, &last], 0),
+        (vec![], vec![&first, &overlapping, &last], 1),
+    ] {
+        let mut dissector = Dissector::new(LinkConfig {
+            wanted_ports: ports,
+            ..LinkConfig::default()
+        });
+        for part in parts {
+            dissector.packet(&at(1, part));
+        }
+        assert_eq!(dissector.fragment_counters().lost_datagrams, lost);
+        let other = ethernet(IPV4, &ipv4_fragment(UDP, 8, 0x2000, &[0; 8]));
+        dissector.packet(&at(FRAGMENT_AGE_MAX_NS + 2, &other));
+        assert_eq!(dissector.fragment_counters().lost_datagrams, lost);
+        assert_eq!(dissector.fragment_counters().waiting(), 1);
+    }
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Outcome<'_> {
         });
         self.ingested.losses()
             + self.ingested.link.broken.total()
+            + self.ingested.fragments.lost_datagrams
             + self.ingested.watched.gaps
             + self.ingested.watched.tcp.outlived
             + self.ingested.watched.tls.wanted_unseen

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use twintap_capture::Stats;
-use twintap_decode::link::{Reason, Tally};
+use twintap_decode::link::{BreakReason, Reason, Tally};
 use twintap_decode::tcp::TcpCounters;
 
 use crate::pipeline::ingest::Ingested;
@@ -124,6 +124,7 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
             ),
         ),
     ];
+    lines.extend(fragments_line(it));
     if calls.incomplete > 0 {
         lines.push((
             "flagged",
@@ -156,6 +157,27 @@ fn lines(it: &Ingested, seconds: f64) -> Vec<(&'static str, String)> {
     }
     lines.extend(tls_lines(it));
     lines
+}
+
+/// Of fragments, if there were any.
+fn fragments_line(it: &Ingested) -> Option<(&'static str, String)> {
+    let fragments = &it.fragments;
+    if fragments.held == 0 {
+        return None;
+    }
+    let text = format!(
+        "{} held = {} joined + {} dropped{} + {} of which the rest never came; {} datagrams whole, {} of them with \
+         a wrong checksum, {} lost that may be of these connections",
+        fragments.held,
+        fragments.joined,
+        fragments.dropped.total(),
+        reasons(&fragments.dropped),
+        fragments.waiting(),
+        fragments.datagrams,
+        it.link.broken.of(BreakReason::Checksum),
+        fragments.lost_datagrams,
+    );
+    Some(("fragments", text))
 }
 
 /// How connections ended, where that is worth a word.
@@ -233,5 +255,28 @@ fn reasons<R: Reason>(tally: &Tally<R>) -> String {
         String::new()
     } else {
         format!(" ({})", texts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twintap_decode::ip::DropReason;
+
+    use super::*;
+
+    #[test]
+    fn what_became_of_fragments_is_told_where_there_were_any() {
+        let mut ingested = Ingested::default();
+        assert!(!summary(&ingested, 1.0).contains("\nfragments"));
+        let fragments = &mut ingested.fragments;
+        (fragments.held, fragments.joined, fragments.datagrams) = (9, 4, 2);
+        fragments.lost_datagrams = 1;
+        fragments.dropped.count(DropReason::Duplicate);
+        fragments.dropped.count(DropReason::Timeout);
+        ingested.link.broken.count(BreakReason::Checksum);
+        let text = summary(&ingested, 1.0);
+        let line = "fragments    9 held = 4 joined + 2 dropped (timeout 1, duplicate 1) + 3 of which the rest never \
+                    came; 2 datagrams whole, 1 of them with a wrong checksum, 1 lost that may be of these connections";
+        assert!(text.lines().any(|it| it == line), "{text}");
     }
 }

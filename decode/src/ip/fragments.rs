@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::TCP;
 use super::recent::Recent;
+use crate::bytes_at;
 use crate::link::dissect::Context;
 use crate::link::{BreakReason, Tally, reasons};
 
@@ -20,6 +22,8 @@ pub const FRAGMENT_AGE_MAX_NS: u64 = 30_000_000_000;
 /// What a datagram or piece costs besides its bytes.
 const DATAGRAM_OVERHEAD: usize = 256;
 const PIECE_OVERHEAD: usize = 64;
+/// Protocols that may carry TCP in a tunnel: IPv4, IPv6, GRE. UDP carries other things more often.
+const TUNNELS: [u8; 3] = [4, 41, 47];
 /// Largest payload of a datagram.
 const DATAGRAM_LEN_MAX: usize = 65_535;
 
@@ -98,6 +102,18 @@ pub struct FragmentCounters {
     pub dropped: Tally<DropReason>,
     /// Datagrams made whole.
     pub datagrams: u64,
+    /// Datagrams that are not whole, also those that still wait, and may have been of TCP and a
+    /// wanted port.
+    pub lost_datagrams: u64,
+}
+
+impl FragmentCounters {
+    /// Held fragments that wait for the rest of their datagram.
+    pub fn waiting(&self) -> u64 {
+        self.held
+            .saturating_sub(self.joined)
+            .saturating_sub(self.dropped.total())
+    }
 }
 
 /// Datagrams that are not whole yet.
@@ -109,12 +125,17 @@ pub struct Fragments {
     bytes: usize,
     /// Fragments of datagrams that have become whole.
     recent: Recent,
+    /// TCP ports of which a loss matters; none: all.
+    wanted_ports: Vec<u16>,
     counters: FragmentCounters,
 }
 
 #[derive(Debug, Default)]
 struct Datagram {
     since_unix_ns: u64,
+    protocol: u8,
+    /// Of TCP, once the first fragment has come.
+    ports: Option<[u16; 2]>,
     pieces: BTreeMap<usize, Vec<u8>>,
     pieces_len: usize,
     len: Option<usize>,
@@ -125,9 +146,22 @@ struct Datagram {
 }
 
 impl Fragments {
+    /// Without fragments; datagrams of other TCP ports than these, if there are any, are no loss.
+    pub(crate) fn new(wanted_ports: Vec<u16>) -> Self {
+        Self {
+            wanted_ports,
+            ..Self::default()
+        }
+    }
+
     /// What became of the fragments so far.
     pub fn counters(&self) -> FragmentCounters {
-        self.counters
+        let wait = self.datagrams.values();
+        let wait = wait.filter(|datagram| datagram.is_loss(&self.wanted_ports));
+        FragmentCounters {
+            lost_datagrams: self.counters.lost_datagrams + bytes_at::count(wait.count()),
+            ..self.counters
+        }
     }
 
     /// Fragments that wait for the rest of their datagram.
@@ -155,10 +189,12 @@ impl Fragments {
             self.bytes += DATAGRAM_OVERHEAD;
             Datagram {
                 since_unix_ns: fragment.unix_ns,
+                protocol: fragment.protocol,
                 ..Datagram::default()
             }
         });
         let before = datagram.cost();
+        let is_loss = datagram.is_loss(&self.wanted_ports);
         let placed = datagram.place(fragment, end);
         self.bytes = self.bytes - before + datagram.cost();
         match placed {
@@ -166,6 +202,7 @@ impl Fragments {
             Placed::Spoiled => {
                 let lost = std::mem::take(&mut datagram.fragments_count) + 1;
                 self.counters.dropped.add(DropReason::Overlap, lost);
+                self.counters.lost_datagrams += u64::from(is_loss);
             }
             Placed::Waiting => datagram.fragments_count += 1,
             Placed::Whole => {
@@ -207,6 +244,8 @@ impl Fragments {
             && let Some(datagram) = self.remove(&key)
         {
             self.counters.dropped.add(reason, datagram.fragments_count);
+            let is_loss = datagram.is_loss(&self.wanted_ports);
+            self.counters.lost_datagrams += u64::from(is_loss);
         }
         true
     }
@@ -237,6 +276,16 @@ impl Datagram {
         self.pieces_len + self.pieces.len() * PIECE_OVERHEAD
     }
 
+    /// Does it matter that it is not whole? A spoiled one has been counted.
+    fn is_loss(&self, wanted_ports: &[u16]) -> bool {
+        let is_wanted = |port: &u16| wanted_ports.is_empty() || wanted_ports.contains(port);
+        let may_be_wanted = match self.protocol {
+            TCP => self.ports.is_none_or(|ports| ports.iter().any(is_wanted)),
+            protocol => TUNNELS.contains(&protocol),
+        };
+        may_be_wanted && !self.is_spoiled
+    }
+
     fn place(&mut self, fragment: &Fragment<'_>, end: usize) -> Placed {
         if self.is_spoiled {
             return Placed::Spoiled;
@@ -264,6 +313,10 @@ impl Datagram {
         }
         if !fragment.more {
             self.len = Some(end);
+        }
+        if start == 0 {
+            let ports = [0, 2].map(|at| bytes_at::be16(fragment.bytes, at).unwrap_or(0));
+            self.ports = Some(ports);
         }
         self.pieces.insert(start, fragment.bytes.to_vec());
         self.pieces_len += fragment.bytes.len();

@@ -33,6 +33,7 @@ impl Dissector {
     /// A dissector that has seen nothing.
     pub fn new(config: LinkConfig) -> Self {
         Self {
+            fragments: Fragments::new(config.wanted_ports.clone()),
             config,
             ..Self::default()
         }

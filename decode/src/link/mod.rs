@@ -44,6 +44,9 @@ pub struct LinkConfig {
     /// Are equal addresses in different VLANs different machines? Default: no, because mirrors
     /// often tag the two ways of a flow differently.
     pub vlans_separate_flows: bool,
+    /// TCP ports of which a datagram that does not become whole is a loss. Default: none, which
+    /// means all.
+    pub wanted_ports: Vec<u16>,
 }
 
 impl Default for LinkConfig {
@@ -52,6 +55,7 @@ impl Default for LinkConfig {
             vxlan_ports: vec![4789, 8472],
             tunnels_separate_flows: true,
             vlans_separate_flows: false,
+            wanted_ports: Vec::new(),
         }
     }
 }

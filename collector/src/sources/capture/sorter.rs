@@ -57,6 +57,10 @@ impl Sorter {
     /// Sorts into `workers_count` piles, at least one. With `ports`, only segments from or to one of
     /// them.
     pub fn new(config: LinkConfig, ports: Vec<u16>, workers_count: usize) -> Self {
+        let config = LinkConfig {
+            wanted_ports: ports.clone(),
+            ..config
+        };
         Self {
             dissector: Dissector::new(config),
             ports,

@@ -178,7 +178,7 @@ fn a_syn_on_a_connection_joined_midway_ends_it_however_near_its_number() {
         let midway = [
             sent(c, b"one").ack(s),
             answered(s, b"two").ack(c + 3),
-            sent(c + 3, b"").ack(s + 3).at(SECOND_NS),
+            sent(c + 3, b"").ack(s + 3),
         ];
         let (c, s) = (c - below, s - below);
         let rest = [sent(c, b"three").ack(s), answered(s, b"four").ack(c + 5)];
@@ -187,6 +187,7 @@ fn a_syn_on_a_connection_joined_midway_ends_it_however_near_its_number() {
         let (all, counters) = run(midway.into_iter().chain(again));
         assert_eq!(all.len(), 2, "{below}");
         assert_eq!(all[0].forward.whole(), b"one");
+        assert_eq!(all[0].reverse.whole(), b"two");
         assert_eq!(all[1].forward.start, Some(Start::Seen));
         assert_eq!(all[1].forward.whole(), b"three");
         assert_eq!(all[1].reverse.whole(), b"four");

@@ -123,7 +123,7 @@ impl<S: ByteSink> Conversation<S> {
         let bytes_count = bytes_at::count(segment.payload.len());
         let mut seq = segment.seq;
         if segment.has(flags::SYN) && !segment.has(flags::RST) {
-            if self.handshake(segment) == Belongs::ToTheNext {
+            if self.handshake(segment, arrival, shared.limits) == Belongs::ToTheNext {
                 return Belongs::ToTheNext;
             }
             seq = seq.wrapping_add(1);
@@ -265,7 +265,7 @@ impl<S: ByteSink> Conversation<S> {
     }
 
     /// Takes note of a SYN.
-    fn handshake(&mut self, segment: &Segment<'_>) -> Belongs {
+    fn handshake(&mut self, segment: &Segment<'_>, now: Arrival, limits: &Limits) -> Belongs {
         let is_answer = segment.has(flags::ACK);
         let (own, other, _) = self.halves(segment.sender);
         // An answer that acknowledges another SYN than the one seen belongs to another attempt.
@@ -274,7 +274,7 @@ impl<S: ByteSink> Conversation<S> {
                 State::Silent => true,
                 _ => sequence::is_near(segment.ack, other.next_seq),
             };
-        match own.fits_initial(segment.seq) {
+        match own.fits_initial(segment.seq, now, limits) {
             Some(true) if answers => {
                 own.begin(segment.seq);
                 let initiator = if is_answer {

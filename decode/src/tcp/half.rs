@@ -127,7 +127,7 @@ impl Half {
     }
 
     /// Does an initial sequence number fit this way? `None`: it does, and says nothing new.
-    pub(super) fn fits_initial(&self, initial: u32) -> Option<bool> {
+    pub(super) fn fits_initial(&self, initial: u32, now: Arrival, limits: &Limits) -> Option<bool> {
         let first_seq = initial.wrapping_add(1);
         match self.state {
             State::Silent => {
@@ -135,10 +135,15 @@ impl Half {
                     (0..=1 << 24).contains(&sequence::distance(acked, first_seq))
                 }))
             }
-            State::Settling => Some(
-                self.first_waiting()
-                    .is_none_or(|first| self.is_shortly_before(first_seq, first)),
-            ),
+            State::Settling => {
+                Some(
+                    self.first_waiting()
+                        .is_none_or(|first| match self.has_settled(now, limits) {
+                            true => self.position(first_seq) == first,
+                            false => self.is_shortly_before(first_seq, first),
+                        }),
+                )
+            }
             // Where it started is settled: any other is of another connection, however near.
             _ if self.position(first_seq) == self.first => None,
             _ => Some(false),

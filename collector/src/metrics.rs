@@ -18,18 +18,26 @@ use prometheus_client::registry::{Registry, Unit};
 
 type Count = Gauge<u64, AtomicU64>;
 
-/// What filters count, as `store::accounting` sums it up and explains it.
+/// What filters count, as the accounting sums it up. Calls, but for the first.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "they are those of the accounting")]
 pub struct FilterFigures<'a> {
+    /// Filters that are remembered.
     pub producers_count: usize,
+    /// Reached a filter.
     pub observed: u64,
+    /// Got a record number.
     pub recorded: u64,
+    /// Refused for good by the collector.
     pub refused: u64,
+    /// Numbered before this directory heard of their filter.
     pub recorded_before: u64,
+    /// Have not arrived for longer than `undelivered_grace`.
     pub undelivered: u64,
+    /// Have not arrived yet.
     pub pending: u64,
+    /// Lost in a filter, by reason.
     pub dropped: &'a BTreeMap<String, u64>,
+    /// Never meant to be recorded, by reason.
     pub skipped: &'a BTreeMap<String, u64>,
 }
 

@@ -117,6 +117,12 @@ fn fragments_of_two_datagrams_make_none_and_the_newer_one_is_found() {
         Dissection::Segment(segment) => assert_eq!(segment.payload, b"the other of two"),
         other => panic!("{other:?}"),
     }
+    let fragments = dissector.fragment_counters();
+    assert_eq!((fragments.datagrams, fragments.joined), (1, 1));
+    assert_eq!(
+        (fragments.held, fragments.dropped.of(DropReason::Checksum)),
+        (2, 1)
+    );
     assert!(dissector.counters().adds_up());
 }
 

@@ -4,7 +4,7 @@
 //! empty and sets `incomplete`.
 
 use bytes::Bytes;
-use twintap_decode::grpc::{decode_binary, decode_status_message, parse_status};
+use twintap_decode::grpc::{decode_binary, decode_status_message, is_grpc_type, parse_status};
 use twintap_record::PAIR_ID_HEADER;
 
 use super::trace_id::{TraceId, from_b3, from_b3_trace_id, from_traceparent};
@@ -49,26 +49,33 @@ pub(super) struct ResponseFields {
     pub(super) http_status: Option<u16>,
     pub(super) encoding: Bytes,
     pub(super) has_grpc_status: bool,
-    /// Does it say that its body is something else, such as a proxy's error page?
-    pub(super) is_something_else: bool,
+    /// Does it say that its body is something else, such as a proxy's error page? Not if a `grpc-status` follows.
+    pub(super) has_other_content: bool,
 }
 
 impl ResponseFields {
     pub(super) fn find(headers: &[Header]) -> Self {
         let mut fields = Self::default();
-        for Header { name, value, .. } in headers {
+        let mut content_type = None;
+        for Header {
+            name,
+            value,
+            redacted,
+        } in headers
+        {
             match &**name {
                 b":status" => {
                     fields.http_status = parse_status(value).and_then(|code| code.try_into().ok());
                 }
                 b"grpc-encoding" => set_first(&mut fields.encoding, value),
                 b"grpc-status" => fields.has_grpc_status = true,
-                b"content-type" => {
-                    fields.is_something_else = !value.starts_with(b"application/grpc")
+                b"content-type" if content_type.is_none() => {
+                    content_type = Some(*redacted || value.is_empty() || is_grpc_type(value));
                 }
                 _ => {}
             }
         }
+        fields.has_other_content = content_type == Some(false);
         fields
     }
 }

@@ -227,6 +227,32 @@ fn an_error_page_is_an_answer_without_status_and_without_messages() {
 }
 
 #[test]
+fn an_answer_of_another_content_type_has_its_messages_if_it_has_a_status() {
+    let body = Body {
+        captured: Bytes::from_static(b"\0\0\0\0\x01x"),
+        bytes_count: 6,
+        end_stream: true,
+        ..Body::default()
+    };
+    let odd = [(":status", "200"), ("content-type", "application/x-odd")];
+    let mut hidden = block(&[(":status", "200"), ("content-type", "")]);
+    hidden.headers[1].redacted = true;
+    for (headers, trailers) in [
+        (block(&odd), Some(block(&[("grpc-status", "0")]))),
+        (block(&[odd[0], ("content-type", "Application/gRPC")]), None),
+        (hidden, None),
+    ] {
+        let call = call(Record {
+            response_headers: Some(headers),
+            response_body: Some(body.clone()),
+            response_trailers: trailers,
+            ..record(&[])
+        });
+        assert_eq!(call.response.messages.len(), 1);
+    }
+}
+
+#[test]
 fn trailers_only_is_told_by_end_stream_or_by_a_status_in_headers() {
     let headers = [(":status", "200"), ("grpc-status", "12")];
     let ended = HeaderBlock {

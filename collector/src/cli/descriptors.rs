@@ -2,6 +2,7 @@
 //!
 //! The usual soft limit of 1024 is for programs that use `select`, which nothing here does.
 
+use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
@@ -11,14 +12,15 @@ const BESIDES_CONNECTIONS: u64 = 64;
 /// Raises the soft limit to the hard one. Fails if that is not enough to serve at all, and warns if it is too little
 /// for `connections_max`.
 pub(super) fn raise(connections_max: usize) -> anyhow::Result<()> {
-    let Some(hard) = getrlimit(Resource::Nofile).maximum else {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: hard,
+        maximum: hard,
+    };
+    setrlimit(Resource::Nofile, limit).context("failed to raise the limit of file descriptors")?;
+    let Some(hard) = hard else {
         return Ok(());
     };
-    let limit = Rlimit {
-        current: Some(hard),
-        maximum: Some(hard),
-    };
-    setrlimit(Resource::Nofile, limit)?;
     anyhow::ensure!(
         hard >= BESIDES_CONNECTIONS,
         "{hard} file descriptors are too few, {BESIDES_CONNECTIONS} are needed (ulimit -n, LimitNOFILE=)"

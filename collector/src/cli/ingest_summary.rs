@@ -7,6 +7,7 @@ use twintap_decode::link::{BreakReason, Reason, Tally};
 use twintap_decode::tcp::TcpCounters;
 
 use crate::pipeline::ingest::Ingested;
+use crate::report::figures::count;
 
 /// The closing summary of an ingest that took `seconds`; ends with a line feed.
 pub(super) fn summary(ingested: &Ingested, seconds: f64) -> String {
@@ -183,16 +184,21 @@ fn fragments_line(it: &Ingested) -> Option<(&'static str, String)> {
 /// How connections ended, where that is worth a word.
 fn closings(tcp: &TcpCounters) -> String {
     let told = [
-        (tcp.evicted, "given up, as too many were open at a time"),
-        (tcp.ignored_resets, "resets that no receiver takes"),
+        (
+            tcp.evicted,
+            "connection",
+            "given up, as too many were open at a time",
+        ),
+        (tcp.ignored_resets, "reset", "that no receiver takes"),
         (
             tcp.outlived,
-            "ways that went on behind their end, which is lost",
+            "way",
+            "of a connection with bytes behind its end, which are lost",
         ),
     ];
     told.into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("; {count} {what}"))
+        .filter(|(times, ..)| *times > 0)
+        .map(|(times, what, became)| format!("; {} {became}", count(times, what)))
         .collect()
 }
 

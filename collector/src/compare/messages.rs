@@ -135,10 +135,10 @@ impl Walk {
         };
         let is_both = |step: &Step| matches!(step, Step::Both(..));
         let tail = steps.iter().rposition(is_both).map_or(0, |last| last + 1);
-        // The one message of a unary call is no end of a stream.
-        let is_stream = steps.len() > 1;
+        // Of one message nothing tells whether it ends a stream.
+        let are_several = steps.len() > 1;
         for (index, step) in steps.into_iter().enumerate() {
-            let looks_like = (is_stream && index >= tail).then_some(LooksLike::StreamTail);
+            let looks_like = (are_several && index >= tail).then_some(LooksLike::StreamTail);
             match step {
                 Step::Both(i, j) => {
                     if let (Some(x), Some(y)) = (a.get(i), b.get(j)) {

@@ -448,11 +448,21 @@ impl<'r> Sink<'r> {
         u32::try_from(counted * limits::PROBE_DIFFERENCES_MAX + all).ok()
     }
 
-    /// Do rules take all that `walk` finds? `false` if that would be too much to try.
-    pub(super) fn are_ruled_out(&mut self, walk: impl FnOnce(&mut Self)) -> bool {
-        // What does not count is at most that many, what counts makes it more.
-        let none_counts = |apart| apart <= limits::PROBE_DIFFERENCES_MAX as u64;
-        !self.applicable().is_empty() && self.probe(walk).map(u64::from).is_some_and(none_counts)
+    /// Is there any rule for the method?
+    pub(super) fn has_rules(&self) -> bool {
+        !self.applicable().is_empty()
+    }
+
+    /// Does a rule take a difference of this kind at the current path for one that does not count?
+    pub(super) fn is_ruled_out(
+        &self,
+        kind: Kind,
+        a: Option<&Leaf<'_>>,
+        b: Option<&Leaf<'_>>,
+    ) -> bool {
+        let applicable = self.applicable();
+        let judged = applicable.judge(self.place, self.path_steps(), kind, (a, b));
+        judged.is_some_and(|(_, severity)| severity != Severity::Error)
     }
 
     /// Was work left undone since this was last asked?

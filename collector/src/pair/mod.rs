@@ -367,7 +367,8 @@ fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
     (!has_id && !is_known).then_some(Reason::NoId)
 }
 
-/// Does nothing say that both sides received the same request, where the key may be that of several?
+/// May the two be of different requests? By pair id: both are whole, and unlike. By other ids, which several may
+/// share: nothing is known of the body.
 fn may_be_other_request(key: &CorrelationKey, primary: &Call, candidate: &Call) -> bool {
     match key {
         CorrelationKey::PairId(_) => is_other_request(primary, candidate),

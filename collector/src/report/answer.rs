@@ -4,7 +4,7 @@
 //!   `fail_over`, or another gate failed. Loss cannot make that untrue, so it comes first.
 //! - **Incomplete** (exit code 4), if no gate failed and any of: the value of a gate is unknown;
 //!   nothing could be judged; calls were lost, and had each of them been mismatched, the share
-//!   would be over `fail_over` (with the default of 0: any call lost), or a gate would have failed; nothing says whether calls
+//!   would be over `fail_over` (with the default of 0: any call lost); nothing says whether calls
 //!   were lost; the share of calls without a partner or without a judgement is over
 //!   `incomplete_over`.
 //! - **Fine** (exit code 0) otherwise.
@@ -130,7 +130,9 @@ impl Answer {
         };
         if lost > 0 && reaches(rate(worst, of)) {
             let loss = completeness.loss.as_ref();
-            doubts.push(missing(lost, loss.map_or(0, |loss| loss.damaged_stretches)));
+            let places = loss.map_or(0, |loss| loss.damaged_stretches);
+            let missing = missing(lost, places);
+            doubts.push(format!("{missing}: enough to hide differences"));
         }
         if incomplete_rate > incomplete_over {
             doubts.push(format!(
@@ -170,7 +172,7 @@ impl Answer {
 }
 
 /// What `lost` calls are, `places` of which stand for places that may have held any number.
-fn missing(lost: u64, places: u64) -> String {
+pub(super) fn missing(lost: u64, places: u64) -> String {
     let calls = match lost.saturating_sub(places) {
         0 => None,
         calls => Some(format!(
@@ -186,7 +188,7 @@ fn missing(lost: u64, places: u64) -> String {
         )),
     };
     let missing: Vec<_> = calls.into_iter().chain(places).collect();
-    format!("{}: enough to hide differences", missing.join(", and "))
+    missing.join(", and ")
 }
 
 #[cfg(test)]
@@ -208,7 +210,6 @@ mod tests {
                 "2 calls may be missing from the dataset, and calls may be missing in 7 places (gaps, damage, ingests cut short)",
             ),
         ] {
-            let expected = format!("{expected}: enough to hide differences");
             assert_eq!(missing(lost, places), expected);
         }
     }

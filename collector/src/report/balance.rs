@@ -264,7 +264,7 @@ fn unpaired_hints(completeness: &Completeness) -> Vec<String> {
     if are_some("no_id") {
         hints.push(
             "Calls without pair id, request id and trace id are paired by --pair-by-digest: equal requests, \
-             in their order."
+             in their order, where it was recorded what they were."
                 .to_owned(),
         );
     }

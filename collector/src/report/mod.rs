@@ -1,7 +1,8 @@
 //! What a comparison found, for people and programs: text, JSON, JUnit, Markdown, HTML, SARIF, rows of Parquet.
 //!
 //! [`Aggregate`] takes pairs and unpaired calls one by one and holds sums and groups only;
-//! [`Aggregate::into_report`] makes the [`Report`], which [`text`] prints, serde writes as JSON and [`form`] in all other forms.
+//! [`Aggregate::into_report`] makes the [`Report`], which [`text`] prints, serde writes as JSON and [`form`] in all
+//! other forms.
 //! The same pairs give the same report, byte by byte, whatever order they come in (as long as there
 //! are no more than [`aggregate::GROUPS_MAX`] groups). [`rows`] turns pairs into rows of the `pairs`
 //! and `differences` datasets.

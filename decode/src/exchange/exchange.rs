@@ -150,6 +150,11 @@ impl Exchange {
         }
     }
 
+    /// Has that way ended? Nobody takes what comes behind the end (RFC 9113, section 5.1).
+    pub(super) fn has_ended(&self, way: Way) -> bool {
+        self.half(way).end_at_unix_ns.is_some()
+    }
+
     /// As [`Self::half`], to change it.
     #[inline]
     pub(super) fn half_mut(&mut self, way: Way) -> &mut HalfStream {
@@ -213,6 +218,9 @@ impl Exchange {
             half.may_lack_bytes |= half.is_seen && half.headers.is_none();
             half.may_lack_bytes |= half.may_lack_beginning;
             self.may_lack_frames |= half.may_lack_updates && half.is_updated();
+        }
+        if self.response.is_other_answer() {
+            self.response.body.forget_messages();
         }
         self.end = self.end(why);
         self.method = method_of(&self.request);

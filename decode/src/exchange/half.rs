@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::grpc::{Body, BodyLimits};
+use crate::grpc::{Body, BodyLimits, is_grpc_type};
 use crate::hpack::{HeaderBlock, KnownName};
 
 /// A receiver allows the sender of a body to go on (WINDOW_UPDATE) for each message of a stream of
@@ -48,12 +48,21 @@ impl HalfStream {
         if content_type.starts_with(b"application/grpc-web-text") {
             self.text = Some(Vec::new());
         }
-        if !content_type.is_empty() && !content_type.starts_with(b"application/grpc") {
-            self.body.is_something_else();
-        }
         // Nothing of a half comes before the block that opens it.
         self.may_lack_beginning &= !block.is_opening();
         self.headers = Some(block);
+    }
+
+    /// Does it say that its body is something else, such as a proxy's error page? What has a `grpc-status` is none.
+    pub(super) fn is_other_answer(&self) -> bool {
+        let blocks = [&self.headers, &self.trailers];
+        let mut blocks = blocks.into_iter().flatten();
+        let headers = self.headers.as_ref();
+        let content_type = headers.and_then(|block| block.find_value(KnownName::CONTENT_TYPE));
+        let is_other =
+            |content_type: &[u8]| !content_type.is_empty() && !is_grpc_type(content_type);
+        content_type.is_some_and(is_other)
+            && blocks.all(|block| block.find(KnownName::GRPC_STATUS).is_none())
     }
 
     /// Is it gRPC-Web, by its type of content? So may be what lacks its headers.

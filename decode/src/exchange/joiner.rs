@@ -1,5 +1,6 @@
 //! Joins what the two ways of a connection say about its streams.
 
+mod refusals;
 mod release;
 mod room;
 
@@ -171,7 +172,7 @@ impl<S: CallSink> Joiner<S> {
             return;
         };
         let is_upgraded = stream.life.is_upgraded;
-        if stream.half(way).end_at_unix_ns.is_some() && !is_upgraded {
+        if stream.has_ended(way) && !is_upgraded {
             self.tally.late_frames += 1;
             return;
         }
@@ -214,8 +215,7 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
-        if stream.half(way).end_at_unix_ns.is_some() {
-            // Nobody takes what comes behind the end (RFC 9113, section 5.1).
+        if stream.has_ended(way) {
             self.tally.late_frames += 1;
             return;
         }
@@ -240,6 +240,10 @@ impl<S: CallSink> Joiner<S> {
         let Some(stream) = self.open(at, stream_id, true) else {
             return;
         };
+        if stream.has_ended(way) {
+            self.tally.late_frames += 1;
+            return;
+        }
         let half = stream.half_mut(way);
         half.is_seen = true;
         half.gap(at, len, &limits);
@@ -281,29 +285,6 @@ impl<S: CallSink> Joiner<S> {
         };
         stream.life.reset.get_or_insert((way, code));
         self.close_later(at, stream_id);
-    }
-
-    /// GOAWAY of `way`: streams above `last_id` will not be served.
-    pub(crate) fn go_away(&mut self, at: u64, way: Way, last_id: u32) {
-        let (served, lowered_count) = self.served;
-        if self.client == Some(way) || last_id >= served || lowered_count >= GO_AWAYS_MAX {
-            return;
-        }
-        self.served = (last_id, lowered_count + 1);
-        self.tally.steps += self.live.len() as u64;
-        let mut refused: Vec<_> = self
-            .live
-            .keys()
-            .copied()
-            .filter(|id| *id > last_id)
-            .collect();
-        refused.sort_unstable();
-        for id in refused {
-            if let Some(stream) = self.live.get_mut(&id) {
-                stream.life.is_refused = true;
-            }
-            self.close_later(at, id);
-        }
     }
 
     /// Bytes of `way` were lost, perhaps of any open stream. Each learns of it when it is touched

@@ -86,8 +86,6 @@ enum State {
     Message { message: BodyMessage, left: u64 },
     /// Where messages begin is not known.
     Lost,
-    /// There are no messages.
-    Opaque,
 }
 
 impl Default for State {
@@ -183,7 +181,7 @@ impl Body {
                     used += taken;
                     self.end_message_if_whole(at_unix_ns, place(used), limits);
                 }
-                State::Lost | State::Opaque => used = chunk.len(),
+                State::Lost => used = chunk.len(),
             }
         }
     }
@@ -214,13 +212,14 @@ impl Body {
                 self.state = State::Lost;
             }
             State::Prefix { .. } | State::Lost => self.state = State::Lost,
-            State::Opaque => {}
         }
     }
 
-    /// It has no messages: its sender says that it is something else than gRPC.
-    pub fn is_something_else(&mut self) {
-        self.state = State::Opaque;
+    /// What was taken for messages is none: its sender says that it is something else than gRPC.
+    pub fn forget_messages(&mut self) {
+        self.state = State::default();
+        self.messages = Messages::None;
+        self.messages_count = 0;
     }
 
     /// Does it end within the prefix of a message?

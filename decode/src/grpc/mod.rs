@@ -14,3 +14,10 @@ pub use body::{Body, BodyLimits, BodyMessage, Damage, MESSAGES_MAX};
 pub use decompress::{DecompressError, decompress, sniff_encoding};
 pub use messages::{LengthPrefixedMessage, MessageSplitter, PREFIX_LEN, Step, Tail};
 pub use status::{decode_status_message, parse_status};
+
+/// Does a `content-type` say that it is gRPC, of whatever kind?
+pub fn is_grpc_type(content_type: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"application/grpc";
+    let start = content_type.get(..PREFIX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}

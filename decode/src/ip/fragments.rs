@@ -88,13 +88,16 @@ reasons! {
         Evicted = "evicted",
         /// Seen before.
         Duplicate = "duplicate",
+        /// What they made has another checksum: they are of different datagrams.
+        Checksum = "checksum",
     }
 }
 
 /// What became of the fragments: `held = joined + dropped{reason}` + those still waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentCounters {
-    /// Fragments taken in, without the ones that made a datagram whole.
+    /// Fragments taken in, without the ones that made a datagram whole. One of which it turns out that they did
+    /// not is counted here as well as among what is broken.
     pub held: u64,
     /// Held fragments that became part of a whole datagram.
     pub joined: u64,
@@ -127,6 +130,8 @@ pub struct Fragments {
     recent: Recent,
     /// TCP ports of which a loss matters; none: all.
     wanted_ports: Vec<u16>,
+    /// Held fragments of the datagram that became whole last.
+    joined_last: u64,
     counters: FragmentCounters,
 }
 
@@ -208,6 +213,7 @@ impl Fragments {
             Placed::Whole => {
                 let joined = datagram.fragments_count;
                 if let Some(datagram) = self.remove(&fragment.key) {
+                    self.joined_last = joined;
                     self.counters.joined += joined;
                     self.counters.datagrams += 1;
                     self.recent.add(fragment, &datagram.pieces);
@@ -223,6 +229,10 @@ impl Fragments {
     /// The datagram that `fragment` made whole is none: it may be the first of another.
     pub(crate) fn begin_again(&mut self, fragment: &Fragment<'_>) {
         self.recent.forget(&fragment.key);
+        let joined = std::mem::take(&mut self.joined_last);
+        self.counters.datagrams = self.counters.datagrams.saturating_sub(1);
+        self.counters.joined = self.counters.joined.saturating_sub(joined);
+        self.counters.dropped.add(DropReason::Checksum, joined);
         self.add(fragment);
     }
 

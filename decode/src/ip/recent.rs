@@ -1,6 +1,7 @@
 //! Fragments of datagrams that have become whole, for a moment: a capture on all interfaces, or at
 //! both ports of a switch, has each packet twice, and the second of a last fragment comes too late.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::BuildHasher;
 
@@ -20,8 +21,8 @@ const FRAGMENTS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     datagrams: HashMap<FragmentKey, Prints, RandomState>,
-    /// Keys in the order in which they were added; one may have been forgotten since.
-    order: VecDeque<FragmentKey>,
+    /// Keys in the order in which they were added, with the time; one may have been forgotten since, or added again.
+    order: VecDeque<(u64, FragmentKey)>,
     seed: RandomState,
 }
 
@@ -54,11 +55,14 @@ impl Recent {
             unix_ns: last.unix_ns,
         };
         self.datagrams.insert(last.key, prints);
-        self.order.push_back(last.key);
+        self.order.push_back((last.unix_ns, last.key));
         if self.order.len() > DATAGRAMS_MAX
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((unix_ns, oldest)) = self.order.pop_front()
+            && let Entry::Occupied(entry) = self.datagrams.entry(oldest)
+            // Its number may have been used again since.
+            && entry.get().unix_ns == unix_ns
         {
-            self.datagrams.remove(&oldest);
+            entry.remove();
         }
     }
 

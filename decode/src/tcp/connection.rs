@@ -135,7 +135,7 @@ impl<S: ByteSink> Conversation<S> {
                     .counters
                     .discarded_bytes
                     .add(DiscardReason::Reset, bytes_count);
-                shared.counters.ignored_resets += 1;
+                self.ignore_reset(shared.counters);
                 return Belongs::Yes;
             }
             self.foreign_segments = self.foreign_segments.saturating_add(1);

@@ -32,6 +32,7 @@ fn what_comes_behind_the_end_of_a_stream_is_late() {
     watched.client(&data(1, END_STREAM, &message(b"more")));
     let block = client.block(&request("/a.A/Other"));
     watched.client(&headers(1, END_STREAM, &block));
+    watched.client(&data(1, PADDED, &[0xff, 0]));
     watched.server(&unary_response(&mut server, 1, "0", b"pong"));
     assert_unary(&only(watched.end()), b"ping", b"pong");
 }

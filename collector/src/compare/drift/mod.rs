@@ -10,7 +10,7 @@ mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 
-use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
+use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor};
 
 use super::member::Member;
 pub use effect::Effect;
@@ -246,4 +246,45 @@ pub(super) fn renaming(primary: &Member, candidate: &Member) -> Option<Renaming>
         None if taken().is_some() => Renaming::Taken,
         None => Renaming::Same,
     })
+}
+
+/// What the names of one number of an enum say, as each side knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NumberNames {
+    /// They share a name.
+    Same,
+    /// One of them is known to the other side for another number.
+    Moved,
+    /// None is.
+    Renamed,
+}
+
+/// How the names of `number` differ; `None` if a side has no name for it. Aliases share a number.
+pub(super) fn number_names(
+    primary: &EnumDescriptor,
+    candidate: &EnumDescriptor,
+    number: i32,
+) -> Option<NumberNames> {
+    let names = |descriptor: &EnumDescriptor| -> Vec<String> {
+        let values = descriptor.values();
+        let named = values.filter(|value| value.number() == number);
+        named.map(|value| value.name().to_owned()).collect()
+    };
+    let (of_primary, of_candidate) = (names(primary), names(candidate));
+    if of_primary.is_empty() || of_candidate.is_empty() {
+        return None;
+    }
+    let knows = |descriptor: &EnumDescriptor, names: &[String]| {
+        let mut names = names.iter();
+        names.any(|name| descriptor.get_value_by_name(name).is_some())
+    };
+    Some(
+        match of_primary.iter().any(|name| of_candidate.contains(name)) {
+            true => NumberNames::Same,
+            false if knows(candidate, &of_primary) || knows(primary, &of_candidate) => {
+                NumberNames::Moved
+            }
+            false => NumberNames::Renamed,
+        },
+    )
 }

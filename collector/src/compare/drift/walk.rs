@@ -9,8 +9,8 @@ use prost_reflect::{
 
 use super::super::member::Member;
 use super::{
-    CHANGES_MAX, Change, ChangeKind, Drift, Effect, Renaming, Touched, members_by_number, of_kinds,
-    renaming,
+    CHANGES_MAX, Change, ChangeKind, Drift, Effect, NumberNames, Renaming, Touched,
+    members_by_number, number_names, of_kinds, renaming,
 };
 
 pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> Drift {
@@ -318,20 +318,12 @@ impl Walk {
         for number in numbers {
             let (x, y) = (values_a.get(&number), values_b.get(&number));
             let (kind, effect) = match (x, y) {
-                (Some(x), Some(y)) if x.iter().any(|name| y.contains(name)) => continue,
-                (Some(x), Some(y)) => {
-                    // Names that were swapped are another meaning, names that are new perhaps not.
-                    let moves = |names: &[String], other: &BTreeMap<i32, Vec<String>>| {
-                        names
-                            .iter()
-                            .any(|name| other.values().flatten().any(|it| it == name))
-                    };
-                    if moves(x, &values_b) || moves(y, &values_a) {
-                        (ChangeKind::EnumValueRenumbered, Effect::Breaking)
-                    } else {
-                        (ChangeKind::EnumValueRenamed, Effect::None)
-                    }
-                }
+                // Names that were swapped are another meaning, names that are new perhaps not.
+                (Some(_), Some(_)) => match number_names(a, b, number) {
+                    Some(NumberNames::Moved) => (ChangeKind::EnumValueRenumbered, Effect::Breaking),
+                    Some(NumberNames::Renamed) => (ChangeKind::EnumValueRenamed, Effect::None),
+                    Some(NumberNames::Same) | None => continue,
+                },
                 (Some(x), None) if values_b.values().flatten().any(|it| x.contains(it)) => {
                     (ChangeKind::EnumValueRenumbered, Effect::Breaking)
                 }

@@ -79,21 +79,13 @@ pub(super) fn compare(
             }
             (Some(known), None) => {
                 of_one_side.push(number);
-                of_one(
-                    At::of(primary, known),
-                    candidate,
-                    LooksLike::FieldRemoved,
-                    sink,
-                );
+                let known = At::of(primary, known);
+                of_one(known, candidate, LooksLike::FieldRemoved, sink);
             }
             (None, Some(known)) => {
                 of_one_side.push(number);
-                of_one(
-                    At::of(candidate, known),
-                    primary,
-                    LooksLike::FieldAdded,
-                    sink,
-                );
+                let known = At::of(candidate, known);
+                of_one(known, primary, LooksLike::FieldAdded, sink);
             }
             (None, None) => {}
         }

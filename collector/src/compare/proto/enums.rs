@@ -5,6 +5,7 @@ use prost_reflect::{EnumDescriptor, Kind as FieldKind, Value};
 use super::fields::Kinds;
 use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
+use crate::compare::drift::{NumberNames, number_names};
 use crate::compare::render;
 use crate::compare::sink::Sink;
 
@@ -15,18 +16,17 @@ pub(super) fn compare(kinds: Kinds<'_>, a: i32, b: i32, sink: &mut Sink) {
     };
     let names = (name(of_a, a), name(of_b, b));
     if a == b {
-        if let (Some(x), Some(y)) = &names
-            && of_a != of_b
-            && !has(of_b, b, x)
-        {
-            let (old, new) = (render::enum_number(of_a, a), render::enum_number(of_b, b));
-            // A name that the other side has for another number is no other name of the same value.
-            if of_b.get_value_by_name(x).is_some() || of_a.get_value_by_name(y).is_some() {
+        if of_a == of_b {
+            return;
+        }
+        let texts = (render::enum_number(of_a, a), render::enum_number(of_b, b));
+        match number_names(of_a, of_b, a) {
+            Some(NumberNames::Moved) => {
                 let looks_like = Some(LooksLike::EnumRenumbered);
-                sink.report(Kind::SchemaDrift, Some(old), Some(new), looks_like);
-            } else {
-                sink.report_renamed((old, new), LooksLike::EnumRenamed);
+                sink.report(Kind::SchemaDrift, Some(texts.0), Some(texts.1), looks_like);
             }
+            Some(NumberNames::Renamed) => sink.report_renamed(texts, LooksLike::EnumRenamed),
+            Some(NumberNames::Same) | None => {}
         }
         return;
     }

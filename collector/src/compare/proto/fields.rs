@@ -106,8 +106,8 @@ pub(super) fn one_or_both(
         (false, false) => return,
     };
     // Rules may be about entries. Where they leave some, the map is what is missing.
-    if let (Value::Map(_), Value::Map(_)) = (primary, candidate)
-        && sink.are_ruled_out(|trial| values(kinds, primary, candidate, depth, trial))
+    if let (Value::Map(entries), Value::Map(_)) = (value, candidate)
+        && lists::are_ruled_out(entries, only, sink)
     {
         return values(kinds, primary, candidate, depth, sink);
     }
@@ -285,7 +285,7 @@ fn shortest(value: f32) -> f64 {
         .unwrap_or_else(|_| f64::from(value))
 }
 
-/// What is one varint or fixed number on the wire, or its zigzag.
+/// The value of an integer, a bool or an enum, as a number.
 pub(super) fn number(value: &Value) -> Option<i128> {
     match value {
         Value::Bool(value) => Some(i128::from(*value)),

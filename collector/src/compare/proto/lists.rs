@@ -8,6 +8,7 @@ use super::fields::{self, Kinds};
 use super::fingerprint;
 use crate::compare::align::{self, Step};
 use crate::compare::difference::Kind;
+use crate::compare::leaf::Leaf;
 use crate::compare::render::{self, Raw};
 use crate::compare::rules::ListOrder;
 use crate::compare::sink::Sink;
@@ -125,6 +126,23 @@ pub(super) fn maps(
         entry(kinds, a, b, depth, sink);
         sink.leave(mark);
     }
+}
+
+/// Do rules take each of these entries, which one side lacks, for no difference that counts?
+pub(super) fn are_ruled_out(entries: &HashMap<MapKey, Value>, kind: Kind, sink: &mut Sink) -> bool {
+    sink.has_rules()
+        && sink.can_spend(entries.len())
+        && entries.iter().all(|(key, value)| {
+            let mark = sink.enter_element(render::map_key(key));
+            let leaf = Some(Leaf::of_value(value));
+            let (a, b) = match kind {
+                Kind::Missing => (leaf.as_ref(), None),
+                _ => (None, leaf.as_ref()),
+            };
+            let is_ruled_out = sink.is_ruled_out(kind, a, b);
+            sink.leave(mark);
+            is_ruled_out
+        })
 }
 
 /// An element or entry that one or both sides have.

@@ -169,7 +169,7 @@ impl Rules {
         self.expired.iter()
     }
 
-    /// No longer applies the rules whose last day is before `today`.
+    /// Sets aside the rules whose last day is before `today`.
     pub fn retire(&mut self, today: Date) {
         let is_over = |rule: &mut Rule| rule.expires.is_some_and(|last| last < today);
         self.expired.extend(self.rules.extract_if(.., is_over));

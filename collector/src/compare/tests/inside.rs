@@ -215,3 +215,21 @@ fn a_rule_for_an_entry_holds_where_the_other_side_has_no_entries() {
     let verdict = judge(&ignoring, &[entry(b"eu"), entry(b"us")].concat(), b"");
     assert_eq!(verdict.outcome, Outcome::Mismatched);
 }
+
+#[test]
+fn an_alias_that_is_gone_is_the_same_value() {
+    let old = OLD.replace(
+        "enum Paid { NONE = 0; PAID = 1;",
+        "enum Paid { option allow_alias = true; NONE = 0; PAID = 1; SETTLED = 1;",
+    );
+    let new = old.replace("PAID = 1; SETTLED = 1;", "SETTLED = 1;");
+    let new = new.replace("option allow_alias = true;", "");
+    let both = Settings {
+        schema: Some(super::schema(&old).with_candidate(&super::schema(&new))),
+        ..Settings::default()
+    };
+    let verdict = judge(&both, &int(6, 1), &int(6, 1));
+    assert_eq!(verdict.outcome, Outcome::Matched, "{verdict:#?}");
+    let drift = both.schema.as_ref().unwrap().drift().unwrap();
+    assert!(drift.changes().is_empty(), "{:?}", drift.changes());
+}

@@ -41,6 +41,8 @@ pub struct Metric {
     pub form: Form,
     /// Can it be asked of single methods?
     pub is_per_method: bool,
+    /// Could calls that were lost have added to it?
+    is_of_mismatches: bool,
     /// In one line.
     pub meaning: &'static str,
     of: fn(&Subject<'_>, Unit) -> Result<f64, String>,
@@ -58,20 +60,11 @@ impl PartialEq for Metric {
     }
 }
 
-/// What calls that were lost could have added to.
-const OF_MISMATCHES: [&str; 5] = [
-    "mismatch_rate",
-    "mismatch_rate_low",
-    "mismatch_rate_high",
-    "mismatched",
-    "status_shift_rate",
-];
-
 impl Metric {
     /// The value if each call that was lost had been a pair that differs, in status too; `None` if that is no
     /// other value.
     pub(super) fn worst(&self, subject: &Subject<'_>, unit: Unit) -> Option<f64> {
-        let is_other = subject.lost > 0 && OF_MISMATCHES.contains(&self.name);
+        let is_other = subject.lost > 0 && self.is_of_mismatches;
         let figures = is_other.then(|| subject.figures.clone());
         let mut figures = figures?;
         // Sums of it stay within 64 bits.
@@ -98,8 +91,9 @@ pub(super) struct Subject<'a> {
     coverage: Option<&'a Coverage>,
     schema_drift: Option<&'a SchemaDrift>,
     covered: Option<&'a MethodCoverage>,
-    /// Calls that may have been of it and were lost.
+    /// Calls that may have been of it and were lost; places among them that may have held any number.
     pub(super) lost: u64,
+    pub(super) lost_places: u64,
 }
 
 impl<'a> Subject<'a> {
@@ -110,7 +104,8 @@ impl<'a> Subject<'a> {
             coverage: report.coverage.as_ref(),
             schema_drift: report.schema_drift.as_ref(),
             covered: None,
-            lost: lost(report),
+            lost: lost(report, Loss::calls),
+            lost_places: lost(report, |loss| loss.damaged_stretches),
         }
     }
 
@@ -123,7 +118,8 @@ impl<'a> Subject<'a> {
             coverage: None,
             schema_drift: None,
             covered: coverage.and_then(covered),
-            lost: lost(report),
+            lost: lost(report, Loss::calls),
+            lost_places: lost(report, |loss| loss.damaged_stretches),
         }
     }
 
@@ -148,16 +144,20 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn lost(report: &Report) -> u64 {
-    report.completeness.loss.as_ref().map_or(0, Loss::calls)
+fn lost(report: &Report, what: fn(&Loss) -> u64) -> u64 {
+    report.completeness.loss.as_ref().map_or(0, what)
 }
 
 macro_rules! metric {
     ($name:literal, $form:ident, $is_per_method:literal, $meaning:literal, $of:expr) => {
+        metric!($name, $form, $is_per_method, of_mismatches: false, $meaning, $of)
+    };
+    ($name:literal, $form:ident, $is_per_method:literal, of_mismatches: $is:literal, $meaning:literal, $of:expr) => {
         Metric {
             name: $name,
             form: Form::$form,
             is_per_method: $is_per_method,
+            is_of_mismatches: $is,
             meaning: $meaning,
             of: $of,
         }
@@ -167,19 +167,19 @@ macro_rules! metric {
 /// Every metric, in the order in which they are listed.
 #[rustfmt::skip]
 pub static METRICS: &[Metric] = &[
-    metric!("mismatch_rate", Share, true, "mismatched pairs, of those judged",
+    metric!("mismatch_rate", Share, true, of_mismatches: true, "mismatched pairs, of those judged",
         |s, _| s.share(s.figures.mismatched, s.figures.judged(), "pair was judged")),
-    metric!("mismatch_rate_low", Share, true, "lower end of its 95 % interval",
+    metric!("mismatch_rate_low", Share, true, of_mismatches: true, "lower end of its 95 % interval",
         |s, _| interval(s).map(|(low, _)| low)),
-    metric!("mismatch_rate_high", Share, true, "upper end of its 95 % interval",
+    metric!("mismatch_rate_high", Share, true, of_mismatches: true, "upper end of its 95 % interval",
         |s, _| interval(s).map(|(_, high)| high)),
-    metric!("mismatched", Count, true, "pairs in which something counts",
+    metric!("mismatched", Count, true, of_mismatches: true, "pairs in which something counts",
         |s, _| judged(s, s.figures.mismatched)),
     metric!("judged", Count, true, "pairs judged: matched, mismatched or ignored",
         |s, _| Ok(float(s.figures.judged()))),
     metric!("ignored_rate", Share, true, "pairs whose differences are all ruled out, of those judged",
         |s, _| s.share(s.figures.ignored, s.figures.judged(), "pair was judged")),
-    metric!("status_shift_rate", Share, true, "pairs with another status, of those judged",
+    metric!("status_shift_rate", Share, true, of_mismatches: true, "pairs with another status, of those judged",
         |s, _| s.share(s.figures.status_shifts.values().sum(), s.figures.judged(), "pair was judged")),
     metric!("unpaired_rate", Share, true, "calls without a partner, of all (a pair is one)",
         |s, _| s.share(s.figures.without_partner(), s.figures.logical_calls(), "call was recorded")),

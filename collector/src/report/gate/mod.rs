@@ -3,7 +3,8 @@
 //! A [`Condition`] is parsed from the command line ([`parse`]); [`judge`] holds each against the
 //! report. A gate **fails** if its condition is true (exit code 1), **passes** if it is false, and is
 //! **unknown** if its value cannot be known (exit code 4): nothing was judged, too few calls for a
-//! quantile, no descriptor; or if it is false, and the calls that were lost could have made it true.
+//! quantile, no descriptor; or if it is one on mismatches or status shifts, is false, and the calls that were lost
+//! could have made it true.
 //!
 //! Without brackets a metric is of all methods together. `mismatch_rate[shop.v1.*]` is of each method
 //! that matches, on its own: one that meets the condition fails the gate.
@@ -22,8 +23,7 @@ pub use parse::ParseError;
 
 use serde::Serialize;
 
-use super::answer::Thresholds;
-use super::figures::count;
+use super::answer::{Thresholds, missing};
 use super::{Method, Report};
 use crate::compare::rules::matches_glob;
 use metric::Subject;
@@ -212,10 +212,10 @@ impl Gate {
         self.methods_failed += u64::from(fails);
         let worst = condition.metric.worst(&subject, condition.unit);
         if !fails && worst.is_some_and(|worst| comparison.holds(worst, threshold)) {
-            let lost = count(subject.lost, "call");
-            self.reason.get_or_insert_with(|| {
-                format!("{lost} or more may be missing: enough to reach it")
-            });
+            let method = rpc_method.map_or_else(String::new, |method| format!("{method}: "));
+            let missing = missing(subject.lost, subject.lost_places);
+            self.reason
+                .get_or_insert_with(|| format!("{method}{missing}: enough to reach it"));
         }
         let is_worse = self.value.is_none_or(|worst| {
             if comparison.is_upper() {

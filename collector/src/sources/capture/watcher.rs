@@ -34,7 +34,7 @@ pub struct Watched {
     pub unread_bytes: u64,
     /// Header blocks that were damaged.
     pub damaged_header_blocks: u64,
-    /// Frames that no peer may send; what was in them is a gap.
+    /// Frames that no peer may send. What was in DATA is missing from its call, and not counted in `gaps`.
     pub malformed_frames: u64,
     /// Of TLS connections and their records.
     pub tls: TlsWatched,

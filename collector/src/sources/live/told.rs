@@ -111,8 +111,8 @@ impl Narrator {
     }
 }
 
-/// The next line, of a longer one its next [`LINE_BYTES_MAX`]; `None` at the end, and at an error, behind which nothing
-/// comes.
+/// The next line; one that is longer than [`LINE_BYTES_MAX`] comes in pieces. `None` at the end, and at an error,
+/// behind which nothing comes.
 fn next_line(lines: &mut impl BufRead) -> Option<String> {
     let mut line = Vec::new();
     match lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {

@@ -33,20 +33,36 @@ impl Doubted {
             is_contradicted: false,
         }
     }
+
+    fn is_as(self, other: Self) -> bool {
+        (self.sender, self.seq) == (other.sender, other.seq)
+    }
 }
 
 impl<S: ByteSink> Conversation<S> {
     /// Takes a reset.
     pub(super) fn reset(&mut self, reset: Doubted, counters: &mut TcpCounters) {
-        let is_over = self.is_over();
+        let doubted = self.doubted;
         let (own, ..) = self.halves(reset.sender);
         if own.takes_reset_at(reset.seq) {
-            self.end_by(reset);
-        } else if own.is_ahead(reset.seq) && self.doubted.is_none() {
-            self.doubted = Some(reset);
-        } else if !is_over {
-            counters.ignored_resets += 1;
+            return self.end_by(reset);
         }
+        let is_ahead = own.is_ahead(reset.seq);
+        match doubted {
+            // Resets are often sent several times.
+            Some(known) if known.is_as(reset) => {}
+            Some(known) if is_ahead && known.is_contradicted => {
+                self.ignore_reset(counters);
+                self.doubted = Some(reset);
+            }
+            None if is_ahead => self.doubted = Some(reset),
+            _ => self.ignore_reset(counters),
+        }
+    }
+
+    /// Counts one that is not taken; on a connection that is over, none is looked for.
+    pub(super) fn ignore_reset(&self, counters: &mut TcpCounters) {
+        counters.ignored_resets += u64::from(!self.is_over());
     }
 
     /// Something else than a reset has come.

@@ -363,7 +363,7 @@ fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
     }
     let has_id = CorrelationKey::of(call) != CorrelationKey::None;
     // Requests of which nothing says what they are could be any of their length.
-    let is_known = settings.by_digest && call.request.body_digest.is_some();
+    let is_known = settings.by_digest && is_request_known(call);
     (!has_id && !is_known).then_some(Reason::NoId)
 }
 
@@ -372,8 +372,13 @@ fn refusal(call: &Call, settings: &Settings) -> Option<Reason> {
 fn may_be_other_request(key: &CorrelationKey, primary: &Call, candidate: &Call) -> bool {
     match key {
         CorrelationKey::PairId(_) => is_other_request(primary, candidate),
-        _ => primary.request.body_digest.is_none(),
+        _ => !is_request_known(primary),
     }
+}
+
+/// Can equal requests be told from others of the same length? Of those without a byte there is one.
+fn is_request_known(call: &Call) -> bool {
+    call.request.body_digest.is_some() || call.request.body_bytes == 0
 }
 
 /// Did both sides receive whole requests that differ? Then the pair id may have been used twice.

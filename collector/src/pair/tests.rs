@@ -400,6 +400,7 @@ fn requests_of_which_nothing_is_known_are_no_pair_by_digest_and_ambiguous_by_oth
         let mut call = record(1, role, number);
         call.pair_id = Bytes::new();
         call.request.body_digest = None;
+        call.request.body_bytes = 7;
         call
     };
     let pairing = pair_all(vec![unknown(Role::Primary, 1), unknown(Role::Candidate, 2)]);
@@ -412,4 +413,12 @@ fn requests_of_which_nothing_is_known_are_no_pair_by_digest_and_ambiguous_by_oth
     let pairing = pair_all(vec![traced(Role::Primary, 1), traced(Role::Candidate, 2)]);
     assert_eq!(pairing.pairs.len(), 1);
     assert!(pairing.pairs[0].is_ambiguous);
+    // A stream of no messages is known.
+    let empty = |role, number| {
+        let mut call = traced(role, number);
+        call.request.body_bytes = 0;
+        call
+    };
+    let pairing = pair_all(vec![empty(Role::Primary, 1), empty(Role::Candidate, 2)]);
+    assert!(!pairing.pairs[0].is_ambiguous);
 }

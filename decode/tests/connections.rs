@@ -94,30 +94,6 @@ fn a_connection_joined_midway_starts_with_its_lowest_bytes() {
 }
 
 #[test]
-fn a_reset_ends_both_ways_after_what_was_sent_before() {
-    let (streams, counters) = one(after_handshake([
-        sent(C + 3, b"def").ack(S),
-        answered(S, b"").flag(flags::RST).ack(C + 6),
-        sent(C, b"abc").ack(S),
-        sent(C + 6, b"late").ack(S),
-    ]));
-    assert_eq!(streams.forward.whole(), b"abcdef");
-    assert_eq!(streams.forward.ending, Some(Ending::Reset));
-    assert_eq!(counters.discarded_bytes.of(DiscardReason::AfterEnd), 4);
-}
-
-#[test]
-fn a_reset_from_far_outside_the_window_is_not_believed() {
-    let (streams, _) = one(after_handshake([
-        sent(C, b"abc").ack(S),
-        answered(S + 0x4000_0000, b"").flag(flags::RST),
-        sent(C + 3, b"def").ack(S),
-    ]));
-    assert_eq!(streams.forward.whole(), b"abcdef");
-    assert_eq!(streams.forward.ending, Some(Ending::CaptureEnd));
-}
-
-#[test]
 fn bytes_after_a_refused_connection_open_no_sink() {
     let [syn, ..] = handshake(C, S);
     let refusal = answered(0, b"").flag(flags::RST).ack(C);

@@ -132,3 +132,27 @@ fn bytes_on_their_way_when_a_reset_came_are_not_lost() {
     assert_eq!(counters.discarded_bytes.of(DiscardReason::AfterEnd), 9);
     assert_eq!((counters.ignored_resets, counters.outlived), (0, 0));
 }
+
+#[test]
+fn a_reset_ends_both_ways_after_what_was_sent_before() {
+    let (streams, counters) = one(after_handshake([
+        sent(C + 3, b"def").ack(S),
+        answered(S, b"").flag(flags::RST).ack(C + 6),
+        sent(C, b"abc").ack(S),
+        sent(C + 6, b"late").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(streams.forward.ending, Some(Ending::Reset));
+    assert_eq!(counters.discarded_bytes.of(DiscardReason::AfterEnd), 4);
+}
+
+#[test]
+fn a_reset_from_far_outside_the_window_is_not_believed() {
+    let (streams, _) = one(after_handshake([
+        sent(C, b"abc").ack(S),
+        answered(S + 0x4000_0000, b"").flag(flags::RST),
+        sent(C + 3, b"def").ack(S),
+    ]));
+    assert_eq!(streams.forward.whole(), b"abcdef");
+    assert_eq!(streams.forward.ending, Some(Ending::CaptureEnd));
+}

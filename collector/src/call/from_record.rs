@@ -69,9 +69,10 @@ pub fn from_record(recorder: &Recorder, record: Record) -> Call {
     let (mut response_metadata, is_end) = headers(record.response_headers, &mut incomplete);
     let response_fields = ResponseFields::find(&response_metadata);
     let has_status = response_fields.has_grpc_status;
-    let mut blocks = trailers.iter().chain(&response_metadata);
-    let is_answer = blocks.any(|header| &*header.name == b"grpc-status");
-    let from_body = match response_fields.has_other_content && !is_answer {
+    let is_status = |header: &Header| &*header.name == b"grpc-status";
+    let is_other =
+        response_fields.has_other_content && !has_status && !trailers.iter().any(is_status);
+    let from_body = match is_other {
         true => from_other_body,
         false => from_body,
     };

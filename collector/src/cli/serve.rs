@@ -9,8 +9,8 @@ use tracing::{info, warn};
 
 use super::config_args::ConfigArgs;
 use super::core_dump;
-use super::descriptors;
 use super::logging;
+use super::open_files;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::pipeline::{self, Settings, StopSignals};
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if config.is_exposed() {
         info!("{}", EXPOSED);
     }
-    descriptors::raise(config.connections_max)?;
+    open_files::raise(config.connections_max)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("http")

@@ -30,8 +30,7 @@ impl Member {
     /// Of a type, in no order.
     pub(super) fn all_of(of: &MessageDescriptor) -> impl Iterator<Item = Self> {
         let extensions = of.extensions().map(Self::Extension);
-        let fields: Vec<_> = of.fields().map(Self::Field).chain(extensions).collect();
-        fields.into_iter()
+        of.fields().map(Self::Field).chain(extensions)
     }
 
     pub(super) fn field(&self) -> Option<&FieldDescriptor> {

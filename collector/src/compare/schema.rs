@@ -18,6 +18,9 @@ pub(super) use layout::{Field, Layout, Layouts};
 use super::drift::{Drift, Half};
 use crate::call::Role;
 
+/// The type that holds a message of any type.
+pub(super) const ANY: &str = "google.protobuf.Any";
+
 /// What the services of one or more `FileDescriptorSet`s send and receive.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {

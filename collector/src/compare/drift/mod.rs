@@ -265,15 +265,16 @@ pub(super) fn number_names(
     candidate: &EnumDescriptor,
     number: i32,
 ) -> Option<NumberNames> {
+    let (a, b) = (primary.get_value(number)?, candidate.get_value(number)?);
+    if a.name() == b.name() {
+        return Some(NumberNames::Same);
+    }
     let names = |descriptor: &EnumDescriptor| -> Vec<String> {
         let values = descriptor.values();
         let named = values.filter(|value| value.number() == number);
         named.map(|value| value.name().to_owned()).collect()
     };
     let (of_primary, of_candidate) = (names(primary), names(candidate));
-    if of_primary.is_empty() || of_candidate.is_empty() {
-        return None;
-    }
     let knows = |descriptor: &EnumDescriptor, names: &[String]| {
         let mut names = names.iter();
         names.any(|name| descriptor.get_value_by_name(name).is_some())

@@ -8,6 +8,7 @@ use prost_reflect::{
 };
 
 use super::super::member::Member;
+use super::super::schema::ANY;
 use super::{
     CHANGES_MAX, Change, ChangeKind, Drift, Effect, NumberNames, Renaming, Touched,
     members_by_number, number_names, of_kinds, renaming,
@@ -51,9 +52,6 @@ pub(super) fn between(primary: &DescriptorPool, candidate: &DescriptorPool) -> D
         by_method,
     }
 }
-
-/// Holds a message of any type.
-const ANY: &str = "google.protobuf.Any";
 
 /// Two types that were looked at side by side: both full names.
 type TypePair = (String, String);

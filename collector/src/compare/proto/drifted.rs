@@ -151,11 +151,7 @@ fn of_related_types((a, x): (At<'_>, &Value), (b, y): (At<'_>, &Value), sink: &m
         };
         return sink.report(kind, a.text(), b.text(), None);
     }
-    let equal = match (fields::number(x), fields::number(y)) {
-        (Some(x), Some(y)) => x == y,
-        _ => fields::raw(x).is_some() && fields::raw(x) == fields::raw(y),
-    };
-    if !equal {
+    if !fields::say_the_same(x, y) {
         let side = |at: At<'_>, value| Some((Raw::of(value, &at.member.kind()), leaf(value)));
         let looks_like = Some(LooksLike::TypeChanged);
         sink.report_values(Kind::Value, side(a, x), side(b, y), looks_like);

@@ -14,7 +14,6 @@ pub(super) fn compare(kinds: Kinds<'_>, a: i32, b: i32, sink: &mut Sink) {
     let (FieldKind::Enum(of_a), FieldKind::Enum(of_b)) = (kinds.primary, kinds.candidate) else {
         return;
     };
-    let names = (name(of_a, a), name(of_b, b));
     if a == b {
         if of_a == of_b {
             return;
@@ -30,6 +29,7 @@ pub(super) fn compare(kinds: Kinds<'_>, a: i32, b: i32, sink: &mut Sink) {
         }
         return;
     }
+    let names = (name(of_a, a), name(of_b, b));
     let looks_like = match &names {
         (Some(x), Some(_)) if has(of_b, b, x) => Some(LooksLike::EnumRenumbered),
         (Some(_), Some(_)) => None,

@@ -13,9 +13,8 @@ use crate::compare::difference::Kind;
 use crate::compare::json;
 use crate::compare::leaf::Leaf;
 use crate::compare::render::{self, Raw};
+use crate::compare::schema::ANY;
 use crate::compare::sink::{Side, Sink};
-
-const ANY: &str = "google.protobuf.Any";
 
 /// Compares the fields that the descriptor knows, extensions included.
 pub(super) fn compare(
@@ -267,14 +266,18 @@ fn scalars(a: &Value, b: &Value) -> Option<Option<LooksLike>> {
         (Value::Bytes(a), Value::Bytes(b)) => unequal(a == b, &|| classify::bytes(a, b)),
         // Where each side has a type of its own, they may share no more than the encoding.
         (a, b) if discriminant(a) != discriminant(b) => {
-            let equal = match (number(a), number(b)) {
-                (Some(a), Some(b)) => a == b,
-                _ => raw(a).is_some() && raw(a) == raw(b),
-            };
-            unequal(equal, &|| Some(LooksLike::TypeChanged))
+            unequal(say_the_same(a, b), &|| Some(LooksLike::TypeChanged))
         }
         (Value::Bool(a), Value::Bool(b)) => unequal(a == b, &|| None),
         (a, b) => unequal(a == b, &|| classify::integers(number(a)?, number(b)?)),
+    }
+}
+
+/// Are values of two types that share an encoding the same number, or the same bytes?
+pub(super) fn say_the_same(a: &Value, b: &Value) -> bool {
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => raw(a).is_some() && raw(a) == raw(b),
     }
 }
 

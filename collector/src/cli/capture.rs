@@ -15,13 +15,15 @@ use uuid::Uuid;
 
 use super::UsageError;
 use super::core_dump;
-use super::ingest_outcome::{Destination, Live, Outcome, seconds};
-use super::packet_options::{Format, PacketOptions};
+use super::packets::destination::Destination;
+use super::packets::options::{Format, PacketOptions};
+use super::packets::outcome::{Live, Outcome, seconds};
 use super::terminal;
 use crate::clock::SystemClock;
 use crate::config::units;
+use crate::pipeline::capture::capture;
 use crate::pipeline::ingest::{OnProgress, Progress, Rotation};
-use crate::pipeline::{self, capture::capture};
+use crate::pipeline::signals::stop_on_signals;
 use crate::sources::live::{
     LiveSettings, Program, StartError, Told, Watch, find_program, interfaces,
 };
@@ -144,7 +146,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             })
         },
     )?;
-    pipeline::stop_on_signals(stop)?;
+    stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();
     if let Some(account) = &destination.account {
         account.so_far(0, &Default::default(), &Told::default())?;

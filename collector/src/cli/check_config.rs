@@ -9,7 +9,7 @@ use super::config_args::ConfigArgs;
 use super::serve::EXPOSED;
 use super::terminal;
 use crate::config::{ENV_PREFIX, Origin};
-use crate::pipeline::{self, Settings};
+use crate::pipeline::serve::{self, Settings};
 
 /// Checks the configuration of `serve` and prints what is in force, as a file that says the same.
 #[derive(Debug, clap::Args)]
@@ -55,6 +55,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     terminal::print(&out)?;
-    pipeline::read_guards(&Settings::from(&config)).context("serve would not start")?;
+    serve::read_guards(&Settings::from(&config)).context("serve would not start")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,13 +11,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
 use super::core_dump;
-use super::ingest_account::Account;
-use super::ingest_outcome::{Destination, Outcome, seconds};
-use super::packet_options::PacketOptions;
+use super::packets::account::Account;
+use super::packets::destination::Destination;
+use super::packets::options::PacketOptions;
+use super::packets::outcome::{Outcome, seconds};
 use super::terminal;
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Rotation, ingest};
-use crate::pipeline::{self, EXIT_INTERRUPTED};
+use crate::pipeline::signals::{EXIT_INTERRUPTED, stop_on_signals};
 use crate::sources::capture::{Head, Source, total_bytes};
 
 /// Rebuilds gRPC calls from captured packets and adds them to the dataset.
@@ -102,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(account) = destination.account.take() {
         destination.account = Some(account.with_files(&args.files, args.again)?);
     }
-    pipeline::stop_on_signals(stop)?;
+    stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();
     if let Some(account) = &destination.account {
         account.begin()?;

@@ -11,13 +11,10 @@ pub mod doctor;
 pub mod fsck;
 mod help;
 pub mod ingest;
-mod ingest_account;
-mod ingest_key_log;
-mod ingest_outcome;
-mod ingest_summary;
 pub mod logging;
 mod open_files;
-mod packet_options;
+mod packets;
+mod progress;
 pub mod rules;
 mod schema_args;
 mod selection;
@@ -25,13 +22,14 @@ pub mod serve;
 pub mod show;
 mod terminal;
 mod values;
+mod whole_file;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::ConfigError;
-use crate::pipeline::RunError;
+use crate::pipeline::serve::RunError;
 
 /// Wrong usage or configuration.
 const EXIT_USAGE: u8 = 2;

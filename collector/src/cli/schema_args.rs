@@ -106,11 +106,6 @@ fn no_proto() -> anyhow::Error {
 }
 
 impl SchemaArgs {
-    /// Is any type named?
-    pub(super) fn are_given(&self) -> bool {
-        self.primary.are_given()
-    }
-
     /// Reads them all; `None` if none is named.
     pub(super) fn load(&self) -> anyhow::Result<Option<Schema>> {
         let has_proto = !self.primary.proto.is_empty() || !self.candidate_proto.is_empty();

@@ -1,7 +1,6 @@
 //! Which calls a command looks at (`--since`, `--until`, `--method`, `--candidate`), and why there are none.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -10,14 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::UsageError;
 use crate::call::{Call, PAIR_BUCKETS, Position, Role};
-use crate::compare::rules::matches_glob;
 use crate::escape::{escape, shorten};
+use crate::pipeline::selection::Selection;
 use crate::report::rows::time_text;
 use crate::store::parquet::{Dataset, Projection};
-
-/// Calls this far outside `--since` and `--until` are read too, so that a pair whose sides started
-/// on both sides of the border is found.
-const MARGIN_NS: u64 = 60_000_000_000;
 
 /// Names given as examples.
 const EXAMPLES_MAX: usize = 5;
@@ -45,15 +40,6 @@ pub(super) struct SelectionArgs {
     method: Option<String>,
 }
 
-/// The calls that were asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Selection {
-    since_ns: Option<u64>,
-    until_ns: Option<u64>,
-    /// Pattern of methods.
-    pub(super) method: Option<String>,
-}
-
 impl SelectionArgs {
     /// What they come to now.
     pub(super) fn selection(&self) -> anyhow::Result<Selection> {
@@ -71,79 +57,46 @@ impl SelectionArgs {
     }
 }
 
-impl Selection {
-    /// Start of the range as RFC 3339, if one was given.
-    pub(super) fn since(&self) -> Option<String> {
-        self.since_ns.map(time_text)
-    }
-
-    /// Its end.
-    pub(super) fn until(&self) -> Option<String> {
-        self.until_ns.map(time_text)
-    }
-
-    /// The range, in nanoseconds since the Unix epoch.
-    pub(super) fn range_ns(&self) -> Range<u64> {
-        self.since_ns.unwrap_or(0)..self.until_ns.unwrap_or(u64::MAX)
-    }
-
-    /// The range with calls shortly before and after it, that may be partners.
-    pub(super) fn widened_ns(&self) -> Range<u64> {
-        let Range { start, end } = self.range_ns();
-        start.saturating_sub(MARGIN_NS)..end.saturating_add(MARGIN_NS)
-    }
-
-    /// Is `call` one of them, or perhaps a partner of one?
-    pub(super) fn may_want(&self, call: &Call) -> bool {
-        self.widened_ns().contains(&call.started_unix_ns) && self.is_method(call)
-    }
-
-    fn is_method(&self, call: &Call) -> bool {
-        let glob = self.method.as_ref();
-        glob.is_none_or(|glob| matches_glob(glob, &call.rpc_method))
-    }
-
-    /// Why there is no call to look at in `data_dir`: reads all of them once more. `None` if there is one,
-    /// and if `candidate` is asked for, one that was mirrored to it.
-    pub(super) fn why_nothing(
-        &self,
-        data_dir: &Path,
-        candidate: Option<&str>,
-    ) -> anyhow::Result<Option<String>> {
-        let dataset = Dataset::open(data_dir)?;
-        let seen = Seen::of(&dataset, self, candidate)?;
-        let dir = data_dir.display();
-        let Some((first, last)) = seen.started else {
-            return Ok(Some(format!("there are no calls in {dir}")));
+/// Why there is no call of `selection` to look at in `data_dir`: reads all of them once more. `None` if there
+/// is one, and if `candidate` is asked for, one that was mirrored to it.
+pub(super) fn why_nothing(
+    selection: &Selection,
+    data_dir: &Path,
+    candidate: Option<&str>,
+) -> anyhow::Result<Option<String>> {
+    let dataset = Dataset::open(data_dir)?;
+    let seen = Seen::of(&dataset, selection, candidate)?;
+    let dir = data_dir.display();
+    let Some((first, last)) = seen.started else {
+        return Ok(Some(format!("there are no calls in {dir}")));
+    };
+    if seen.in_range == 0 {
+        let given = match (selection.since_ns, selection.until_ns) {
+            (Some(_), Some(_)) => "--since and --until leave",
+            (Some(_), None) => "--since leaves",
+            _ => "--until leaves",
         };
-        if seen.in_range == 0 {
-            let given = match (self.since_ns, self.until_ns) {
-                (Some(_), Some(_)) => "--since and --until leave",
-                (Some(_), None) => "--since leaves",
-                _ => "--until leaves",
-            };
-            let (first, last) = (time_text(first), time_text(last));
-            return Ok(Some(format!(
-                "{given} no call: those in {dir} started from {first} to {last}"
-            )));
-        }
-        if let (0, Some(glob)) = (seen.of_method, &self.method) {
-            let methods = examples(&seen.methods);
-            return Ok(Some(format!(
-                "--method {glob:?} leaves no call: there are calls of {methods}"
-            )));
-        }
-        let missing = candidate.filter(|_| seen.of_candidate == 0);
-        Ok(missing.map(|name| match seen.candidates.is_empty() {
-            true => format!(
-                "--candidate {name:?} leaves no pair: no mirrored call says whom it went to"
-            ),
-            false => {
-                let names = examples(&seen.candidates);
-                format!("--candidate {name:?} leaves no pair: calls were mirrored to {names}")
-            }
-        }))
+        let (first, last) = (time_text(first), time_text(last));
+        return Ok(Some(format!(
+            "{given} no call: those in {dir} started from {first} to {last}"
+        )));
     }
+    if let (0, Some(glob)) = (seen.of_method, &selection.method) {
+        let methods = examples(&seen.methods);
+        return Ok(Some(format!(
+            "--method {glob:?} leaves no call: there are calls of {methods}"
+        )));
+    }
+    let missing = candidate.filter(|_| seen.of_candidate == 0);
+    Ok(missing.map(|name| match seen.candidates.is_empty() {
+        true => {
+            format!("--candidate {name:?} leaves no pair: no mirrored call says whom it went to")
+        }
+        false => {
+            let names = examples(&seen.candidates);
+            format!("--candidate {name:?} leaves no pair: calls were mirrored to {names}")
+        }
+    }))
 }
 
 /// What there is besides what was asked for.
@@ -175,7 +128,7 @@ impl Seen {
             let at = call.started_unix_ns;
             let (first, last) = seen.started.unwrap_or((at, at));
             seen.started = Some((first.min(at), last.max(at)));
-            if !selection.range_ns().contains(&at) {
+            if !selection.is_in_range(&call) {
                 continue;
             }
             seen.in_range += 1;

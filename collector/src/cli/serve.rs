@@ -13,7 +13,8 @@ use super::logging;
 use super::open_files;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::pipeline::{self, Settings, StopSignals};
+use crate::pipeline::serve::{self, Settings};
+use crate::pipeline::signals::StopSignals;
 
 /// Takes records from the filter, acknowledges them when they are durable, writes Parquet.
 #[derive(Debug, clap::Args)]
@@ -81,7 +82,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         shutdown.cancel();
     };
     tokio::select! {
-        result = pipeline::run(listener, settings, SystemClock::shared(), shutdown.clone()) => {
+        result = serve::run(listener, settings, SystemClock::shared(), shutdown.clone()) => {
             Ok(result?)
         }
         never = signals.heed(ask) => match never {},

@@ -1,4 +1,4 @@
-//! How values of the library are called on the command line. The library knows nothing of it.
+//! How values are written on the command line; what the library calls its own, it calls otherwise.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -43,5 +43,39 @@ impl ValueEnum for Form {
             Self::Sarif => ("sarif", "SARIF 2.1.0, for code scanning tools"),
         };
         Some(PossibleValue::new(name).help(help))
+    }
+}
+
+/// A share as a person writes it: 0 to 1, or with a percent sign.
+pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
+    // As a person reads it: 0.7 divided by 100 is not 0.007.
+    let written = match text.strip_suffix('%') {
+        Some(percent) => format!("{}e-2", percent.trim_end()),
+        None => text.to_owned(),
+    };
+    match written.parse::<f64>() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
+        _ => Err("not a share: give 0 to 1, or 0% to 100%".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_fractions_or_percentages() {
+        for (text, share) in [
+            ("0", 0.0),
+            ("0.001", 0.001),
+            ("0.1%", 0.001),
+            ("0.7 %", 0.007),
+            ("100%", 1.0),
+        ] {
+            assert_eq!(parse_rate(text), Ok(share), "{text}");
+        }
+        for text in ["1.1", "101%", "-1%", "%", "NaN", "1e-2%", "1%%", ""] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
     }
 }

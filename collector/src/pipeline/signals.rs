@@ -8,11 +8,15 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::RunError;
 use super::spawn;
 
 /// Exit code of a command that a signal cut short.
 pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Signals that ask to end cannot be caught.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to listen for signals: {0}")]
+pub struct SignalsError(#[from] io::Error);
 
 /// The signals that ask to end.
 #[derive(Debug)]
@@ -47,30 +51,28 @@ impl StopSignals {
 }
 
 /// Sets `stop` at the first signal, for whoever has no runtime.
-pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), RunError> {
+pub fn stop_on_signals(stop: Arc<AtomicBool>) -> Result<(), SignalsError> {
     ask_on_signals(move || stop.store(true, Ordering::Relaxed))
 }
 
 /// Something arrives at the first signal, for whoever waits without a runtime.
-pub fn stop_signal() -> Result<Receiver<()>, RunError> {
+pub fn stop_signal() -> Result<Receiver<()>, SignalsError> {
     let (asked, stop) = sync_channel(1);
     // Nobody waits any more: then the end has come already.
     ask_on_signals(move || asked.send(()).unwrap_or_default())?;
     Ok(stop)
 }
 
-fn ask_on_signals(ask: impl FnOnce() + Send + 'static) -> Result<(), RunError> {
+fn ask_on_signals(ask: impl FnOnce() + Send + 'static) -> Result<(), SignalsError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .map_err(RunError::Signals)?;
+        .build()?;
     let signals = {
         let _entered = runtime.enter();
-        StopSignals::catch().map_err(RunError::Signals)?
+        StopSignals::catch()?
     };
     // Ends with the process.
     let wait = async move { signals.heed(ask).await };
-    spawn("signals", move || runtime.block_on(wait))
-        .map(drop)
-        .map_err(RunError::Thread)
+    spawn("signals", move || runtime.block_on(wait))?;
+    Ok(())
 }

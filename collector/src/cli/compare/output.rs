@@ -1,11 +1,11 @@
 //! Where the report goes: one form on standard output, others into files.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;
 
+use crate::cli::whole_file::{folder, write_whole};
 use crate::cli::{UsageError, terminal};
 use crate::report::form::Form;
 use crate::report::{Report, text};
@@ -109,36 +109,6 @@ impl OutputArgs {
     }
 }
 
-fn folder(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A reader sees the old file or the whole new one, never a part, also after a crash. A pipe or a
-/// device is written to, not replaced.
-pub(in crate::cli) fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-        return std::fs::OpenOptions::new()
-            .write(true)
-            .open(file)?
-            .write_all(bytes);
-    }
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = file.with_file_name(name);
-    let written = std::fs::File::create(&temporary)
-        .and_then(|mut to| to.write_all(bytes).and_then(|()| to.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, file));
-    if written.is_err() {
-        // What is left of it helps nobody; the first error is the one to tell.
-        std::fs::remove_file(&temporary).ok();
-    }
-    written?;
-    std::fs::File::open(folder(file))?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,16 +120,5 @@ mod tests {
         for wrong in ["html", "html=", "=a", "pdf=a.pdf", ""] {
             assert!(wrong.parse::<ReportFile>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_report_replaces_an_older_one_as_a_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("report.json");
-        write_whole(&file, b"old and longer").unwrap();
-        write_whole(&file, b"new").unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"new");
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
-        assert!(write_whole(&folder.path().join("no/such"), b"x").is_err());
     }
 }

@@ -14,10 +14,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::output::OutputArgs;
-use super::{Args, Plan, Snapshot};
+use super::{Args, report_of};
 use crate::cli::{EXIT_IO, UsageError, terminal, told};
 use crate::clock::{Clock, SystemClock};
-use crate::pipeline::stop_signal;
+use crate::pipeline::comparison::{Comparison, Snapshot};
+use crate::pipeline::signals::stop_signal;
 use crate::report::Report;
 use crate::report::form::Form;
 
@@ -95,11 +96,15 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Watches until a signal asks to end.
-pub(super) fn run(args: &Args, plan: Plan, interval: Duration) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    args: &Args,
+    comparison: Comparison,
+    interval: Duration,
+) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let mut watch = Watch {
         args,
-        plan,
+        comparison,
         clock: SystemClock::shared(),
         last: None,
     };
@@ -127,7 +132,7 @@ fn is_asked_to_end(stop: &Receiver<()>, interval: Duration) -> bool {
 
 struct Watch<'a> {
     args: &'a Args,
-    plan: Plan,
+    comparison: Comparison,
     clock: std::sync::Arc<dyn Clock>,
     /// What was last compared, and what came of it.
     last: Option<(Snapshot, Report)>,
@@ -136,7 +141,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Looks once, and compares and prints if there is something new.
     fn look(&mut self) -> anyhow::Result<()> {
-        let snapshot = self.plan.open()?;
+        let snapshot = self.comparison.open()?;
         if let Some((before, report)) = &self.last
             && snapshot.is_same(before)
             && awaiting(report) == 0
@@ -144,7 +149,7 @@ impl Watch<'_> {
             return Ok(());
         }
         let from_ns = self.args.watch.awaiting_from_ns(&*self.clock);
-        let report = self.plan.compare(&snapshot, Some(from_ns))?;
+        let report = report_of(&self.comparison, &snapshot, Some(from_ns))?;
         let json = serde_json::to_string(&report)?;
         let is_new = match &self.last {
             Some((_, before)) => serde_json::to_string(before)? != json,

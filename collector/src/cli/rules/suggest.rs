@@ -1,27 +1,24 @@
 //! `twintap rules suggest`: learns noise from a data directory and writes it as a rules file.
-//!
-//! Memory as of `twintap compare`: the calls of a few passes of [`passes`], and the bounded tables of
-//! [`crate::noise`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
 
 use super::super::UsageError;
-use super::super::compare::{output, parse_rate, progress};
+use super::super::progress::progress;
 use super::super::schema_args::SchemaArgs;
-use super::super::selection::{Selection, SelectionArgs};
+use super::super::selection::{SelectionArgs, why_nothing};
 use super::super::terminal;
+use super::super::values::parse_rate;
+use super::super::whole_file::write_whole;
 use super::RulesArgs;
-use crate::call::{Call, Role};
-use crate::compare::{self, Verdict};
-use crate::noise::{Learned, Learner, Repeats, Source, Thresholds};
-use crate::pair::{self, Pair, Pairing, Reason, Unpaired, pair_calls};
-use crate::pipeline::passes::{self, pair_dataset};
+use crate::compare;
+use crate::noise::Thresholds;
+use crate::pair;
+use crate::pipeline::learning::Learning;
 use crate::store::data_dir;
-use crate::store::parquet::{Dataset, Projection};
+use crate::store::parquet::Dataset;
 
 /// Learns which differences are noise, and writes rules that take them for equal, each with its
 /// evidence.
@@ -95,176 +92,68 @@ Examples:
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let plan = Plan::of(args)?;
+    check_output(args)?;
+    let learning = learning(args)?;
     data_dir::refuse_absent(&args.data_dir)?;
     data_dir::refuse_newer(&args.data_dir)?;
-    let dataset = Dataset::open_within(&args.data_dir, plan.selection.widened_ns())?;
-    let (learned, has_calls) = plan.learn(&dataset)?;
+    let selection = &learning.selection;
+    let dataset = Dataset::open_within(&args.data_dir, selection.widened_ns())?;
+    let progress = progress(dataset.rows());
+    let (learned, has_calls) = learning.run(&dataset, |rows| progress.inc(rows))?;
+    progress.finish_and_clear();
     let yaml = learned.to_yaml();
     match &args.output {
-        Some(file) => output::write_whole(file, yaml.as_bytes())
+        Some(file) => write_whole(file, yaml.as_bytes())
             .with_context(|| format!("failed to write rules {}", file.display()))?,
         None => terminal::print(&yaml)?,
     }
     learned.summary().into_iter().for_each(terminal::tell);
-    if !has_calls && let Some(why) = plan.selection.why_nothing(&args.data_dir, None)? {
+    if !has_calls && let Some(why) = why_nothing(selection, &args.data_dir, None)? {
         terminal::tell(why);
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses an output that is a folder, or a file that holds something.
+fn check_output(args: &Args) -> anyhow::Result<()> {
+    if let Some(file) = args.output.as_ref().filter(|file| file.is_dir()) {
+        let what = format!("--output {} is a folder", file.display());
+        return Err(UsageError(what).into());
+    }
+    let holds_something = |file: &&PathBuf| {
+        let there = std::fs::metadata(file);
+        there.is_ok_and(|there| there.is_file() && there.len() > 0)
+    };
+    let output = args.output.as_ref().filter(|_| !args.force);
+    match output.filter(holds_something) {
+        Some(file) => Err(UsageError::error(format!(
+            "--output {} is there already: give another name, or --force to replace it",
+            file.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// What the arguments come to.
-struct Plan {
-    comparing: compare::Settings,
-    pairing: pair::Settings,
-    thresholds: Thresholds,
-    selection: Selection,
-    memory_bytes_max: u64,
-}
-
-/// What is kept from pass to pass.
-#[derive(Default)]
-struct Learning {
-    learner: Learner,
-    repeats: Repeats,
-}
-
-impl Plan {
-    fn of(args: &Args) -> anyhow::Result<Self> {
-        if let Some(file) = args.output.as_ref().filter(|file| file.is_dir()) {
-            let what = format!("--output {} is a folder", file.display());
-            return Err(UsageError(what).into());
-        }
-        let holds_something = |file: &&PathBuf| {
-            let there = std::fs::metadata(file);
-            there.is_ok_and(|there| there.is_file() && there.len() > 0)
-        };
-        let output = args.output.as_ref().filter(|_| !args.force);
-        if let Some(file) = output.filter(holds_something) {
-            return Err(UsageError::error(format!(
-                "--output {} is there already: give another name, or --force to replace it",
-                file.display()
-            )));
-        }
-        let rules = args.rules.load_and_warn()?;
-        Ok(Self {
-            comparing: compare::Settings {
-                schema: args.types.load()?,
-                rules,
-                ..compare::Settings::default()
-            },
-            pairing: pair::Settings {
-                by_digest: args.pair_by_digest,
-                candidate: args.candidate.clone(),
-                ..pair::Settings::default()
-            },
-            thresholds: Thresholds {
-                relative: args.relative_over,
-                absolute: args.absolute_over,
-                pairs_min: args.min_pairs,
-            },
-            selection: args.selection.selection()?,
-            memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
-        })
-    }
-
-    /// What is learned, and whether there was any call to learn from.
-    fn learn(&self, dataset: &Dataset) -> anyhow::Result<(Learned, bool)> {
-        let mut learning = Learning::default();
-        let progress = progress(dataset.rows());
-        let reading = passes::Settings {
-            memory_bytes_max: self.memory_bytes_max,
-            projection: Projection::Everything,
-            pairing: self.pairing.clone(),
-        };
-        let seen = AtomicBool::new(false);
-        let is_wanted = |call: &Call| {
-            let is_wanted = self.selection.may_want(call);
-            seen.fetch_or(is_wanted, Relaxed);
-            is_wanted
-        };
-        pair_dataset(
-            dataset,
-            &reading,
-            is_wanted,
-            |rows| progress.inc(rows),
-            |pairing| {
-                self.pass(pairing, &mut learning);
-                Ok(())
-            },
-        )?;
-        progress.finish_and_clear();
-        let Learning {
-            mut learner,
-            repeats,
-        } = learning;
-        for (first, repeat) in repeats.pairs() {
-            learner.add_repeat(first, &self.verdict(first, repeat));
-        }
-        learner.add_left_out(repeats.left_out());
-        Ok((learner.learn(&self.thresholds), seen.into_inner()))
-    }
-
-    /// Learns from what became of the calls of whole buckets.
-    fn pass(&self, pairing: &Pairing, learning: &mut Learning) {
-        let against_second = pair::Settings {
-            against: Role::Secondary,
-            candidate: None,
-            ..self.pairing.clone()
-        };
-        for pair in self.within(&pair_calls(old_runs(pairing), &against_second)) {
-            let verdict = self.verdict(&pair.primary, &pair.candidate);
-            learning.learner.add(Source::Secondary, pair, &verdict);
-        }
-        for pair in self.within(pairing) {
-            let verdict = self.verdict(&pair.primary, &pair.candidate);
-            learning.learner.add(Source::Candidate, pair, &verdict);
-            learning.repeats.add(&pair.primary);
-        }
-        for unpaired in alone(pairing) {
-            if self
-                .selection
-                .range_ns()
-                .contains(&unpaired.call.started_unix_ns)
-            {
-                learning.repeats.add(&unpaired.call);
-            }
-        }
-    }
-
-    fn within<'p>(&self, pairing: &'p Pairing) -> impl Iterator<Item = &'p Pair> {
-        let range_ns = self.selection.range_ns();
-        let pairs = pairing.pairs.iter();
-        pairs.filter(move |pair| range_ns.contains(&pair.primary.started_unix_ns))
-    }
-
-    fn verdict(&self, primary: &Call, candidate: &Call) -> Verdict {
-        compare::compare(primary, candidate, &self.comparing)
-    }
-}
-
-/// Calls of the old service that have no candidate, as far as their pass tells: once and whole. Those that
-/// come back from a second look were here before, and come without what they answered.
-fn alone(pairing: &Pairing) -> impl Iterator<Item = &Unpaired> {
-    let is_alone = |unpaired: &&Unpaired| {
-        unpaired.call.role == Role::Primary
-            && matches!(unpaired.reason, Reason::CandidateMissing | Reason::NoId)
-    };
-    let unpaired: &[Unpaired] = match pairing.is_second_look {
-        true => &[],
-        false => &pairing.unpaired,
-    };
-    unpaired.iter().chain(&pairing.withheld).filter(is_alone)
-}
-
-/// The calls of both runs of the old service; empty where there is no second.
-fn old_runs(pairing: &Pairing) -> Vec<Box<Call>> {
-    let is_second = |unpaired: &&Unpaired| unpaired.reason == Reason::Secondary;
-    let seconds = pairing.unpaired.iter().filter(is_second);
-    let mut calls: Vec<Box<Call>> = seconds.map(|unpaired| unpaired.call.clone()).collect();
-    if !calls.is_empty() {
-        calls.extend(pairing.pairs.iter().map(|pair| pair.primary.clone()));
-        calls.extend(alone(pairing).map(|unpaired| unpaired.call.clone()));
-    }
-    calls
+fn learning(args: &Args) -> anyhow::Result<Learning> {
+    let rules = args.rules.load_and_warn()?;
+    Ok(Learning {
+        comparing: compare::Settings {
+            schema: args.types.load()?,
+            rules,
+            ..compare::Settings::default()
+        },
+        pairing: pair::Settings {
+            by_digest: args.pair_by_digest,
+            candidate: args.candidate.clone(),
+            ..pair::Settings::default()
+        },
+        thresholds: Thresholds {
+            relative: args.relative_over,
+            absolute: args.absolute_over,
+            pairs_min: args.min_pairs,
+        },
+        selection: args.selection.selection()?,
+        memory_bytes_max: args.memory_mib.saturating_mul(1024 * 1024),
+    })
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use twintap::call::PAIR_BUCKETS;
 use twintap::clock::SystemClock;
 use twintap::config::{Config, Layers, Origin};
-use twintap::pipeline::{self, Settings};
+use twintap::pipeline::serve::{self, Settings};
 use twintap::store::fsck;
 use twintap::store::parquet::{Dataset, Projection};
 use twintap_e2e::wait;
@@ -217,7 +217,7 @@ async fn settle(data_dir: &Path, oracle: &Oracle, what: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it is bound");
     let shutdown = CancellationToken::new();
-    let run = pipeline::run(
+    let run = serve::run(
         listener,
         Settings::from(&config),
         SystemClock::shared(),

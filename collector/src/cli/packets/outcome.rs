@@ -1,99 +1,40 @@
-//! Where calls from packets go, and what rebuilding them came to: what is told, the exit code.
+//! What rebuilding calls from packets came to: what is told, the exit code.
 
-use std::sync::Arc;
-
-use anyhow::Context;
 use twintap_decode::capture::Problem;
 
-use super::ingest_account::Account;
-use super::packet_options::{Format, PacketOptions};
-use super::{EXIT_INCOMPLETE, EXIT_IO, ingest_summary, terminal};
+use super::summary;
 use crate::call::{Role, ServerPattern};
-use crate::clock::Clock;
+use crate::cli::{EXIT_INCOMPLETE, EXIT_IO, terminal};
 use crate::escape::escape;
-use crate::pipeline::ingest::{Ingested, Output, ParquetOutput, Rotation, ServersSeen, Swapped};
+use crate::pipeline::ingest::{Ingested, ServersSeen, Swapped};
 use crate::sources::capture::Watched;
 use crate::sources::live::Told;
-use crate::store::data_dir::DataDir;
-use crate::store::parquet::{WriteSettings, sweep_unfinished};
-
-/// Where calls go, and its lock, to be kept until all is written.
-#[derive(Debug)]
-pub(super) struct Destination {
-    pub(super) output: Output,
-    pub(super) account: Option<Account>,
-    _lock: Option<DataDir>,
-}
-
-impl Destination {
-    /// Opens what `options` name; so many threads encode what goes there. `on_published` is told how many calls are in
-    /// the dataset.
-    pub(super) fn open(
-        options: &PacketOptions,
-        producer_id: [u8; 16],
-        clock: &Arc<dyn Clock>,
-        rotation: Rotation,
-        threads_count: usize,
-        on_published: impl FnOnce(Account) -> Box<dyn FnMut(u64) + Send>,
-    ) -> anyhow::Result<Self> {
-        let output = match options.format {
-            Format::None => Output::Nowhere,
-            Format::Ndjson => Output::Lines(Box::new(std::io::stdout())),
-            Format::Parquet => {
-                let data_dir = DataDir::open(&options.data_dir)?;
-                sweep_unfinished(data_dir.path())
-                    .context("failed to remove half-written files of a crash")?;
-                let account = Account::new(data_dir.path(), producer_id, clock);
-                let output = Output::Parquet(ParquetOutput {
-                    data_dir: data_dir.path().to_owned(),
-                    producer_id,
-                    settings: WriteSettings {
-                        threads_count,
-                        ..WriteSettings::default()
-                    },
-                    rotation,
-                    on_published: on_published(account.clone()),
-                });
-                return Ok(Self {
-                    output,
-                    account: Some(account),
-                    _lock: Some(data_dir),
-                });
-            }
-        };
-        Ok(Self {
-            output,
-            account: None,
-            _lock: None,
-        })
-    }
-}
 
 /// What it came to.
 #[derive(Debug)]
-pub(super) struct Outcome<'a> {
-    pub(super) ingested: &'a Ingested,
+pub(in crate::cli) struct Outcome<'a> {
+    pub(in crate::cli) ingested: &'a Ingested,
     /// Were secrets given?
-    pub(super) is_key_log_given: bool,
+    pub(in crate::cli) is_key_log_given: bool,
     /// Were descriptors given?
-    pub(super) are_types_given: bool,
+    pub(in crate::cli) are_types_given: bool,
     /// Options that would say which calls are of which side, where these go to a dataset and one was not given.
-    pub(super) missing_roles: Option<&'static str>,
+    pub(in crate::cli) missing_roles: Option<&'static str>,
     /// Of a live capture.
-    pub(super) live: Option<Live>,
+    pub(in crate::cli) live: Option<Live>,
 }
 
 /// What else there is to a live capture.
 #[derive(Debug)]
-pub(super) struct Live {
-    pub(super) told: Told,
+pub(in crate::cli) struct Live {
+    pub(in crate::cli) told: Told,
     /// Why it ended before it was asked to.
-    pub(super) broken: Option<String>,
+    pub(in crate::cli) broken: Option<String>,
 }
 
 impl Outcome<'_> {
     /// Places in the captures where calls may have been that nobody saw.
-    pub(super) fn damaged_stretches(&self) -> u64 {
+    pub(in crate::cli) fn damaged_stretches(&self) -> u64 {
         let live = self.live.as_ref();
         let live = live.map_or(0, |live| {
             live.told.loss_bursts + u64::from(live.broken.is_some())
@@ -108,7 +49,7 @@ impl Outcome<'_> {
     }
 
     /// Warnings and the summary, on standard error.
-    pub(super) fn tell(&self, seconds: f64, quiet: bool) {
+    pub(in crate::cli) fn tell(&self, seconds: f64, quiet: bool) {
         let ingested = self.ingested;
         let mut text = String::new();
         for error in &ingested.input_errors {
@@ -157,9 +98,9 @@ impl Outcome<'_> {
         }
         if !quiet {
             if let Some(live) = &self.live {
-                text += &ingest_summary::captured(&live.told.stats);
+                text += &summary::captured(&live.told.stats);
             }
-            text += &ingest_summary::summary(ingested, seconds);
+            text += &summary::summary(ingested, seconds);
         }
         terminal::tell_lines(&text);
     }
@@ -242,7 +183,7 @@ impl Outcome<'_> {
     }
 
     /// What the summary says, in one number; signals are the caller's to tell.
-    pub(super) fn exit_code(&self, strict: bool) -> u8 {
+    pub(in crate::cli) fn exit_code(&self, strict: bool) -> u8 {
         let (watched, calls) = (&self.ingested.watched, &self.ingested.calls);
         let is_broken = self.live.as_ref().is_some_and(|live| live.broken.is_some());
         let failed = is_broken
@@ -305,6 +246,6 @@ impl Live {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "for people, of two digits")]
-pub(super) fn seconds(ns: u64) -> f64 {
+pub(in crate::cli) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }

@@ -14,6 +14,7 @@ use twintap_decode::envelope::Envelope;
 use super::{RunError, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::pipeline::spawn;
 use crate::sources::http::routes::draining;
 use crate::sources::{Busy, Intake, Taken};
 use crate::store::data_dir::DataDir;
@@ -166,12 +167,12 @@ impl Threads {
         let journal_ended = journal_done.clone().drop_guard();
         let publisher_ended = publisher_done.clone().drop_guard();
         let (stop, stopped) = sync_channel(1);
-        super::spawn("journal", move || {
+        spawn("journal", move || {
             let _ended = journal_ended;
             writer.run(&commands);
         })
         .map_err(RunError::Thread)?;
-        super::spawn("publisher", move || {
+        spawn("publisher", move || {
             let _ended = publisher_ended;
             publish(&publisher, &sealed, &journal, &stopped);
         })

@@ -11,9 +11,10 @@ use twintap_decode::link::LinkConfig;
 use twintap_filter::hmac::Hmac;
 use twintap_filter::methods::{Methods, Names, is_pattern};
 
-use super::schema_args::TypeArgs;
-use super::{UsageError, ingest_key_log, terminal};
+use super::key_log;
 use crate::call::{Observer, Role, ServerPattern, Workload};
+use crate::cli::schema_args::TypeArgs;
+use crate::cli::{UsageError, terminal};
 use crate::clock::SystemClock;
 use crate::pipeline::ingest::{OnProgress, Settings};
 use crate::sources::capture::Source;
@@ -24,32 +25,32 @@ const EXCLUDED_BY_DEFAULT: [&str; 2] = ["grpc.health.v1.Health/*", "grpc.reflect
 
 /// Options of commands that rebuild calls from packets.
 #[derive(Debug, clap::Args)]
-pub(super) struct PacketOptions {
+pub(in crate::cli) struct PacketOptions {
     /// Data directory to write to
     #[arg(long, value_name = "DIR", default_value = "./twintap-data")]
-    pub(super) data_dir: PathBuf,
+    pub(in crate::cli) data_dir: PathBuf,
 
     /// Where calls go
     #[arg(long, value_name = "FORMAT", default_value = "parquet")]
-    pub(super) format: Format,
+    pub(in crate::cli) format: Format,
 
     /// Only connections with this port at either end; may be given several times [default: all that
     /// turn out to speak HTTP/2]
     #[arg(long, value_name = "PORT")]
-    pub(super) port: Vec<u16>,
+    pub(in crate::cli) port: Vec<u16>,
 
     /// Address of the old service: IP, IP:PORT or :PORT; may be given several times. Where those of two sides fit a
     /// server, IP:PORT goes before :PORT, and this before IP
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
-    pub(super) primary: Vec<ServerPattern>,
+    pub(in crate::cli) primary: Vec<ServerPattern>,
 
     /// Address of the new service, in the same forms
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
-    pub(super) candidate: Vec<ServerPattern>,
+    pub(in crate::cli) candidate: Vec<ServerPattern>,
 
     /// Address of a second instance of the old service, which shows what is noise
     #[arg(long, value_name = "ADDRESS", value_parser = parse_server)]
-    pub(super) secondary: Vec<ServerPattern>,
+    pub(in crate::cli) secondary: Vec<ServerPattern>,
 
     /// Name of the service, for the column `service`
     #[arg(
@@ -58,60 +59,60 @@ pub(super) struct PacketOptions {
         default_value = "",
         hide_default_value = true
     )]
-    pub(super) service: String,
+    pub(in crate::cli) service: String,
 
     /// Only these methods: `pkg.Service/Method`, `pkg.Service/*` or `pkg.*`; may be given several
     /// times
     #[arg(long, value_name = "METHOD")]
-    pub(super) include_method: Vec<String>,
+    pub(in crate::cli) include_method: Vec<String>,
 
     /// Not these methods; wins over --include-method
     /// [default: grpc.health.v1.Health/* and grpc.reflection.*]
     #[arg(long, value_name = "METHOD")]
-    pub(super) exclude_method: Vec<String>,
+    pub(in crate::cli) exclude_method: Vec<String>,
 
     /// Also treat this metadata name as a secret; may be given several times
     #[arg(long, value_name = "NAME")]
-    pub(super) redact_header: Vec<String>,
+    pub(in crate::cli) redact_header: Vec<String>,
 
     /// File with the key of the hash that replaces secrets, which then can be compared; without one,
     /// they are dropped
     #[arg(long, value_name = "FILE")]
-    pub(super) redaction_key_file: Option<PathBuf>,
+    pub(in crate::cli) redaction_key_file: Option<PathBuf>,
 
     /// Key log with the secrets of TLS connections, as `SSLKEYLOGFILE` makes it; may be given several
     /// times. Secrets in pcapng captures are used without being asked. Not with `twintap capture`: it
     /// would be read before the secrets are there
     #[arg(long, alias = "tls-keylog-file", value_name = "FILE")]
-    pub(super) tls_keylog: Vec<PathBuf>,
+    pub(in crate::cli) tls_keylog: Vec<PathBuf>,
 
     /// Another UDP port of VXLAN, besides 4789 and 8472; may be given several times
     #[arg(long, value_name = "PORT")]
-    pub(super) vxlan_port: Vec<u16>,
+    pub(in crate::cli) vxlan_port: Vec<u16>,
 
     /// Types name calls of connections whose beginning was not captured.
     #[command(flatten)]
-    pub(super) types: TypeArgs,
+    pub(in crate::cli) types: TypeArgs,
 
     /// Threads that rebuild calls; of `ingest` as many encode them to Parquet beside, up to 6
     /// [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(super) threads: Option<u16>,
+    pub(in crate::cli) threads: Option<u16>,
 
     /// Exit with 4 if no call was found, or none of a server that was named by its role, a record was damaged, bytes of an HTTP/2 connection were
     /// lost, a call was not seen whole, or a TLS connection of a server that was asked for (--port, --primary, --candidate,
     /// --secondary) was not decrypted
     #[arg(long)]
-    pub(super) strict: bool,
+    pub(in crate::cli) strict: bool,
 
     /// No summary and no progress; errors and warnings all the same
     #[arg(long)]
-    pub(super) quiet: bool,
+    pub(in crate::cli) quiet: bool,
 }
 
 /// Where calls go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(in crate::cli) enum Format {
     /// Into the calls dataset of the data directory, docs/dataset.md
     Parquet,
     /// To standard output, one JSON object a line
@@ -122,13 +123,13 @@ pub(super) enum Format {
 
 impl PacketOptions {
     /// How many threads rebuild calls, and how many encode them.
-    pub(super) fn threads_count(&self) -> usize {
+    pub(in crate::cli) fn threads_count(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(cores, usize::from)
     }
 
     /// How to rebuild calls from `inputs`.
-    pub(super) fn settings(
+    pub(in crate::cli) fn settings(
         &self,
         inputs: Vec<Source>,
         producer_id: [u8; 16],
@@ -147,7 +148,7 @@ impl PacketOptions {
             threads_count: self.threads_count(),
             link,
             ports: self.port.clone(),
-            key_log: Arc::new(ingest_key_log::read(&self.tls_keylog)?),
+            key_log: Arc::new(key_log::read(&self.tls_keylog)?),
             methods: self.methods()?,
             descriptors: load_descriptors(&self.types)?,
             observer: Observer {
@@ -173,7 +174,7 @@ impl PacketOptions {
     }
 
     /// Options that would say which calls are of which side, where these go to a dataset and one was not given.
-    pub(super) fn missing_roles(&self) -> Option<&'static str> {
+    pub(in crate::cli) fn missing_roles(&self) -> Option<&'static str> {
         let has_other_side = !self.candidate.is_empty() || !self.secondary.is_empty();
         match (self.format, self.primary.is_empty(), has_other_side) {
             (Format::Parquet, true, false) => Some("--primary and --candidate"),

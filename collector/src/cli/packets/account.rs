@@ -10,8 +10,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use twintap_capture::Stats;
 
-use super::ingest_outcome::Outcome;
-use super::{UsageError, terminal};
+use super::outcome::Outcome;
+use crate::cli::{UsageError, terminal};
 use crate::clock::Clock;
 use crate::pipeline::ingest::{CallCounts, Ingested};
 use crate::report::figures::count;
@@ -27,7 +27,7 @@ const METHOD_EXCLUDED: &str = "method_excluded";
 
 /// The accounting file of one capture.
 #[derive(Clone, Debug)]
-pub(super) struct Account {
+pub(in crate::cli) struct Account {
     data_dir: PathBuf,
     files: Vec<CapturedFile>,
     /// Runs that this one replaces, and why.
@@ -38,7 +38,11 @@ pub(super) struct Account {
 
 impl Account {
     /// Of a run that writes to `data_dir`.
-    pub(super) fn new(data_dir: &Path, producer_id: [u8; 16], clock: &Arc<dyn Clock>) -> Self {
+    pub(in crate::cli) fn new(
+        data_dir: &Path,
+        producer_id: [u8; 16],
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
             data_dir: data_dir.to_owned(),
             files: Vec::new(),
@@ -50,7 +54,11 @@ impl Account {
 
     /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
     /// already is refused. What an interrupted run left of them is replaced in any case.
-    pub(super) fn with_files(mut self, files: &[PathBuf], again: bool) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn with_files(
+        mut self,
+        files: &[PathBuf],
+        again: bool,
+    ) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
         if !again {
@@ -99,13 +107,13 @@ impl Account {
     }
 
     /// Can what this run writes be found by the next one?
-    pub(super) fn has_files(&self) -> bool {
+    pub(in crate::cli) fn has_files(&self) -> bool {
         !self.files.is_empty()
     }
 
     /// Before the first packet. It is replaced at the end: until then, and if the end never comes, nobody
     /// knows what is missing.
-    pub(super) fn begin(&self) -> anyhow::Result<()> {
+    pub(in crate::cli) fn begin(&self) -> anyhow::Result<()> {
         self.save(Accounting {
             is_partial: true,
             ..self.accounting(Figures::default(), 1)
@@ -144,7 +152,7 @@ impl Account {
 
     /// While a live capture runs: `published` calls are in the dataset. Those that were not ended or not
     /// written yet are not counted as observed.
-    pub(super) fn so_far(
+    pub(in crate::cli) fn so_far(
         &self,
         published: u64,
         calls: &CallCounts,
@@ -168,7 +176,7 @@ impl Account {
     }
 
     /// At the end.
-    pub(super) fn end(&self, outcome: &Outcome<'_>) -> anyhow::Result<()> {
+    pub(in crate::cli) fn end(&self, outcome: &Outcome<'_>) -> anyhow::Result<()> {
         let figures = figures(outcome.ingested);
         let told = outcome.live.as_ref();
         // A pipe that is stopped was a capture that ended.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use twintap_decode::tls::{CONNECTIONS_MAX, KeyLog};
 use zeroize::Zeroizing;
 
-use super::{UsageError, terminal};
+use crate::cli::{UsageError, terminal};
 
 /// Bytes of one key log file: more than as many connections can have as are kept.
 const KEY_LOG_BYTES_MAX: u64 = 512 << 20;

@@ -1,6 +1,7 @@
 //! Runs the programs and takes their times.
 
 use std::cell::RefCell;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -206,6 +207,7 @@ fn twintap(arguments: &[&str], captures: &[&Path]) -> (f64, f64) {
         .args(["ingest", "--quiet"])
         .args(arguments)
         .args(captures)
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let rss_kib = RefCell::new(0.0_f64);
@@ -221,11 +223,16 @@ fn twintap(arguments: &[&str], captures: &[&Path]) -> (f64, f64) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     };
-    assert!(status.success(), "{status}");
-    (
-        started.elapsed().as_secs_f64(),
-        rss_kib.into_inner() / 1024.0,
-    )
+    let seconds = started.elapsed().as_secs_f64();
+    let mut told = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut told)
+        .unwrap();
+    assert!(status.success(), "{status}: {told}");
+    (seconds, rss_kib.into_inner() / 1024.0)
 }
 
 /// Seconds until both of two programs have ended, of which each has a core.

@@ -1,6 +1,7 @@
 //! Batches as a filter ships them: ordinary metadata, ids that differ, bodies that compress a bit.
 
 use bytes::Bytes;
+use twintap::clock::SystemClock;
 use twintap_record::{
     Body, Header, HeaderBlock, Message, Position, Producer, Record, RecordBatch, Timing,
 };
@@ -8,6 +9,8 @@ use twintap_record::{
 /// Encoded batches of `records` records in all, numbered from 1, with `body_bytes` each way.
 pub(crate) fn batches(body_bytes: usize, records: usize, per_batch: usize) -> Vec<Bytes> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    // Calls far from now are filed by the time of their receipt.
+    let began_unix_ns = SystemClock::shared().unix_ns();
     let numbers: Vec<u64> = (1..=records as u64).collect();
     let batches = numbers.chunks(per_batch).map(|numbers| {
         let producer = Producer {
@@ -28,7 +31,7 @@ pub(crate) fn batches(body_bytes: usize, records: usize, per_batch: usize) -> Ve
             producer: Some(producer),
             records: numbers
                 .iter()
-                .map(|number| record(*number, body_bytes, &mut random))
+                .map(|number| record(*number, began_unix_ns, body_bytes, &mut random))
                 .collect(),
             ..RecordBatch::default()
         }
@@ -39,7 +42,7 @@ pub(crate) fn batches(body_bytes: usize, records: usize, per_batch: usize) -> Ve
 }
 
 /// Even numbers are the primaries, the odd ones behind them their mirrored copies.
-fn record(number: u64, body_bytes: usize, random: &mut Random) -> Record {
+fn record(number: u64, began_unix_ns: u64, body_bytes: usize, random: &mut Random) -> Record {
     let mut pair = Random(number / 2 + 1);
     pair.next();
     let id = pair.hex(32);
@@ -53,8 +56,7 @@ fn record(number: u64, body_bytes: usize, random: &mut Random) -> Record {
     );
     let method = ["GetCart", "AddItem", "ListProducts", "PlaceOrder"][(pair.next() % 4) as usize];
     let traceparent = format!("00-{}-{}-01", pair.hex(32), random.hex(16));
-    let started_unix_ns =
-        1_800_000_000_000_000_000 + number / 2 * 2_000_000 + random.next() % 1_000_000;
+    let started_unix_ns = began_unix_ns + number / 2 * 2_000_000 + random.next() % 1_000_000;
     let latency_ns = 1_000_000 + random.next() % 20_000_000;
     Record {
         number,

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
 use super::core_dump;
-use super::packets::account::Account;
+use super::packets::account::{Account, Already};
 use super::packets::destination::Destination;
 use super::packets::options::PacketOptions;
 use super::packets::outcome::{Outcome, seconds};
@@ -31,8 +31,13 @@ pub struct Args {
     files: Vec<PathBuf>,
 
     /// Also ingest a file whose calls are in the data directory already: they are there twice then
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replace")]
     again: bool,
+
+    /// Remove what earlier ingests of these files wrote to the data directory, and ingest them anew: with other
+    /// roles, types or secrets
+    #[arg(long)]
+    replace: bool,
 
     #[command(flatten)]
     options: PacketOptions,
@@ -48,8 +53,9 @@ one method alone: of other connections to the same server, or of the types given
 (--descriptors, --proto, --reflect).
 
 A file whose calls are in the data directory already is refused, whatever its
-name and compression. What an interrupted ingest left of it is replaced, with
---again too; and, without it, an ingest some of whose calls are gone.
+name and compression: --replace removes them first. What an interrupted ingest
+left of it is replaced in any case; so is an ingest some of whose calls are
+gone, unless with --again.
 
 Exit codes: 0 fine, also if the last record of a capture is cut; 2 usage; 3 an
 input could not be read (the others were); 4 with --strict: damaged, lost or
@@ -58,6 +64,7 @@ incomplete; 130 interrupted, 141 whoever read its lines left (what came before i
 Examples:
   twintap ingest both.pcapng --primary 10.0.0.5:50051 --candidate :50052
   twintap ingest old.pcap new.pcap.gz --primary 10.0.0.5 --candidate 10.0.0.6
+  twintap ingest old.pcap new.pcap.gz --primary 10.0.0.6 --candidate 10.0.0.5 --replace
   twintap ingest --format ndjson --port 50051 traffic.pcap | jq .method
   twintap ingest --tls-keylog keys.log --port 443 --strict traffic.pcap
   dumpcap -i eth0 -w - | twintap ingest - --primary :50051 --candidate :50052
@@ -66,6 +73,16 @@ Examples:
 /// What to do about an ingest that did not come to its end.
 const IS_REPLACED: &str =
     "the ingest did not come to its end; the next one of the same files replaces what it wrote";
+
+impl Args {
+    fn already(&self) -> Already {
+        match (self.again, self.replace) {
+            (true, _) => Already::Add,
+            (_, true) => Already::Replace,
+            _ => Already::Refuse,
+        }
+    }
+}
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -101,7 +118,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         |_| Box::new(drop),
     )?;
     if let Some(account) = destination.account.take() {
-        destination.account = Some(account.with_files(&args.files, args.again)?);
+        destination.account = Some(account.with_files(&args.files, args.already())?);
     }
     stop_on_signals(stop)?;
     let started_unix_ns = clock.unix_ns();

@@ -1,7 +1,8 @@
 //! The accounting file of a capture, and what runs before it have to do with it.
 //!
-//! Which files a run is of is told by their fingerprints. A file whose calls are in the dataset is refused; what
-//! a run that did not come to its end left of the same files is replaced. Of a file that may be the beginning of
+//! Which files a run is of is told by their fingerprints. A file whose calls are in the dataset is refused, unless
+//! they may be there twice or are to be replaced; what a run that did not come to its end left of the same files
+//! is replaced. Of a file that may be the beginning of
 //! a longer one, the calls may be there: it is refused, and replaces nothing.
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,17 @@ use crate::store::parquet::{remove_run, run_calls, unknown_runs};
 
 /// Why calls are skipped, as the accounting names it.
 const METHOD_EXCLUDED: &str = "method_excluded";
+
+/// What to do about files whose calls are in the dataset already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Already {
+    /// Nothing is read.
+    Refuse,
+    /// Their calls are there twice then.
+    Add,
+    /// What is there of them is removed.
+    Replace,
+}
 
 /// The accounting file of one capture.
 #[derive(Clone, Debug)]
@@ -52,16 +64,17 @@ impl Account {
         }
     }
 
-    /// Which files the calls are of. Unless they may come `again`, one whose calls are in the dataset
-    /// already is refused. What an interrupted run left of them is replaced in any case.
+    /// Which files the calls are of, and what becomes of those whose calls are in the dataset `already`.
+    /// What an interrupted run left of them is replaced in any case.
     pub(in crate::cli) fn with_files(
         mut self,
         files: &[PathBuf],
-        again: bool,
+        already: Already,
     ) -> anyhow::Result<Self> {
         let runs = Accounting::of_captures(&self.data_dir)
             .context("failed to read which captures were ingested before")?;
-        if !again {
+        let adds = already == Already::Add;
+        if !adds {
             refuse_unknown(&self.data_dir, &runs)?;
         }
         let mut given: Vec<Given> = Vec::new();
@@ -79,7 +92,7 @@ impl Account {
             };
             let mut others = given.iter().map(|other| &other.file);
             let twin = others.find_map(|other| Some((other, head.knows(&other.fingerprint)?)));
-            if let Some((other, known)) = twin.filter(|_| !again) {
+            if let Some((other, known)) = twin.filter(|_| !adds) {
                 return Err(given_twice(&file, other, known));
             }
             let before = runs.iter().flat_map(|run| &run.files);
@@ -94,13 +107,17 @@ impl Account {
         }
         for run in &runs {
             let calls_left = || calls_left(&self.data_dir, run);
-            match check_before(run, &given, calls_left) {
-                Ok(Before::Replaced(why)) if why == Why::Partial || !again => {
+            match check_before(run, &given, already, calls_left) {
+                Ok(Before::Replaced(why)) if why == Why::Partial || !adds => {
                     self.replaced.push((run.clone(), why));
                 }
-                Err(error) if !again => return Err(error),
+                Err(error) if !adds => return Err(error),
                 Ok(_) | Err(_) => {}
             }
+        }
+        if already == Already::Replace && self.replaced.is_empty() {
+            let dir = self.data_dir.display();
+            terminal::tell(format_args!("--replace: {dir} has no calls of these files"));
         }
         self.files = given.into_iter().map(|given| given.file).collect();
         Ok(self)
@@ -138,8 +155,12 @@ impl Account {
                      replaces them",
                     run.total.published
                 ),
-                _ if removed.files == 0 => continue,
-                _ => format!(
+                Why::Asked => format!(
+                    "an ingest of these files (at {when}) is replaced: its {} are removed",
+                    count(calls, "call")
+                ),
+                Why::Empty | Why::Partial if removed.files == 0 => continue,
+                Why::Empty | Why::Partial => format!(
                     "an ingest of these files did not end (at {when}): this one replaces the {calls} \
                      calls that it left"
                 ),
@@ -284,6 +305,8 @@ enum Why {
     Partial,
     /// Some of its calls are gone, or cannot be read.
     Lacking,
+    /// The user wants it.
+    Asked,
 }
 
 /// What becomes of an earlier run.
@@ -299,6 +322,7 @@ enum Before {
 fn check_before(
     run: &Accounting,
     given: &[Given],
+    already: Already,
     calls_left: impl FnOnce() -> anyhow::Result<u64>,
 ) -> anyhow::Result<Before> {
     let known = run.files.iter().flat_map(|file| {
@@ -322,6 +346,7 @@ fn check_before(
     let why = match (run.is_partial, is_empty) {
         (true, _) => Some(Why::Partial),
         (false, true) => Some(Why::Empty),
+        (false, false) if already == Already::Replace => Some(Why::Asked),
         (false, false) if calls_left()? < run.total.published => Some(Why::Lacking),
         (false, false) => None,
     };
@@ -336,10 +361,15 @@ fn check_before(
         (None, _) => return Err(there_twice(&what, &before, run)),
         (Some(Why::Partial), Some(other)) => ("in part", other, ""),
         (Some(Why::Lacking), Some(other)) => ("before", other, ", and some of the calls are gone"),
+        (Some(Why::Asked), Some(other)) => ("before", other, ""),
     };
     let other = &other.path;
+    let again = match already {
+        Already::Replace => "with --replace",
+        _ => "again",
+    };
     Err(UsageError::error(format!(
-        "{path} was ingested {how} {before}, together with {other}{gone}: ingest all of its files again, which \
+        "{path} was ingested {how} {before}, together with {other}{gone}: ingest all of its files {again}, which \
          replaces what is there of them. Or use another --data-dir, or --again, which adds to it"
     )))
 }
@@ -358,8 +388,8 @@ fn there_twice(what: &str, before: &str, run: &Accounting) -> anyhow::Error {
         ),
     };
     UsageError::error(format!(
-        "{what} was ingested before {before}{without}: {twice} would be there twice. Use another \
-         --data-dir, or --again"
+        "{what} was ingested before {before}{without}: {twice} would be there twice. Use --replace to remove \
+         them first, another --data-dir, or --again"
     ))
 }
 

@@ -33,6 +33,19 @@ const SECRET_PARTS: [&[u8]; 6] = [
     b"signature",
 ];
 
+/// Of these, which have a URL, what follows the `?` is secret: gRPC has no queries, and what stands in one is not
+/// ours to keep. Envoy and other proxies keep the path that a call came with in some of them.
+const URL_NAMES: [&[u8]; 8] = [
+    b":path",
+    b"x-envoy-original-path",
+    b"x-forwarded-uri",
+    b"x-original-uri",
+    b"x-original-url",
+    b"x-rewrite-url",
+    b"referer",
+    b"location",
+];
+
 /// Is the value of the header called `name` a secret? `more` are names from the configuration.
 pub fn is_secret(name: &[u8], more: &Names) -> bool {
     if name.first() == Some(&b':') {
@@ -53,13 +66,15 @@ pub fn kept<'v>(
     more: &Names,
     key: Option<&Hmac>,
 ) -> Option<(&'v [u8], Redacted)> {
-    if name == b":path" {
-        let at = value.iter().position(|byte| *byte == b'?')?;
-        // gRPC has no queries; what stands in one is not ours to keep.
-        let (path, query) = value.split_at_checked(at.saturating_add(1))?;
-        return Some((path, Redacted::new(key, query)));
+    if is_secret(name, more) {
+        return Some((b"", Redacted::new(key, value)));
     }
-    is_secret(name, more).then(|| (&b""[..], Redacted::new(key, value)))
+    if !URL_NAMES.iter().any(|url| name.eq_ignore_ascii_case(url)) {
+        return None;
+    }
+    let at = value.iter().position(|byte| *byte == b'?')?;
+    let (path, query) = value.split_at_checked(at.saturating_add(1))?;
+    Some((path, Redacted::new(key, query)))
 }
 
 fn contains_secret_part(name: &[u8]) -> bool {
@@ -201,6 +216,12 @@ mod tests {
             |name: &[u8], value| kept(name, value, &Names::EMPTY, None).map(|(kept, _)| kept);
         assert_eq!(kept(b":path", b"/a.B/C?token=x?"), Some(&b"/a.B/C?"[..]));
         assert_eq!(kept(b":path", b"/a.B/C"), None);
+        let original = kept(b"x-envoy-original-path", b"/api/a.B/C?token=x");
+        assert_eq!(original, Some(&b"/api/a.B/C?"[..]));
+        assert_eq!(
+            kept(b"Referer", b"https://a/b?c"),
+            Some(&b"https://a/b?"[..])
+        );
         assert_eq!(kept(b"x-path", b"/a.B/C?x"), None);
         assert_eq!(kept(b"cookie", b"a?b"), Some(&b""[..]));
     }

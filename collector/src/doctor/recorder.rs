@@ -1,7 +1,7 @@
 //! Places where twintap's filter is installed, whatever installs it.
 
 use super::at::At;
-use super::envoy::{Envoy, inside, type_of};
+use super::envoy::{Envoy, Filter, inside, type_of};
 use super::kube::{Object, labels};
 use super::node::{Node, Plain};
 
@@ -83,6 +83,20 @@ impl<'a> Recorder<'a> {
             found.extend(wasm.filter(|wasm| wasm.is_ours(name)));
         }
         found
+    }
+
+    /// The one of `recorders` that a filter of the same Envoy is.
+    pub fn of_filter<'r>(recorders: &'r [Self], filter: &Filter<'_>) -> Option<&'r Self> {
+        let within = format!("{}.typed_config.", filter.at.place().path);
+        recorders.iter().find(|recorder| match recorder.how {
+            How::Extension => recorder.at.text("name") == Some(filter.name),
+            // A router holds filters of its own.
+            _ => {
+                let place = recorder.at.place();
+                let rest = place.path.strip_prefix(&within);
+                rest.is_some_and(|rest| !rest.contains("http_filters"))
+            }
+        })
     }
 
     /// `inbound`, `outbound` or `upstream`; empty if it does not say.

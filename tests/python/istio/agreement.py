@@ -141,18 +141,19 @@ def envoy_filter(one: dict, cluster: str, keys: set[str], version: str):
     if len(contexts) != 1 or "ANY" in contexts:
         yield f"contexts {contexts}"
     http_filter = insert["match"]["listener"]["filterChain"]["filter"]
-    if http_filter["subFilter"]["name"] != "envoy.filters.http.router":
+    operation = insert["patch"]["operation"]
+    if operation != "INSERT_FIRST" and http_filter["subFilter"]["name"] != "envoy.filters.http.router":
         yield "it is not placed by the router"
     value, default = insert["patch"]["value"], RBAC
-    if insert["patch"]["operation"] == "MERGE":
+    if operation == "MERGE":
         router, default = value["typed_config"], MUTATION
         if router["@type"] != ROUTER or value["name"] != http_filter["subFilter"]["name"]:
             yield "what is merged is not the router"
         value, codec = router["upstream_http_filters"]
         if codec["name"] != "envoy.filters.http.upstream_codec":
             yield "the upstream chain does not end with the codec"
-    elif insert["patch"]["operation"] != "INSERT_BEFORE":
-        yield f"operation {insert['patch']['operation']}"
+    elif operation != ("INSERT_FIRST" if configuration(one)["position"] == "outbound" else "INSERT_BEFORE"):
+        yield f"operation {operation}"
     discovery = value["config_discovery"]
     expected = {
         "config_source": {"ads": {}, "initial_fetch_timeout": "5s"},

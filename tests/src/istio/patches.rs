@@ -31,14 +31,14 @@ impl Patch {
         self.is_in(context) && (wanted.is_null() || *wanted == port)
     }
 
-    /// The HTTP filter that it is placed by; it must be one of a connection manager.
-    fn beside(&self) -> &str {
+    /// The HTTP filter that it is placed by, if there is one; it must be one of a connection manager.
+    fn beside(&self) -> Option<&str> {
         let filter = &self.0["match"]["listener"]["filterChain"]["filter"];
         assert_eq!(
             filter["name"],
             "envoy.filters.network.http_connection_manager"
         );
-        filter["subFilter"]["name"].as_str().expect("a filter")
+        filter["subFilter"]["name"].as_str()
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn apply(
         .filter(|patch| patch.applies_to("HTTP_FILTER"))
     {
         match patch.operation() {
-            "INSERT_BEFORE" => insertions.push(patch),
+            "INSERT_BEFORE" | "INSERT_FIRST" => insertions.push(patch),
             "MERGE" => merges.push(patch),
             other => panic!("operation {other} is not known here"),
         }
@@ -65,8 +65,12 @@ pub(super) fn apply(
         .iter()
         .filter(|patch| patch.matches(context, port))
     {
+        let place = match patch.operation() {
+            "INSERT_FIRST" => Some(0),
+            _ => position(filters, patch.beside()),
+        };
         // No such filter: nothing happens, and nothing says so.
-        if let Some(index) = position(filters, patch.beside()) {
+        if let Some(index) = place {
             filters.insert(index, patch.value().clone());
             applied += 1;
         }
@@ -83,7 +87,8 @@ pub(super) fn apply(
     applied
 }
 
-fn position(filters: &[Value], name: &str) -> Option<usize> {
+fn position(filters: &[Value], name: Option<&str>) -> Option<usize> {
+    let name = name.expect("the name of a filter");
     filters.iter().position(|filter| filter["name"] == name)
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::envoy::{Chain, Filter};
 use super::super::finding::Findings;
-use super::super::recorder::patches;
+use super::super::recorder::{Recorder, patches};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
@@ -55,8 +55,9 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     for envoy in &view.envoys {
+        let recorders = Recorder::all_of_envoy(envoy);
         for chain in envoy.chains().iter().filter(|chain| !chain.is_upstream) {
-            between(findings, chain);
+            between(findings, chain, &recorders);
         }
     }
     others(view, findings);
@@ -91,11 +92,15 @@ fn changes(filter: &Filter<'_>) -> bool {
     KINDS.contains(&filter.kind()) || NAMES.iter().any(|name| filter.name.contains(name))
 }
 
-fn between(findings: &mut Findings, chain: &Chain<'_>) {
+fn between(findings: &mut Findings, chain: &Chain<'_>, recorders: &[Recorder<'_>]) {
+    let records = |filter: &Filter<'_>| match Recorder::of_filter(recorders, filter) {
+        Some(recorder) => recorder.records(),
+        None => filter.name.contains(OURS),
+    };
     let behind = chain
         .filters
         .iter()
-        .skip_while(|filter| !filter.name.contains(OURS))
+        .skip_while(|filter| !records(filter))
         .skip(1);
     for filter in behind.filter(|filter| changes(filter)) {
         findings.warning(
@@ -107,7 +112,7 @@ fn between(findings: &mut Findings, chain: &Chain<'_>) {
 
 /// EnvoyFilters of others that insert such a filter next to the router after ours.
 fn others(view: &View<'_>, findings: &mut Findings) {
-    for recorder in &view.installed {
+    for recorder in view.installed.iter().filter(|recorder| recorder.records()) {
         let Some(own) = recorder
             .object
             .filter(|object| object.kind == "EnvoyFilter")

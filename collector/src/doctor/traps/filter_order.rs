@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::envoy::{Chain, Envoy};
+use super::super::envoy::{Chain, Envoy, Filter};
 use super::super::finding::Findings;
 use super::super::kube::Object;
 use super::super::recorder::{Patch, Recorder, patches};
@@ -12,6 +12,18 @@ use super::look;
 
 const ROUTER: &str = "envoy.filters.http.router";
 const OURS: &str = "twintap";
+/// Types of filters that may change headers, or the path, without Envoy choosing the route by them.
+const CHANGE_HEADERS: [&str; 9] = [
+    "HeaderMutation",
+    "ExtAuthz",
+    "ExternalProcessor",
+    "JwtAuthentication",
+    "OAuth2",
+    "BasicAuth",
+    "CredentialInjector",
+    "GrpcJsonTranscoder",
+    "Lua",
+];
 
 pub(super) const TRAP: Trap = Trap {
     number: 17,
@@ -19,11 +31,14 @@ pub(super) const TRAP: Trap = Trap {
     title: "the filter's place depends on order or on names",
     severity: Severity::Error,
     hurts: "A patch beside a filter that is not there does nothing, without a word; one without a place goes \
-            behind the router, and the listener is refused; two filters of one name exclude each other.",
-    remedy: "INSERT_BEFORE `envoy.filters.http.router`, set `priority: 10`, give each filter a name of its own.",
+            behind the router, and the listener is refused; two filters of one name exclude each other. Where the \
+            pair id is set, Envoy chooses the route anew: by headers that filters before have changed, it may be \
+            another one.",
+    remedy: "INSERT_BEFORE `envoy.filters.http.router` what records, INSERT_FIRST what only stamps; set \
+             `priority: 10`, give each filter a name of its own.",
     remedy_by_hand: Some(
-        "Place the filter right before `envoy.filters.http.router` (in \
-         `upstream_http_filters`, before the codec), and give each filter a name of its own.",
+        "Place what records right before `envoy.filters.http.router` (in `upstream_http_filters`, before the \
+         codec), what only stamps before all others, and give each filter a name of its own.",
     ),
     looks: &[
         look(Need::Installers, "where patches insert the filter"),
@@ -39,8 +54,9 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             .into_iter()
             .filter(|patch| inserts_ours(object, patch))
             .collect();
+        let only_stamps = only_stamps(&Recorder::all_of_object(object));
         for patch in &inserted {
-            place(findings, patch);
+            place(findings, patch, only_stamps);
             let name = patch
                 .value
                 .as_ref()
@@ -98,13 +114,23 @@ fn inserts_ours(object: &Object, patch: &Patch<'_>) -> bool {
             .any(|recorder| recorder.at.place().path.starts_with(&format!("{here}.")))
 }
 
-fn place(findings: &mut Findings, patch: &Patch<'_>) {
+/// Is there a filter that sets the pair id, and none that records?
+fn only_stamps(recorders: &[Recorder<'_>]) -> bool {
+    !recorders.is_empty()
+        && recorders
+            .iter()
+            .all(|recorder| recorder.stamps() && !recorder.records())
+}
+
+fn place(findings: &mut Findings, patch: &Patch<'_>, only_stamps: bool) {
     let beside = patch.beside();
     let name = beside.as_ref().and_then(|at| at.node().text());
     if let Some(at) = patch.at.find(&["patch", "filterClass"]) {
         findings.error(&at, "filterClass does nothing in Istio");
     }
     match (patch.operation, name) {
+        ("INSERT_FIRST", _) if only_stamps => {}
+        ("INSERT_BEFORE", Some(ROUTER)) if only_stamps => findings.info(&patch.at, "the pair id is set behind other filters: where these change headers that routes look at, Envoy chooses another route than without it"),
         ("INSERT_BEFORE", Some(ROUTER)) => {}
         ("INSERT_FIRST", _) => findings.warning(&patch.at, "the filter comes first: it records what authorization refuses, and bodies before other filters change them"),
         ("INSERT_AFTER", Some(ROUTER) | None) | ("ADD", _) => {
@@ -123,6 +149,9 @@ fn in_envoy(view: &View<'_>, findings: &mut Findings, envoy: &Envoy) {
     let chains = envoy.chains();
     for chain in &chains {
         order(findings, chain);
+        if !chain.is_upstream {
+            before_stamp(findings, chain, &recorders);
+        }
     }
     let metadata: Vec<(String, String)> = super::super::kube::labels(envoy.metadata("LABELS"));
     let namespace = envoy
@@ -150,6 +179,23 @@ fn in_envoy(view: &View<'_>, findings: &mut Findings, envoy: &Envoy) {
                 ),
             );
         }
+    }
+}
+
+/// Filters before the one that stamps must not change what routes look at.
+fn before_stamp(findings: &mut Findings, chain: &Chain<'_>, recorders: &[Recorder<'_>]) {
+    let stamps =
+        |filter: &Filter<'_>| Recorder::of_filter(recorders, filter).is_some_and(Recorder::stamps);
+    let Some(stamp) = chain.filters.iter().position(stamps) else {
+        return;
+    };
+    let before = chain.filters.iter().take(stamp);
+    for filter in before.filter(|filter| CHANGE_HEADERS.contains(&filter.kind())) {
+        let name = filter.name;
+        findings.warning(
+            &filter.at,
+            format!("{name} stands before the filter that sets the pair id, with which Envoy chooses the route anew: if it changes headers that routes look at, calls go elsewhere"),
+        );
     }
 }
 

@@ -118,6 +118,14 @@ impl<'m> Slots<'m> {
             .count()
     }
 
+    /// Slots of all roots that take no more records: sealed, or under way.
+    pub fn closed(&self) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| matches!(slot.state, State::Sealed | State::InFlight))
+            .count()
+    }
+
     /// The open slot of `root`.
     pub fn open(&self, root: u8) -> Option<usize> {
         self.slots

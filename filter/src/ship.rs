@@ -3,7 +3,8 @@
 //! A batch leaves when a tick finds it, when a stream begins and it is nearly full, or when the
 //! collector's answer to an earlier one makes room; at most four are under way. While nothing can be
 //! sent (collector away, or four under way) the open batch goes on filling, so that slots are full
-//! before records are dropped.
+//! before records are dropped. Roots share the slots: if those of all roots hold four that were sent or wait to
+//! be, only one that is nearly full leaves, or the only one of its root.
 //!
 //! Nothing is sent when something ends: a stream, a root, a POST that failed. When Envoy itself ends,
 //! it ends mirrors that are not answered yet, and with the last of them the root, while it takes its
@@ -17,7 +18,7 @@ use crate::headers::{Pairs, write_pairs};
 use crate::host::{Host, Map, Post};
 use crate::root::{Phase, Root};
 
-/// Batches of a producer under way at once.
+/// Batches of a producer under way at once; of all producers, those that may leave before they are nearly full.
 const IN_FLIGHT_MAX: usize = 4;
 /// What a stream that begins finds worth sending before the next tick.
 pub(crate) const FLUSH_BYTES: usize = (BATCH_BYTES >> 2) * 3;
@@ -139,6 +140,9 @@ impl Engine<'_> {
             let Some(slot) = self.slots.next_sealed(index).or(open) else {
                 return;
             };
+            if Some(slot) == open && !closing && !self.may_leave(index, slot) {
+                return;
+            }
             let now_ns = host.now_ns();
             let Some(root) = self.roots.get_mut(usize::from(index)) else {
                 return;
@@ -155,6 +159,14 @@ impl Engine<'_> {
                 return;
             }
         }
+    }
+
+    /// May the open batch in `slot` leave now? What it holds of its slot is all that the slot will hold until it is
+    /// acknowledged, and other roots want slots too.
+    fn may_leave(&self, index: u8, slot: usize) -> bool {
+        self.slots.fill(slot).0 >= FLUSH_BYTES
+            || self.slots.count(index, State::InFlight) == 0
+            || self.slots.closed() < IN_FLIGHT_MAX
     }
 
     /// Sends the sealed batch in `slot`; `false` if the host refused.

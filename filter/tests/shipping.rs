@@ -165,6 +165,54 @@ fn at_most_four_batches_are_under_way() {
 }
 
 #[test]
+fn batches_of_two_roots_under_way_leave_room_for_what_comes_next() {
+    let mut rig = Rig::with_sizes(
+        INBOUND,
+        Sizes {
+            slots: 8,
+            slot_bytes: 16 * 1024,
+            ..support::PLENTY
+        },
+    );
+    rig.root(2, INBOUND);
+    // The collector is silent; what comes of one root fits half a slot.
+    for _ in 0..8 {
+        for root in [ROOT, 2] {
+            let context = rig.begin_at(root, GRPC);
+            rig.request(context, &message(&[1; 2000]), true);
+            rig.block(context, Map::ResponseHeaders, RESPONSE, true);
+            rig.done(context);
+        }
+        rig.tick();
+        rig.engine.on_tick(&mut rig.host, 2);
+    }
+    let dropped = |rig: &Rig, root| rig.engine.counters(root).unwrap().dropped();
+    assert_eq!((dropped(&rig, ROOT), dropped(&rig, 2)), (0, 0));
+    for root in [ROOT, 2] {
+        let under_way = rig.host.posts.iter().filter(|post| post.root == root);
+        assert_eq!(under_way.count(), 2);
+    }
+    rig.answer_all(200);
+    rig.tick();
+    assert_eq!(rig.host.posts.len(), 5);
+}
+
+#[test]
+fn a_root_is_not_kept_waiting_by_the_batches_of_another() {
+    let mut rig = Rig::new(INBOUND);
+    rig.root(2, INBOUND);
+    for _ in 0..10 {
+        call(&mut rig, 10);
+        rig.tick();
+    }
+    assert_eq!(rig.host.posts.len(), 4);
+    let context = rig.begin_at(2, GRPC);
+    rig.done(context);
+    rig.engine.on_tick(&mut rig.host, 2);
+    assert_eq!(rig.host.posts.len(), 5);
+}
+
+#[test]
 fn a_record_larger_than_a_batch_is_dropped_and_counted() {
     let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
     call(&mut rig, 20_000);

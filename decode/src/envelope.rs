@@ -100,7 +100,7 @@ pub fn parse(body: &[u8], records_max: u32) -> Result<Envelope, EnvelopeError> {
     let mut version = 0;
     let mut producer_id: &[u8] = &[];
     let mut counters_bytes = 0;
-    let mut first_mismatch = None;
+    let mut numbers = Numbers::default();
     let mut fields = Fields::new(body);
     while let Some(field) = fields.next()? {
         match (field.number, &field.value) {
@@ -128,16 +128,7 @@ pub fn parse(body: &[u8], records_max: u32) -> Result<Envelope, EnvelopeError> {
                     return Err(EnvelopeError::TooManyRecords(records_max));
                 }
                 if let Some(number) = leading_number(bytes) {
-                    let expected = envelope
-                        .first_record_number
-                        .saturating_add(u64::from(index));
-                    if number != expected && first_mismatch.is_none() {
-                        first_mismatch = Some(EnvelopeError::Number {
-                            index,
-                            number,
-                            expected,
-                        });
-                    }
+                    numbers.add(index, number);
                 }
                 envelope.records_count = index.saturating_add(1);
             }
@@ -160,7 +151,46 @@ pub fn parse(body: &[u8], records_max: u32) -> Result<Envelope, EnvelopeError> {
             return Err(EnvelopeError::FirstNumber(envelope.first_record_number));
         }
     }
-    first_mismatch.map_or(Ok(envelope), Err)
+    match numbers.mismatch(envelope.first_record_number) {
+        Some(error) => Err(error),
+        None => Ok(envelope),
+    }
+}
+
+/// Numbers that records say themselves, held against the batch's once all is read: its fields may come in any
+/// order.
+#[derive(Default)]
+struct Numbers {
+    /// Index and number of the first record that says one.
+    first: Option<(u32, u64)>,
+    /// Of the first behind it that does not follow from it.
+    odd: Option<(u32, u64)>,
+}
+
+impl Numbers {
+    fn add(&mut self, index: u32, number: u64) {
+        let Some((first_index, first_number)) = self.first else {
+            self.first = Some((index, number));
+            return;
+        };
+        let behind = u64::from(index.saturating_sub(first_index));
+        if number != first_number.saturating_add(behind) && self.odd.is_none() {
+            self.odd = Some((index, number));
+        }
+    }
+
+    /// The first that is not that of a batch that begins with `first_record_number`.
+    fn mismatch(&self, first_record_number: u64) -> Option<EnvelopeError> {
+        let mut told = self.first.into_iter().chain(self.odd);
+        told.find_map(|(index, number)| {
+            let expected = first_record_number.saturating_add(u64::from(index));
+            (number != expected).then_some(EnvelopeError::Number {
+                index,
+                number,
+                expected,
+            })
+        })
+    }
 }
 
 /// Who a batch is from, and its records, still encoded: zero-copy slices of `body` in order.
@@ -364,6 +394,32 @@ mod tests {
             .map(|bytes| Record::decode(bytes).unwrap().number)
             .collect();
         assert_eq!(numbers, [5, 6, 7]);
+    }
+
+    #[test]
+    fn fields_may_come_in_any_order() {
+        let whole = batch(5, 3);
+        let records = RecordBatch {
+            records: whole.records.clone(),
+            ..RecordBatch::default()
+        };
+        let rest = RecordBatch {
+            records: Vec::new(),
+            ..whole
+        };
+        let body = [records.encode_to_vec(), rest.encode_to_vec()].concat();
+        assert_eq!(parse(&body, 10).unwrap().numbers(), 5..8);
+        let other = RecordBatch {
+            first_record_number: 6,
+            ..rest
+        };
+        let body = [records.encode_to_vec(), other.encode_to_vec()].concat();
+        let odd = EnvelopeError::Number {
+            index: 0,
+            number: 5,
+            expected: 6,
+        };
+        assert_eq!(parse(&body, 10), Err(odd));
     }
 
     #[test]

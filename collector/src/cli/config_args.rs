@@ -31,8 +31,7 @@ impl ConfigArgs {
         if let Some(path) = &self.config {
             layers.add_file(path)?;
         }
-        let text = |name: std::ffi::OsString| name.into_string().ok();
-        layers.add_env(std::env::vars_os().filter_map(|(k, v)| text(k).zip(text(v))));
+        layers.add_env(variables()?);
         let flags = [
             ("listen", "--listen", &self.listen),
             ("data_dir", "--data-dir", &self.data_dir),
@@ -61,4 +60,27 @@ impl ConfigArgs {
         let config = Config::from_layers(&layers)?;
         Ok((layers, config))
     }
+}
+
+/// The variables of the environment that are text. One that is to be a key and is not text is refused: passing it
+/// over would leave the key as it was, without a word.
+fn variables() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        // The names of keys are text.
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if Layers::is_key(&name) => {
+                return Err(ConfigError {
+                    origin: Origin::Env(name).to_string(),
+                    problem: "its value is not UTF-8".to_owned(),
+                });
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }

@@ -85,6 +85,12 @@ impl Layers {
         }
     }
 
+    /// Does the variable `name` set a key?
+    pub fn is_key(name: &str) -> bool {
+        let key = name.strip_prefix(ENV_PREFIX).map(str::to_ascii_lowercase);
+        key.is_some_and(|key| KEYS.iter().any(|known| known.name == key))
+    }
+
     /// The variables that begin with `TWINTAP_` and are no keys, each with a hint.
     pub fn unknown(&self) -> &[String] {
         &self.unknown

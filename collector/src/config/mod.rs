@@ -22,6 +22,11 @@ pub const ENV_PREFIX: &str = "TWINTAP_";
 /// Names the configuration file.
 pub const ENV_FILE: &str = "TWINTAP_CONFIG";
 
+/// Most batches that may wait for the disk: each has its place from the start.
+const QUEUE_BATCHES_MAX: usize = 100_000;
+/// Most connections: each takes a descriptor.
+const CONNECTIONS_MAX: usize = 1_000_000;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -99,8 +104,10 @@ impl Config {
             batch_records_max: layers.parse("batch_records_max", units::count)?,
             ingest_bytes_max: layers.parse("ingest_bytes_max", units::size)?,
             memory_bytes_max: layers.parse("memory_bytes_max", units::size_or_zero)?,
-            queue_batches_max: layers.parse("queue_batches_max", units::count)?,
-            connections_max: layers.parse("connections_max", units::count)?,
+            queue_batches_max: layers
+                .parse("queue_batches_max", units::count_up_to(QUEUE_BATCHES_MAX))?,
+            connections_max: layers
+                .parse("connections_max", units::count_up_to(CONNECTIONS_MAX))?,
             streams_max: layers.parse("streams_max", units::count)?,
             header_bytes_max: layers.parse("header_bytes_max", units::size)?,
             header_timeout: layers.parse("header_timeout", units::duration)?,

@@ -46,6 +46,26 @@ fn later_layers_win() {
 }
 
 #[test]
+fn what_no_machine_has_is_refused() {
+    for (key, value, told) in [
+        (
+            "queue_batches_max",
+            "100001",
+            "must not be more than 100000",
+        ),
+        (
+            "connections_max",
+            "18446744073709551615",
+            "must not be more than 1000000",
+        ),
+        ("drain_timeout", "99999999d", "must be less than 36500d"),
+    ] {
+        let error = from_file(&format!("{key} = \"{value}\"")).unwrap_err();
+        assert!(error.problem.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn errors_say_where_and_what_would_do() {
     let cases: &[(&str, &str, &str)] = &[
         (

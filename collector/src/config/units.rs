@@ -42,10 +42,14 @@ pub(super) fn size_or_zero(text: &str) -> Result<u64, String> {
     scaled(text, SIZE_UNITS).ok_or_else(|| "expected a size such as \"64MiB\"".to_owned())
 }
 
-/// A duration of at least a millisecond.
+/// The longest duration: no clock comes to its end.
+const DURATION_MS_MAX: u64 = 100 * 365 * 86_400_000;
+
+/// A duration of at least a millisecond, and at most a hundred years.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match scaled(text, DURATION_UNITS) {
         Some(0) => Err("must not be 0".to_owned()),
+        Some(DURATION_MS_MAX..) => Err("must be less than 36500d".to_owned()),
         Some(ms) => Ok(Duration::from_millis(ms)),
         None => Err("expected a duration such as \"30s\" or \"500ms\"".to_owned()),
     }
@@ -61,6 +65,14 @@ pub(super) fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
         return Err("must not be 0".to_owned());
     }
     T::try_from(number).map_err(|_| "too large".to_owned())
+}
+
+/// A number from 1 to `max`, for what takes memory, or a handle of the system, for each.
+pub(super) fn count_up_to(max: usize) -> impl FnOnce(&str) -> Result<usize, String> {
+    move |text| match count(text)? {
+        number if number > max => Err(format!("must not be more than {max}")),
+        number => Ok(number),
+    }
 }
 
 /// `ip:port`.

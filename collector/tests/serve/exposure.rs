@@ -27,6 +27,21 @@ fn check_config(keys: &[&str]) -> Output {
 }
 
 #[test]
+fn a_variable_that_is_not_text_is_refused_not_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let value = std::ffi::OsStr::from_bytes(b"/a/token\xff");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twintap"));
+    let output = command.arg("check-config").env("TWINTAP_TOKEN_FILE", value);
+    let output = output.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("TWINTAP_TOKEN_FILE: its value is not UTF-8"),
+        "{told}"
+    );
+}
+
+#[test]
 fn beyond_loopback_it_says_what_protects_and_does_not_start() {
     for address in ["0.0.0.0:9090", "[::]:9090", "10.1.2.3:9090"] {
         let listen = format!("listen={address}");

@@ -30,6 +30,7 @@ pub async fn serve_connection<I: Intake>(
 ) {
     let limits = *service.limits();
     let metrics = Arc::clone(service.metrics());
+    let has_date = service.has_date();
     let opened = Instant::now();
     let activity = Arc::new(Activity::default());
     let watched = Arc::clone(&activity);
@@ -40,7 +41,7 @@ pub async fn serve_connection<I: Intake>(
             Ok::<_, Infallible>(service.answer(request).await)
         }
     });
-    let builder = builder(&limits);
+    let builder = builder(&limits, has_date);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Turns::new(stream)), handler));
     let mut ending = false;
     loop {
@@ -74,10 +75,12 @@ pub async fn serve_connection<I: Intake>(
     }
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+/// Without `has_date` answers tell no time: hyper cannot write one before 1970.
+fn builder(limits: &Limits, has_date: bool) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
+        .auto_date_header(has_date)
         .timer(TokioTimer::new())
         // Also runs while a kept-alive connection waits for its next request.
         .header_read_timeout(limits.idle_timeout)
@@ -85,6 +88,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_buf_size(H1_BUFFER_BYTES);
     builder
         .http2()
+        .auto_date_header(has_date)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(limits.header_bytes_max)

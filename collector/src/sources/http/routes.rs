@@ -85,6 +85,11 @@ impl<I: Intake> Service<I> {
         &self.limits
     }
 
+    /// Is the clock past the epoch, so that answers can tell the time?
+    pub fn has_date(&self) -> bool {
+        self.clock.unix_ns() > 0
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics

@@ -253,6 +253,15 @@ impl<'m> Slots<'m> {
         }
     }
 
+    /// Records in slots of `root`, in whatever state.
+    pub fn records(&self, root: u8) -> u64 {
+        let own = self
+            .slots
+            .iter()
+            .filter(|slot| slot.root == root && slot.state != State::Free);
+        own.fold(0, |sum, slot| sum.saturating_add(u64::from(slot.records)))
+    }
+
     /// Forgets all batches of `root`.
     pub fn free_all(&mut self, root: u8) {
         for slot in self.slots.iter_mut().filter(|slot| slot.root == root) {

@@ -16,7 +16,7 @@ use crate::sampling::{self, ALL_PPM};
 use crate::tape::Kind;
 
 /// Property: which attempt at the upstream this is.
-const ATTEMPT: &[u8] = b"upstream\0request_attempt_count";
+pub(crate) const ATTEMPT: &[u8] = b"upstream\0request_attempt_count";
 /// Property: id of the downstream connection, which a mirrored stream does not have.
 const CONNECTION: &[u8] = b"connection\0id";
 
@@ -174,7 +174,11 @@ impl Engine<'_> {
             self.encoded,
         );
         let pair_id = stamp.map_or(request.pair_id, |id| &id[..]);
-        let pair_id = pair_id.get(..PAIR_ID_BYTES_MAX).unwrap_or(pair_id);
+        // A part of an id is that of others, too; the header has the whole.
+        let pair_id = match pair_id.len() {
+            0..=PAIR_ID_BYTES_MAX => pair_id,
+            _ => b"",
+        };
         let kept = block.len > 0
             && stream.tape.append(&mut self.pages, Kind::PairId, pair_id)
             && self.table.insert(context, root_index, number);

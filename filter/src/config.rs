@@ -234,10 +234,7 @@ impl Draft {
                 patterns(value, reader, &mut config.methods.exclude)?;
             }
             b"redact_headers" => {
-                // Pseudo-headers are what a call is told by; none is ever redacted.
-                strings(value, reader, &mut config.redact_headers, |name| {
-                    !matches!(name.first(), None | Some(b':'))
-                })?;
+                strings(value, reader, &mut config.redact_headers, is_header_name)?;
             }
             b"redaction_key" => {
                 let key = text::<1024>(value)?;
@@ -333,6 +330,13 @@ fn number(value: Value<'_>) -> Result<Number, Refusal> {
         Value::Number(number) => Ok(number),
         _ => Err(Refusal::WrongType),
     }
+}
+
+/// Can a header be called that? Pseudo-headers are what a call is told by: none is ever redacted. Of the marks
+/// that are allowed all but `*`, which looks like a pattern and would match nothing.
+fn is_header_name(name: &[u8]) -> bool {
+    let is_mark = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(is_mark)
 }
 
 fn whole(value: Value<'_>, from: u64, to: u64) -> Result<u32, Refusal> {

@@ -24,12 +24,16 @@ const NODE: [(u32, &[u8]); 9] = [
 /// Bytes kept of one of them.
 const NODE_BYTES_MAX: usize = 200;
 
+/// How soon an inert root is counted.
+const INERT_TICK_MS: u32 = 100;
+
 impl Engine<'_> {
     /// Root context `context` has a configuration of `size` bytes. Whatever it is, the host is never
     /// told to fail: a refused configuration makes the root inert.
     pub fn on_configure<H: Host>(&mut self, host: &mut H, context: u32, size: usize) {
         let Some(index) = self.root_index(context) else {
             host.warn(b"twintap: more than 8 configurations in one VM, traffic passes unrecorded");
+            self.refuse(host, context);
             return;
         };
         let metrics = host.define_metrics();
@@ -42,12 +46,14 @@ impl Engine<'_> {
         let Some(root) = self.root(index) else {
             return;
         };
-        let was_inert = root.phase == Phase::Inert;
         if metrics.is_err() {
             root.counters.host_error();
         }
         match config {
             Ok(config) => {
+                if root.is_told_invalid && host.add(Metric::ConfigInvalid, -1).is_ok() {
+                    root.is_told_invalid = false;
+                }
                 if root.phase != Phase::Active {
                     let (id, _) = seed.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
                     root.producer_id = *id;
@@ -62,15 +68,18 @@ impl Engine<'_> {
             Err(error) => {
                 root.phase = Phase::Inert;
                 host.warn(error.message(&mut [0; 256]));
+                if host.set_tick_ms(INERT_TICK_MS).is_err() {
+                    root.counters.host_error();
+                }
             }
         }
-        let is_inert = root.phase == Phase::Inert;
-        if is_inert != was_inert
-            && host
-                .add(Metric::ConfigInvalid, if is_inert { 1 } else { -1 })
-                .is_err()
-        {
-            root.counters.host_error();
+    }
+
+    /// Counts an inert root in the gauge of refused configurations. With its first tick: Envoy tries each
+    /// configuration in a VM that it throws away without a word.
+    pub(crate) fn tell_invalid<H: Host>(&mut self, host: &mut H, index: u8) {
+        if let Some(root) = self.root(index).filter(|root| !root.is_told_invalid) {
+            root.is_told_invalid = host.add(Metric::ConfigInvalid, 1).is_ok();
         }
     }
 
@@ -83,7 +92,11 @@ impl Engine<'_> {
         let (now, before) = (root.counters, root.reported);
         let changes = [
             (Metric::Records, now.recorded(), before.recorded()),
-            (Metric::Dropped, now.dropped(), before.dropped()),
+            (
+                Metric::Dropped,
+                now.dropped().saturating_add(now.given_up),
+                before.dropped().saturating_add(before.given_up),
+            ),
             (Metric::Skipped, now.skipped(), before.skipped()),
             (Metric::BatchesSent, now.batches_sent, before.batches_sent),
             (

@@ -1,6 +1,6 @@
 //! What Envoy knows of a downstream connection, asked for once per connection and not once per call.
 //!
-//! A property costs about a microsecond and a connection has four of interest, all fixed for its
+//! A property costs about a microsecond and a connection has three of interest, all fixed for its
 //! life. They are kept as encoded fields of `Record`, ready to be copied. Envoy never uses a
 //! connection id twice. The cache is direct-mapped: a place is taken over by whoever comes, and a
 //! connection that lost its place is asked for again.

@@ -58,6 +58,8 @@ pub struct Counters {
     pub batches_sent: u64,
     /// Attempts to send that failed. Host metric only.
     pub batches_failed: u64,
+    /// Numbered records that a root gave up when it ended. Host metric only: the root can tell nobody else.
+    pub given_up: u64,
 }
 
 impl Counters {
@@ -74,6 +76,7 @@ impl Counters {
         acknowledged: 0,
         batches_sent: 0,
         batches_failed: 0,
+        given_up: 0,
     };
 
     /// A stream came that is not recorded.
@@ -156,6 +159,7 @@ impl Counters {
             acknowledged: 0,
             batches_sent: 0,
             batches_failed: 0,
+            given_up: 0,
             ..*counters
         };
         told(self) == told(other)

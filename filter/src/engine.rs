@@ -10,10 +10,10 @@ use crate::config::Config;
 use crate::connections::{Connection, Connections};
 use crate::flow::{Arrival, REQUEST, RESPONSE, Route, Workspace};
 use crate::hashers::{Hasher, Hashers};
-use crate::host::{Host, Map, Refused};
+use crate::host::{Host, Map, Metric, Refused};
 use crate::pages::{LargePage, Pages, SmallPage};
 use crate::random::Random;
-use crate::root::{Phase, Root};
+use crate::root::{Phase, ROOTS_MAX, Root};
 use crate::ship::FLUSH_BYTES;
 use crate::table::{Entry, Table};
 
@@ -65,6 +65,8 @@ pub struct Engine<'m> {
     /// Context created last and its root: what a stream that found no room belongs to.
     last_created: (u32, u8),
     roots_created: u32,
+    /// Root contexts that found no place, as far as they are counted; 0 is none.
+    refused: [u32; ROOTS_MAX],
 }
 
 impl<'m> Engine<'m> {
@@ -83,6 +85,7 @@ impl<'m> Engine<'m> {
             random: Random::new([0; 32]),
             last_created: (0, 0),
             roots_created: 0,
+            refused: [0; ROOTS_MAX],
         }
     }
 
@@ -201,7 +204,10 @@ impl<'m> Engine<'m> {
             }
             None => match self.root_index(context) {
                 Some(root) => self.close(host, root),
-                None => true,
+                None => {
+                    self.forget_refused(host, context);
+                    true
+                }
             },
         }
     }
@@ -237,6 +243,28 @@ impl<'m> Engine<'m> {
     /// The root with that index.
     pub(crate) fn root(&mut self, index: u8) -> Option<&mut Root> {
         self.roots.get_mut(usize::from(index))
+    }
+
+    /// Counts root context `context`, for which there is no place, as one with a refused configuration.
+    pub(crate) fn refuse<H: Host>(&mut self, host: &mut H, context: u32) {
+        if self.refused.contains(&context) {
+            return;
+        }
+        let place = self.refused.iter_mut().find(|refused| **refused == 0);
+        if let Some(place) = place
+            && host.add(Metric::ConfigInvalid, 1).is_ok()
+        {
+            *place = context;
+        }
+    }
+
+    /// That root context is gone.
+    fn forget_refused<H: Host>(&mut self, host: &mut H, context: u32) {
+        let place = self.refused.iter_mut().find(|refused| **refused == context);
+        if let Some(place) = place.filter(|_| context != 0) {
+            *place = 0;
+            let _answered = host.add(Metric::ConfigInvalid, -1);
+        }
     }
 
     fn create_root(&mut self, context: u32) {

@@ -5,10 +5,11 @@
 //! once less. Properties are a microsecond each, so only those are read that the position can answer
 //! and the record can use. Nothing is sent from here (`ship.rs` says why): a batch that is nearly
 //! full leaves with the next stream that begins.
-//! In position upstream `source.*` and `destination.*` are never read: on a mirrored stream Envoy
-//! 1.40 crashes on them.
+//! `source.*` and `destination.*` are never read of a stream without a downstream connection: Envoy 1.40
+//! crashes on them.
 
-use crate::capture::Stream;
+use crate::begin::ATTEMPT;
+use crate::capture::{End, Stream};
 use crate::config::Position;
 use crate::connections::Connections;
 use crate::counters::Dropped;
@@ -21,10 +22,12 @@ use crate::wire::Encoder;
 /// Field of `Record` and the property that fills it.
 type Property = (u32, &'static [u8]);
 
-const UPSTREAM: [Property; 2] = [(13, b"xds\0cluster_name"), (15, b"upstream\0address")];
+const CLUSTER: [Property; 1] = [(13, b"xds\0cluster_name")];
+const UPSTREAM: [Property; 1] = [(15, b"upstream\0address")];
+/// Whoever called: a proxy in front may say so with each call (`x-forwarded-for`).
+const CALLER: [Property; 1] = [(16, b"source\0address")];
 /// Fixed for the life of a downstream connection.
-const CONNECTION: [Property; 4] = [
-    (16, b"source\0address"),
+const CONNECTION: [Property; 3] = [
     (17, b"destination\0address"),
     (18, b"connection\0uri_san_peer_certificate"),
     (19, b"connection\0uri_san_local_certificate"),
@@ -57,7 +60,11 @@ impl Engine<'_> {
                     facts: Encoder::new(self.encoded),
                 };
                 let ending = asking.ending(stream, &mut self.connections);
-                Some(self.write(entry.stream, entry.root, ending))
+                let mut written = self.write(entry.stream, entry.root, ending);
+                if written == Err(Dropped::BufferFull) && self.give_up_one(entry.root) {
+                    written = self.write(entry.stream, entry.root, ending);
+                }
+                Some(written)
             }
             None => None,
         };
@@ -112,6 +119,23 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Gives up a batch of a root that is ending, for another root; `false` if none waits.
+    fn give_up_one(&mut self, for_root: u8) -> bool {
+        for (index, root) in (0_u8..).zip(self.roots.iter_mut()) {
+            let waits = match root.phase {
+                Phase::Closing if index != for_root => self.slots.next_sealed(index),
+                _ => None,
+            };
+            if let Some(slot) = waits {
+                let records = u64::from(self.slots.fill(slot).1);
+                root.counters.given_up = root.counters.given_up.saturating_add(records);
+                self.slots.free(slot);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Slots one root may hold: all but one for each other root that records.
     fn slots_per_root(&self) -> usize {
         let recording = self
@@ -140,7 +164,10 @@ impl<H: Host> Asking<'_, H> {
     fn ending(&mut self, stream: &Stream, connections: &mut Connections<'_>) -> Ending {
         let end_ns = self.host.now_ns().saturating_sub(stream.started_ns);
         if self.root.config.position == Position::Upstream {
-            self.properties(&UPSTREAM);
+            self.properties(&CLUSTER);
+            if !self.is_one_of_several(stream) {
+                self.properties(&UPSTREAM);
+            }
         } else {
             self.connection(connections);
         }
@@ -158,16 +185,26 @@ impl<H: Host> Asking<'_, H> {
         }
     }
 
-    /// The four facts of the downstream connection.
+    /// Was it cut off, and were there other attempts? Of these together Envoy knows one address, that of the last
+    /// to begin or of the one that won.
+    fn is_one_of_several(&mut self, stream: &Stream) -> bool {
+        stream.end() == End::Aborted && self.number(ATTEMPT).is_some_and(|count| count > 1)
+    }
+
+    /// The caller, and the facts of the downstream connection. A stream that has none is a mirrored one, whatever
+    /// the position says: on these Envoy crashes.
     fn connection(&mut self, connections: &mut Connections<'_>) {
-        let id = self.number(CONNECTION_ID);
-        if let Some(facts) = id.and_then(|id| connections.facts(id)) {
+        let Some(id) = self.number(CONNECTION_ID) else {
+            return;
+        };
+        self.properties(&CALLER);
+        if let Some(facts) = connections.facts(id) {
             self.facts.raw(facts);
             return;
         }
         let start = self.facts.used();
         let refused = self.properties(&CONNECTION);
-        if let (Some(id), false) = (id, refused) {
+        if !refused {
             connections.learn(id, self.facts.written_from(start));
         }
     }

@@ -9,6 +9,9 @@ use crate::counters::Counters;
 /// Producers of one VM (plugins with the same `vm_id`).
 pub const ROOTS_MAX: usize = 8;
 
+/// How long a root that ends goes on trying.
+pub const CLOSING_NS_MAX: u64 = 60_000_000_000;
+
 /// Encoded bytes of `Producer`.
 pub const PRODUCER_BYTES_MAX: usize = 2048;
 
@@ -23,7 +26,7 @@ pub enum Phase {
     Active,
     /// Its configuration was refused: passes traffic, counts nothing.
     Inert,
-    /// Being taken down: sends what it has.
+    /// Being taken down: sends what it has, and gives up what cannot be sent in [`CLOSING_NS_MAX`].
     Closing,
 }
 
@@ -60,6 +63,10 @@ pub struct Root {
     pub heartbeat: u64,
     /// Second in which the heartbeat metric was set last.
     pub heartbeat_s: u64,
+    /// Since when it is being taken down, nanoseconds since the Unix epoch.
+    pub closing_since_ns: u64,
+    /// Does the host's gauge of refused configurations count it?
+    pub is_told_invalid: bool,
 }
 
 impl Root {
@@ -80,6 +87,8 @@ impl Root {
         breaker: Breaker::CLOSED,
         heartbeat: 0,
         heartbeat_s: 0,
+        closing_since_ns: 0,
+        is_told_invalid: false,
     };
 
     /// What its batches say of it.
@@ -93,6 +102,14 @@ impl Root {
     /// Has it seen a stream, and is there a collector to hear of it?
     pub fn has_audience(&self) -> bool {
         self.counters.observed() != 0 && !self.config.collector_cluster.as_bytes().is_empty()
+    }
+
+    /// Has it been trying to end for too long?
+    pub fn gives_up(&mut self, now_ns: u64) -> bool {
+        // A clock that was set back does not tell for how long: from now on, then.
+        self.closing_since_ns = self.closing_since_ns.min(now_ns);
+        self.phase == Phase::Closing
+            && now_ns.saturating_sub(self.closing_since_ns) >= CLOSING_NS_MAX
     }
 
     /// Do the counters tell more than the collector was told last?

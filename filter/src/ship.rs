@@ -10,12 +10,14 @@
 //! it ends mirrors that are not answered yet, and with the last of them the root, while it takes its
 //! clusters apart, and Envoy 1.40 crashes if it is asked for a cluster then. A tick, request headers
 //! and an answer of the collector come from its event loop alone. A root that ended is told so by
-//! `false` and goes on ticking until all is sent; that the host gives ticks is taken for granted there.
+//! `false` and goes on ticking until all is sent and told, as before, for a minute at most; that the host
+//! gives ticks is taken for granted there.
 
 use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::headers::{Pairs, write_pairs};
-use crate::host::{Host, Map, Post};
+use crate::host::{Host, Map, Metric, Post};
 use crate::root::{Phase, Root};
 
 /// Batches of a producer under way at once; of all producers, those that may leave before they are nearly full.
@@ -51,9 +53,10 @@ impl Engine<'_> {
         let Some(index) = self.root_index(context) else {
             return;
         };
-        let phase = self.root(index).map_or(Phase::Free, |root| root.phase);
-        if !matches!(phase, Phase::Active | Phase::Closing) {
-            return;
+        match self.root(index).map_or(Phase::Free, |root| root.phase) {
+            Phase::Active | Phase::Closing => {}
+            Phase::Inert => return self.tell_invalid(host, index),
+            Phase::Free | Phase::Created => return,
         }
         self.send(host, index, context, 1);
         self.heartbeat(host, index);
@@ -103,12 +106,16 @@ impl Engine<'_> {
                 root.counters.batches_failed = root.counters.batches_failed.saturating_add(1);
             }
         }
-        let keep = matches!(answer, Answer::Failed { .. }) && root.phase != Phase::Closing;
         match slot {
-            Some(slot) if keep => self.slots.put_back(slot),
+            Some(slot) if matches!(answer, Answer::Failed { .. }) => self.slots.put_back(slot),
             Some(slot) => self.slots.free(slot),
-            // A heartbeat is not sent again: the next one says more.
-            None => root.heartbeat = 0,
+            // A heartbeat is not sent again: the next one says more, and soon, if it was not heard.
+            None => {
+                root.heartbeat = 0;
+                if matches!(answer, Answer::Failed { .. }) {
+                    root.told = Counters::ZERO;
+                }
+            }
         }
         if !matches!(answer, Answer::Failed { .. }) {
             self.send(host, index, context, CHAIN_BYTES);
@@ -147,7 +154,7 @@ impl Engine<'_> {
             let Some(root) = self.roots.get_mut(usize::from(index)) else {
                 return;
             };
-            if !closing && !root.breaker.may_send(now_ns) {
+            if !root.breaker.may_send(now_ns) {
                 return;
             }
             if Some(slot) == open {
@@ -193,9 +200,6 @@ impl Engine<'_> {
             None => {
                 root.counters.batches_failed = root.counters.batches_failed.saturating_add(1);
                 root.breaker.failed(now_ns, 0, random);
-                if root.phase == Phase::Closing {
-                    self.slots.free(slot);
-                }
                 false
             }
         }
@@ -222,7 +226,7 @@ impl Engine<'_> {
             || !due
             || root.heartbeat != 0
             || !root.has_audience()
-            || !(root.phase == Phase::Closing || root.breaker.may_send(now_ns))
+            || !root.breaker.may_send(now_ns)
         {
             return;
         }
@@ -250,15 +254,16 @@ impl Engine<'_> {
 
     /// Ends root `index`; `true` if it has nothing more to send or to wait for. Ticks do the rest.
     pub(crate) fn close<H: Host>(&mut self, host: &mut H, index: u8) -> bool {
+        let now_ns = host.now_ns();
         let Some(root) = self.root(index) else {
             return true;
         };
         if root.phase == Phase::Active {
             root.phase = Phase::Closing;
+            root.closing_since_ns = now_ns;
         }
-        let has_news = root.has_news() && root.has_audience();
         self.report(host, index);
-        if has_news || self.is_waiting(index) {
+        if self.is_waiting(index) {
             return false;
         }
         self.free_root(host, index);
@@ -266,10 +271,12 @@ impl Engine<'_> {
     }
 
     fn close_if_done<H: Host>(&mut self, host: &mut H, index: u8) {
-        let closing = self
-            .root(index)
-            .is_some_and(|root| root.phase == Phase::Closing);
-        if !closing || self.is_waiting(index) {
+        let now_ns = host.now_ns();
+        let Some(root) = self.root(index) else {
+            return;
+        };
+        let gives_up = root.gives_up(now_ns);
+        if root.phase != Phase::Closing || !gives_up && self.is_waiting(index) {
             return;
         }
         let context = self.root(index).map_or(0, |root| root.context);
@@ -278,21 +285,26 @@ impl Engine<'_> {
         let _answered = host.done(context);
     }
 
+    /// Is there something to send, an answer to wait for, or something to tell?
     fn is_waiting(&self, index: u8) -> bool {
+        let root = self.roots.get(usize::from(index));
         self.slots.held(index) > 0
-            || self
-                .roots
-                .get(usize::from(index))
-                .is_some_and(|root| root.heartbeat != 0)
+            || root
+                .is_some_and(|root| root.heartbeat != 0 || root.has_news() && root.has_audience())
     }
 
+    /// Gives the place of a root back. What could not be sent is counted, where the host shows it.
     fn free_root<H: Host>(&mut self, host: &mut H, index: u8) {
-        self.report(host, index);
+        let given_up = self.slots.records(index);
         self.slots.free_all(index);
         if let Some(root) = self.root(index) {
-            if root.phase == Phase::Inert {
+            root.counters.given_up = root.counters.given_up.saturating_add(given_up);
+        }
+        self.report(host, index);
+        if let Some(root) = self.root(index) {
+            if root.is_told_invalid {
                 // The gauge counts roots with a refused configuration; this one is gone.
-                let _answered = host.add(crate::host::Metric::ConfigInvalid, -1);
+                let _answered = host.add(Metric::ConfigInvalid, -1);
             }
             *root = Root::FREE;
         }

@@ -152,7 +152,7 @@ fn a_stream_forgotten_after_its_root_went_is_not_counted_by_the_next_root() {
             Callback::RequestHeaders(11, false),
             Callback::Done(1),
             Callback::Tick(1, 0),
-            Callback::Answer(1, 0),
+            Callback::Answer(1, 200),
             Callback::Create(3, 0),
             Callback::Create(11, 2),
         ],

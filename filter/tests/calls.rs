@@ -126,10 +126,49 @@ fn a_connection_is_asked_for_once() {
         assert_eq!(record.peer_identity, &b"spiffe://td/ns/a/sa/b"[..]);
     }
     let asked = |path: &[u8]| rig.host.asked.iter().filter(|asked| *asked == path).count();
-    assert_eq!(
-        (asked(b"connection\0id"), asked(b"source\0address")),
-        (2, 1)
-    );
+    let identity = b"connection\0uri_san_peer_certificate";
+    assert_eq!((asked(b"connection\0id"), asked(identity)), (2, 1));
+    // A proxy in front says with each call who calls.
+    assert_eq!(asked(b"source\0address"), 2);
+}
+
+#[test]
+fn a_stream_without_a_connection_is_asked_nothing_whatever_the_position_says() {
+    let mut rig = Rig::new(INBOUND);
+    rig.unary(&message(b"a"), &message(b"b"));
+    let is_asked =
+        |path: &&Vec<u8>| path.starts_with(b"source") || path.starts_with(b"destination");
+    assert_eq!(rig.host.asked.iter().find(is_asked), None);
+    assert_eq!(rig.record().end(), twintap_record::End::Complete);
+}
+
+#[test]
+fn an_attempt_that_was_cut_off_beside_another_has_no_address() {
+    for (count, address) in [(1_u64, &b"10.0.0.7:1"[..]), (2, b"")] {
+        let mut rig = Rig::new(UPSTREAM);
+        rig.host
+            .properties
+            .insert(b"upstream\0address".to_vec(), b"10.0.0.7:1".to_vec());
+        let context = rig.begin(GRPC);
+        let attempts = b"upstream\0request_attempt_count".to_vec();
+        rig.host
+            .properties
+            .insert(attempts, count.to_le_bytes().to_vec());
+        rig.done(context);
+        assert_eq!(rig.record().upstream_address, address);
+    }
+}
+
+#[test]
+fn a_pair_id_that_is_too_long_is_left_to_its_header() {
+    for (len, kept) in [(128, 128), (129, 0)] {
+        let mut rig = Rig::new(INBOUND);
+        let id = vec![b'p'; len];
+        let headers = [GRPC, &[(&b"x-twintap-pair-id"[..], &id[..])]].concat();
+        let context = rig.begin(&headers);
+        rig.done(context);
+        assert_eq!(rig.record().pair_id.len(), kept);
+    }
 }
 
 #[test]

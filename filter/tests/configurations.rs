@@ -140,6 +140,10 @@ fn wrong_values_are_refused() {
         (with("exclude_methods", "[\"a.B/C\",]"), Syntax),
         (with("redact_headers", "[\"\"]"), OutOfRange),
         (with("redact_headers", "[\":path\"]"), OutOfRange),
+        (with("redact_headers", "[\"x-user \"]"), OutOfRange),
+        (with("redact_headers", "[\"x-user,x-mail\"]"), OutOfRange),
+        (with("redact_headers", "[\"x-user-*\"]"), OutOfRange),
+        (with("redact_headers", "[\"x-us\u{e9}r\"]"), OutOfRange),
         (with("redact_headers", "{\"a\":1}"), WrongType),
         (with("redaction_key", "1"), WrongType),
         (
@@ -241,7 +245,16 @@ fn a_configuration_the_host_does_not_hand_out_is_refused() {
     let mut rig = Rig::bare(support::PLENTY);
     rig.host.refuse_named = Some("buffer");
     rig.root(ROOT, support::INBOUND);
+    assert!(
+        !rig.host.metrics.contains_key("ConfigInvalid"),
+        "Envoy may be trying it out"
+    );
+    rig.tick();
+    rig.tick();
     assert_eq!(rig.host.metrics["ConfigInvalid"], 1);
+    rig.host.refuse_named = None;
+    rig.root(ROOT, support::INBOUND);
+    assert_eq!(rig.host.metrics["ConfigInvalid"], 0);
 }
 
 #[test]
@@ -254,4 +267,7 @@ fn more_roots_than_there_is_room_for_pass_traffic() {
     rig.done(context);
     assert_eq!(rig.host.warnings.len(), 2);
     assert_eq!(rig.engine.held(), (0, 0, 0));
+    assert_eq!(rig.host.metrics["ConfigInvalid"], 2);
+    assert!(rig.done(9) && rig.done(10));
+    assert_eq!(rig.host.metrics["ConfigInvalid"], 0);
 }

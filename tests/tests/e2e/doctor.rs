@@ -98,6 +98,11 @@ async fn a_filter_that_refused_its_settings_is_seen_in_configuration_and_statist
         .start()
         .await;
     assert!(scene.client.call(Call::unary(METHOD, "x")).await.ok());
+    wait::until_true("the filter counts it", SEEN_WITHIN, async || {
+        let stats = scene.envoy.stats().await;
+        stats.counter("wasmcustom.twintap_config_invalid") > 0
+    })
+    .await;
 
     let (found, code) = findings(&scene.envoy);
     assert!(

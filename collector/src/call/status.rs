@@ -27,6 +27,8 @@ const NAMES: [&str; 17] = [
 impl Status {
     /// `OK`.
     pub const OK: Self = Self(0);
+    /// `DEADLINE_EXCEEDED`.
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
 
     /// The name the specification gives it, or `None` for an unknown number.
     pub fn name(self) -> Option<&'static str> {

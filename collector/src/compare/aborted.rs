@@ -1,4 +1,5 @@
-//! Why a mirrored call broke off: the new service's fault, the mirror's nature, or not to be told.
+//! Why a mirrored call broke off: the new service's fault, the mirror's nature, or not to be told. And calls that
+//! both services ended at the caller's deadline.
 //!
 //! When the primary answers before the request is over, Envoy resets the mirror with it: that says
 //! nothing of the new service. It never does so once the mirrored request was sent whole; a call that
@@ -15,7 +16,7 @@
 //! answer and not whose it was, so calls from captures stay there too.
 
 use super::Incomparable;
-use crate::call::{Call, End, Position};
+use crate::call::{Call, End, Position, Status};
 
 /// Envoy's response flags (numbers of `StreamInfo::CoreResponseFlag`) that say how a call ended: on which
 /// side of the Envoy, and in words.
@@ -65,13 +66,61 @@ pub(crate) fn told_by_flags(call: &Call) -> impl Iterator<Item = &'static str> {
     flags_of(call).map(|(_, _, says)| *says)
 }
 
-/// Why a pair with a side that was aborted cannot be judged; `None` if neither was.
+/// Why a pair with a side that was cut off cannot be judged; `None` if neither was.
 pub fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
     match (primary.end, candidate.end) {
         (End::Aborted, _) => Some(Incomparable::PrimaryAborted),
         (_, End::Aborted) => Some(why(primary, candidate)),
+        // A stream that the deadline ends is as long as it has come by then.
+        _ if primary.response.messages_count != candidate.response.messages_count
+            && ran_into_deadline(primary)
+            && ran_into_deadline(candidate) =>
+        {
+            Some(Incomparable::DeadlineExceeded)
+        }
         _ => None,
     }
+}
+
+/// Of the time that the caller gave, how much has to be over where its end is the reason: clocks and ways
+/// take their part.
+const DEADLINE_SHARE_MIN: u128 = 9;
+const DEADLINE_SHARES: u128 = 10;
+
+/// Did it end with `DEADLINE_EXCEEDED`, about when its caller's `grpc-timeout` was over?
+fn ran_into_deadline(call: &Call) -> bool {
+    let timeout = call
+        .request_metadata
+        .iter()
+        .find(|header| header.name == GRPC_TIMEOUT);
+    let timeout_ns = timeout.and_then(|header| timeout_ns(&header.value));
+    let lasted_ns = call.timing.response_end_ns.or(call.timing.duration_ns);
+    call.status == Some(Status::DEADLINE_EXCEEDED)
+        && timeout_ns
+            .zip(lasted_ns)
+            .is_some_and(|(timeout_ns, lasted_ns)| {
+                u128::from(lasted_ns) * DEADLINE_SHARES >= timeout_ns * DEADLINE_SHARE_MIN
+            })
+}
+
+const GRPC_TIMEOUT: &[u8] = b"grpc-timeout";
+
+/// `200m`: at most 8 digits, and a unit.
+fn timeout_ns(value: &[u8]) -> Option<u128> {
+    let (unit, digits) = value.split_last()?;
+    let unit_ns: u128 = match unit {
+        b'H' => 3_600_000_000_000,
+        b'M' => 60_000_000_000,
+        b'S' => 1_000_000_000,
+        b'm' => 1_000_000,
+        b'u' => 1_000,
+        b'n' => 1,
+        _ => return None,
+    };
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.len() <= 8)?;
+    Some(digits.parse::<u128>().ok()? * unit_ns)
 }
 
 /// Did Envoy answer in place of a server that it could not reach, or that gave no whole answer?

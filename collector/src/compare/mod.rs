@@ -129,6 +129,8 @@ pub enum Incomparable {
     CandidateFailed,
     /// The mirrored call was, by Envoy: the primary answered before the request was over.
     CandidateCancelled,
+    /// Both ran into the caller's deadline: what each had sent by then is a matter of moments.
+    DeadlineExceeded,
     /// Bodies are cut and nothing says whether the rest is equal.
     Truncated,
     /// A message cannot be decompressed.
@@ -145,6 +147,7 @@ impl Incomparable {
             Self::CandidateAborted => "candidate_aborted",
             Self::CandidateFailed => "candidate_failed",
             Self::CandidateCancelled => "candidate_cancelled",
+            Self::DeadlineExceeded => "deadline_exceeded",
             Self::Truncated => "truncated",
             Self::Undecodable => "undecodable",
             Self::Incomplete => "incomplete",

@@ -5,8 +5,7 @@ use crate::call::{Call, End};
 /// One call of one side, as one place saw it.
 #[derive(Debug)]
 pub(super) struct Logical {
-    /// The attempt that counts: the last that was not aborted (of hedged attempts the losers are),
-    /// else the last.
+    /// The attempt that counts: the last; of hedged attempts, the last that was not aborted, as the losers are.
     pub(super) call: Box<Call>,
     /// When the first of them started, in nanoseconds since the Unix epoch.
     pub(super) first_started_unix_ns: u64,
@@ -71,8 +70,11 @@ fn fold_all(mut records: Vec<Box<Call>>, attempts: Option<u32>) -> Vec<Logical> 
     let count = records.len();
     let starts = records.iter().map(|call| call.started_unix_ns);
     let first_started_unix_ns = starts.min().unwrap_or_default();
+    let last = count.saturating_sub(1);
     let answered = records.iter().rposition(|call| call.end != End::Aborted);
-    let index = answered.unwrap_or_else(|| count.saturating_sub(1));
+    let index = answered
+        .filter(|answered| is_beside_all_behind(&records, *answered))
+        .unwrap_or(last);
     let Some(call) = records.into_iter().nth(index) else {
         return Vec::new();
     };
@@ -84,6 +86,17 @@ fn fold_all(mut records: Vec<Box<Call>>, attempts: Option<u32>) -> Vec<Logical> 
         attempts_count,
         folded,
     }]
+}
+
+/// Was the attempt at `index` still under way when those behind it started, as hedged attempts are? Where one began
+/// after its end, the caller went on without what it answered.
+fn is_beside_all_behind(records: &[Box<Call>], index: usize) -> bool {
+    let (seen, behind) = records.split_at(index.saturating_add(1));
+    let end_unix_ns = seen
+        .last()
+        .and_then(|call| call.started_unix_ns.checked_add(call.timing.duration_ns?));
+    let mut behind = behind.iter();
+    behind.all(|later| end_unix_ns.is_some_and(|end| later.started_unix_ns <= end))
 }
 
 /// The number of this attempt, from 1: from Envoy's property, else its header.

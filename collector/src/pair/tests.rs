@@ -70,16 +70,28 @@ fn the_last_attempt_is_compared() {
 }
 
 #[test]
-fn an_aborted_hedge_is_not_the_attempt_that_counts() {
-    let winner = record(1, Role::Primary, 1);
-    let loser = Call {
-        attempt: Some(2),
-        end: End::Aborted,
-        ..record(1, Role::Primary, 2)
+fn of_hedged_attempts_the_one_that_was_not_aborted_counts() {
+    let attempt = |number: u32, started_unix_ns, end| {
+        let mut call = Call {
+            attempt: Some(number),
+            started_unix_ns,
+            end,
+            ..record(1, Role::Primary, number.into())
+        };
+        call.timing.duration_ns = Some(100);
+        call
     };
-    let pairing = pair_all(vec![loser, winner, record(1, Role::Candidate, 1)]);
-    assert_eq!(pairing.pairs[0].primary.attempt, Some(1));
-    assert_eq!(pairing.pairs[0].attempts_count, 2);
+    // Where the second begins after the first has ended, it was a retry: its answer is what the caller waited for.
+    for (second_unix_ns, counts) in [(1_050, 1), (1_100, 1), (1_101, 2)] {
+        let calls = vec![
+            attempt(1, 1_000, End::Complete),
+            attempt(2, second_unix_ns, End::Aborted),
+            record(1, Role::Candidate, 1),
+        ];
+        let pairing = pair_all(calls);
+        assert_eq!(pairing.pairs[0].primary.attempt, Some(counts));
+        assert_eq!(pairing.pairs[0].attempts_count, 2);
+    }
 }
 
 #[test]

@@ -163,6 +163,7 @@ fn why_not_judged(reason: &str) -> String {
         "candidate_failed" => format!("{words}: refused, reset or too slow"),
         "candidate_cancelled" => format!("{words}: the mirror was cut off early"),
         "candidate_aborted" => format!("{words}: by whom is not known"),
+        "deadline_exceeded" => format!("{words} on both sides, with more messages on one"),
         _ => words,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::shop::{answer, item};
 use super::{by_wire, only};
-use crate::call::{Call, End, Position, Status};
+use crate::call::{Call, End, Header, Position, Status};
 use crate::compare::{Incomparable, LooksLike, Outcome};
 
 /// Envoy response flags, by their names in its access log.
@@ -139,4 +139,29 @@ fn an_error_that_envoy_made_up_is_told_from_one_of_the_new_service() {
         assert_eq!(only(&verdict).0, "status");
         assert_eq!(verdict.differences[0].looks_like, Some(expected));
     }
+}
+
+/// A stream of so many messages that ended with `DEADLINE_EXCEEDED` after so long; the caller gave 200 ms.
+fn timed_out(messages: usize, lasted_ms: u64) -> Call {
+    let mut call = primary(End::Complete);
+    call.request_metadata.push(Header {
+        name: "grpc-timeout".into(),
+        value: "200m".into(),
+        redacted: false,
+    });
+    call.response = super::shop::direction(vec![b"\x0a\x01x".to_vec(); messages]);
+    call.status = Some(Status::DEADLINE_EXCEEDED);
+    call.timing.response_end_ns = Some(lasted_ms * 1_000_000);
+    call
+}
+
+#[test]
+fn streams_that_both_ended_at_the_callers_deadline_are_as_long_as_they_have_come() {
+    let (old, new) = (timed_out(3, 199), timed_out(4, 180));
+    expect(&old, &new, Incomparable::DeadlineExceeded);
+    // As many on both sides: nothing speaks against comparing them.
+    assert_eq!(by_wire(&old, &timed_out(3, 190)).outcome, Outcome::Matched);
+    // Long before the deadline it was the service that said so.
+    assert_ne!(by_wire(&old, &timed_out(4, 20)).outcome, Outcome::Matched);
+    assert!(!by_wire(&old, &timed_out(4, 20)).differences.is_empty());
 }

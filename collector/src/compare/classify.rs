@@ -3,6 +3,8 @@
 //! Looks at one pair of values only. Each check is a plain test that a person could repeat by hand;
 //! where none holds, nothing is said.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 
 use super::decimal::Decimal;
@@ -19,6 +21,8 @@ pub enum LooksLike {
     CutDecimals,
     /// One is the other in single precision.
     SinglePrecision,
+    /// A whole number that a double does not hold, and the nearest that it does.
+    DoublePrecision,
     /// One is the other times a power of ten of 100 or more: another unit.
     Scale,
     /// Equal but for the sign (negative zero included).
@@ -78,6 +82,7 @@ impl LooksLike {
             Self::Rounding => "rounding",
             Self::CutDecimals => "cut_decimals",
             Self::SinglePrecision => "single_precision",
+            Self::DoublePrecision => "double_precision",
             Self::Scale => "scale",
             Self::Sign => "sign",
             Self::OffByOne => "off_by_one",
@@ -112,6 +117,7 @@ impl LooksLike {
             Self::Rounding => "rounding",
             Self::CutDecimals => "decimals cut off",
             Self::SinglePrecision => "single precision",
+            Self::DoublePrecision => "a whole number that went through a double",
             Self::Scale => "another unit (a power of ten)",
             Self::Sign => "another sign",
             Self::OffByOne => "off by one",
@@ -222,9 +228,12 @@ pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
     if a == -b {
         return Some(LooksLike::Sign);
     }
-    // Seconds, milliseconds, microseconds or nanoseconds since the epoch, after 2001.
+    if is_double_of(a, b) || is_double_of(b, a) {
+        return Some(LooksLike::DoublePrecision);
+    }
+    // Seconds, milliseconds, microseconds or nanoseconds since the epoch, of times that services tell.
     let is_epoch = |unit: i128| {
-        let range = 1_000_000_000 * unit..10_000_000_000 * unit;
+        let range = EPOCH_S.start * unit..EPOCH_S.end * unit;
         range.contains(&a) && range.contains(&b)
     };
     let units = [1, 1_000, 1_000_000, 1_000_000_000];
@@ -246,6 +255,19 @@ pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
         .any(|factor| a != 0 && b != 0 && (a * factor == b || b * factor == a));
     scaled.then_some(LooksLike::Scale)
 }
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the loss of precision is what is asked about"
+)]
+fn is_double_of(exact: i128, double: i128) -> bool {
+    exact != double && exact as f64 as i128 == double
+}
+
+/// 2010 to 2060: what numbers of ten, thirteen, sixteen or nineteen digits mean otherwise, ids above all, is seldom
+/// in there.
+pub(crate) const EPOCH_S: Range<i128> = 1_262_304_000..2_840_140_800;
 
 const SECOND_NS: i128 = 1_000_000_000;
 
@@ -402,6 +424,16 @@ mod tests {
             Some(LooksLike::TimeZone)
         );
         assert_eq!(integers(7, 12), None);
+        let double = Some(LooksLike::DoublePrecision);
+        assert_eq!(
+            integers(9_007_199_254_741_205, 9_007_199_254_741_204),
+            double
+        );
+        assert_eq!(
+            integers(1_234_567_890_123_456_768, 1_234_567_890_123_456_790),
+            double
+        );
+        assert_eq!(integers(9_007_199_254_741_206, 9_007_199_254_741_204), None);
         assert_eq!(integers(i128::from(u64::MAX), i128::from(i64::MIN)), None);
     }
 

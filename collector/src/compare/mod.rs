@@ -48,6 +48,7 @@ mod tests;
 
 pub use aborted::aborted;
 pub(crate) use aborted::{is_envoys_answer, told_by_flags};
+pub(crate) use classify::EPOCH_S;
 pub use classify::{Encoding, LooksLike};
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;

@@ -199,6 +199,28 @@ impl Values {
         ))
     }
 
+    /// What both are as times, in nanoseconds since the Unix epoch: whole numbers in each unit they may be in.
+    pub fn readings_ns(&self) -> impl Iterator<Item = (i128, i128)> {
+        let (times, numbers) = match *self {
+            Self::Instants(a, b) => (Some((a, b)), None),
+            Self::Whole(a, b) => (None, Some((a, b))),
+            _ => (None, None),
+        };
+        let units_ns = [1_000_000_000, 1_000_000, 1_000, 1];
+        let in_units = numbers.into_iter().flat_map(move |(a, b)| {
+            units_ns.map(|unit_ns| (a.saturating_mul(unit_ns), b.saturating_mul(unit_ns)))
+        });
+        times.into_iter().chain(in_units)
+    }
+
+    /// How much more the second is, of whole numbers, times and durations.
+    pub fn offset(&self) -> Option<i128> {
+        match *self {
+            Self::Whole(a, b) | Self::Instants(a, b) | Self::Spans(a, b) => b.checked_sub(a),
+            _ => None,
+        }
+    }
+
     /// How far apart two times are, in nanoseconds.
     pub fn apart_ns(&self) -> Option<u128> {
         match *self {

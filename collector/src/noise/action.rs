@@ -34,6 +34,9 @@ pub enum Action {
 /// Times further apart are no clock's noise.
 const TIME_NS_MAX: u128 = 60_000_000_000;
 
+/// How far apart two clocks are taken to be at least, whatever was seen.
+const CLOCK_NS_MIN: u128 = 1_000_000_000;
+
 /// Numbers further apart are another number.
 const RELATIVE_MAX: f64 = 0.1;
 
@@ -44,11 +47,11 @@ impl Action {
     /// The narrowest that fits what `source` showed. None where nothing but hiding the place would
     /// do and the source does not bear that.
     pub(super) fn narrowest(kind: Kind, fit: &Fit, source: Source) -> Option<Self> {
-        let is_repeat = source == Source::Repeat;
+        let is_weak = source != Source::Secondary;
         match kind {
             Kind::ListOrder => return Some(Self::Unordered),
-            Kind::DefaultVsAbsent if !is_repeat => return Some(Self::EmptyEqualsAbsent),
-            Kind::Missing | Kind::Extra if fit.are_empty_or_absent() && !is_repeat => {
+            Kind::DefaultVsAbsent if !is_weak => return Some(Self::EmptyEqualsAbsent),
+            Kind::Missing | Kind::Extra if fit.are_empty_or_absent() && !is_weak => {
                 return Some(Self::EmptyEqualsAbsent);
             }
             Kind::Value => {}
@@ -56,12 +59,13 @@ impl Action {
             Kind::Undecodable | Kind::TooLarge | Kind::BeyondCapture => return None,
             _ => return (source == Source::Secondary).then(|| Self::Ignore(vec![kind])),
         }
-        Self::of_values(fit, is_repeat)
+        Self::of_values(fit, is_weak)
             .or_else(|| (source == Source::Secondary).then(|| Self::Ignore(vec![kind])))
     }
 
-    fn of_values(fit: &Fit, is_repeat: bool) -> Option<Self> {
-        if let Some(forms) = fit.forms().filter(|_| !is_repeat) {
+    /// Where the source is weak, times are noise only as readings of a clock.
+    fn of_values(fit: &Fit, is_weak: bool) -> Option<Self> {
+        if let Some(forms) = fit.forms().filter(|_| !is_weak) {
             return Some(Self::Normalize(forms.to_vec()));
         }
         let is_id = [Class::Uuid, Class::Hash]
@@ -70,10 +74,17 @@ impl Action {
         if let Some(class) = is_id {
             return Some(Self::Class(class));
         }
-        if let Some(apart_ns) = fit.apart_ns_max().filter(|apart| *apart <= TIME_NS_MAX) {
-            return Some(Self::Time(round_up_ns(apart_ns)));
+        let may_be_clock = !is_weak || fit.are_recent();
+        let apart_ns = fit.apart_ns_max().filter(|_| may_be_clock);
+        if let Some(apart_ns) = apart_ns.filter(|apart| *apart <= TIME_NS_MAX) {
+            // Of clocks the next pair may be a little further apart than all before.
+            let most_ns = match fit.have_spans() {
+                true => apart_ns.saturating_mul(2),
+                false => apart_ns.max(CLOCK_NS_MIN),
+            };
+            return Some(Self::Time(round_up_ns(most_ns)));
         }
-        let relative_max = if is_repeat { JITTER_MAX } else { RELATIVE_MAX };
+        let relative_max = if is_weak { JITTER_MAX } else { RELATIVE_MAX };
         if let Some(share) = fit.relative_max().filter(|share| *share <= relative_max)
             && !fit.are(Class::Timestamp)
         {
@@ -83,7 +94,12 @@ impl Action {
         let class = [Class::Timestamp, Class::Token, Class::Number]
             .into_iter()
             .find(|class| fit.are(*class))?;
-        (class != Class::Number || !is_repeat).then_some(Self::Class(class))
+        let is_borne = match class {
+            Class::Timestamp => may_be_clock,
+            Class::Number => !is_weak,
+            _ => true,
+        };
+        is_borne.then_some(Self::Class(class))
     }
 
     /// Does it take all that `fit` saw of `kind` for equal?

@@ -252,9 +252,8 @@ fn judge(
     };
     let left_out = |why| Judged::LeftOut(why, evidence(false));
     let action = match source {
-        Source::Candidate => {
-            Action::narrowest(key.kind, &noise.fit, Source::Repeat).filter(is_class)
-        }
+        Source::Candidate if noise.fit.are_derived() => None,
+        Source::Candidate => Action::narrowest(key.kind, &noise.fit, source).filter(is_class),
         source => Action::narrowest(key.kind, &noise.fit, source),
     };
     let Some(action) = action else {

@@ -1,7 +1,7 @@
 //! What would take all differences of one place for equal: kept as they come, in constant memory.
 
 use crate::compare::rules::{Class, Form};
-use crate::compare::{Difference, Relation};
+use crate::compare::{Difference, LooksLike, Relation, Values};
 
 /// What the differences of one place have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,13 +18,25 @@ pub(super) struct Fit {
     /// Differences between numbers, and how far apart these are at most, as a share.
     numbers: u64,
     relative_max: f64,
-    /// Differences between times, and how far apart these are at most.
+    /// Differences between times or durations, and how far apart these are at most.
     times: u64,
     apart_ns_max: u128,
+    /// Of these, between durations.
+    spans: u64,
+    /// Differences between times of about when the call was recorded.
+    recent: u64,
+    /// Differences that are one of writing or precision, not of when somebody looked at a clock.
+    rewritten: u64,
+    /// How much more the second has, at least and at most.
+    offsets: Option<(i128, i128)>,
 }
 
+/// Times further from the call are not of when it was answered.
+const RECENT_NS: u128 = 86_400_000_000_000;
+
 impl Fit {
-    pub(super) fn add(&mut self, difference: &Difference) {
+    /// Adds a difference of a call that started then.
+    pub(super) fn add(&mut self, difference: &Difference, started_unix_ns: u64) {
         let relation: &Relation = &difference.relation;
         self.count += 1;
         for (count, class) in self.classes.iter_mut().zip(Class::ALL) {
@@ -51,6 +63,42 @@ impl Fit {
             self.times += 1;
             self.apart_ns_max = self.apart_ns_max.max(apart_ns);
         }
+        let Some(values) = relation.values else {
+            return;
+        };
+        self.spans += u64::from(matches!(values, Values::Spans(..)));
+        let is_recent = |ns: i128| ns.abs_diff(started_unix_ns.into()) <= RECENT_NS;
+        let mut readings = values.readings_ns();
+        self.recent += u64::from(readings.any(|(a, b)| is_recent(a) && is_recent(b)));
+        self.rewritten += u64::from(matches!(
+            difference.looks_like,
+            Some(
+                LooksLike::TimePrecision
+                    | LooksLike::TimeZone
+                    | LooksLike::Notation
+                    | LooksLike::DoublePrecision
+            )
+        ));
+        if let Some(offset) = values.offset() {
+            let (least, most) = self.offsets.unwrap_or((offset, offset));
+            self.offsets = Some((least.min(offset), most.max(offset)));
+        }
+    }
+
+    /// Are all times of about when the call was recorded, as those are that a service takes from its clock?
+    pub(super) fn are_recent(&self) -> bool {
+        self.all(self.recent)
+    }
+
+    /// Is one always the other, written otherwise or moved by the same? Two clocks do not differ so.
+    pub(super) fn are_derived(&self) -> bool {
+        let is_constant = self.offsets.is_some_and(|(least, most)| least == most);
+        self.all(self.rewritten) || is_constant && self.count > 1
+    }
+
+    /// Are there durations among the times?
+    pub(super) fn have_spans(&self) -> bool {
+        self.spans > 0
     }
 
     /// Of all differences: are both values of `class`?

@@ -175,7 +175,7 @@ impl Learner {
             let by_source = self.keys.entry(key).or_default();
             if let Some(seen) = by_source.get_mut(source.index()) {
                 seen.pairs += u64::from(is_first);
-                seen.fit.add(difference);
+                seen.fit.add(difference, first.started_unix_ns);
                 seen.example(first, difference);
             }
         }

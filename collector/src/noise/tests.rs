@@ -264,6 +264,37 @@ fn value_classes_alone_are_offered_where_nothing_measured_noise() {
 }
 
 #[test]
+fn without_a_second_run_only_readings_of_a_clock_are_times_made_anew() {
+    let at = |number: u64, ms: u64| {
+        let ns = 1_785_578_400_000_000_000 + u128::from(number * 1_000 + ms) * 1_000_000;
+        jiff::Timestamp::from_nanosecond(i128::try_from(ns).unwrap()).unwrap()
+    };
+    let old = |number: u64| {
+        vec![
+            at(number, 3).to_string(),
+            at(number, 123).to_string(),
+            at(number, 250).to_string(),
+            (9_007_199_254_741_205 + 1_000 * number).to_string(),
+            (1_800_000_000 + number * 86_400 * 30).to_string(),
+        ]
+    };
+    let new = |number: u64| {
+        vec![
+            at(number, 5 + number % 7).to_string(),
+            // Cut to whole seconds; always a quarter of a second less; through a double; no time of this call.
+            at(number, 0).to_string(),
+            at(number, 0).to_string(),
+            (9_007_199_254_741_204 + 1_000 * number).to_string(),
+            (1_800_000_007 + number * 86_400 * 30 + number % 3).to_string(),
+        ]
+    };
+    let mut learner = Learner::default();
+    add(&mut learner, Source::Candidate, 50, &old, &new);
+    let learned = learner.learn(&Thresholds::default());
+    assert_eq!(offered(&learned), ["1 tolerance: { time: 1s }"]);
+}
+
+#[test]
 fn a_rare_difference_is_no_noise_yet() {
     let mut learner = Learner::default();
     let id = |salt| move |number| vec![uuid(number, salt)];

@@ -20,6 +20,7 @@ mod frames;
 mod gone;
 #[path = "../../../decode/tests/tls/peers.rs"]
 mod peers;
+mod replace;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

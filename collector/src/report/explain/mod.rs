@@ -135,7 +135,7 @@ impl Trend {
             return None;
         }
         let all = |what| looks_like.get(&what) == Some(&self.count);
-        if all(LooksLike::SwappedFields) {
+        if all(LooksLike::SwappedFields) || all(LooksLike::DoublePrecision) {
             return None;
         }
         let by_look = if all(LooksLike::Truncated) {

@@ -1,7 +1,7 @@
 //! Numbers and times that always differ by the same, or are the other with fewer digits.
 
 use super::{Explanation, Side, both};
-use crate::compare::{Digits, Values};
+use crate::compare::{Digits, EPOCH_S, Values};
 use crate::report::figures::thousands;
 
 /// By this share of the values a sum, difference or product of them may be off: some thousand times what one
@@ -189,13 +189,13 @@ impl Numbers {
         })
     }
 
-    /// Nanoseconds of the unit in which all are times since the epoch, after 2001.
+    /// Nanoseconds of the unit in which all are times since the epoch, of times that services tell.
     fn epoch_unit(&self) -> Option<i128> {
         let (least, most) = self.old?;
         let units = [SECOND_NS, 1_000_000, 1_000, 1];
         units.into_iter().find(|unit_ns| {
             let in_second = SECOND_NS / unit_ns;
-            let range = 1_000_000_000 * in_second..10_000_000_000 * in_second;
+            let range = EPOCH_S.start * in_second..EPOCH_S.end * in_second;
             range.contains(&least) && range.contains(&most)
         })
     }

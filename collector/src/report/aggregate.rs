@@ -314,6 +314,11 @@ impl Aggregate {
     }
 
     fn see(&mut self, call: &Call) {
+        if let Some(coverage) = &mut self.coverage
+            && has_method(call)
+        {
+            coverage.add_call(call);
+        }
         let started = call.started_unix_ns;
         self.first_call_ns = Some(
             self.first_call_ns
@@ -331,9 +336,17 @@ impl Aggregate {
 
 /// The method under which `call` is counted.
 fn method_of(call: &Call) -> &str {
+    match has_method(call) {
+        true => &call.rpc_method,
+        false => NAMELESS,
+    }
+}
+
+/// Is it known which method it is of?
+fn has_method(call: &Call) -> bool {
     match call.method_certainty {
-        Certainty::Unknown | Certainty::Ambiguous => NAMELESS,
-        Certainty::Seen | Certainty::Inferred => &call.rpc_method,
+        Certainty::Unknown | Certainty::Ambiguous => false,
+        Certainty::Seen | Certainty::Inferred => true,
     }
 }
 

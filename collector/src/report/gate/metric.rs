@@ -138,6 +138,9 @@ impl<'a> Subject<'a> {
         let seen = match (self.coverage, self.covered) {
             (Some(coverage), _) => of_all(coverage),
             (None, Some(covered)) => of_method(covered),
+            (None, None) if self.figures.judged() == 0 => {
+                return Err("no pair was judged".to_owned());
+            }
             (None, None) => return Err("no descriptor says what there is to see".to_owned()),
         };
         self.share(seen.seen, seen.of, "such thing in the types that were used")
@@ -229,7 +232,7 @@ pub static METRICS: &[Metric] = &[
         |s, _| candidate(s, |shift| &shift.p99, |latency| latency.p99_us)),
     metric!("coverage_methods", Share, false, "methods of the descriptors that were called",
         |s, _| s.covered(|all| all.methods, |_| Seen::default())),
-    metric!("coverage_fields", Share, true, "fields of the methods that were called, seen in a message",
+    metric!("coverage_fields", Share, true, "fields of the methods with a judged pair, seen in a message",
         |s, _| s.covered(|all| all.fields, |method| method.fields)),
     metric!("coverage_enum_values", Share, true, "likewise, values of enums",
         |s, _| s.covered(|all| all.enum_values, |method| method.enum_values)),

@@ -41,7 +41,8 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
     row("recorded", completeness.calls, "read from the dataset");
     row("in pairs", 2 * completeness.pairs, &found_by(completeness));
     for (reason, calls) in &completeness.unpaired {
-        row("unpaired", *calls, &reason.replace('_', " "));
+        let (what, note) = without_partner(reason);
+        row(what, *calls, &note);
     }
     for (reason, pairs) in &completeness.incomparable {
         row("not judged", 2 * pairs, &why_not_judged(reason));
@@ -154,6 +155,17 @@ fn loss_rows(loss: &Loss) -> Vec<Row> {
         });
     }
     rows
+}
+
+/// What calls without a partner are called, and why they have none.
+fn without_partner(reason: &str) -> (&'static str, String) {
+    let (what, note) = match reason {
+        "secondary" => ("secondary", "a second run of the old service"),
+        "other_candidate" => ("other candidate", "than the one that was chosen"),
+        "awaiting_partner" => ("awaiting", "too young to be without a partner"),
+        _ => return ("unpaired", reason.replace('_', " ")),
+    };
+    (what, note.to_owned())
 }
 
 /// `reason` in words, and what it means where that is not all.

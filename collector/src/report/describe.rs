@@ -106,7 +106,6 @@ pub(super) fn correlation(correlation: &Correlation) -> String {
 
 /// Why the answer can be trusted.
 pub(super) fn trust(completeness: &Completeness) -> String {
-    let unpaired: u64 = completeness.unpaired.values().sum();
     let unjudged: u64 = completeness.incomparable.values().sum();
     let lost = match &completeness.loss {
         Some(loss) => format!("{} lost", thousands(loss.calls())),
@@ -114,7 +113,7 @@ pub(super) fn trust(completeness: &Completeness) -> String {
     };
     format!(
         "{} unpaired, {} not judged, {lost}",
-        count(unpaired, "call"),
+        count(completeness.without_partner(), "call"),
         count(unjudged, "pair")
     )
 }

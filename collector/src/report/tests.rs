@@ -293,6 +293,36 @@ fn calls_without_a_method_are_no_methods() {
 }
 
 #[test]
+fn a_second_run_of_the_old_service_is_nothing_unpaired() {
+    let get = "shop.v1.Shop/GetItem";
+    let roles = [Role::Primary, Role::Candidate, Role::Secondary];
+    let calls = (0..20).flat_map(|n| roles.map(|role| call(n, role, get, b"\x08\x01")));
+    let calls: Vec<Call> = calls.collect();
+    let pairing = pair_calls(calls, &crate::pair::Settings::default());
+    let report = report_of(vec![pairing], Some(Loss::default()));
+    assert_eq!(report.methods[0].unpaired["secondary"], 20);
+    let text = text::render(&report, text::Style::default());
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = text.lines().map(words).collect();
+    for line in [
+        "0 calls unpaired, 0 pairs not judged, 0 lost",
+        "GetItem 20 0 0 % 0 % to 16.1 % 0 0",
+        "secondary 20 a second run of the old service",
+    ] {
+        assert!(lines.iter().any(|it| it == line), "{line}: {text}");
+    }
+    let style = text::Style::default();
+    let markdown = Form::Markdown.render(&report, style).unwrap();
+    assert!(markdown.contains("0 calls unpaired"), "{markdown}");
+    let html = Form::Html.render(&report, style).unwrap();
+    assert!(html.contains(r#"<td class="n" data-value="0">0</td></tr>"#));
+    assert!(html.contains(
+        r#"<td>secondary</td><td class="n">20</td><td>a second run of the old service</td>"#
+    ));
+    assert!(!html.contains(r#"<td class="n" data-value="20">20</td></tr>"#));
+}
+
+#[test]
 fn differences_left_out_of_a_pair_are_added_up() {
     let calls = [Role::Primary, Role::Candidate].map(|role| call(1, role, "a.B/C", b""));
     let pairing = pair_calls(calls.to_vec(), &crate::pair::Settings::default());

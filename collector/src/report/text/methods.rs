@@ -46,7 +46,7 @@ impl Page {
                         .unwrap_or_default(),
                 ),
                 number(method.incomparable),
-                number(method.unpaired.values().sum()),
+                number(method.without_partner()),
             ]);
         }
         self.push_named(table);

@@ -4,6 +4,7 @@
 //! where none holds, nothing is said.
 
 use jiff::Timestamp;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::decimal::Decimal;
 use super::leaf::Leaf;
@@ -35,6 +36,8 @@ pub enum LooksLike {
     LetterCase,
     /// Equal but for white space.
     WhiteSpace,
+    /// The same letters in another Unicode normal form: composed, or a letter and its marks.
+    UnicodeForm,
     /// One is the beginning of the other.
     Truncated,
     /// Both are UUIDs, hashes of one length, or tokens of one length.
@@ -86,6 +89,7 @@ impl LooksLike {
             Self::Notation => "notation",
             Self::LetterCase => "letter_case",
             Self::WhiteSpace => "white_space",
+            Self::UnicodeForm => "unicode_form",
             Self::Truncated => "truncated",
             Self::RegeneratedId => "regenerated_id",
             Self::Clock => "clock",
@@ -120,6 +124,7 @@ impl LooksLike {
             Self::Notation => "the same value written differently",
             Self::LetterCase => "upper or lower case",
             Self::WhiteSpace => "white space",
+            Self::UnicodeForm => "the same letters of other code points (Unicode normal form)",
             Self::Truncated => "truncation",
             Self::RegeneratedId => "an id made anew",
             Self::Clock => "two clocks",
@@ -280,6 +285,9 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
     if bare(a) == bare(b) {
         return Some(LooksLike::WhiteSpace);
     }
+    if is_same_once_composed(a, b) {
+        return Some(LooksLike::UnicodeForm);
+    }
     if a.to_lowercase() == b.to_lowercase() {
         return Some(LooksLike::LetterCase);
     }
@@ -316,6 +324,11 @@ pub(super) fn texts(a: &str, b: &str) -> Option<LooksLike> {
     let (long, short) = if a.len() > b.len() { (a, b) } else { (b, a) };
     let start = short.trim_end_matches("...").trim_end_matches('…');
     (!start.is_empty() && long.starts_with(start)).then_some(LooksLike::Truncated)
+}
+
+/// Are they equal in one Unicode normal form?
+fn is_same_once_composed(a: &str, b: &str) -> bool {
+    !(a.is_ascii() && b.is_ascii()) && a.nfc().eq(b.nfc())
 }
 
 /// Two byte strings that are not equal.
@@ -427,6 +440,12 @@ mod tests {
         );
         assert_eq!(texts("1.50", "1.5"), Some(LooksLike::Notation));
         assert_eq!(texts("red", "blue"), None);
+        let composed = [("Zo\u{eb}", "Zoe\u{308}"), ("\u{212b}", "\u{c5}")];
+        for (a, b) in composed {
+            assert_eq!(texts(a, b), Some(LooksLike::UnicodeForm), "{a} {b}");
+            assert_eq!(texts(b, a), Some(LooksLike::UnicodeForm), "{a} {b}");
+        }
+        assert_eq!(texts("Zo\u{eb}", "Zoe"), None);
     }
 
     #[test]

@@ -278,7 +278,7 @@ impl Reader<'_> {
         if forms.value.is_empty() {
             self.problem(
                 forms.referenced,
-                "nothing to normalize: give case, white_space or number_format",
+                "nothing to normalize: give case, white_space, number_format or unicode",
             );
         }
         Some(Action::Normalize(forms.value))

@@ -185,6 +185,18 @@ pub(super) fn gate(gate: &Gate) -> String {
         }
     }
     if let (State::Unknown, Some(reason)) = (gate.state, &gate.reason) {
+/// What is wrong with the descriptors as a whole, if anything.
+pub(super) fn wrong_types(report: &Report) -> Option<&'static str> {
+    let scope = &report.scope;
+    let is_judged = |method: &&Method| method.judged() > 0;
+    let judged = report.methods.iter().filter(is_judged).count();
+    let unknown = scope.methods_without_descriptor.len();
+    (scope.has_descriptors && judged > 0 && unknown == judged).then_some(
+        "None of the methods compared is in the descriptors: all messages were compared by wire field, and paths \
+         are field numbers. Are they those of this service?",
+    )
+}
+
         parts.push(format!("cannot be known: {reason}"));
     }
     parts.join("; ")

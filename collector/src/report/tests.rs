@@ -293,6 +293,25 @@ fn calls_without_a_method_are_no_methods() {
 }
 
 #[test]
+fn descriptors_of_another_service_are_told_of_at_once() {
+    let mut report = report();
+    let told = "None of the methods compared is in the descriptors";
+    let is_told = |report: &Report, form: Form| {
+        let shown = form.render(report, text::Style::default()).unwrap();
+        shown.contains(told)
+    };
+    report.scope.has_descriptors = true;
+    let forms = [Form::Text, Form::Markdown, Form::Html];
+    assert!(forms.iter().all(|form| !is_told(&report, *form)));
+    let methods = report.methods.iter();
+    report.scope.methods_without_descriptor =
+        methods.map(|method| method.rpc_method.clone()).collect();
+    assert!(forms.iter().all(|form| is_told(&report, *form)));
+    report.scope.methods_without_descriptor.pop();
+    assert!(forms.iter().all(|form| !is_told(&report, *form)));
+}
+
+#[test]
 fn a_second_run_of_the_old_service_is_nothing_unpaired() {
     let get = "shop.v1.Shop/GetItem";
     let roles = [Role::Primary, Role::Candidate, Role::Secondary];

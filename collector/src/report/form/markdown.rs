@@ -25,6 +25,7 @@ struct Summary<'a> {
     headline: &'static str,
     mismatches: String,
     validity: String,
+    wrong_types: Option<&'static str>,
     gates: Vec<GateRow>,
     methods: Vec<MethodRow>,
     methods_left: usize,
@@ -78,6 +79,7 @@ pub(super) fn render(report: &Report, groups_max: usize) -> askama::Result<Strin
         validity: text(&describe::validity(report)),
         gates: report.gates.iter().map(GateRow::of).collect(),
         methods_left: methods.len().saturating_sub(METHODS_MAX),
+        wrong_types: describe::wrong_types(report),
         methods: methods
             .into_iter()
             .take(METHODS_MAX)

@@ -1,7 +1,7 @@
 //! What became of every call, as rows, and notes on how it was compared.
 
 use super::figures::{count, micros, signed_micros, thousands};
-use super::{ClockShift, Completeness, Loss, Report, RuleRemark, RuleUse};
+use super::{ClockShift, Completeness, Loss, Report, RuleRemark, RuleUse, WhyNothing};
 use crate::escape::{escape, shorten};
 
 /// Characters shown of a list of names.
@@ -214,8 +214,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "Not in the descriptors, compared by wire field: {names}"
         ));
     }
-    let has_names = report.scope.has_descriptors;
-    notes.extend(report.rules.iter().map(|rule| rule_note(rule, has_names)));
+    notes.extend(report.rules.iter().map(rule_note));
     notes.extend(failed_note(completeness));
     notes.extend(unpaired_hints(completeness));
     notes.extend(clock_notes(completeness));
@@ -228,7 +227,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
 }
 
 /// What a rule did.
-fn rule_note(rule: &RuleUse, has_names: bool) -> String {
+fn rule_note(rule: &RuleUse) -> String {
     let (name, origin) = (escape(&rule.name), escape(&rule.origin));
     let remark = match rule.remark {
         Some(RuleRemark::Expired) => {
@@ -236,12 +235,10 @@ fn rule_note(rule: &RuleUse, has_names: bool) -> String {
             return format!("Rule {name} ({origin}) expired on {last} and was not applied");
         }
         Some(RuleRemark::HidesNothing) => {
-            let why = match has_names {
-                true => "out of date?",
-                false => {
-                    "out of date, or does its path name fields, which are numbers without types?"
-                }
-            };
+            let why = rule.why_nothing.map_or(
+                "out of date, or did rules before it take what differs there?",
+                WhyNothing::describe,
+            );
             return format!("Rule {name} ({origin}) applied to nothing: {why}");
         }
         Some(RuleRemark::HidesEverything) => ", all that were found: too broad?",

@@ -46,7 +46,7 @@ pub use group::{Example, Group};
 pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::{Loss, LossError};
-pub use rule_use::{RuleRemark, RuleUse};
+pub use rule_use::{RuleRemark, RuleUse, WhyNothing};
 pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;
 

@@ -238,7 +238,7 @@ def what_next(data: pathlib.Path) -> None:
     step("What to try next")
     query = (
         "SELECT split_part(rpc_method, '/', 2) AS method, role, status_name, count(*) AS calls, "
-        "round(median(duration_ns) / 1e6, 2) AS median_ms "
+        "round(median(response_end_ns) / 1e6, 2) AS median_ms "
         f"FROM '{shown}/calls/v1/**/*.parquet' GROUP BY ALL ORDER BY ALL"
     )
     note("the recorded calls, in DuckDB:")

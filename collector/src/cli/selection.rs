@@ -12,6 +12,7 @@ use crate::call::{Call, PAIR_BUCKETS, Position, Role};
 use crate::escape::{escape, shorten};
 use crate::pipeline::selection::Selection;
 use crate::report::rows::time_text;
+use crate::store::data_dir;
 use crate::store::parquet::{Dataset, Projection};
 
 /// Names given as examples.
@@ -68,7 +69,13 @@ pub(super) fn why_nothing(
     let seen = Seen::of(&dataset, selection, candidate)?;
     let dir = data_dir.display();
     let Some((first, last)) = seen.started else {
-        return Ok(Some(format!("there are no calls in {dir}")));
+        let outer = data_dir::holding(data_dir).map_or_else(String::new, |outer| {
+            format!(
+                "; is {} meant, the data directory that it lies in?",
+                outer.display()
+            )
+        });
+        return Ok(Some(format!("there are no calls in {dir}{outer}")));
     };
     if seen.in_range == 0 {
         let given = match (selection.since_ns, selection.until_ns) {

@@ -1,6 +1,6 @@
 //! One thing that differs: where, how, and both values as bounded text.
 
-use super::classify::LooksLike;
+use super::looks_like::LooksLike;
 use super::relation::Relation;
 use super::rules::Severity;
 

@@ -10,9 +10,9 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::align::{self, Step};
-use super::classify::LooksLike;
 use super::difference::Kind;
 use super::limits::MESSAGE_BYTES_MAX;
+use super::looks_like::LooksLike;
 use super::schema::Types;
 use super::sink::Sink;
 use super::{Incomparable, json, proto, render, wire};

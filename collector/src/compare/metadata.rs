@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::difference::{Kind, Place};
 use super::hop_headers::{self, Side};
 use super::leaf::Leaf;
+use super::looks_like::LooksLike;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::{classify, render};
@@ -171,7 +172,7 @@ fn leaf_of<'h>(headers: &[&'h Header]) -> Leaf<'h> {
     }
 }
 
-fn looks_like(a: &Header, b: &Header) -> Option<classify::LooksLike> {
+fn looks_like(a: &Header, b: &Header) -> Option<LooksLike> {
     let text = |header: &Header| std::str::from_utf8(&header.value).ok().map(str::to_owned);
     classify::texts(&text(a)?, &text(b)?)
 }

@@ -2,6 +2,7 @@
 //! judged by. Taken from the values before they are cut or rendered, and small enough to keep.
 
 use jiff::Timestamp;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::classify::{self, Encoding};
 use super::decimal::Decimal;
@@ -95,17 +96,20 @@ fn bits(flags: impl Iterator<Item = bool>) -> u8 {
         .fold(0, |bits, (index, is_set)| bits | u8::from(is_set) << index)
 }
 
-/// The one form that makes them equal, else all if they do together.
+/// The forms that make them equal together, and none of which can be left out.
 fn forms(a: &Leaf<'_>, b: &Leaf<'_>) -> u8 {
-    if !may_be_alike(a, b) {
+    if !may_be_alike(a, b) || !written_alike(&Form::ALL, a, b) {
         return 0;
     }
-    let single = Form::ALL.map(|form| written_alike(&[form], a, b));
-    match single.iter().position(|is_enough| *is_enough) {
-        Some(index) => 1 << index,
-        None if written_alike(&Form::ALL, a, b) => bits(Form::ALL.iter().map(|_| true)),
-        None => 0,
+    let mut needed = Form::ALL.to_vec();
+    for form in Form::ALL {
+        let mut fewer = needed.clone();
+        fewer.retain(|it| *it != form);
+        if written_alike(&fewer, a, b) {
+            needed = fewer;
+        }
     }
+    bits(Form::ALL.iter().map(|form| needed.contains(form)))
 }
 
 /// Could they be the same, written otherwise? Hardly any two values are, and this ends at the first
@@ -117,9 +121,10 @@ fn may_be_alike(a: &Leaf<'_>, b: &Leaf<'_>) -> bool {
     may_be_number(a) && may_be_number(b) || bare_chars(a).eq(bare_chars(b))
 }
 
-/// Lower case, without white space. A sigma at the end of a word has a lower case of its own.
+/// Lower case, without white space, letters and marks apart. A sigma at the end of a word has a lower case of its
+/// own.
 fn bare_chars(text: &str) -> impl Iterator<Item = char> {
-    let marks = text.chars().filter(|c| !c.is_whitespace());
+    let marks = text.nfd().filter(|c| !c.is_whitespace());
     let lower = marks.flat_map(char::to_lowercase);
     lower.map(|c| if c == 'ς' { 'σ' } else { c })
 }
@@ -275,7 +280,9 @@ mod tests {
         };
         assert_eq!(forms("Berlin", "BERLIN"), [Form::Case]);
         assert_eq!(forms("a  b", "a b"), [Form::WhiteSpace]);
-        assert_eq!(forms("A  b", "a b"), Form::ALL);
+        assert_eq!(forms("A  b", "a b"), [Form::Case, Form::WhiteSpace]);
+        assert_eq!(forms("Zo\u{eb}", "Zoe\u{308}"), [Form::Unicode]);
+        assert_eq!(forms("T\u{308}", "\u{1e97}"), [Form::Case, Form::Unicode]);
         assert_eq!(forms("1.50", "1.5"), [Form::NumberFormat]);
         assert_eq!(forms("ΟΔΟΣ", "οδος"), [Form::Case]);
         assert_eq!(forms("a", "b"), []);

@@ -5,10 +5,10 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::classify::LooksLike;
 use super::difference::{Difference, Kind, Place};
 use super::leaf::Leaf;
 use super::limits;
+use super::looks_like::LooksLike;
 use super::relation::Relation;
 use super::render::{self, Raw};
 use super::rules::{Applicable, ListOrder, Rules, Severity, Step};

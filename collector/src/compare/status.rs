@@ -4,9 +4,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::aborted::is_envoys_answer;
-use super::classify::LooksLike;
 use super::difference::{Kind, Place};
 use super::leaf::Leaf;
+use super::looks_like::LooksLike;
 use super::render::{self, Raw};
 use super::settings::Settings;
 use super::sink::Sink;

@@ -21,6 +21,7 @@ use super::difference::Kind;
 use super::json;
 use super::leaf::Leaf;
 use super::limits::GUESS_DEPTH_MAX;
+use super::looks_like::LooksLike;
 use super::render::{self, Raw};
 use super::rules::ListOrder;
 use super::sink::{self, Side, Sink};
@@ -120,7 +121,7 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
         let texts = render::lists(primary, candidate, text, text, |a, b| {
             sink::shown(side(a), side(b))
         });
-        let looks_like = is_map(primary).then_some(classify::LooksLike::MapOrder);
+        let looks_like = is_map(primary).then_some(LooksLike::MapOrder);
         sink.report(Kind::ListOrder, texts.0, texts.1, looks_like);
     }
     for step in alignment.steps {

@@ -9,7 +9,7 @@ use super::coverage::CoverageSums;
 use super::group::{Group, GroupKey};
 use super::group_sums::GroupSums;
 use super::latency::Latencies;
-use super::rule_use::RuleSums;
+use super::rule_use::{Compared, RuleSums};
 use super::statistics::wilson;
 use super::{Completeness, Loss, Method, REPORT_VERSION, Report, SchemaDrift, Scope};
 use crate::call::{Call, Certainty, Role};
@@ -55,6 +55,7 @@ pub struct Aggregate {
     clocks: ClockSums,
     coverage: Option<CoverageSums>,
     samples: Samples,
+    schema: Option<Schema>,
     schema_drift: Option<SchemaDrift>,
     first_call_ns: Option<u64>,
     last_call_ns: Option<u64>,
@@ -129,7 +130,8 @@ impl Aggregate {
     /// Names the fields of requests by these types, where differences hang on them.
     #[must_use]
     pub fn with_schema(mut self, schema: Option<Schema>) -> Self {
-        self.samples = Samples::with_schema(schema);
+        self.samples = Samples::with_schema(schema.clone());
+        self.schema = schema;
         self
     }
 
@@ -257,6 +259,16 @@ impl Aggregate {
         let counted = |key: &&GroupKey| key.severity != Severity::Ignored;
         let groups_left_out = self.groups.keys().filter(counted).count();
         let groups_left_out = groups_left_out.saturating_sub(CORRELATED_MAX);
+        let limits = self.samples.limits(groups_left_out);
+        let is_judged = |(_, sums): &(&String, &MethodSums)| sums.method.judged() > 0;
+        let judged = self.methods.iter().filter(is_judged);
+        let differences = groups(self.groups, &self.methods, &self.samples);
+        let rules = self.rules.into_uses(&Compared {
+            methods: judged.map(|(method, _)| method.as_str()).collect(),
+            differences: &differences,
+            is_cut: self.differences_omitted > 0,
+            schema: self.schema.as_ref(),
+        });
         let mut report = Report {
             version: REPORT_VERSION,
             run_id,
@@ -264,11 +276,11 @@ impl Aggregate {
             answer: Answer::of(&self.completeness, &total, &thresholds),
             gates: Vec::new(),
             total,
-            differences: groups(self.groups, &self.methods, &self.samples),
+            differences,
             differences_omitted: self.differences_omitted,
-            correlation: self.samples.limits(groups_left_out),
+            correlation: limits,
             hop_headers: self.hop_headers,
-            rules: self.rules.into_uses(),
+            rules,
             completeness: self.completeness,
             methods: self.methods.into_values().map(summary).collect(),
             coverage: self.coverage.map(CoverageSums::into_coverage),
@@ -314,6 +326,11 @@ impl Aggregate {
     }
 
     fn see(&mut self, call: &Call) {
+        if let Some(coverage) = &mut self.coverage
+            && has_method(call)
+        {
+            coverage.add_call(call);
+        }
         let started = call.started_unix_ns;
         self.first_call_ns = Some(
             self.first_call_ns
@@ -331,9 +348,17 @@ impl Aggregate {
 
 /// The method under which `call` is counted.
 fn method_of(call: &Call) -> &str {
+    match has_method(call) {
+        true => &call.rpc_method,
+        false => NAMELESS,
+    }
+}
+
+/// Is it known which method it is of?
+fn has_method(call: &Call) -> bool {
     match call.method_certainty {
-        Certainty::Unknown | Certainty::Ambiguous => NAMELESS,
-        Certainty::Seen | Certainty::Inferred => &call.rpc_method,
+        Certainty::Unknown | Certainty::Ambiguous => false,
+        Certainty::Seen | Certainty::Inferred => true,
     }
 }
 

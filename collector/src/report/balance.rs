@@ -1,7 +1,7 @@
 //! What became of every call, as rows, and notes on how it was compared.
 
 use super::figures::{count, micros, signed_micros, thousands};
-use super::{ClockShift, Completeness, Loss, Report, RuleRemark, RuleUse};
+use super::{ClockShift, Completeness, Loss, Report, RuleRemark, RuleUse, WhyNothing};
 use crate::escape::{escape, shorten};
 
 /// Characters shown of a list of names.
@@ -41,7 +41,8 @@ pub(super) fn rows(completeness: &Completeness) -> Vec<Row> {
     row("recorded", completeness.calls, "read from the dataset");
     row("in pairs", 2 * completeness.pairs, &found_by(completeness));
     for (reason, calls) in &completeness.unpaired {
-        row("unpaired", *calls, &reason.replace('_', " "));
+        let (what, note) = without_partner(reason);
+        row(what, *calls, &note);
     }
     for (reason, pairs) in &completeness.incomparable {
         row("not judged", 2 * pairs, &why_not_judged(reason));
@@ -156,6 +157,17 @@ fn loss_rows(loss: &Loss) -> Vec<Row> {
     rows
 }
 
+/// What calls without a partner are called, and why they have none.
+fn without_partner(reason: &str) -> (&'static str, String) {
+    let (what, note) = match reason {
+        "secondary" => ("secondary", "a second run of the old service"),
+        "other_candidate" => ("other candidate", "than the one that was chosen"),
+        "awaiting_partner" => ("awaiting", "too young to be without a partner"),
+        _ => return ("unpaired", reason.replace('_', " ")),
+    };
+    (what, note.to_owned())
+}
+
 /// `reason` in words, and what it means where that is not all.
 fn why_not_judged(reason: &str) -> String {
     let words = reason.replace('_', " ");
@@ -203,8 +215,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "Not in the descriptors, compared by wire field: {names}"
         ));
     }
-    let has_names = report.scope.has_descriptors;
-    notes.extend(report.rules.iter().map(|rule| rule_note(rule, has_names)));
+    notes.extend(report.rules.iter().map(rule_note));
     notes.extend(failed_note(completeness));
     notes.extend(unpaired_hints(completeness));
     notes.extend(clock_notes(completeness));
@@ -217,7 +228,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
 }
 
 /// What a rule did.
-fn rule_note(rule: &RuleUse, has_names: bool) -> String {
+fn rule_note(rule: &RuleUse) -> String {
     let (name, origin) = (escape(&rule.name), escape(&rule.origin));
     let remark = match rule.remark {
         Some(RuleRemark::Expired) => {
@@ -225,12 +236,10 @@ fn rule_note(rule: &RuleUse, has_names: bool) -> String {
             return format!("Rule {name} ({origin}) expired on {last} and was not applied");
         }
         Some(RuleRemark::HidesNothing) => {
-            let why = match has_names {
-                true => "out of date?",
-                false => {
-                    "out of date, or does its path name fields, which are numbers without types?"
-                }
-            };
+            let why = rule.why_nothing.map_or(
+                "out of date, or did rules before it take what differs there?",
+                WhyNothing::describe,
+            );
             return format!("Rule {name} ({origin}) applied to nothing: {why}");
         }
         Some(RuleRemark::HidesEverything) => ", all that were found: too broad?",

@@ -2,7 +2,7 @@
 
 use super::figures::{count, micros, signed_micros, signed_percent, thousands};
 use super::gate::{State, Unit};
-use super::{Completeness, Correlation, Gate, Group, Method, Relation, Report};
+use super::{Completeness, Correlation, Gate, Group, Method, Relation, Report, Shift};
 use crate::escape::escape;
 use crate::share::percent;
 
@@ -29,6 +29,22 @@ pub(super) fn latency_needs(method: &Method) -> String {
         "p50 needs {}, p95 {}, p99 {} of each side",
         shift.p50.count_needed, shift.p95.count_needed, shift.p99.count_needed
     )
+}
+
+/// What stands before a shift of latency of which the whole interval lies on one side of none.
+pub(super) fn sure_mark(shift: &Shift) -> &'static str {
+    match (shift.is_sure(), shift.shift_us) {
+        (true, Some(1..)) => "▲ ",
+        (true, Some(_)) => "▼ ",
+        _ => "",
+    }
+}
+
+/// What the marks mean, if one of `shifts` has any.
+pub(super) fn marks<'a>(shifts: impl IntoIterator<Item = &'a Shift>) -> Option<&'static str> {
+    let mut shifts = shifts.into_iter();
+    let any = shifts.any(Shift::is_sure);
+    any.then_some("▲ slower, ▼ faster, by the whole of the interval.")
 }
 
 /// What a kind of difference means.
@@ -106,7 +122,6 @@ pub(super) fn correlation(correlation: &Correlation) -> String {
 
 /// Why the answer can be trusted.
 pub(super) fn trust(completeness: &Completeness) -> String {
-    let unpaired: u64 = completeness.unpaired.values().sum();
     let unjudged: u64 = completeness.incomparable.values().sum();
     let lost = match &completeness.loss {
         Some(loss) => format!("{} lost", thousands(loss.calls())),
@@ -114,7 +129,7 @@ pub(super) fn trust(completeness: &Completeness) -> String {
     };
     format!(
         "{} unpaired, {} not judged, {lost}",
-        count(unpaired, "call"),
+        count(completeness.without_partner(), "call"),
         count(unjudged, "pair")
     )
 }
@@ -168,6 +183,18 @@ pub(super) fn validity(report: &Report) -> String {
     } else {
         report.answer.doubts.join("; ")
     }
+}
+
+/// What is wrong with the descriptors as a whole, if anything.
+pub(super) fn wrong_types(report: &Report) -> Option<&'static str> {
+    let scope = &report.scope;
+    let is_judged = |method: &&Method| method.judged() > 0;
+    let judged = report.methods.iter().filter(is_judged).count();
+    let unknown = scope.methods_without_descriptor.len();
+    (scope.has_descriptors && judged > 0 && unknown == judged).then_some(
+        "None of the methods compared is in the descriptors: all messages were compared by wire field, and paths \
+         are field numbers. Are they those of this service?",
+    )
 }
 
 /// What a gate came to: value, method, reason.

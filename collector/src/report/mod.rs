@@ -46,7 +46,7 @@ pub use group::{Example, Group};
 pub use group_sums::EXAMPLES_MAX;
 pub use latency::{Latency, LatencyShift, Shift};
 pub use loss::{Loss, LossError};
-pub use rule_use::{RuleRemark, RuleUse};
+pub use rule_use::{RuleRemark, RuleUse, WhyNothing};
 pub use schema_drift::{DriftRow, SchemaDrift};
 pub use statistics::Interval;
 
@@ -197,19 +197,33 @@ pub struct Method {
     pub latency_shift: LatencyShift,
 }
 
+/// Reasons for which a call has no partner and should have none: the second run of the old service, a call to
+/// another candidate than the chosen one, one that is too young.
+const NOT_MISSING: [&str; 3] = ["secondary", "other_candidate", "awaiting_partner"];
+
+/// Calls that should have a partner and have none.
+fn without_partner(unpaired: &BTreeMap<&'static str, u64>) -> u64 {
+    let unpaired = unpaired.iter();
+    let should = unpaired.filter(|(reason, _)| !NOT_MISSING.contains(reason));
+    should.map(|(_, count)| count).sum()
+}
+
+impl Completeness {
+    /// Calls that should have a partner and have none.
+    pub fn without_partner(&self) -> u64 {
+        without_partner(&self.unpaired)
+    }
+}
+
 impl Method {
     /// Pairs judged.
     pub fn judged(&self) -> u64 {
         self.matched + self.mismatched + self.ignored
     }
 
-    /// Calls that should have a partner and have none. A second run of the old service has none by
-    /// nature, nor has a call to another candidate than the chosen one, or one that is too young.
+    /// Calls that should have a partner and have none.
     pub fn without_partner(&self) -> u64 {
-        let has_none = ["secondary", "other_candidate", "awaiting_partner"];
-        let unpaired = self.unpaired.iter();
-        let should = unpaired.filter(|(reason, _)| !has_none.contains(reason));
-        should.map(|(_, count)| count).sum()
+        without_partner(&self.unpaired)
     }
 
     /// Pairs, and calls that should be in one.

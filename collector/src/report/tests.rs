@@ -293,6 +293,55 @@ fn calls_without_a_method_are_no_methods() {
 }
 
 #[test]
+fn descriptors_of_another_service_are_told_of_at_once() {
+    let mut report = report();
+    let told = "None of the methods compared is in the descriptors";
+    let is_told = |report: &Report, form: Form| {
+        let shown = form.render(report, text::Style::default()).unwrap();
+        shown.contains(told)
+    };
+    report.scope.has_descriptors = true;
+    let forms = [Form::Text, Form::Markdown, Form::Html];
+    assert!(forms.iter().all(|form| !is_told(&report, *form)));
+    let methods = report.methods.iter();
+    report.scope.methods_without_descriptor =
+        methods.map(|method| method.rpc_method.clone()).collect();
+    assert!(forms.iter().all(|form| is_told(&report, *form)));
+    report.scope.methods_without_descriptor.pop();
+    assert!(forms.iter().all(|form| !is_told(&report, *form)));
+}
+
+#[test]
+fn a_second_run_of_the_old_service_is_nothing_unpaired() {
+    let get = "shop.v1.Shop/GetItem";
+    let roles = [Role::Primary, Role::Candidate, Role::Secondary];
+    let calls = (0..20).flat_map(|n| roles.map(|role| call(n, role, get, b"\x08\x01")));
+    let calls: Vec<Call> = calls.collect();
+    let pairing = pair_calls(calls, &crate::pair::Settings::default());
+    let report = report_of(vec![pairing], Some(Loss::default()));
+    assert_eq!(report.methods[0].unpaired["secondary"], 20);
+    let text = text::render(&report, text::Style::default());
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = text.lines().map(words).collect();
+    for line in [
+        "0 calls unpaired, 0 pairs not judged, 0 lost",
+        "GetItem 20 0 0 % 0 % to 16.1 % 0 0",
+        "secondary 20 a second run of the old service",
+    ] {
+        assert!(lines.iter().any(|it| it == line), "{line}: {text}");
+    }
+    let style = text::Style::default();
+    let markdown = Form::Markdown.render(&report, style).unwrap();
+    assert!(markdown.contains("0 calls unpaired"), "{markdown}");
+    let html = Form::Html.render(&report, style).unwrap();
+    assert!(html.contains(r#"<td class="n" data-value="0">0</td></tr>"#));
+    assert!(html.contains(
+        r#"<td>secondary</td><td class="n">20</td><td>a second run of the old service</td>"#
+    ));
+    assert!(!html.contains(r#"<td class="n" data-value="20">20</td></tr>"#));
+}
+
+#[test]
 fn differences_left_out_of_a_pair_are_added_up() {
     let calls = [Role::Primary, Role::Candidate].map(|role| call(1, role, "a.B/C", b""));
     let pairing = pair_calls(calls.to_vec(), &crate::pair::Settings::default());

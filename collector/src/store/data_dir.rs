@@ -18,6 +18,8 @@ use super::journal::disk::FILE_MODE;
 pub const DIR_MODE: u32 = 0o700;
 /// Names the directory's format; its lock is the directory's lock.
 pub(super) const MARKER: &str = "twintap.json";
+/// How deep folders of a data directory lie in it.
+const FOLDERS_DEEP_MAX: usize = 4;
 /// Format of the directory as a whole. The parts have their own versions.
 const FORMAT: u32 = 1;
 /// How often the lock is asked for before the directory counts as in use.
@@ -147,6 +149,14 @@ pub fn refuse_absent(path: &Path) -> Result<(), DataDirError> {
         file if file.exists() => Err(DataDirError::NoFolder(file.to_owned())),
         absent => Err(DataDirError::Absent(absent.to_owned())),
     }
+}
+
+/// The data directory that `path` lies in, if it is a folder of one.
+pub fn holding(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let outer = path.ancestors().skip(1).take(FOLDERS_DEEP_MAX);
+    let mut outer = outer.filter(|folder| folder.join(MARKER).is_file());
+    outer.next().map(Path::to_owned)
 }
 
 /// Refuses a directory of a newer format, for readers, to whom one without a marker is as good.

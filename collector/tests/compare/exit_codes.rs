@@ -212,6 +212,20 @@ fn a_selection_that_leaves_nothing_is_named_with_what_there_is() {
     let output = Recording::new().compare(&[]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("there are no calls in"), "{error}");
+    assert!(!error.contains("meant"), "{error}");
+    // A folder of the data directory is none.
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_twintap"))
+        .args(["compare", "--no-write"])
+        .arg(recording.path().join("calls"))
+        .output();
+    let output = program.unwrap();
+    assert_eq!(code(&output), 4);
+    let error = String::from_utf8(output.stderr).unwrap();
+    let meant = format!(
+        "is {} meant",
+        recording.path().canonicalize().unwrap().display()
+    );
+    assert!(error.contains(&meant), "{error}");
     let shown = recording.show("pair-1", &["--method", "other.*"]);
     let error = String::from_utf8(shown.stderr).unwrap();
     assert!(

@@ -194,6 +194,50 @@ fn coverage_says_what_the_traffic_never_showed() {
 }
 
 #[test]
+fn of_a_rule_that_applied_to_nothing_is_told_why() {
+    let recording = recording();
+    let descriptors = descriptors(&recording);
+    let rules = recording.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n  - { name: unlike, path: city, class: uuid }\n  \
+                - { name: known, path: city, ignore: true }\n  \
+                - { name: beaten, path: city, normalize: [case] }\n  \
+                - { name: typo, path: cit, ignore: true }\n  \
+                - { name: equal, path: size, ignore: true }\n  \
+                - { name: uncalled, method: shop.v1.Shop/Never, ignore: true }\n";
+    std::fs::write(&rules, text).unwrap();
+    let arguments = [
+        "--descriptors",
+        &descriptors,
+        "--rules",
+        rules.to_str().unwrap(),
+    ];
+    let output = recording.compare(&[&arguments[..], &["--output", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let uses = report["rules"].as_array().unwrap();
+    let why: Vec<_> = uses
+        .iter()
+        .map(|rule| rule["why_nothing"].as_str())
+        .collect();
+    assert_eq!(
+        why,
+        [
+            Some("nothing_fits"),
+            None,
+            Some("taken_before"),
+            Some("no_such_field"),
+            Some("nothing_differs"),
+            Some("no_call"),
+        ]
+    );
+    let told = stdout(&recording.compare(&arguments));
+    let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("applied to nothing: its methods' types have no such field"),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_json_report_is_what_its_schema_says() {
     let recording = recording();
     let descriptors = descriptors(&recording);

@@ -52,6 +52,10 @@ pub(super) fn compile(
             text += ": files in an edition are to be given as descriptors, which \
                      protoc --include_imports -o FILE makes";
         }
+        if is_import_missing(&text) {
+            text += ": --proto-path DIR (-I) says where imports are looked for, such as the folder \
+                     that they are named from";
+        }
         match error.is_io() {
             true => anyhow::anyhow!(text),
             false => UsageError::error(text),
@@ -61,6 +65,11 @@ pub(super) fn compile(
     compiler.include_imports(true);
     compiler.open_files(&files).map_err(failed)?;
     Ok(compiler.file_descriptor_set().encode_to_vec())
+}
+
+/// Does it say that an import was not found?
+fn is_import_missing(text: &str) -> bool {
+    text.contains("import '") && text.contains("not found")
 }
 
 /// All `.proto` files below `folder`, in order of name.
@@ -146,6 +155,18 @@ mod tests {
         let folder = folder("syntax = \"proto3\"; message M {");
         let text = format!("{:#}", compiled(folder.path()).unwrap_err());
         assert!(text.contains("service.proto"), "{text}");
+    }
+
+    #[test]
+    fn of_an_import_that_is_not_found_is_said_where_it_is_looked_for() {
+        let folder = folder(SERVICE);
+        let file = folder.path().join("a/service.proto");
+        std::fs::write(&file, SERVICE).unwrap();
+        let error = compiled(&file).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("a/query.proto"), "{text}");
+        assert!(text.contains("--proto-path DIR (-I)"), "{text}");
+        assert!(error.is::<UsageError>());
     }
 
     #[test]

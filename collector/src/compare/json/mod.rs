@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::align;
-use super::classify::{self, LooksLike};
+use super::classify;
 use super::difference::Kind;
 use super::leaf::Leaf;
+use super::looks_like::LooksLike;
 use super::render::{self, Raw};
 use super::rules::ListOrder;
 use super::sink::{self, Side, Sink};

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
 use super::fields::{self, Kinds};
-use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
 use crate::compare::drift::{Effect, Renaming, members_by_number, of_kinds, renaming};
 use crate::compare::leaf::Leaf;
+use crate::compare::looks_like::LooksLike;
 use crate::compare::member::Member;
 use crate::compare::render::{self, Raw};
 use crate::compare::sink::Sink;

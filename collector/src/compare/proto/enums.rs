@@ -3,9 +3,9 @@
 use prost_reflect::{EnumDescriptor, Kind as FieldKind, Value};
 
 use super::fields::Kinds;
-use crate::compare::classify::LooksLike;
 use crate::compare::difference::Kind;
 use crate::compare::drift::{NumberNames, number_names};
+use crate::compare::looks_like::LooksLike;
 use crate::compare::render;
 use crate::compare::sink::Sink;
 

@@ -8,10 +8,11 @@ use prost_reflect::{
 };
 
 use super::{enums, lists, messages};
-use crate::compare::classify::{self, LooksLike};
+use crate::compare::classify;
 use crate::compare::difference::Kind;
 use crate::compare::json;
 use crate::compare::leaf::Leaf;
+use crate::compare::looks_like::LooksLike;
 use crate::compare::render::{self, Raw};
 use crate::compare::schema::ANY;
 use crate::compare::sink::{Side, Sink};

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use regex::Regex;
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::class::Class;
 use super::path::Reach;
@@ -64,11 +65,18 @@ pub enum Form {
     WhiteSpace,
     /// `1.50`, `1.5` and `15e-1`.
     NumberFormat,
+    /// The Unicode normal form: `ë` as one code point, or as `e` and its mark.
+    Unicode,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 3] = [Self::Case, Self::WhiteSpace, Self::NumberFormat];
+    pub const ALL: [Self; 4] = [
+        Self::Case,
+        Self::WhiteSpace,
+        Self::NumberFormat,
+        Self::Unicode,
+    ];
 
     /// As rules files spell it.
     pub fn name(self) -> &'static str {
@@ -76,6 +84,7 @@ impl Form {
             Self::Case => "case",
             Self::WhiteSpace => "white_space",
             Self::NumberFormat => "number_format",
+            Self::Unicode => "unicode",
         }
     }
 }
@@ -195,6 +204,10 @@ pub(in crate::compare) fn written_alike(forms: &[Form], a: &Leaf<'_>, b: &Leaf<'
         }
         if forms.contains(&Form::Case) {
             text = text.to_lowercase();
+        }
+        // Last: what is a letter with a mark in lower case may be two in upper case.
+        if forms.contains(&Form::Unicode) {
+            text = text.nfc().collect();
         }
         text
     };
@@ -328,6 +341,11 @@ mod tests {
         let number = Action::Normalize(vec![Form::NumberFormat]);
         assert!(equates(&number, &Text("1.50"), &Text("15e-1")));
         assert!(!equates(&number, &Text("1.50"), &Text("1.51")));
+        let unicode = Action::Normalize(vec![Form::Unicode]);
+        assert!(equates(&unicode, &Text("Zo\u{eb}"), &Text("Zoe\u{308}")));
+        assert!(!equates(&unicode, &Text("Zo\u{eb}"), &Text("Zoe")));
+        let both = Action::Normalize(vec![Form::Unicode, Form::Case]);
+        assert!(equates(&both, &Text("T\u{308}"), &Text("\u{1e97}")));
     }
 
     #[test]

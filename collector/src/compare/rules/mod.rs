@@ -11,6 +11,7 @@ pub mod file;
 mod glob;
 mod path;
 mod preset;
+mod unused;
 
 #[cfg(test)]
 mod tests;
@@ -140,7 +141,8 @@ impl Rule {
         }
     }
 
-    fn is_for(&self, method: &str) -> bool {
+    /// Is it for calls of `method`?
+    pub fn is_for(&self, method: &str) -> bool {
         self.methods.iter().any(|glob| matches_glob(glob, method))
     }
 

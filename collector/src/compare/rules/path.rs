@@ -22,7 +22,7 @@ pub(in crate::compare) enum Step<'a> {
 
 /// One step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// A field name, with `*` for any text.
     Field(String),
     /// What stands in brackets; `*` alone is any.
@@ -34,7 +34,7 @@ enum Part {
 /// Which paths a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::compare) struct Pattern {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// How much of a path a pattern has to account for.
@@ -194,7 +194,7 @@ impl std::fmt::Display for Pattern {
 }
 
 /// Is it the type of an `Any`, not a place in a list or a key of a map?
-fn is_type(element: &str) -> bool {
+pub(super) fn is_type(element: &str) -> bool {
     let is_name = element.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     is_name && !matches!(element, "true" | "false")
 }

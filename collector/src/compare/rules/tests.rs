@@ -146,6 +146,16 @@ fn what_is_wrong_is_named_with_its_place() {
             "is no name of a field",
         ),
         (
+            "{ name: a, place: response_metadata, path: x-a, unordered: true }",
+            "3:64",
+            "no lists in response_metadata",
+        ),
+        (
+            "{ name: a, place: [trailers, status], unordered: { key: id } }",
+            "3:",
+            "no lists in trailers and status",
+        ),
+        (
             "{ name: a, path: '(pkg.ext', ignore: true }",
             "3:",
             "never closed",

@@ -19,17 +19,19 @@ pub struct Seen {
 /// What the descriptors know and the traffic showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Coverage {
-    /// Methods of the descriptors that were asked for; seen are those of judged pairs.
+    /// Methods of the descriptors that were asked for; seen are those that were called.
     pub methods: Seen,
-    /// Fields by path, of requests and responses of the methods seen.
+    /// Fields by path, of requests and responses of the methods with a judged pair.
     pub fields: Seen,
     /// Values of their enums.
     pub enum_values: Seen,
     /// Those of the fields that are arms of a oneof.
     pub oneof_arms: Seen,
-    /// In order of name.
+    /// Methods that were never called, in order of name.
     pub methods_never_seen: Vec<String>,
-    /// The methods seen, in order of name.
+    /// Methods that were called and of which no pair was judged, in order of name.
+    pub methods_never_judged: Vec<String>,
+    /// The methods with a judged pair, in order of name.
     pub by_method: Vec<MethodCoverage>,
 }
 
@@ -104,13 +106,18 @@ fn outer_paths(path: &str) -> impl Iterator<Item = &str> {
     ends.filter_map(|end| path.get(..end))
 }
 
-/// Methods without sums were never called.
-pub(super) fn coverage(methods: &BTreeMap<String, Option<MethodSums>>) -> Coverage {
+/// Of the methods `called`, of which those without sums have no judged pair, and of the others.
+pub(super) fn coverage(
+    called: &BTreeMap<String, Option<MethodSums>>,
+    never_called: Vec<String>,
+) -> Coverage {
     let mut all = Coverage::default();
-    for (name, sums) in methods {
-        all.methods.add(sums.is_some());
+    never_called.iter().for_each(|_| all.methods.add(false));
+    all.methods_never_seen = never_called;
+    for (name, sums) in called {
+        all.methods.add(true);
         let Some(sums) = sums else {
-            all.methods_never_seen.push(name.clone());
+            all.methods_never_judged.push(name.clone());
             continue;
         };
         let mut method = MethodCoverage {

@@ -1,16 +1,18 @@
 //! Coverage: what the descriptors know and the traffic compared never showed.
 //!
 //! A difference in a field that no recorded call ever set cannot be found, however many calls were
-//! compared. So of each method that was called, the fields, enum values and oneof arms of its request
+//! compared. So of each method with a judged pair, the fields, enum values and oneof arms of its request
 //! and response types are counted as seen or never seen.
 //!
+//! - A method was called if any call of it was recorded, by whatever side, in a pair or not.
 //! - Looked at: the requests and both responses of judged pairs, messages captured whole. What only the
 //!   candidate sets was compared with nothing, and is a difference.
 //! - A field is seen when it is on the wire. Without presence, a default value is not; the zero of an
 //!   enum counts as seen in a message that leaves the field out.
 //! - Fields are told apart by path (`billing.zip`, `items[*].price`), not by type. A type inside
 //!   itself is not unrolled: what is seen deeper counts for the outer one.
-//! - Methods never called are counted as methods; their fields are not counted.
+//! - Methods never called, and those of which no pair was judged, are counted as methods; their fields are not
+//!   counted.
 //!
 //! Sums are bits: they merge by `or`, in any order. Memory: a [`Shape`] of at most
 //! [`PATHS_MAX`] paths a message type, and as many bits a method and direction.
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use twintap_decode::grpc::decompress;
 
-use crate::call::{Direction, Message};
+use crate::call::{Call, Direction, Message};
 use crate::compare::rules::matches_glob;
 use crate::pair::Pair;
 use shape::Shape;
@@ -51,6 +53,7 @@ pub struct CoverageSums {
     /// Pattern of the methods that were asked for.
     wanted: Option<String>,
     shapes: BTreeMap<String, Arc<Shape>>,
+    /// Those that were called; without sums, none of their pairs was judged.
     methods: BTreeMap<String, Option<MethodSums>>,
 }
 
@@ -82,10 +85,18 @@ impl CoverageSums {
         }
     }
 
+    /// Notes that the call's method was called; what it carried is not looked at.
+    pub(super) fn add_call(&mut self, call: &Call) {
+        let rpc_method = &call.rpc_method;
+        if !self.methods.contains_key(rpc_method) && self.types(rpc_method).is_some() {
+            self.methods.insert(rpc_method.clone(), None);
+        }
+    }
+
     /// Adds the messages of a judged pair.
     pub(super) fn add(&mut self, pair: &Pair) {
         let rpc_method = &pair.primary.rpc_method;
-        if !self.methods.contains_key(rpc_method) {
+        if !matches!(self.methods.get(rpc_method), Some(Some(_))) {
             let Some(types) = self.types(rpc_method) else {
                 return;
             };
@@ -105,16 +116,18 @@ impl CoverageSums {
     /// What there is to see, and what was seen.
     pub(super) fn into_coverage(mut self) -> Coverage {
         let wanted = self.wanted.take();
+        let mut never_called = Vec::new();
         for service in self.pool.services() {
             for method in service.methods() {
                 let name = format!("{}/{}", service.full_name(), method.name());
                 let is_wanted = wanted.as_ref().is_none_or(|glob| matches_glob(glob, &name));
-                if is_wanted {
-                    self.methods.entry(name).or_default();
+                if is_wanted && !self.methods.contains_key(&name) {
+                    never_called.push(name);
                 }
             }
         }
-        found::coverage(&self.methods)
+        never_called.sort_unstable();
+        found::coverage(&self.methods, never_called)
     }
 
     /// The types of a method's requests and responses. Bounded: only names in the descriptors.

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::*;
-use crate::call::Call;
-use crate::pair::FoundBy;
+use crate::call::{Call, Certainty};
+use crate::compare::{Incomparable, Outcome, Verdict};
+use crate::pair::{FoundBy, Reason, Unpaired};
+use crate::report::{Aggregate, Loss, Scope, Thresholds, text};
 
 const PROTO: &str = r#"
     syntax = "proto3";
@@ -76,6 +78,53 @@ fn a_field_of_another_wire_type_is_not_seen() {
     let coverage = coverage_of(&[pair(b"\x08\x07\x10\x01", &[])]);
     let request = &coverage.of_method("t.Shop/Get").unwrap().request_never_seen;
     assert_eq!(request.fields, ["id", "other"]);
+}
+
+#[test]
+fn a_method_was_called_whatever_became_of_its_calls() {
+    let mut aggregate = Aggregate::with_coverage(CoverageSums::new(pool(PROTO), None));
+    let unjudged = Verdict {
+        outcome: Outcome::Incomparable(Incomparable::Truncated),
+        ..Verdict::default()
+    };
+    aggregate.add_pair(&pair(b"\x0a\x017", &[]), &unjudged);
+    let unpaired = |rpc_method: &str, method_certainty| Unpaired {
+        call: Box::new(Call {
+            rpc_method: rpc_method.to_owned(),
+            method_certainty,
+            ..Call::default()
+        }),
+        reason: Reason::CandidateMissing,
+        attempts_count: 1,
+    };
+    // A name that was not captured is no name of a method, and what the descriptors do not know is not counted.
+    aggregate.add_unpaired(&unpaired("t.Shop/Never", Certainty::Unknown));
+    aggregate.add_unpaired(&unpaired("t.Shop/Else", Certainty::Seen));
+    let report = |aggregate: Aggregate| {
+        let (scope, loss) = (Scope::default(), Some(Loss::default()));
+        aggregate.into_report(String::new(), scope, loss, Thresholds::default(), |_| true)
+    };
+    let found = report(aggregate);
+    let text = text::render(&found, text::Style::default());
+    assert!(
+        text.contains("called, and no pair of them judged: t.Shop/Get"),
+        "{text}"
+    );
+    let coverage = found.coverage.unwrap();
+    assert_eq!(coverage.methods, Seen { seen: 1, of: 2 });
+    assert_eq!(coverage.methods_never_seen, ["t.Shop/Never"]);
+    assert_eq!(coverage.methods_never_judged, ["t.Shop/Get"]);
+    // Its messages were not compared: nothing is said of their fields.
+    assert_eq!((coverage.fields.of, coverage.by_method.len()), (0, 0));
+
+    let mut aggregate = Aggregate::with_coverage(CoverageSums::new(pool(PROTO), None));
+    aggregate.add_pair(&pair(b"\x0a\x017", &[]), &unjudged);
+    aggregate.add_pair(&pair(b"\x0a\x017", &[]), &Verdict::default());
+    aggregate.add_unpaired(&unpaired("t.Shop/Never", Certainty::Seen));
+    let coverage = report(aggregate).coverage.unwrap();
+    assert_eq!(coverage.methods, Seen { seen: 2, of: 2 });
+    assert_eq!(coverage.methods_never_judged, ["t.Shop/Never"]);
+    assert_eq!(coverage.by_method.len(), 1);
 }
 
 #[test]

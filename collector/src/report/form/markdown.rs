@@ -8,7 +8,7 @@ use crate::escape::{escape, shorten};
 use crate::report::describe;
 use crate::report::figures::{share_interval, shift_interval, signed_percent, thousands};
 use crate::report::gate::State;
-use crate::report::{Gate, Group, Method, Report};
+use crate::report::{Gate, Group, Method, Report, Shift};
 use crate::share::percent;
 
 /// Methods shown; those with most mismatched pairs come first.
@@ -25,9 +25,11 @@ struct Summary<'a> {
     headline: &'static str,
     mismatches: String,
     validity: String,
+    wrong_types: Option<&'static str>,
     gates: Vec<GateRow>,
     methods: Vec<MethodRow>,
     methods_left: usize,
+    marks: Option<&'static str>,
     groups: Vec<GroupRow>,
     groups_left: usize,
 }
@@ -44,6 +46,7 @@ struct MethodRow {
     differ: String,
     rate: String,
     interval: String,
+    p50: String,
     p99: String,
 }
 
@@ -76,8 +79,16 @@ pub(super) fn render(report: &Report, groups_max: usize) -> askama::Result<Strin
         headline,
         mismatches: describe::mismatches(report),
         validity: text(&describe::validity(report)),
+        wrong_types: describe::wrong_types(report),
         gates: report.gates.iter().map(GateRow::of).collect(),
         methods_left: methods.len().saturating_sub(METHODS_MAX),
+        marks: {
+            let shown = methods
+                .iter()
+                .take(METHODS_MAX)
+                .map(|method| &method.latency_shift);
+            describe::marks(shown.flat_map(|shift| [&shift.p50, &shift.p99]))
+        },
         methods: methods
             .into_iter()
             .take(METHODS_MAX)
@@ -105,7 +116,13 @@ impl GateRow {
 
 impl MethodRow {
     fn of(method: &Method) -> Self {
-        let shift = &method.latency_shift.p99;
+        let shift = |shift: &Shift| match (shift.shift, shift.shift_interval) {
+            (Some(share), Some(interval)) => {
+                let (mark, share) = (describe::sure_mark(shift), signed_percent(share));
+                format!("{mark}{share} ({})", shift_interval(interval))
+            }
+            _ => String::new(),
+        };
         Self {
             name: code(&method.rpc_method),
             pairs: thousands(method.pairs),
@@ -115,12 +132,8 @@ impl MethodRow {
                 .mismatch_rate_interval
                 .map(share_interval)
                 .unwrap_or_default(),
-            p99: match (shift.shift, shift.shift_interval) {
-                (Some(shift), Some(interval)) => {
-                    format!("{} ({})", signed_percent(shift), shift_interval(interval))
-                }
-                _ => String::new(),
-            },
+            p50: shift(&method.latency_shift.p50),
+            p99: shift(&method.latency_shift.p99),
         }
     }
 }

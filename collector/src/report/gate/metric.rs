@@ -138,6 +138,9 @@ impl<'a> Subject<'a> {
         let seen = match (self.coverage, self.covered) {
             (Some(coverage), _) => of_all(coverage),
             (None, Some(covered)) => of_method(covered),
+            (None, None) if self.figures.judged() == 0 => {
+                return Err("no pair was judged".to_owned());
+            }
             (None, None) => return Err("no descriptor says what there is to see".to_owned()),
         };
         self.share(seen.seen, seen.of, "such thing in the types that were used")
@@ -181,9 +184,9 @@ pub static METRICS: &[Metric] = &[
         |s, _| s.share(s.figures.ignored, s.figures.judged(), "pair was judged")),
     metric!("status_shift_rate", Share, true, of_mismatches: true, "pairs with another status, of those judged",
         |s, _| s.share(s.figures.status_shifts.values().sum(), s.figures.judged(), "pair was judged")),
-    metric!("unpaired_rate", Share, true, "calls without a partner, of all (a pair is one)",
+    metric!("unpaired_rate", Share, true, "calls that should have a partner and have none, of all (a pair is one)",
         |s, _| s.share(s.figures.without_partner(), s.figures.logical_calls(), "call was recorded")),
-    metric!("unpaired", Count, true, "calls without a partner",
+    metric!("unpaired", Count, true, "calls that should have a partner and have none (a second run of the old service should not)",
         |s, _| Ok(float(s.figures.without_partner()))),
     metric!("incomparable_rate", Share, true, "pairs that cannot be judged, of all pairs",
         |s, _| s.share(s.figures.incomparable, s.figures.pairs, "pair was found")),
@@ -229,7 +232,7 @@ pub static METRICS: &[Metric] = &[
         |s, _| candidate(s, |shift| &shift.p99, |latency| latency.p99_us)),
     metric!("coverage_methods", Share, false, "methods of the descriptors that were called",
         |s, _| s.covered(|all| all.methods, |_| Seen::default())),
-    metric!("coverage_fields", Share, true, "fields of the methods that were called, seen in a message",
+    metric!("coverage_fields", Share, true, "fields of the methods with a judged pair, seen in a message",
         |s, _| s.covered(|all| all.fields, |method| method.fields)),
     metric!("coverage_enum_values", Share, true, "likewise, values of enums",
         |s, _| s.covered(|all| all.enum_values, |method| method.enum_values)),

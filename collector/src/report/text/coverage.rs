@@ -37,6 +37,10 @@ impl Page {
             let names = listed(coverage.methods_never_seen.iter().map(String::as_str));
             self.prose(&format!("never called: {names}"));
         }
+        if !coverage.methods_never_judged.is_empty() {
+            let names = listed(coverage.methods_never_judged.iter().map(String::as_str));
+            self.prose(&format!("called, and no pair of them judged: {names}"));
+        }
         let with_gaps = coverage.by_method.iter().filter(|method| has_gaps(method));
         let left = with_gaps.clone().count().saturating_sub(SHOWN_MAX);
         for method in with_gaps.take(SHOWN_MAX) {

@@ -4,7 +4,7 @@ use comfy_table::{Cell, Table};
 
 use super::page::{BREAK, Page, number, right};
 use crate::escape::{escape, shorten};
-use crate::report::describe::{latency_needs, method_of, service};
+use crate::report::describe::{latency_needs, marks, method_of, service, sure_mark};
 use crate::report::figures::{micros, share_interval, shift_interval, signed_percent};
 use crate::report::{Method, Shift};
 use crate::share::{percent, rate};
@@ -46,7 +46,7 @@ impl Page {
                         .unwrap_or_default(),
                 ),
                 number(method.incomparable),
-                number(method.unpaired.values().sum()),
+                number(method.without_partner()),
             ]);
         }
         self.push_named(table);
@@ -59,7 +59,7 @@ impl Page {
         {
             return;
         }
-        self.title("Latency");
+        self.title("Latency: from the start of the call to the end of the answer");
         let mut table = self.table(&[
             "method",
             "",
@@ -92,6 +92,10 @@ impl Page {
             }
         }
         self.push_named(table);
+        let shifts = methods.iter().map(|method| &method.latency_shift);
+        if let Some(marks) = marks(shifts.flat_map(|it| [&it.p50, &it.p95, &it.p99])) {
+            self.prose(marks);
+        }
         if let Some(method) = methods.first().filter(|_| needs_more) {
             let needs = latency_needs(method);
             self.prose(&format!(
@@ -168,9 +172,15 @@ fn add_quantile(
         number(shift.count),
         right(old.map(micros).unwrap_or_default()),
         right(new.map(micros).unwrap_or_default()),
-        right(shift.shift.map(signed_percent).unwrap_or_default()),
+        right(shift.shift.map(marked(shift)).unwrap_or_default()),
         right(shift.shift_interval.map(shift_interval).unwrap_or_default()),
     ]);
+}
+
+/// A shift in per cent, with a mark if there is no doubt that it is one.
+fn marked(shift: &Shift) -> impl Fn(f64) -> String {
+    let mark = sure_mark(shift);
+    move |share| format!("{mark}{}", signed_percent(share))
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ impl Page {
         };
         self.line(format_args!("  Is the comparison valid?  {valid}"));
         self.prose(&describe::validity(report));
+        if let Some(wrong) = describe::wrong_types(report) {
+            self.prose(wrong);
+        }
     }
 
     /// The gates that were asked for, and any that is not passed.

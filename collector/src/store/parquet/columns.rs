@@ -89,7 +89,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column(17, "authority", OptionalText(|row| &row.call.authority), "`:authority`"),
     column(18, "started_at", Timestamp(|row| started_at_us(row.call)), "request headers arrived at the recorder"),
     column(19, "started_ns_rest", Int32(|row| started_ns_rest(row.call)), "0 to 999: nanoseconds beyond `started_at`"),
-    column(20, "duration_ns", OptionalInt64(|row| row.call.timing.duration_ns.map(saturate)), "from the start to the end of the stream, in whatever way it ended"),
+    column(20, "duration_ns", OptionalInt64(|row| row.call.timing.duration_ns.map(saturate)), "from the start to the end of the stream, in whatever way it ended; the report's latency is `response_end_ns`"),
     column(21, "request_end_ns", OptionalInt64(|row| row.call.timing.request_end_ns.map(saturate)), "from the start to END_STREAM of the request"),
     column(22, "response_headers_ns", OptionalInt64(|row| row.call.timing.response_headers_ns.map(saturate)), "from the start to response headers"),
     column(23, "response_end_ns", OptionalInt64(|row| row.call.timing.response_end_ns.map(saturate)), "from the start to END_STREAM of the response"),

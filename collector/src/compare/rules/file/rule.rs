@@ -65,7 +65,7 @@ impl Reader<'_> {
             .value(&mut entries, "severity", scalars::name)
             .flatten();
         let reason = self.value(&mut entries, "reason", scalars::text).flatten();
-        let written = self.actions(&mut entries);
+        let written = self.actions(&mut entries, &places);
         let action = self.action(&entries, written);
         let rule = Rule {
             name: name.into(),
@@ -98,13 +98,13 @@ impl Reader<'_> {
     }
 
     /// What stands under each key that does something: none inside if it is wrong.
-    fn actions(&mut self, entries: &mut Entries) -> [Option<Option<Action>>; 8] {
+    fn actions(&mut self, entries: &mut Entries, places: &[Place]) -> [Option<Option<Action>>; 8] {
         let class = self.value(entries, "class", scalars::name);
         [
             self.value(entries, "ignore", scalars::ignore_what)
                 .map(|what| self.ignore(what?)),
             self.value(entries, "unordered", scalars::order_what)
-                .map(|what| self.unordered(what?)),
+                .map(|what| self.unordered(what?, places)),
             entries
                 .take("tolerance")
                 .map(|written| self.tolerance(written)),
@@ -173,7 +173,20 @@ impl Reader<'_> {
         }
     }
 
-    fn unordered(&mut self, what: At<OrderWhat>) -> Option<Action> {
+    fn unordered(&mut self, what: At<OrderWhat>, places: &[Place]) -> Option<Action> {
+        let has_lists = |place: &Place| !place.is_metadata() && place.has_path();
+        if !places.is_empty() && !places.iter().any(has_lists) {
+            let named: Vec<&str> = places.iter().map(|place| place.name()).collect();
+            self.problem(
+                what.referenced,
+                format!(
+                    "there are no lists in {}: unordered is for messages and status details; several \
+                     values of one name in another order differ as text, and ignore is for them",
+                    named.join(" and ")
+                ),
+            );
+            return None;
+        }
         match what.value {
             OrderWhat::Set(true) => Some(Action::Unordered(ListOrder::Set)),
             OrderWhat::Set(false) => {
@@ -278,7 +291,7 @@ impl Reader<'_> {
         if forms.value.is_empty() {
             self.problem(
                 forms.referenced,
-                "nothing to normalize: give case, white_space or number_format",
+                "nothing to normalize: give case, white_space, number_format or unicode",
             );
         }
         Some(Action::Normalize(forms.value))

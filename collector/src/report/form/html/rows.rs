@@ -101,7 +101,7 @@ impl MethodRow {
                 .unwrap_or_default(),
             bar: both.map(|(rate, interval)| Bar::of(rate, interval)),
             unjudged: Number::of(method.incomparable),
-            unpaired: Number::of(method.unpaired.values().sum()),
+            unpaired: Number::of(method.without_partner()),
         }
     }
 }

@@ -35,6 +35,9 @@ impl Features {
         let call = &pair.primary;
         features.add("client.address", &quoted(host(&call.client_address)));
         features.add("client.identity", &quoted(&call.peer_identity));
+        if let Some(messages) = call.request.messages_count {
+            features.add("count(request)", &messages.to_string());
+        }
         features.metadata(call);
         let mut path = String::new();
         let is_known = request_fields(call, schema, &mut |name, value| {

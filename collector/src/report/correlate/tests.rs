@@ -159,6 +159,33 @@ fn metadata_pods_and_numbers_are_found() {
 }
 
 #[test]
+fn the_length_of_a_request_stream_is_found() {
+    let pairs = (0..600).map(|number| {
+        let drawn = draw(7, number);
+        let mut pair = pair(drawn, drawn.quantity >= 150);
+        for call in [&mut pair.primary, &mut pair.candidate] {
+            let message = call.request.messages[0].clone();
+            let count = usize::try_from(drawn.quantity / 25 + 1).unwrap();
+            call.request.messages = vec![message; count];
+            call.request.messages_count = u64::try_from(count).ok();
+            // What is in the messages says nothing.
+            call.request_metadata.clear();
+        }
+        pair
+    });
+    let report = report_of(pairs);
+    let said: Vec<String> = report.differences[0]
+        .correlations
+        .iter()
+        .map(describe::correlation)
+        .collect();
+    assert!(
+        said.contains(&"only when count(request) ≥ 7; of these 100 % differ".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_time_from_which_on_it_differs_is_found() {
     let said = |differs: fn(Drawn) -> bool| said(7, 600, differs);
     // `request.3` counts up with the time.

@@ -316,6 +316,21 @@ fn why_names_are_missing_is_told_with_what_to_do() {
 }
 
 #[test]
+fn why_calls_are_incomplete_is_told_where_their_names_were_seen() {
+    let place = Place::new();
+    let whole = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/cases/interop/java-go.pcap.zst"
+    );
+    let bytes = zstd::decode_all(&std::fs::read(whole).unwrap()[..]).unwrap();
+    let cut = place.file("cut.pcap", &split(&bytes, 300)[1]);
+    let text = stderr(&ingest(&["--quiet", cut.to_str().unwrap()]));
+    for part in ["metadata was not seen", "are incomplete and are not judged"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn what_is_no_key_log_is_refused_and_what_is_malformed_is_told() {
     let (place, seen) = (Place::new(), two_calls(Options::tls13()));
     let capture = place.file("a.pcap", &pcap(&seen.sent));

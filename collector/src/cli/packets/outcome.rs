@@ -108,7 +108,8 @@ impl Outcome<'_> {
     /// Why calls have no names, and what to do.
     fn midway(&self) -> Option<String> {
         let (watched, names) = (&self.ingested.watched, &self.ingested.names);
-        if watched.midway_connections == 0 || names.total() == 0 {
+        let incomplete = self.ingested.calls.incomplete;
+        if watched.midway_connections == 0 || names.total() == 0 && incomplete == 0 {
             return None;
         }
         let more = match names.unnamed == 0 || self.are_types_given {
@@ -117,14 +118,18 @@ impl Outcome<'_> {
                 "; --descriptors, --proto or --reflect infer more, those of calls that fit one method alone"
             }
         };
+        let what = match names.total() {
+            0 => format!("metadata was not seen, {incomplete} calls are incomplete"),
+            total => format!(
+                "{total} calls came without their method ({} inferred)",
+                total - names.unnamed
+            ),
+        };
         Some(format!(
-            "{} of {} HTTP/2 connections began before the capture, and their header tables with them: {} calls \
-             came without their method ({} inferred) and are not judged. To see it, begin the capture, then \
-             restart the client; give all files of a capture that rotates at once{more}",
-            watched.midway_connections,
-            watched.http2_connections,
-            names.total(),
-            names.total() - names.unnamed,
+            "{} of {} HTTP/2 connections began before the capture, and their header tables with them: {what} \
+             and are not judged. To see it, begin the capture, then restart the client (or drain the proxy's \
+             connections); give all files of a capture that rotates at once{more}",
+            watched.midway_connections, watched.http2_connections,
         ))
     }
 

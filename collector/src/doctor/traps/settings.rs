@@ -5,7 +5,7 @@ use twintap_filter::config::{Config, ConfigError, Refusal};
 use super::super::at::At;
 use super::super::finding::Findings;
 use super::super::node::Value;
-use super::super::recorder::Recorder;
+use super::super::recorder::{How, Recorder};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
@@ -20,7 +20,7 @@ pub(super) const TRAP: Trap = Trap {
     severity: Severity::Error,
     hurts: "The filter takes its settings as a whole: an unknown or repeated key, a wrong type or a value out of \
             range makes it inert. Traffic passes, nothing is recorded, and only a metric \
-            (`twintap_config_invalid`) and a line of Envoy's log say so.",
+            (`twintap_config_invalid`) and a line of Envoy's log say so. What `position` says it believes.",
     remedy: "Write the settings as ARCHITECTURE.md, section 2, has them: one JSON object, whole numbers, \
              names in snake_case.",
     remedy_by_hand: None,
@@ -38,8 +38,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             findings.error(&recorder.at, "has no settings: `position` is needed");
             continue;
         };
-        if is_base64(recorder) {
+        misplaced(findings, recorder);
+        if is_given_as(recorder, "protobuf.BytesValue") {
             findings.unseen("settings that are given as BytesValue: write a StringValue");
+            continue;
+        }
+        if is_given_as(recorder, "protobuf.Struct") {
+            findings.error(at, "its settings are a Struct, of which Envoy hands the filter bytes that are no JSON: write them as text, in a StringValue");
             continue;
         }
         if let Err(error) = Config::try_from_json(text(at).as_bytes())
@@ -56,10 +61,30 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-fn is_base64(recorder: &Recorder<'_>) -> bool {
+fn is_given_as(recorder: &Recorder<'_>, kind: &str) -> bool {
     let configuration = recorder.at.get("configuration");
-    let kind = configuration.and_then(|at| at.text("@type"));
-    kind.is_some_and(|kind| kind.ends_with("BytesValue"))
+    let given = configuration.and_then(|at| at.text("@type"));
+    given.is_some_and(|given| given.ends_with(kind))
+}
+
+/// Does it say that it stands elsewhere than it does?
+fn misplaced(findings: &mut Findings, recorder: &Recorder<'_>) {
+    let (place, sees) = match (recorder.how, recorder.position()) {
+        (How::InlineUpstream, "inbound" | "outbound") => (
+            "the upstream chain",
+            "mirrored calls would not be told from those that the caller waits for",
+        ),
+        (How::Inline, "upstream") => (
+            "the chain of the connection manager",
+            "of a call that is mirrored it sees one answer",
+        ),
+        _ => return,
+    };
+    let position = recorder.position();
+    findings.error(
+        &recorder.at,
+        format!("its position is {position:?}, and it stands in {place}: {sees}"),
+    );
 }
 
 /// What the filter would be handed.

@@ -4,7 +4,7 @@
 //! segment is then written anew, as far as it is valid, and synced: its tail may be torn, and after
 //! a failed sync its pages cannot be trusted to be on disk although they can be read. Only what is
 //! durable by then counts as seen, so that a batch that comes again is never acknowledged on the
-//! strength of a page that is lost.
+//! strength of a page that is lost. An empty segment is one that could not be begun: the newest is the one before.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
@@ -66,7 +66,7 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
     remove_copies(dir)?;
     let mut segments = list(dir)?;
     let mut torn_bytes = 0;
-    if let Some((newest, size)) = segments.last_mut() {
+    if let Some((newest, size)) = segments.iter_mut().rfind(|(_, size)| *size > 0) {
         torn_bytes = make_durable(dir, *newest)?;
         *size = size.saturating_sub(torn_bytes);
     }
@@ -147,7 +147,8 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
             damaged.push((*id, Scanned::of(dir, *id)?.damage));
         }
     }
-    let newest = segments.last().map(|(id, _)| *id);
+    let newest = segments.iter().rfind(|(_, size)| *size > 0);
+    let newest = newest.map(|(id, _)| *id);
     let unpublished = damaged
         .into_iter()
         .filter(|(id, _)| !ledger.is_published(id.sequence));

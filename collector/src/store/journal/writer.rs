@@ -8,6 +8,8 @@
 //! next batch. A sync that fails is final ([`Health::poison`]): nobody can say what is on the disk,
 //! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told.
 
+mod sealing;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 use super::disk::Disk;
 use super::frame::{BatchMeta, Kind, PublishedMeta};
 use super::ledger::Ledger;
-use super::segment::{OpenSegment, SegmentId};
+use super::segment::{NotBegun, OpenSegment, SegmentId};
 use super::{Ack, Append, Command, Health, JournalSettings, Refusal, SealedSegments};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -85,7 +87,8 @@ impl Writer {
             sequence: next_sequence,
             id: segment_uuid(clock.unix_ns()),
         };
-        let segment = OpenSegment::create(disk.as_mut(), id, &ledger.snapshot())?;
+        let segment = OpenSegment::create(disk.as_mut(), id, &ledger.snapshot())
+            .map_err(|NotBegun { error, .. }| error)?;
         let sizes: Vec<(u64, u64)> = unpublished
             .iter()
             .map(|(id, size)| (id.sequence, *size))
@@ -308,15 +311,7 @@ impl Writer {
 
     /// Seals the segment if it is full, or old enough and the publisher keeps up.
     fn duties(&mut self) {
-        let size_due = self.segment.batch_bytes() >= self.settings.segment_bytes_max
-            || self.segment_records >= self.settings.segment_records_max;
-        let age = self.clock.monotonic().saturating_sub(self.segment_opened);
-        let age_due = self.segment_records > 0
-            && age >= self.settings.publish_interval
-            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
-        if (size_due || age_due || (self.draining && self.segment_records > 0))
-            && self.health.check_poison().is_ok()
-        {
+        if self.is_seal_due() && self.health.check_poison().is_ok() {
             self.seal();
         }
         if self.draining {
@@ -342,33 +337,6 @@ impl Writer {
                 self.sealed.backlog(),
                 self.ledger.unpublished(),
             );
-        }
-    }
-
-    fn seal(&mut self) {
-        let id = SegmentId {
-            sequence: self.next_sequence,
-            id: segment_uuid(self.clock.unix_ns()),
-        };
-        match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
-            Ok(next) => {
-                let full = std::mem::replace(&mut self.segment, next);
-                info!(
-                    segment = %full.id.id, bytes = full.bytes(), records = self.segment_records,
-                    "sealed a journal segment"
-                );
-                self.next_sequence += 1;
-                self.segment_records = 0;
-                self.segment_opened = self.clock.monotonic();
-                self.sealed_bytes += full.bytes();
-                self.sizes.push((full.id.sequence, full.bytes()));
-                self.sealed.push(full.id);
-            }
-            Err(error) => {
-                // The open segment goes on; the next round tries again.
-                self.disk_failed();
-                warn!(%error, "failed to begin a journal segment");
-            }
         }
     }
 

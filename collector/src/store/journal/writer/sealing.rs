@@ -1,0 +1,58 @@
+//! When the open segment is sealed, and what becomes of it where no next one can be begun.
+//!
+//! A sequence is never used twice: it says which segment was published. What was begun of a segment and
+//! cannot be taken back ends the journal, as a start would take it for the newest.
+
+use tracing::{info, warn};
+
+use super::{BACKLOG_SEGMENTS_MIN, Writer, segment_uuid};
+use crate::store::journal::segment::{NotBegun, OpenSegment, SegmentId};
+
+impl Writer {
+    /// Is the open segment full, or old enough while the publisher keeps up?
+    pub(super) fn is_seal_due(&self) -> bool {
+        let age = self.clock.monotonic().saturating_sub(self.segment_opened);
+        let is_old = self.segment_records > 0
+            && age >= self.settings.publish_interval
+            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
+        self.is_size_due() || is_old || (self.draining && self.segment_records > 0)
+    }
+
+    fn is_size_due(&self) -> bool {
+        self.segment.batch_bytes() >= self.settings.segment_bytes_max
+            || self.segment_records >= self.settings.segment_records_max
+    }
+
+    /// Hands the open segment to the publisher and begins the next.
+    pub(super) fn seal(&mut self) {
+        let id = SegmentId {
+            sequence: self.next_sequence,
+            id: segment_uuid(self.clock.unix_ns()),
+        };
+        self.next_sequence += 1;
+        match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
+            Ok(next) => self.replace(next),
+            Err(NotBegun { error, leftover }) => {
+                // The open segment goes on; the next round tries again.
+                self.disk_failed();
+                warn!(%error, "failed to begin a journal segment");
+                if let Some(error) = leftover {
+                    self.poison("take back a segment that could not be begun", &error);
+                }
+            }
+        }
+    }
+
+    fn replace(&mut self, next: OpenSegment) {
+        let full = std::mem::replace(&mut self.segment, next);
+        info!(
+            segment = %full.id.id, bytes = full.bytes(), records = self.segment_records,
+            "sealed a journal segment"
+        );
+        self.segment_records = 0;
+        self.segment_opened = self.clock.monotonic();
+        self.sealed_bytes += full.bytes();
+        self.sizes.push((full.id.sequence, full.bytes()));
+        self.sealed.push(full.id);
+    }
+}

@@ -119,6 +119,12 @@ pub enum RunError {
     /// A sync failed while running. What was acknowledged before is safe.
     #[error("the journal in {0} failed, see the log; what was acknowledged is safe")]
     JournalFailed(PathBuf),
+    /// Somebody took the directory away while running.
+    #[error(
+        "data directory {0} or its journal was removed or moved while in use: what was acknowledged and is not in \
+         Parquet went with it"
+    )]
+    Removed(PathBuf),
     /// The journal's thread ended by itself, which is a bug.
     #[error("the journal ended unexpectedly, what was acknowledged is safe")]
     JournalEnded,

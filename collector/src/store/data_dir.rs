@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -79,7 +80,7 @@ struct Marker {
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl DataDir {
@@ -107,13 +108,18 @@ impl DataDir {
         sync_dir(path)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock: Arc::new(lock),
         })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is locked, for whoever goes on writing: the directory is ours until all of these are dropped.
+    pub fn lock(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
     }
 }
 

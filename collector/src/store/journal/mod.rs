@@ -22,10 +22,11 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 
-pub use health::Health;
+pub use health::{Failure, Health};
 pub use sealed::SealedSegments;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -98,7 +99,7 @@ pub enum Refusal {
     /// The table of producers is full of active ones.
     #[error("producers_max are active")]
     TooManyProducers,
-    /// A sync failed: only a restart helps.
+    /// A sync failed, or the directory is gone: only a restart helps.
     #[error("the journal has failed")]
     JournalFailed,
     /// The collector is shutting down.
@@ -244,9 +245,10 @@ pub struct Opened {
     pub sealed: Arc<SealedSegments>,
 }
 
-/// Recovers the journal in `settings.data_dir` and begins a new segment.
+/// Recovers the journal in `settings.data_dir`, which `lock` locks, and begins a new segment.
 pub fn open(
     settings: JournalSettings,
+    lock: Arc<File>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> Result<Opened, OpenError> {
@@ -256,7 +258,7 @@ pub fn open(
         error,
     };
     let disk = disk::DirDisk::open(&dir).map_err(create)?;
-    open_on(settings, Box::new(disk), clock, metrics)
+    open_on(settings, Box::new(disk.locked_by(lock)), clock, metrics)
 }
 
 /// As [`open`], writing through `disk`.

@@ -1,6 +1,7 @@
 //! The journal against failing disks.
 
 mod creation;
+mod removal;
 mod restarts;
 
 use std::collections::BTreeSet;
@@ -73,6 +74,10 @@ impl Disk for FaultyDisk {
     fn remove(&mut self, name: &str) -> io::Result<()> {
         io_error_if(due(&self.1.remove))?;
         self.0.remove(name)
+    }
+
+    fn is_in_place(&self, name: &str) -> io::Result<bool> {
+        self.0.is_in_place(name)
     }
 
     fn free_bytes(&mut self) -> io::Result<u64> {

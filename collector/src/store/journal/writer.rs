@@ -6,8 +6,10 @@
 //!
 //! A write that fails is taken back and refused: the disk may be full, and is asked again with the
 //! next batch. A sync that fails is final ([`Health::poison`]): nobody can say what is on the disk,
-//! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told.
+//! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told. So is a
+//! directory that is removed or moved ([`place`]).
 
+mod place;
 mod sealing;
 
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use super::disk::Disk;
 use super::frame::{BatchMeta, Kind, PublishedMeta};
 use super::ledger::Ledger;
 use super::segment::{NotBegun, OpenSegment, SegmentId};
-use super::{Ack, Append, Command, Health, JournalSettings, Refusal, SealedSegments};
+use super::{Ack, Append, Command, Failure, Health, JournalSettings, Refusal, SealedSegments};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::accounting::Accounting;
@@ -133,6 +135,8 @@ impl Writer {
             self.duties();
         }
         self.write_accounting();
+        let left = self.sizes.len() + usize::from(self.segment_records > 0);
+        self.health.set_segments_left(left);
     }
 
     fn group(&mut self, first: Option<Command>, commands: &Receiver<Command>) {
@@ -257,7 +261,7 @@ impl Writer {
             Ok(()) => {
                 self.metrics
                     .synced(self.clock.monotonic().saturating_sub(before));
-                true
+                self.is_in_place()
             }
             Err(error) => {
                 self.poison("sync", &error);
@@ -267,7 +271,7 @@ impl Writer {
     }
 
     fn poison(&self, action: &'static str, error: &std::io::Error) {
-        self.health.poison();
+        self.health.poison(Failure::Disk);
         error!(
             action, %error,
             "journal failed, accepting nothing more; check the disk, then start again"
@@ -357,6 +361,7 @@ impl Writer {
             return;
         }
         self.disk_checked = Some(now);
+        self.is_in_place();
         match self.disk.free_bytes() {
             Ok(free) => {
                 self.metrics.set_disk_free(free);
@@ -393,7 +398,10 @@ impl Writer {
         let accounting = Accounting::of(&self.ledger, self.clock.unix_ns());
         self.metrics
             .set_filter_figures(&accounting.filter_figures());
-        if let Err(error) = accounting.save(&self.settings.data_dir) {
+        // Where it is gone, this may be another collector's directory by now.
+        if self.is_in_place()
+            && let Err(error) = accounting.save(&self.settings.data_dir)
+        {
             warn!(%error, "failed to write the accounting file");
         }
         accounting.total.pending

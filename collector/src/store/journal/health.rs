@@ -24,6 +24,7 @@ pub struct Health {
     disk_full: AtomicBool,
     disk_low: AtomicBool,
     journal_full: AtomicBool,
+    segment_full: AtomicBool,
     segments_left: AtomicUsize,
 }
 
@@ -36,6 +37,8 @@ impl Health {
             Err(Refusal::DiskLow)
         } else if self.journal_full.load(Ordering::Acquire) {
             Err(Refusal::JournalFull)
+        } else if self.segment_full.load(Ordering::Acquire) {
+            Err(Refusal::SegmentFull)
         } else {
             Ok(())
         }
@@ -101,6 +104,10 @@ impl Health {
 
     pub(super) fn set_journal_full(&self, full: bool) {
         self.journal_full.store(full, Ordering::Release);
+    }
+
+    pub(super) fn set_segment_full(&self, full: bool) {
+        self.segment_full.store(full, Ordering::Release);
     }
 
     pub(super) fn is_disk_low(&self) -> bool {

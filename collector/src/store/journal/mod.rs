@@ -90,6 +90,12 @@ pub enum Refusal {
         "the journal has reached journal_bytes_max: Parquet is written more slowly than records come"
     )]
     JournalFull,
+    /// No next segment can be begun, and the open one is as large as one may be.
+    #[error(
+        "the open segment of the journal is full, and no next one can be begun: file descriptors, inodes or room \
+         are used up"
+    )]
+    SegmentFull,
     /// A write failed.
     #[error("the journal could not be written")]
     DiskFull,
@@ -113,6 +119,7 @@ impl Refusal {
         match self {
             Self::QueueFull => "queue_full",
             Self::JournalFull => "journal_full",
+            Self::SegmentFull => "segment_full",
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
             Self::TooManyProducers => "too_many_producers",

@@ -53,6 +53,7 @@ pub struct Writer {
     segment: OpenSegment,
     segment_records: u64,
     segment_opened: Duration,
+    seals_failed: u32,
     next_sequence: u64,
     sealed: Arc<SealedSegments>,
     sealed_bytes: u64,
@@ -109,6 +110,7 @@ impl Writer {
             ledger,
             segment,
             segment_records: 0,
+            seals_failed: 0,
             next_sequence: next_sequence + 1,
             sealed,
             sizes,
@@ -126,6 +128,7 @@ impl Writer {
         loop {
             self.check_disk();
             self.health.set_journal_full(self.is_full());
+            self.health.set_segment_full(self.is_overdue());
             match commands.recv_timeout(self.until_next_duty()) {
                 Ok(first) => self.group(Some(first), commands),
                 Err(RecvTimeoutError::Timeout) if self.unnoted.is_empty() => {}
@@ -187,6 +190,9 @@ impl Writer {
         self.health.check()?;
         if self.is_full() {
             return Err(Refusal::JournalFull);
+        }
+        if self.is_overdue() {
+            return Err(Refusal::SegmentFull);
         }
         let now = self.clock.unix_ns();
         let envelope = &append.envelope;

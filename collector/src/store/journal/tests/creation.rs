@@ -117,3 +117,24 @@ fn what_can_be_neither_removed_nor_emptied_ends_the_journal() {
         assert_eq!(append(1, 3..5).unwrap().stored, 2);
     });
 }
+
+#[test]
+fn a_full_segment_takes_nothing_more_while_no_next_one_can_be_begun() {
+    let data = tempfile::tempdir().unwrap();
+    let faults = healthy();
+    let opened = open_faulty(settings(data.path()), &faults);
+    let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        faults.create.store(true, Ordering::SeqCst);
+        let taken = (1..100).take_while(|number| append(&journal, 1, *number..number + 1).is_ok());
+        assert!((1..20).contains(&taken.count()));
+        assert_eq!(append(&journal, 1, 50..51), Err(Refusal::SegmentFull));
+        assert_eq!(journal.health().ready(), Err(Refusal::SegmentFull));
+        faults.create.store(false, Ordering::SeqCst);
+        wait_until(|| journal.health().ready().is_ok());
+        append(&journal, 1, 50..51).unwrap();
+        drop(journal);
+    });
+    assert_eq!(sequences(data.path()).len(), 2);
+}

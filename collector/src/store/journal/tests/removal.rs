@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Removes a folder to which files may be added meanwhile.
+fn remove_whole(path: &Path) {
+    wait_until(|| fs::remove_dir_all(path).is_ok() || !path.exists());
+}
+
 fn removed(what: impl Fn(&Path)) {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("data");
@@ -29,12 +34,12 @@ fn removed(what: impl Fn(&Path)) {
 
 #[test]
 fn nothing_is_acknowledged_after_the_directory_was_removed() {
-    removed(|path| fs::remove_dir_all(path).unwrap());
+    removed(remove_whole);
 }
 
 #[test]
 fn nothing_is_acknowledged_after_the_journal_was_removed() {
-    removed(|path| fs::remove_dir_all(directory(path)).unwrap());
+    removed(|path| remove_whole(&directory(path)));
 }
 
 #[test]

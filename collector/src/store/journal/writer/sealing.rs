@@ -1,5 +1,7 @@
 //! When the open segment is sealed, and what becomes of it where no next one can be begun.
 //!
+//! Then it takes batches until it is full, a group of them more, and no others: it is published in memory, and read at the next start.
+//!
 //! A sequence is never used twice: it says which segment was published. What was begun of a segment and
 //! cannot be taken back ends the journal, as a start would take it for the newest.
 
@@ -7,6 +9,9 @@ use tracing::{info, warn};
 
 use super::{BACKLOG_SEGMENTS_MIN, Writer, segment_uuid};
 use crate::store::journal::segment::{NotBegun, OpenSegment, SegmentId};
+
+/// Attempts in a row that fail, after which a full segment takes nothing more: one may be of the moment.
+const SEALS_FAILED_MAX: u32 = 2;
 
 impl Writer {
     /// Is the open segment full, or old enough while the publisher keeps up?
@@ -23,6 +28,11 @@ impl Writer {
             || self.segment_records >= self.settings.segment_records_max
     }
 
+    /// Is the open segment full, and could not be sealed time and again?
+    pub(super) fn is_overdue(&self) -> bool {
+        self.seals_failed >= SEALS_FAILED_MAX && self.is_size_due()
+    }
+
     /// Hands the open segment to the publisher and begins the next.
     pub(super) fn seal(&mut self) {
         let id = SegmentId {
@@ -34,6 +44,7 @@ impl Writer {
             Ok(next) => self.replace(next),
             Err(NotBegun { error, leftover }) => {
                 // The open segment goes on; the next round tries again.
+                self.seals_failed = self.seals_failed.saturating_add(1);
                 self.disk_failed();
                 warn!(%error, "failed to begin a journal segment");
                 if let Some(error) = leftover {
@@ -50,6 +61,7 @@ impl Writer {
             "sealed a journal segment"
         );
         self.segment_records = 0;
+        self.seals_failed = 0;
         self.segment_opened = self.clock.monotonic();
         self.sealed_bytes += full.bytes();
         self.sizes.push((full.id.sequence, full.bytes()));

@@ -5,8 +5,9 @@
 //! (bounded)       (bounded)     (bounded)  (fsync, then 200)  (bounded)           (Parquet)
 //! ```
 //!
-//! The end, in order: no new connections; requests in flight are answered; the journal seals; the
-//! publisher publishes what there is; done. Whatever is cut short by the deadline is durable.
+//! The end, in order: no new connections; requests in flight are answered, and dropped after half of the
+//! time; the journal seals; the publisher publishes what there is; done. Whatever is cut short by the deadline
+//! is durable.
 
 mod memory;
 mod port;
@@ -158,11 +159,11 @@ pub async fn run(
     let metrics = Arc::clone(store.metrics());
     let service = Service::new(intake, settings.limits, metrics, clock).with_tokens(tokens);
     let port = Port { service, tls };
-    let connections = TaskTracker::new();
+    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     // The port is in the log: with port 0 nobody else knows it.
     info!(%address, data_dir = %store.path().display(), "listening");
     let mut outcome = tokio::select! {
-        () = port.accept(&listener, &connections, &shutdown) => Ok(()),
+        () = port.accept(&listener, &connections, &shutdown, &cut) => Ok(()),
         never = port.renew_certificates() => match never {},
         error = store.failed() => Err(error),
     };
@@ -171,7 +172,18 @@ pub async fn run(
 
     let drained = async {
         connections.close();
-        connections.wait().await;
+        // The other half is for what is acknowledged, whatever clients do.
+        if timeout(settings.drain_timeout / 2, connections.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                connections = connections.len(),
+                "dropping connections that do not end"
+            );
+            cut.cancel();
+            connections.wait().await;
+        }
         drop(port);
         store.drain().await
     };

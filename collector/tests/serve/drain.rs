@@ -64,6 +64,22 @@ fn the_drain_deadline_leaves_the_rest_durable() {
 }
 
 #[test]
+fn a_request_that_does_not_end_keeps_nothing_acknowledged_from_parquet() {
+    let data = tempfile::tempdir().unwrap();
+    let keys = ["drain_timeout=4s", "publish_interval=1h"];
+    let mut collector = Collector::start(data.path(), &keys);
+    assert_eq!(collector.post(&Sender::new(7).encoded(3)).status, 200);
+    let mut stuck = collector.client();
+    let head = post_head(10).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    stuck.send(head.as_bytes()).unwrap();
+    assert_eq!(stuck.answer().unwrap().status, 100);
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    assert!(collector.log().contains("drained"));
+    assert_eq!(stored(data.path()).len(), 3);
+}
+
+#[test]
 fn a_directory_that_is_removed_ends_it_with_3_and_nothing_more_is_acknowledged() {
     for removed in [".", "journal", "twintap.json"] {
         let parent = tempfile::tempdir().unwrap();

@@ -201,27 +201,35 @@ fn remove_copies(dir: &Path) -> Result<(), RecoveryError> {
 }
 
 /// Writes the valid part of a segment anew and syncs it. Returns how much of its end was torn.
-fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
+pub(super) fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
     let bytes = read_segment(dir, id)?;
     let mut frames = Frames::new(id.id, bytes.clone());
     frames.by_ref().for_each(drop);
     let valid = bytes.slice(..frames.valid_end());
     let path = dir.join(id.file_name());
     let copy = path.with_extension(COPY_EXTENSION);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE)
-        .open(&copy)
-        .map_err(io_error("create", &copy))?;
-    file.write_all(&valid).map_err(io_error("write", &copy))?;
-    file.sync_all().map_err(io_error("sync", &copy))?;
+    if let Err(error) = write_durably(&copy, &valid) {
+        // On a disk that is full, others need the room. The error that matters is the first one.
+        drop(fs::remove_file(&copy));
+        return Err(error);
+    }
     fs::rename(&copy, &path).map_err(io_error("rename", &copy))?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(io_error("sync", dir))?;
     Ok(u64::try_from(bytes.len() - valid.len()).unwrap_or(u64::MAX))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), RecoveryError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(io_error("create", path))?;
+    file.write_all(bytes).map_err(io_error("write", path))?;
+    file.sync_all().map_err(io_error("sync", path))
 }
 
 /// What is damaged of a segment.

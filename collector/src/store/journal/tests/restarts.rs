@@ -124,3 +124,22 @@ fn a_damaged_snapshot_of_the_oldest_segment_is_told_and_costs_no_figure() {
     assert_eq!(read.damaged_unpublished, 1);
     assert_eq!(read.ledger.unwrap().unpublished(), 40);
 }
+
+#[test]
+fn a_start_on_a_full_disk_takes_no_room() {
+    let data = tempfile::tempdir().unwrap();
+    with_journal(settings(data.path()), &healthy(), |append| {
+        append(1, 1..8).unwrap();
+    });
+    let dir = directory(data.path());
+    let entry = fs::read_dir(&dir).unwrap().next().unwrap().unwrap();
+    let name = entry.file_name();
+    let segment = SegmentId::from_file_name(name.to_str().unwrap()).unwrap();
+    // Takes nothing, as a disk that is full.
+    let copy = entry.path().with_extension("copy");
+    std::os::unix::fs::symlink("/dev/full", &copy).unwrap();
+    let error = recovery::make_durable(&dir, segment).unwrap_err();
+    assert!(error.to_string().starts_with("write "), "{error}");
+    assert!(!copy.is_symlink());
+    assert_eq!(journaled(data.path()).len(), 7);
+}

@@ -60,7 +60,7 @@ pub struct JournalSettings {
     pub segment_records_max: u64,
     /// A segment with records is sealed at this age.
     pub publish_interval: Duration,
-    /// Batches are refused while the journal is at least this large.
+    /// Batches are refused while the journal is at least this large, without the open segment's snapshot.
     pub journal_bytes_max: u64,
     /// Batches are refused while the disk has less room than this.
     pub disk_free_bytes_min: u64,
@@ -85,10 +85,8 @@ pub enum Refusal {
     /// More batches wait than may.
     #[error("the queue to the journal is full")]
     QueueFull,
-    /// Parquet is being written more slowly than batches arrive.
-    #[error(
-        "the journal has reached journal_bytes_max: Parquet is written more slowly than records come"
-    )]
+    /// Parquet is not written, or more slowly than batches arrive.
+    #[error("the journal has reached journal_bytes_max: Parquet is not written, or too slowly")]
     JournalFull,
     /// No next segment can be begun, and the open one is as large as one may be.
     #[error(

@@ -1,6 +1,7 @@
 //! The journal against failing disks.
 
 mod creation;
+mod limits;
 mod removal;
 mod restarts;
 

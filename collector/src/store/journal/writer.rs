@@ -351,7 +351,9 @@ impl Writer {
     }
 
     fn is_full(&self) -> bool {
-        self.journal_bytes() >= self.settings.journal_bytes_max
+        // The open segment's snapshot does not go away by publishing.
+        let bytes = self.sealed_bytes.saturating_add(self.segment.batch_bytes());
+        bytes >= self.settings.journal_bytes_max
     }
 
     fn journal_bytes(&self) -> u64 {

@@ -14,13 +14,15 @@ use crate::store::journal::segment::{NotBegun, OpenSegment, SegmentId};
 const SEALS_FAILED_MAX: u32 = 2;
 
 impl Writer {
-    /// Is the open segment full, or old enough while the publisher keeps up?
+    /// Is the open segment full, or old enough while the publisher keeps up, or does nothing else make room?
     pub(super) fn is_seal_due(&self) -> bool {
         let age = self.clock.monotonic().saturating_sub(self.segment_opened);
         let is_old = self.segment_records > 0
             && age >= self.settings.publish_interval
             && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
-        self.is_size_due() || is_old || (self.draining && self.segment_records > 0)
+        let makes_room =
+            self.is_full() && self.sealed.backlog() == 0 && self.segment.batch_bytes() > 0;
+        self.is_size_due() || is_old || makes_room || (self.draining && self.segment_records > 0)
     }
 
     fn is_size_due(&self) -> bool {

@@ -154,7 +154,15 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let address = listener.local_addr().map_err(RunError::Listener)?;
     let (tls, tokens) = guards(&settings, address)?;
-    let mut store = Store::open(&settings, Arc::clone(&clock))?;
+    let opening = {
+        let (settings, clock) = (settings.clone(), Arc::clone(&clock));
+        move || Store::open(&settings, clock)
+    };
+    let Some(store) = unless(&shutdown, opening).await? else {
+        info!("asked to end before the journal was open");
+        return Ok(());
+    };
+    let mut store = store?;
     let intake = store.intake(shutdown.clone());
     let metrics = Arc::clone(store.metrics());
     let service = Service::new(intake, settings.limits, metrics, clock).with_tokens(tokens);
@@ -194,6 +202,24 @@ pub async fn run(
     outcome
 }
 
+/// Does `work` away from the threads that serve connections; `None` if `shutdown` comes first. What is under way
+/// then ends with the process, and is as if it had been killed.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that spawns"
+)]
+async fn unless<T: Send + 'static>(
+    shutdown: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, RunError> {
+    let work = tokio::task::spawn_blocking(work);
+    match shutdown.run_until_cancelled(work).await {
+        Some(Ok(done)) => Ok(Some(done)),
+        Some(Err(error)) => Err(RunError::Thread(error.into())),
+        None => Ok(None),
+    }
+}
+
 /// What keeps others out: certificates and tokens.
 type Guards = (Option<Tls>, Option<Tokens>);
 
@@ -214,4 +240,31 @@ fn guards(
         warn!("tokens and records go over the network in the clear: set tls_certificate_file");
     }
     Ok((tls.map(Arc::new), tokens))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_journal_that_takes_its_time_to_open_does_not_keep_it_from_ending() {
+        let shutdown = CancellationToken::new();
+        let (end, ended) = sync_channel::<()>(0);
+        let (begin, begun) = sync_channel(1);
+        let asked = shutdown.clone();
+        let ask = async move {
+            tokio::task::block_in_place(|| begun.recv()).ok();
+            asked.cancel();
+        };
+        let opening = unless(&shutdown, move || {
+            begin.send(()).ok();
+            ended.recv().ok();
+        });
+        let (opened, ()) = tokio::join!(opening, ask);
+        assert!(matches!(opened, Ok(None)));
+        drop(end);
+        assert!(matches!(unless(&shutdown, || ()).await, Ok(None)));
+    }
 }

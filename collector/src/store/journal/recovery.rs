@@ -19,6 +19,7 @@ use super::disk::FILE_MODE;
 use super::frame::{self, BatchMeta, Frame, Frames, Kind, PublishedMeta};
 use super::ledger::{Ledger, LedgerLimits, LedgerSnapshot};
 use super::segment::SegmentId;
+use crate::store::regular;
 
 /// Extension of the copy that replaces a segment.
 const COPY_EXTENSION: &str = "copy";
@@ -108,7 +109,7 @@ pub fn read_segment_into(
 ) -> Result<Bytes, RecoveryError> {
     let path = dir.join(id.file_name());
     buffer.clear();
-    File::open(&path)
+    regular::open(&path)
         .and_then(|mut file| {
             let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
             buffer.reserve_exact(bytes);
@@ -181,8 +182,8 @@ fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
             .to_str()
             .and_then(SegmentId::from_file_name)
         {
-            let size = entry.metadata().map_err(io_error("inspect", &path))?.len();
-            segments.push((id, size));
+            let metadata = regular::metadata(&path).map_err(io_error("read", &path))?;
+            segments.push((id, metadata.len()));
         }
     }
     segments.sort_unstable();

@@ -74,7 +74,7 @@ pub const KEYS: &[Key] = &[
     key(
         "journal_bytes_max",
         "2GiB",
-        "records waiting for Parquet; beyond it batches are refused",
+        "records waiting for Parquet, at least twice segment_bytes_max; beyond it batches are refused",
     ),
     key(
         "disk_free_bytes_min",

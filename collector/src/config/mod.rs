@@ -133,18 +133,20 @@ impl Config {
                 "segment_bytes_max",
                 config.segment_bytes_max,
             ),
-            (
-                "segment_bytes_max",
-                config.segment_bytes_max,
-                "journal_bytes_max",
-                config.journal_bytes_max,
-            ),
         ];
         for (small, small_value, large, large_value) in ordered {
             if small_value > large_value {
                 let problem = format!("{large} must be at least {small}, which is {small_value}");
                 return Err(layers.error(large, problem));
             }
+        }
+        // One segment is written to Parquet while the next fills.
+        if config.segment_bytes_max > config.journal_bytes_max / 2 {
+            let problem = format!(
+                "journal_bytes_max must be at least twice segment_bytes_max, which is {}",
+                config.segment_bytes_max
+            );
+            return Err(layers.error("journal_bytes_max", problem));
         }
         config.check_tls(layers)?;
         config.check_exposure(layers)?;

@@ -119,6 +119,11 @@ fn errors_say_where_and_what_would_do() {
             "default: ingest_bytes_max must be at least body_bytes_max, which is 1073741824",
         ),
         (
+            "journal of one segment",
+            "journal_bytes_max = \"64MiB\"",
+            "file:1:1: journal_bytes_max must be at least twice segment_bytes_max, which is 67108864",
+        ),
+        (
             "format",
             "log_format = \"xml\"",
             "file:1:1: log_format = \"xml\": expected text or json",
@@ -211,5 +216,5 @@ fn the_documentation_has_the_defaults_that_are_in_force() {
         assert_eq!(default, format!("{}` |", key.default), "{name}");
         count += 1;
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 12);
 }

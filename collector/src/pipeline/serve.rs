@@ -5,8 +5,9 @@
 //! (bounded)       (bounded)     (bounded)  (fsync, then 200)  (bounded)           (Parquet)
 //! ```
 //!
-//! The end, in order: no new connections; requests in flight are answered; the journal seals; the
-//! publisher publishes what there is; done. Whatever is cut short by the deadline is durable.
+//! The end, in order: no new connections; requests in flight are answered, and dropped after half of the
+//! time; the journal seals; the publisher publishes what there is; done. Whatever is cut short by the deadline
+//! is durable.
 
 mod memory;
 mod port;
@@ -119,6 +120,12 @@ pub enum RunError {
     /// A sync failed while running. What was acknowledged before is safe.
     #[error("the journal in {0} failed, see the log; what was acknowledged is safe")]
     JournalFailed(PathBuf),
+    /// Somebody took the directory away while running.
+    #[error(
+        "data directory {0} or its journal was removed or moved while in use: what was acknowledged and is not in \
+         Parquet went with it"
+    )]
+    Removed(PathBuf),
     /// The journal's thread ended by itself, which is a bug.
     #[error("the journal ended unexpectedly, what was acknowledged is safe")]
     JournalEnded,
@@ -147,16 +154,24 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let address = listener.local_addr().map_err(RunError::Listener)?;
     let (tls, tokens) = guards(&settings, address)?;
-    let mut store = Store::open(&settings, Arc::clone(&clock))?;
+    let opening = {
+        let (settings, clock) = (settings.clone(), Arc::clone(&clock));
+        move || Store::open(&settings, clock)
+    };
+    let Some(store) = unless(&shutdown, opening).await? else {
+        info!("asked to end before the journal was open");
+        return Ok(());
+    };
+    let mut store = store?;
     let intake = store.intake(shutdown.clone());
     let metrics = Arc::clone(store.metrics());
     let service = Service::new(intake, settings.limits, metrics, clock).with_tokens(tokens);
     let port = Port { service, tls };
-    let connections = TaskTracker::new();
+    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     // The port is in the log: with port 0 nobody else knows it.
     info!(%address, data_dir = %store.path().display(), "listening");
     let mut outcome = tokio::select! {
-        () = port.accept(&listener, &connections, &shutdown) => Ok(()),
+        () = port.accept(&listener, &connections, &shutdown, &cut) => Ok(()),
         never = port.renew_certificates() => match never {},
         error = store.failed() => Err(error),
     };
@@ -165,7 +180,18 @@ pub async fn run(
 
     let drained = async {
         connections.close();
-        connections.wait().await;
+        // The other half is for what is acknowledged, whatever clients do.
+        if timeout(settings.drain_timeout / 2, connections.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                connections = connections.len(),
+                "dropping connections that do not end"
+            );
+            cut.cancel();
+            connections.wait().await;
+        }
         drop(port);
         store.drain().await
     };
@@ -174,6 +200,24 @@ pub async fn run(
         Err(_) => warn!("drain deadline reached, the rest stays in the journal"),
     }
     outcome
+}
+
+/// Does `work` away from the threads that serve connections; `None` if `shutdown` comes first. What is under way
+/// then ends with the process, and is as if it had been killed.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that spawns"
+)]
+async fn unless<T: Send + 'static>(
+    shutdown: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, RunError> {
+    let work = tokio::task::spawn_blocking(work);
+    match shutdown.run_until_cancelled(work).await {
+        Some(Ok(done)) => Ok(Some(done)),
+        Some(Err(error)) => Err(RunError::Thread(error.into())),
+        None => Ok(None),
+    }
 }
 
 /// What keeps others out: certificates and tokens.
@@ -196,4 +240,31 @@ fn guards(
         warn!("tokens and records go over the network in the clear: set tls_certificate_file");
     }
     Ok((tls.map(Arc::new), tokens))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_journal_that_takes_its_time_to_open_does_not_keep_it_from_ending() {
+        let shutdown = CancellationToken::new();
+        let (end, ended) = sync_channel::<()>(0);
+        let (begin, begun) = sync_channel(1);
+        let asked = shutdown.clone();
+        let ask = async move {
+            tokio::task::block_in_place(|| begun.recv()).ok();
+            asked.cancel();
+        };
+        let opening = unless(&shutdown, move || {
+            begin.send(()).ok();
+            ended.recv().ok();
+        });
+        let (opened, ()) = tokio::join!(opening, ask);
+        assert!(matches!(opened, Ok(None)));
+        drop(end);
+        assert!(matches!(unless(&shutdown, || ()).await, Ok(None)));
+    }
 }

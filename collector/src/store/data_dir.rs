@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::accounting::Accounting;
 use super::journal;
 use super::journal::disk::FILE_MODE;
+use super::regular;
 
 /// Mode of directories with recorded traffic.
 pub const DIR_MODE: u32 = 0o700;
@@ -81,7 +83,7 @@ struct Marker {
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl DataDir {
@@ -89,6 +91,12 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         create_durably(path)?;
         let marker = path.join(MARKER);
+        match regular::metadata(&marker) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("open", &marker)(error));
+            }
+            _ => {}
+        }
         let mut lock = File::options()
             .read(true)
             .write(true)
@@ -109,13 +117,18 @@ impl DataDir {
         sync_dir(path)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock: Arc::new(lock),
         })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is locked, for whoever goes on writing: the directory is ours until all of these are dropped.
+    pub fn lock(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
     }
 }
 
@@ -133,7 +146,7 @@ fn take(file: &File, mut pause: impl FnMut()) -> Result<(), Errno> {
 /// Refuses a directory that no collector made, or a newer one: nothing is to be written there.
 pub fn check(path: &Path) -> Result<(), DataDirError> {
     let marker = path.join(MARKER);
-    match fs::read_to_string(&marker) {
+    match regular::read_to_string(&marker) {
         Ok(text) => check_marker(&text, path, &marker),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(DataDirError::NotOne(path.to_owned()))
@@ -169,16 +182,20 @@ pub fn refuse_newer(path: &Path) -> Result<(), DataDirError> {
 
 /// Has the directory at `path` a marker that a power cut tore, and that the next start writes again?
 pub(super) fn has_torn_marker(path: &Path) -> bool {
-    let text = fs::read_to_string(path.join(MARKER)).unwrap_or_default();
+    let text = regular::read_to_string(&path.join(MARKER)).unwrap_or_default();
     is_torn(&text, &whole_marker())
 }
 
 /// Does anybody hold the directory at `path`?
 pub fn is_in_use(path: &Path) -> io::Result<bool> {
-    let marker = match File::open(path.join(MARKER)) {
+    let path = path.join(MARKER);
+    let marker = match regular::open(&path) {
         Ok(marker) => marker,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+        Err(error) => {
+            let named = format!("{}: {error}", path.display());
+            return Err(io::Error::new(error.kind(), named));
+        }
     };
     // Shared, and given up at once: readers do not lock each other out.
     match flock(&marker, FlockOperation::NonBlockingLockShared) {

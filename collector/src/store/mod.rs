@@ -20,3 +20,4 @@ pub mod journal;
 pub mod parquet;
 pub mod publisher;
 pub mod quarantine;
+mod regular;

@@ -1,11 +1,11 @@
 //! The real program, started on a free port, ended when dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use twintap::store::accounting::Accounting;
 use twintap::store::parquet::{Dataset, Projection};
 
@@ -15,7 +15,7 @@ pub(crate) struct Collector {
     child: Child,
     pub(crate) address: SocketAddr,
     // Kept open: a closed pipe would be another test.
-    _log: BufReader<ChildStderr>,
+    log: BufReader<ChildStderr>,
 }
 
 impl Collector {
@@ -50,7 +50,7 @@ impl Collector {
         Self {
             child,
             address,
-            _log: log,
+            log,
         }
     }
 
@@ -69,6 +69,24 @@ impl Collector {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Lets it open no more than `count` files from now on.
+    pub(crate) fn limit_open_files(&self, count: u64) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: hard,
+        };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    }
+
+    /// What it has logged since it listened, once it has ended.
+    pub(crate) fn log(&mut self) -> String {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).unwrap();
+        log
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

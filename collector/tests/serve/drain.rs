@@ -63,6 +63,67 @@ fn the_drain_deadline_leaves_the_rest_durable() {
     assert_eq!(stored(data.path()).len(), 3);
 }
 
+#[test]
+fn a_request_that_does_not_end_keeps_nothing_acknowledged_from_parquet() {
+    let data = tempfile::tempdir().unwrap();
+    let keys = ["drain_timeout=4s", "publish_interval=1h"];
+    let mut collector = Collector::start(data.path(), &keys);
+    assert_eq!(collector.post(&Sender::new(7).encoded(3)).status, 200);
+    let mut stuck = collector.client();
+    let head = post_head(10).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    stuck.send(head.as_bytes()).unwrap();
+    assert_eq!(stuck.answer().unwrap().status, 100);
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    assert!(collector.log().contains("drained"));
+    assert_eq!(stored(data.path()).len(), 3);
+}
+
+#[test]
+fn a_directory_that_is_removed_ends_it_with_3_and_nothing_more_is_acknowledged() {
+    for removed in [".", "journal", "twintap.json"] {
+        let parent = tempfile::tempdir().unwrap();
+        let data = parent.path().join("data");
+        let mut collector = Collector::start(&data, &[]);
+        let mut sender = Sender::new(7);
+        let mut client = collector.client();
+        assert_eq!(client.post(&sender.encoded(1)).unwrap().status, 200);
+        match removed {
+            // Files may be added meanwhile.
+            "." => while data.exists() && std::fs::remove_dir_all(&data).is_err() {},
+            "twintap.json" => std::fs::remove_file(data.join(removed)).unwrap(),
+            folder => std::fs::remove_dir_all(data.join(folder)).unwrap(),
+        }
+        // It may have found out before, and ended.
+        if let Ok(answer) = client.post(&sender.encoded(1)) {
+            assert_eq!(answer.status, 503, "{answer:?}");
+            assert!(
+                !answer.head.contains("x-twintap-acknowledged"),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(collector.wait().code(), Some(3), "{removed}");
+        let log = collector.log();
+        assert!(log.contains("was removed or moved"), "{log}");
+        assert!(!log.contains("drained"), "{log}");
+    }
+}
+
+#[test]
+fn what_cannot_be_sealed_is_not_called_drained() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(data.path(), &["publish_interval=1h"]);
+    assert_eq!(collector.post(&Sender::new(7).encoded(3)).status, 200);
+    collector.limit_open_files(1);
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    let log = collector.log();
+    assert!(log.contains("stays in the journal"), "{log}");
+    assert!(!log.contains("drained"), "{log}");
+    assert!(Collector::start(data.path(), &[]).stop().success());
+    assert_eq!(stored(data.path()).len(), 3);
+}
+
 /// Is SIGHUP ignored by this test, and so by what it starts?
 fn ignores_hang_ups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -28,4 +28,5 @@ mod http2;
 mod http2_bytes;
 mod open_files;
 mod requests;
+mod special_files;
 mod wire;

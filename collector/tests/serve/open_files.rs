@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::batches::Sender;
+use super::collector::Collector;
+
 /// `twintap serve`, started where `ulimit` has set `limits`.
 fn serve(limits: &str, data_dir: &Path) -> Child {
     let mut shell = Command::new("sh");
@@ -45,4 +48,30 @@ fn it_takes_all_that_the_system_lets_it_have() {
         .find_map(|line| line.strip_prefix("Max open files"));
     let soft = limit.and_then(|line| line.split_whitespace().next());
     assert_eq!(soft, Some("200"), "{limits}");
+}
+
+#[test]
+fn without_descriptors_the_open_segment_does_not_grow_without_end() {
+    let data = tempfile::tempdir().unwrap();
+    let keys = ["body_bytes_max=16KiB", "segment_bytes_max=16KiB"];
+    let collector = Collector::start(data.path(), &keys);
+    let mut client = collector.client();
+    assert_eq!(client.get("/healthz").unwrap().status, 200);
+    collector.limit_open_files(1);
+    let mut sender = Sender::new(7);
+    let mut posts = std::iter::repeat_with(|| client.post(&sender.encoded(20)).unwrap());
+    let refused = posts.by_ref().take(100).find(|answer| answer.status != 200);
+    let refused = refused.expect("refused before it has a hundred batches");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.contains("segment_full"), "{refused:?}");
+    assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
+    let journal = fs::read_dir(data.path().join("journal")).unwrap();
+    let bytes: u64 = journal
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(bytes < 40 << 10, "{bytes}");
+    collector.limit_open_files(256);
+    let mut again = std::iter::repeat_with(|| collector.post(&sender.encoded(20)));
+    assert!(again.any(|answer| answer.status == 200));
+    assert!(collector.stop().success());
 }

@@ -84,7 +84,7 @@ async fn with_little_memory_what_is_too_much_is_refused() {
         "connections_max=10000",
         "body_timeout=5m",
         // What is in Parquet at the end is what the oracle reads.
-        "journal_bytes_max=96MiB",
+        "journal_bytes_max=128MiB",
         "publish_interval=500ms",
         "drain_timeout=60s",
     ];

@@ -26,12 +26,13 @@ pub(super) struct Port<I: Intake> {
 }
 
 impl<I: Intake> Port<I> {
-    /// Takes connections until `shutdown`.
+    /// Takes connections until `shutdown`; they end soon after it, at once with `cut`.
     pub(super) async fn accept(
         &self,
         listener: &TcpListener,
         connections: &TaskTracker,
         shutdown: &CancellationToken,
+        cut: &CancellationToken,
     ) {
         let metrics = self.service.metrics();
         let free = Arc::new(Semaphore::new(self.service.limits().connections_max));
@@ -44,7 +45,7 @@ impl<I: Intake> Port<I> {
                 Ok((stream, _)) => match Arc::clone(&free).try_acquire_owned() {
                     Ok(permit) => {
                         let connection = connection(stream, self.clone(), shutdown.clone(), permit);
-                        connections.spawn(connection);
+                        connections.spawn(cut.clone().run_until_cancelled_owned(connection));
                     }
                     Err(_) => metrics.connection_refused("connections_max"),
                 },

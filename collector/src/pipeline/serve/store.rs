@@ -18,7 +18,7 @@ use crate::pipeline::spawn;
 use crate::sources::http::routes::draining;
 use crate::sources::{Busy, Intake, Taken};
 use crate::store::data_dir::DataDir;
-use crate::store::journal::{self, Health, Journal, Opened, Refusal, SealedSegments};
+use crate::store::journal::{self, Failure, Health, Journal, Opened, Refusal, SealedSegments};
 use crate::store::parquet::sweep_unfinished;
 use crate::store::publisher::Publisher;
 
@@ -43,7 +43,12 @@ impl Store {
             Err(error) => warn!(%error, "failed to look for half-written files of a crash"),
         }
         let metrics = Arc::new(Metrics::default());
-        let opened = journal::open(settings.journal.clone(), clock, Arc::clone(&metrics))?;
+        let opened = journal::open(
+            settings.journal.clone(),
+            data_dir.lock(),
+            clock,
+            Arc::clone(&metrics),
+        )?;
         let publisher = Publisher::new(
             data_dir.path(),
             settings.parquet.clone(),
@@ -74,25 +79,44 @@ impl Store {
     /// Waits until something is broken.
     pub(super) async fn failed(&mut self) -> RunError {
         tokio::select! {
-            () = self.journal.health().poisoned() => self.poisoned(),
+            failure = self.journal.health().poisoned() => told(failure, self.path()),
             () = self.threads.journal_done.cancelled() => RunError::JournalEnded,
             () = self.threads.publisher_done.cancelled() => RunError::PublisherEnded,
         }
     }
 
     /// Seals, publishes and ends both threads. Nobody else may have the journal any more.
-    pub(super) async fn drain(mut self) -> Result<(), RunError> {
-        let health = Arc::clone(self.journal.health());
-        let poisoned = self.poisoned();
-        self.threads.drain(self.journal).await;
-        match health.ready() {
-            Err(Refusal::JournalFailed) => Err(poisoned),
-            _ => Ok(()),
+    pub(super) async fn drain(self) -> Result<(), RunError> {
+        let Self {
+            data_dir,
+            journal,
+            mut threads,
+            ..
+        } = self;
+        let health = Arc::clone(journal.health());
+        if health.failure() == Some(Failure::Removed) {
+            // There is nothing to publish, however often it is tried.
+            threads.stop.take();
         }
+        threads.drain(journal).await;
+        if let Some(failure) = health.failure() {
+            return Err(told(failure, data_dir.path()));
+        }
+        match health.segments_left() {
+            0 => info!("drained"),
+            segments => warn!(
+                segments,
+                "not all is in Parquet, the rest stays in the journal until the next start"
+            ),
+        }
+        Ok(())
     }
+}
 
-    fn poisoned(&self) -> RunError {
-        RunError::JournalFailed(self.path().to_owned())
+fn told(failure: Failure, data_dir: &Path) -> RunError {
+    match failure {
+        Failure::Disk => RunError::JournalFailed(data_dir.to_owned()),
+        Failure::Removed => RunError::Removed(data_dir.to_owned()),
     }
 }
 
@@ -192,7 +216,6 @@ impl Threads {
         drop(journal);
         self.journal_done.cancelled().await;
         self.stop.take();
-        info!("drained");
     }
 }
 

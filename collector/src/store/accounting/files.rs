@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Accounting, VERSION};
 use crate::store::data_dir;
 use crate::store::journal::disk::FILE_MODE;
+use crate::store::regular;
 
 /// Name of the collector's file in the data directory.
 pub const FILE_NAME: &str = "accounting.json";
@@ -90,6 +91,12 @@ impl Accounting {
     /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
     pub(in crate::store) fn cut_short_all(data_dir: &Path) -> io::Result<()> {
         for file in Self::load_each(data_dir)? {
+            if let Err(error) = &file.accounting
+                && error.kind() == ErrorKind::InvalidInput
+            {
+                // No regular file: nothing can take its place.
+                return file.accounting.map(drop);
+            }
             // One that this version cannot read is for those who want to read it to complain about.
             if let Ok(mut accounting) = file.accounting
                 && accounting.is_open
@@ -219,7 +226,7 @@ struct Versioned {
 
 /// What the file at `path` says; `None` if there is none (any more).
 fn load_file(path: &Path) -> io::Result<Option<Accounting>> {
-    let bytes = match fs::read(path) {
+    let bytes = match regular::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(named(path, error.kind(), &error.to_string())),

@@ -1,10 +1,13 @@
 //! What the journal asks of the file system, so that tests can make each step fail.
 
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
 /// Mode of files with recorded traffic.
 pub const FILE_MODE: u32 = 0o600;
@@ -17,6 +20,9 @@ pub trait Disk: Debug + Send {
     fn sync_dir(&mut self) -> io::Result<()>;
     /// Removes a file.
     fn remove(&mut self, name: &str) -> io::Result<()>;
+    /// Is the file `name` where it was created, and the lock of the data directory where others look for it? Else
+    /// somebody has removed them or moved the directory: what is written is not found again.
+    fn is_in_place(&self, name: &str) -> io::Result<bool>;
     /// Bytes that are free for this user.
     fn free_bytes(&mut self) -> io::Result<u64>;
 }
@@ -36,6 +42,7 @@ pub trait SegmentFile: Debug + Send {
 pub struct DirDisk {
     dir: PathBuf,
     handle: File,
+    lock: Option<Arc<File>>,
 }
 
 impl DirDisk {
@@ -44,18 +51,27 @@ impl DirDisk {
         Ok(Self {
             dir: dir.to_owned(),
             handle: File::open(dir)?,
+            lock: None,
         })
+    }
+
+    /// In the data directory that `lock` locks.
+    #[must_use]
+    pub fn locked_by(self, lock: Arc<File>) -> Self {
+        Self {
+            lock: Some(lock),
+            ..self
+        }
     }
 }
 
 impl Disk for DirDisk {
     fn create(&mut self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(self.dir.join(name))?;
-        Ok(Box::new(file))
+        // Never by path: there may be another directory by now, of another collector.
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.handle, name, flags, Mode::from_raw_mode(FILE_MODE))?;
+        Ok(Box::new(File::from(file)))
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
@@ -63,13 +79,31 @@ impl Disk for DirDisk {
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.dir.join(name))
+        Ok(unlinkat(&self.handle, name, AtFlags::empty())?)
+    }
+
+    fn is_in_place(&self, name: &str) -> io::Result<bool> {
+        if let Some(lock) = &self.lock
+            && lock.metadata()?.nlink() == 0
+        {
+            return Ok(false);
+        }
+        match fs::symlink_metadata(self.dir.join(name)) {
+            Ok(_) => Ok(true),
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn free_bytes(&mut self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(&self.handle)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::NotFound || kind == io::ErrorKind::NotADirectory
 }
 
 impl SegmentFile for File {

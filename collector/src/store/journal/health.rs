@@ -1,19 +1,31 @@
 //! Whether the journal can take a batch: flags its thread sets and everyone reads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
 use super::Refusal;
 
+/// Why the journal takes nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody can say what is on the disk behind what was acknowledged.
+    Disk,
+    /// The directory was removed or moved, and what was acknowledged with it.
+    Removed,
+}
+
 /// State of the journal. Poison is for ever, the others come and go.
 #[derive(Debug, Default)]
 pub struct Health {
-    poisoned: AtomicBool,
+    failure: OnceLock<Failure>,
     poison: Notify,
     disk_full: AtomicBool,
     disk_low: AtomicBool,
     journal_full: AtomicBool,
+    segment_full: AtomicBool,
+    segments_left: AtomicUsize,
 }
 
 impl Health {
@@ -25,6 +37,8 @@ impl Health {
             Err(Refusal::DiskLow)
         } else if self.journal_full.load(Ordering::Acquire) {
             Err(Refusal::JournalFull)
+        } else if self.segment_full.load(Ordering::Acquire) {
+            Err(Refusal::SegmentFull)
         } else {
             Ok(())
         }
@@ -41,24 +55,41 @@ impl Health {
     }
 
     /// Returns when the journal has failed for good.
-    pub async fn poisoned(&self) {
-        let notified = self.poison.notified();
-        if self.check_poison().is_ok() {
-            notified.await;
+    pub async fn poisoned(&self) -> Failure {
+        loop {
+            let notified = self.poison.notified();
+            match self.failure() {
+                Some(failure) => return failure,
+                None => notified.await,
+            }
         }
     }
 
     pub(super) fn check_poison(&self) -> Result<(), Refusal> {
-        if self.poisoned.load(Ordering::Acquire) {
-            Err(Refusal::JournalFailed)
-        } else {
-            Ok(())
+        match self.failure() {
+            Some(_) => Err(Refusal::JournalFailed),
+            None => Ok(()),
         }
     }
 
-    pub(super) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
+    /// Why the journal takes nothing more, if so.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.get().copied()
+    }
+
+    /// The first failure counts.
+    pub(super) fn poison(&self, failure: Failure) {
+        self.failure.get_or_init(|| failure);
         self.poison.notify_waiters();
+    }
+
+    /// Segments with records that were not in Parquet when the journal's thread ended.
+    pub fn segments_left(&self) -> usize {
+        self.segments_left.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_segments_left(&self, segments: usize) {
+        self.segments_left.store(segments, Ordering::Release);
     }
 
     /// Returns what it was.
@@ -73,6 +104,10 @@ impl Health {
 
     pub(super) fn set_journal_full(&self, full: bool) {
         self.journal_full.store(full, Ordering::Release);
+    }
+
+    pub(super) fn set_segment_full(&self, full: bool) {
+        self.segment_full.store(full, Ordering::Release);
     }
 
     pub(super) fn is_disk_low(&self) -> bool {

@@ -22,10 +22,11 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 
-pub use health::Health;
+pub use health::{Failure, Health};
 pub use sealed::SealedSegments;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -59,7 +60,7 @@ pub struct JournalSettings {
     pub segment_records_max: u64,
     /// A segment with records is sealed at this age.
     pub publish_interval: Duration,
-    /// Batches are refused while the journal is at least this large.
+    /// Batches are refused while the journal is at least this large, without the open segment's snapshot.
     pub journal_bytes_max: u64,
     /// Batches are refused while the disk has less room than this.
     pub disk_free_bytes_min: u64,
@@ -84,11 +85,15 @@ pub enum Refusal {
     /// More batches wait than may.
     #[error("the queue to the journal is full")]
     QueueFull,
-    /// Parquet is being written more slowly than batches arrive.
-    #[error(
-        "the journal has reached journal_bytes_max: Parquet is written more slowly than records come"
-    )]
+    /// Parquet is not written, or more slowly than batches arrive.
+    #[error("the journal has reached journal_bytes_max: Parquet is not written, or too slowly")]
     JournalFull,
+    /// No next segment can be begun, and the open one is as large as one may be.
+    #[error(
+        "the open segment of the journal is full, and no next one can be begun: file descriptors, inodes or room \
+         are used up"
+    )]
+    SegmentFull,
     /// A write failed.
     #[error("the journal could not be written")]
     DiskFull,
@@ -98,7 +103,7 @@ pub enum Refusal {
     /// The table of producers is full of active ones.
     #[error("producers_max are active")]
     TooManyProducers,
-    /// A sync failed: only a restart helps.
+    /// A sync failed, or the directory is gone: only a restart helps.
     #[error("the journal has failed")]
     JournalFailed,
     /// The collector is shutting down.
@@ -112,6 +117,7 @@ impl Refusal {
         match self {
             Self::QueueFull => "queue_full",
             Self::JournalFull => "journal_full",
+            Self::SegmentFull => "segment_full",
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
             Self::TooManyProducers => "too_many_producers",
@@ -244,9 +250,10 @@ pub struct Opened {
     pub sealed: Arc<SealedSegments>,
 }
 
-/// Recovers the journal in `settings.data_dir` and begins a new segment.
+/// Recovers the journal in `settings.data_dir`, which `lock` locks, and begins a new segment.
 pub fn open(
     settings: JournalSettings,
+    lock: Arc<File>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 ) -> Result<Opened, OpenError> {
@@ -256,7 +263,7 @@ pub fn open(
         error,
     };
     let disk = disk::DirDisk::open(&dir).map_err(create)?;
-    open_on(settings, Box::new(disk), clock, metrics)
+    open_on(settings, Box::new(disk.locked_by(lock)), clock, metrics)
 }
 
 /// As [`open`], writing through `disk`.

@@ -4,7 +4,7 @@
 //! segment is then written anew, as far as it is valid, and synced: its tail may be torn, and after
 //! a failed sync its pages cannot be trusted to be on disk although they can be read. Only what is
 //! durable by then counts as seen, so that a batch that comes again is never acknowledged on the
-//! strength of a page that is lost.
+//! strength of a page that is lost. An empty segment is one that could not be begun: the newest is the one before.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
@@ -19,6 +19,7 @@ use super::disk::FILE_MODE;
 use super::frame::{self, BatchMeta, Frame, Frames, Kind, PublishedMeta};
 use super::ledger::{Ledger, LedgerLimits, LedgerSnapshot};
 use super::segment::SegmentId;
+use crate::store::regular;
 
 /// Extension of the copy that replaces a segment.
 const COPY_EXTENSION: &str = "copy";
@@ -66,7 +67,7 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
     remove_copies(dir)?;
     let mut segments = list(dir)?;
     let mut torn_bytes = 0;
-    if let Some((newest, size)) = segments.last_mut() {
+    if let Some((newest, size)) = segments.iter_mut().rfind(|(_, size)| *size > 0) {
         torn_bytes = make_durable(dir, *newest)?;
         *size = size.saturating_sub(torn_bytes);
     }
@@ -108,7 +109,7 @@ pub fn read_segment_into(
 ) -> Result<Bytes, RecoveryError> {
     let path = dir.join(id.file_name());
     buffer.clear();
-    File::open(&path)
+    regular::open(&path)
         .and_then(|mut file| {
             let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
             buffer.reserve_exact(bytes);
@@ -147,7 +148,8 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
             damaged.push((*id, Scanned::of(dir, *id)?.damage));
         }
     }
-    let newest = segments.last().map(|(id, _)| *id);
+    let newest = segments.iter().rfind(|(_, size)| *size > 0);
+    let newest = newest.map(|(id, _)| *id);
     let unpublished = damaged
         .into_iter()
         .filter(|(id, _)| !ledger.is_published(id.sequence));
@@ -180,8 +182,8 @@ fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
             .to_str()
             .and_then(SegmentId::from_file_name)
         {
-            let size = entry.metadata().map_err(io_error("inspect", &path))?.len();
-            segments.push((id, size));
+            let metadata = regular::metadata(&path).map_err(io_error("read", &path))?;
+            segments.push((id, metadata.len()));
         }
     }
     segments.sort_unstable();
@@ -200,27 +202,35 @@ fn remove_copies(dir: &Path) -> Result<(), RecoveryError> {
 }
 
 /// Writes the valid part of a segment anew and syncs it. Returns how much of its end was torn.
-fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
+pub(super) fn make_durable(dir: &Path, id: SegmentId) -> Result<u64, RecoveryError> {
     let bytes = read_segment(dir, id)?;
     let mut frames = Frames::new(id.id, bytes.clone());
     frames.by_ref().for_each(drop);
     let valid = bytes.slice(..frames.valid_end());
     let path = dir.join(id.file_name());
     let copy = path.with_extension(COPY_EXTENSION);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE_MODE)
-        .open(&copy)
-        .map_err(io_error("create", &copy))?;
-    file.write_all(&valid).map_err(io_error("write", &copy))?;
-    file.sync_all().map_err(io_error("sync", &copy))?;
+    if let Err(error) = write_durably(&copy, &valid) {
+        // On a disk that is full, others need the room. The error that matters is the first one.
+        drop(fs::remove_file(&copy));
+        return Err(error);
+    }
     fs::rename(&copy, &path).map_err(io_error("rename", &copy))?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(io_error("sync", dir))?;
     Ok(u64::try_from(bytes.len() - valid.len()).unwrap_or(u64::MAX))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), RecoveryError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(io_error("create", path))?;
+    file.write_all(bytes).map_err(io_error("write", path))?;
+    file.sync_all().map_err(io_error("sync", path))
 }
 
 /// What is damaged of a segment.

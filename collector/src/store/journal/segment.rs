@@ -47,43 +47,51 @@ pub struct OpenSegment {
     first_batch_at: u64,
 }
 
+/// No segment could be begun.
+#[derive(Debug)]
+pub struct NotBegun {
+    /// What failed.
+    pub error: io::Error,
+    /// Why what was begun may still be there after a restart, or a power cut. Its snapshot would then be taken
+    /// for the newest, and what an older segment got after it would be forgotten.
+    pub leftover: Option<io::Error>,
+}
+
 impl OpenSegment {
-    /// Creates it with `snapshot` in front; it is durable when this returns. On failure nothing
-    /// is left behind, as far as the disk allows.
+    /// Creates it with `snapshot` in front; it is durable when this returns. On failure what was begun is
+    /// taken back.
     pub fn create(
         disk: &mut dyn Disk,
         id: SegmentId,
         snapshot: &LedgerSnapshot,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, NotBegun> {
         let name = id.file_name();
-        let created = Self::try_create(disk, id, &name, snapshot);
-        if created.is_err() {
-            // The error that matters is the first one; a leftover has no frame and does no harm.
-            drop(disk.remove(&name));
-        }
-        created
+        let (error, begun) = match disk.create(&name) {
+            Err(error) => (error, None),
+            Ok(file) => {
+                let mut segment = Self {
+                    id,
+                    file,
+                    bytes: 0,
+                    first_batch_at: 0,
+                };
+                match segment.begin(disk, snapshot) {
+                    Ok(()) => return Ok(segment),
+                    Err(error) => (error, Some(segment.file)),
+                }
+            }
+        };
+        let leftover = take_back(disk, &name, begun).err();
+        Err(NotBegun { error, leftover })
     }
 
-    fn try_create(
-        disk: &mut dyn Disk,
-        id: SegmentId,
-        name: &str,
-        snapshot: &LedgerSnapshot,
-    ) -> io::Result<Self> {
-        let mut file = disk.create(name)?;
-        file.append([&frame::segment_header(), &[]])?;
-        let bytes = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or_default();
-        let mut segment = Self {
-            id,
-            file,
-            bytes,
-            first_batch_at: 0,
-        };
-        segment.append(Kind::Snapshot, &snapshot.encode_to_vec(), &[])?;
-        segment.first_batch_at = segment.bytes;
-        segment.sync()?;
-        disk.sync_dir()?;
-        Ok(segment)
+    fn begin(&mut self, disk: &mut dyn Disk, snapshot: &LedgerSnapshot) -> io::Result<()> {
+        self.file.append([&frame::segment_header(), &[]])?;
+        self.bytes = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or_default();
+        self.append(Kind::Snapshot, &snapshot.encode_to_vec(), &[])?;
+        self.first_batch_at = self.bytes;
+        self.sync()?;
+        disk.sync_dir()
     }
 
     /// Appends a frame. On failure the file is cut back to where it was, and `Ok(Err(_))` says why
@@ -128,6 +136,26 @@ impl OpenSegment {
     /// Bytes of batches: without header and snapshot.
     pub fn batch_bytes(&self) -> u64 {
         self.bytes - self.first_batch_at
+    }
+}
+
+/// Removes the file `name` that was begun, durably; where that fails, empties it, which recovery passes over.
+fn take_back(
+    disk: &mut dyn Disk,
+    name: &str,
+    begun: Option<Box<dyn SegmentFile>>,
+) -> io::Result<()> {
+    let removed = match disk.remove(name) {
+        Ok(()) => disk.sync_dir(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    match begun {
+        Some(mut file) if removed.is_err() => {
+            file.truncate(0)?;
+            file.sync()
+        }
+        _ => removed,
     }
 }
 

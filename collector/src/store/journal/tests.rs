@@ -1,28 +1,39 @@
-//! The journal against failing disks, restarts and repeated batches.
+//! The journal against failing disks.
+
+mod creation;
+mod limits;
+mod removal;
+mod restarts;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use proptest::prelude::*;
 use prost::Message;
 use twintap_record::PRODUCER_ID_LEN;
 
 use super::disk::{DirDisk, Disk, SegmentFile};
-use super::frame::{BatchMeta, FRAME_HEADER_BYTES, Frames, Kind, SEGMENT_HEADER_BYTES};
+use super::frame::{BatchMeta, Frames, Kind};
 use super::segment::SegmentId;
 use super::*;
 use crate::clock::SystemClock;
-use crate::store::accounting::Accounting;
+
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
 
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
 struct Faults {
     write: AtomicU64,
     sync: AtomicU64,
+    truncate: AtomicU64,
+    remove: AtomicU64,
+    sync_dir: AtomicU64,
+    /// Not once: as long as it is set.
+    create: AtomicBool,
     free_bytes: AtomicU64,
 }
 
@@ -38,8 +49,18 @@ fn due(counter: &AtomicU64) -> bool {
     counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step) == Ok(1)
 }
 
+fn io_error_if(due: bool) -> io::Result<()> {
+    if due {
+        return Err(io::Error::from_raw_os_error(EIO));
+    }
+    Ok(())
+}
+
 impl Disk for FaultyDisk {
     fn create(&mut self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
+        if self.1.create.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
         Ok(Box::new(FaultyFile(
             self.0.create(name)?,
             Arc::clone(&self.1),
@@ -47,11 +68,17 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
+        io_error_if(due(&self.1.sync_dir))?;
         self.0.sync_dir()
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
+        io_error_if(due(&self.1.remove))?;
         self.0.remove(name)
+    }
+
+    fn is_in_place(&self, name: &str) -> io::Result<bool> {
+        self.0.is_in_place(name)
     }
 
     fn free_bytes(&mut self) -> io::Result<u64> {
@@ -71,13 +98,12 @@ impl SegmentFile for FaultyFile {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
+        io_error_if(due(&self.1.truncate))?;
         self.0.truncate(length)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if due(&self.1.sync) {
-            return Err(io::Error::from_raw_os_error(5));
-        }
+        io_error_if(due(&self.1.sync))?;
         self.0.sync()
     }
 }
@@ -366,123 +392,4 @@ fn a_new_producer_is_refused_while_the_table_is_full() {
         assert_eq!(append(3, 1..2), Err(Refusal::TooManyProducers));
         assert!(append(1, 2..3).is_ok());
     });
-}
-
-/// What happens to a journal.
-#[derive(Clone, Debug)]
-enum Step {
-    Batch {
-        producer: u8,
-        first: u64,
-        count: u64,
-    },
-    Restart {
-        torn: bool,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        9 => (1_u8..4, 1_u64..30, 0_u64..6)
-            .prop_map(|(producer, first, count)| Step::Batch { producer, first, count }),
-        1 => any::<bool>().prop_map(|torn| Step::Restart { torn }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
-    #[test]
-    fn each_record_is_stored_once_whatever_is_repeated_or_reordered_across_restarts(
-        steps in proptest::collection::vec(step(), 1..40)
-    ) {
-        let data = tempfile::tempdir().unwrap();
-        let mut model = BTreeSet::new();
-        let mut steps = steps.into_iter().peekable();
-        while steps.peek().is_some() {
-            let torn = with_journal(settings(data.path()), &healthy(), |append| {
-                for step in steps.by_ref() {
-                    match step {
-                        Step::Restart { torn } => return torn,
-                        Step::Batch { producer, first, count } => {
-                            let before = model.len() as u64;
-                            model.extend((first..first + count).map(|number| (producer, number)));
-                            let stored = model.len() as u64 - before;
-                            let ack = append(producer, first..first + count).unwrap();
-                            assert_eq!(ack, Ack { stored, duplicates: count - stored });
-                        }
-                    }
-                }
-                false
-            });
-            if torn {
-                // A frame that was being written when the power went.
-                let newest = fs::read_dir(directory(data.path()))
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path())
-                    .max()
-                    .unwrap();
-                let mut file = fs::OpenOptions::new().append(true).open(newest).unwrap();
-                io::Write::write_all(&mut file, b"TFRM\x02\0\0\0torn").unwrap();
-            }
-        }
-        prop_assert_eq!(journaled(data.path()), model);
-    }
-}
-
-#[test]
-fn figures_outlive_a_journal_without_a_snapshot() {
-    let data = tempfile::tempdir().unwrap();
-    let one_segment = || JournalSettings {
-        segment_bytes_max: 1 << 20,
-        ..settings(data.path())
-    };
-    with_journal(one_segment(), &healthy(), |append| {
-        append(1, 1..8).unwrap();
-    });
-    // Five more are in Parquet, and their segment is gone.
-    let mut accounting = Accounting::load(data.path()).unwrap();
-    assert_eq!(
-        (accounting.total.stored, accounting.total.journaled),
-        (7, 7)
-    );
-    accounting.total.stored += 5;
-    accounting.total.published = 5;
-    accounting.save(data.path()).unwrap();
-    let segment = fs::read_dir(directory(data.path()))
-        .unwrap()
-        .next()
-        .unwrap();
-    let path = segment.unwrap().path();
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES] ^= 0xff;
-    fs::write(&path, bytes).unwrap();
-    for _ in 0..2 {
-        with_journal(one_segment(), &healthy(), |_| ());
-        let all = Accounting::load_each(data.path()).unwrap();
-        let all = all.into_iter().map(|file| file.accounting.unwrap().total);
-        let stored: Vec<_> = all.map(|total| (total.stored, total.journaled)).collect();
-        assert_eq!(stored, [(5, 0), (7, 7)]);
-    }
-}
-
-#[test]
-fn a_damaged_snapshot_of_the_oldest_segment_is_told_and_costs_no_figure() {
-    let data = tempfile::tempdir().unwrap();
-    with_journal(settings(data.path()), &healthy(), |append| {
-        for number in 1..=40 {
-            append(1, number..number + 1).unwrap();
-        }
-    });
-    let dir = directory(data.path());
-    let entries = fs::read_dir(&dir).unwrap();
-    let mut segments: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    segments.sort();
-    assert!(segments.len() > 2, "{segments:?}");
-    let mut bytes = fs::read(&segments[0]).unwrap();
-    bytes[SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES] ^= 0xff;
-    fs::write(&segments[0], bytes).unwrap();
-    let read = recovery::read(&dir, settings(data.path()).ledger).unwrap();
-    assert_eq!(read.damaged_unpublished, 1);
-    assert_eq!(read.ledger.unwrap().unpublished(), 40);
 }

@@ -6,7 +6,11 @@
 //!
 //! A write that fails is taken back and refused: the disk may be full, and is asked again with the
 //! next batch. A sync that fails is final ([`Health::poison`]): nobody can say what is on the disk,
-//! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told.
+//! so nothing of that group is acknowledged, nothing more is accepted, and the operator is told. So is a
+//! directory that is removed or moved ([`place`]).
+
+mod place;
+mod sealing;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -20,8 +24,8 @@ use uuid::Uuid;
 use super::disk::Disk;
 use super::frame::{BatchMeta, Kind, PublishedMeta};
 use super::ledger::Ledger;
-use super::segment::{OpenSegment, SegmentId};
-use super::{Ack, Append, Command, Health, JournalSettings, Refusal, SealedSegments};
+use super::segment::{NotBegun, OpenSegment, SegmentId};
+use super::{Ack, Append, Command, Failure, Health, JournalSettings, Refusal, SealedSegments};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::accounting::Accounting;
@@ -49,6 +53,7 @@ pub struct Writer {
     segment: OpenSegment,
     segment_records: u64,
     segment_opened: Duration,
+    seals_failed: u32,
     next_sequence: u64,
     sealed: Arc<SealedSegments>,
     sealed_bytes: u64,
@@ -85,7 +90,8 @@ impl Writer {
             sequence: next_sequence,
             id: segment_uuid(clock.unix_ns()),
         };
-        let segment = OpenSegment::create(disk.as_mut(), id, &ledger.snapshot())?;
+        let segment = OpenSegment::create(disk.as_mut(), id, &ledger.snapshot())
+            .map_err(|NotBegun { error, .. }| error)?;
         let sizes: Vec<(u64, u64)> = unpublished
             .iter()
             .map(|(id, size)| (id.sequence, *size))
@@ -104,6 +110,7 @@ impl Writer {
             ledger,
             segment,
             segment_records: 0,
+            seals_failed: 0,
             next_sequence: next_sequence + 1,
             sealed,
             sizes,
@@ -121,6 +128,7 @@ impl Writer {
         loop {
             self.check_disk();
             self.health.set_journal_full(self.is_full());
+            self.health.set_segment_full(self.is_overdue());
             match commands.recv_timeout(self.until_next_duty()) {
                 Ok(first) => self.group(Some(first), commands),
                 Err(RecvTimeoutError::Timeout) if self.unnoted.is_empty() => {}
@@ -130,6 +138,8 @@ impl Writer {
             self.duties();
         }
         self.write_accounting();
+        let left = self.sizes.len() + usize::from(self.segment_records > 0);
+        self.health.set_segments_left(left);
     }
 
     fn group(&mut self, first: Option<Command>, commands: &Receiver<Command>) {
@@ -180,6 +190,9 @@ impl Writer {
         self.health.check()?;
         if self.is_full() {
             return Err(Refusal::JournalFull);
+        }
+        if self.is_overdue() {
+            return Err(Refusal::SegmentFull);
         }
         let now = self.clock.unix_ns();
         let envelope = &append.envelope;
@@ -254,7 +267,7 @@ impl Writer {
             Ok(()) => {
                 self.metrics
                     .synced(self.clock.monotonic().saturating_sub(before));
-                true
+                self.is_in_place()
             }
             Err(error) => {
                 self.poison("sync", &error);
@@ -264,7 +277,7 @@ impl Writer {
     }
 
     fn poison(&self, action: &'static str, error: &std::io::Error) {
-        self.health.poison();
+        self.health.poison(Failure::Disk);
         error!(
             action, %error,
             "journal failed, accepting nothing more; check the disk, then start again"
@@ -308,15 +321,7 @@ impl Writer {
 
     /// Seals the segment if it is full, or old enough and the publisher keeps up.
     fn duties(&mut self) {
-        let size_due = self.segment.batch_bytes() >= self.settings.segment_bytes_max
-            || self.segment_records >= self.settings.segment_records_max;
-        let age = self.clock.monotonic().saturating_sub(self.segment_opened);
-        let age_due = self.segment_records > 0
-            && age >= self.settings.publish_interval
-            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
-        if (size_due || age_due || (self.draining && self.segment_records > 0))
-            && self.health.check_poison().is_ok()
-        {
+        if self.is_seal_due() && self.health.check_poison().is_ok() {
             self.seal();
         }
         if self.draining {
@@ -345,35 +350,10 @@ impl Writer {
         }
     }
 
-    fn seal(&mut self) {
-        let id = SegmentId {
-            sequence: self.next_sequence,
-            id: segment_uuid(self.clock.unix_ns()),
-        };
-        match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
-            Ok(next) => {
-                let full = std::mem::replace(&mut self.segment, next);
-                info!(
-                    segment = %full.id.id, bytes = full.bytes(), records = self.segment_records,
-                    "sealed a journal segment"
-                );
-                self.next_sequence += 1;
-                self.segment_records = 0;
-                self.segment_opened = self.clock.monotonic();
-                self.sealed_bytes += full.bytes();
-                self.sizes.push((full.id.sequence, full.bytes()));
-                self.sealed.push(full.id);
-            }
-            Err(error) => {
-                // The open segment goes on; the next round tries again.
-                self.disk_failed();
-                warn!(%error, "failed to begin a journal segment");
-            }
-        }
-    }
-
     fn is_full(&self) -> bool {
-        self.journal_bytes() >= self.settings.journal_bytes_max
+        // The open segment's snapshot does not go away by publishing.
+        let bytes = self.sealed_bytes.saturating_add(self.segment.batch_bytes());
+        bytes >= self.settings.journal_bytes_max
     }
 
     fn journal_bytes(&self) -> u64 {
@@ -389,6 +369,7 @@ impl Writer {
             return;
         }
         self.disk_checked = Some(now);
+        self.is_in_place();
         match self.disk.free_bytes() {
             Ok(free) => {
                 self.metrics.set_disk_free(free);
@@ -425,7 +406,10 @@ impl Writer {
         let accounting = Accounting::of(&self.ledger, self.clock.unix_ns());
         self.metrics
             .set_filter_figures(&accounting.filter_figures());
-        if let Err(error) = accounting.save(&self.settings.data_dir) {
+        // Where it is gone, this may be another collector's directory by now.
+        if self.is_in_place()
+            && let Err(error) = accounting.save(&self.settings.data_dir)
+        {
             warn!(%error, "failed to write the accounting file");
         }
         accounting.total.pending

@@ -1,0 +1,97 @@
+//! A directory that is taken away under the journal, and what a drain leaves.
+
+use super::*;
+
+/// Removes a folder to which files may be added meanwhile.
+fn remove_whole(path: &Path) {
+    wait_until(|| fs::remove_dir_all(path).is_ok() || !path.exists());
+}
+
+fn removed(what: impl Fn(&Path)) {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("data");
+    let lock = path.join("twintap.json");
+    let dir = directory(&path);
+    fs::create_dir_all(&dir).unwrap();
+    let metrics = Arc::new(Metrics::default());
+    let lock = Arc::new(File::create(lock).unwrap());
+    let opened = open(settings(&path), lock, SystemClock::shared(), metrics).unwrap();
+    let Opened {
+        journal,
+        writer,
+        commands,
+        ..
+    } = opened;
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        assert!(append(&journal, 1, 1..2).is_ok());
+        what(&path);
+        assert_eq!(append(&journal, 1, 2..3), Err(Refusal::JournalFailed));
+        assert_eq!(journal.health().failure(), Some(Failure::Removed));
+        drop(journal);
+    });
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_directory_was_removed() {
+    removed(remove_whole);
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_journal_was_removed() {
+    removed(|path| remove_whole(&directory(path)));
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_lock_was_removed() {
+    removed(|path| fs::remove_file(path.join("twintap.json")).unwrap());
+}
+
+#[test]
+fn nothing_is_written_to_the_directory_that_takes_the_place_of_a_moved_one() {
+    removed(|path| {
+        fs::rename(path, path.with_extension("moved")).unwrap();
+        fs::create_dir_all(directory(path)).unwrap();
+    });
+}
+
+#[test]
+fn a_removed_directory_is_found_although_nobody_writes() {
+    let data = tempfile::tempdir().unwrap();
+    let opened = open_faulty(settings(data.path()), &healthy());
+    let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        fs::remove_dir_all(directory(data.path())).unwrap();
+        wait_until(|| journal.health().ready() == Err(Refusal::JournalFailed));
+        drop(journal);
+    });
+    assert!(!data.path().join("accounting.json.tmp").exists());
+}
+
+#[test]
+fn a_drain_says_what_it_could_not_seal() {
+    for (is_out_of_files, left) in [(true, 1), (false, 0)] {
+        let data = tempfile::tempdir().unwrap();
+        let faults = healthy();
+        let opened = open_faulty(settings(data.path()), &faults);
+        let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
+        let health = Arc::clone(journal.health());
+        let sealed = opened.sealed;
+        std::thread::scope(|scope| {
+            scope.spawn(move || writer.run(&commands));
+            append(&journal, 1, 1..2).unwrap();
+            faults.create.store(is_out_of_files, Ordering::SeqCst);
+            journal.commands.send(Command::Drain).unwrap();
+            while let Some(segment) = sealed.next() {
+                let published = PublishedMeta {
+                    segment_sequence: segment.sequence,
+                    ..PublishedMeta::default()
+                };
+                journal.published(published).unwrap();
+            }
+            drop(journal);
+        });
+        assert_eq!(health.segments_left(), left);
+    }
+}

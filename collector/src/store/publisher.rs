@@ -131,7 +131,8 @@ impl Publisher {
         }
         parts.close(&mut tally)?;
         quarantine::write(&self.data_dir, segment.id, &tally.set_aside)?;
-        let damaged_stretches = frames.damaged_stretches();
+        // It is complete: what is behind the last frame that can be read was frames, too.
+        let damaged_stretches = frames.damaged_stretches() + u64::from(frames.is_cut());
         drop(frames);
         if let Ok(mut bytes) = bytes.try_into_mut() {
             bytes.clear();

@@ -44,6 +44,18 @@ impl Accounting {
         Ok(accounting)
     }
 
+    /// Records that the journal of `data_dir` should have, as far as it knows, or else as `file` says; and those
+    /// that it has.
+    pub(in crate::store) fn journaled(
+        file: Option<&Self>,
+        data_dir: &Path,
+    ) -> Result<(u64, u64), RecoveryError> {
+        let read = read(&journal::directory(data_dir), LIMITS)?;
+        let told = file.map_or(0, |file| file.total.journaled);
+        let expected = read.ledger.as_ref().map_or(told, Ledger::unpublished);
+        Ok((expected, read.records_unpublished))
+    }
+
     fn as_last_heard(ledger: &Ledger) -> Self {
         let entries = ledger.producers().map(|(_, entry)| entry);
         let newest = entries.map(|entry| entry.state.last_seen_unix_ns).max();

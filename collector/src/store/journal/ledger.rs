@@ -15,6 +15,7 @@ use prost::Message;
 use twintap_record::{Counters, PRODUCER_ID_LEN};
 
 use super::frame::{BatchMeta, PublishedMeta};
+use super::held::{Held, SealedSegment};
 use super::intervals::Intervals;
 use super::producer::{Entry, Outstanding, ProducerState};
 
@@ -61,6 +62,9 @@ pub struct LedgerSnapshot {
     /// Their records that were made before they were heard of, and went elsewhere.
     #[prost(uint64, tag = "7")]
     pub forgotten_recorded_before: u64,
+    /// Segments that were sealed before this one was begun, and not published.
+    #[prost(message, repeated, tag = "8")]
+    pub sealed_segments: Vec<SealedSegment>,
 }
 
 /// The table is full of producers that were active lately.
@@ -76,6 +80,7 @@ pub struct Ledger {
     forgotten_count: u64,
     forgotten_outstanding: Outstanding,
     published_segments: BTreeSet<u64>,
+    held: Held,
     damaged_stretches: u64,
     stored: u64,
     published: u64,
@@ -91,6 +96,7 @@ impl Ledger {
             forgotten_count: 0,
             forgotten_outstanding: Outstanding::default(),
             published_segments: BTreeSet::new(),
+            held: Held::default(),
             damaged_stretches: 0,
             stored: 0,
             published: 0,
@@ -145,6 +151,7 @@ impl Ledger {
         if !self.published_segments.insert(meta.segment_sequence) {
             return;
         }
+        self.held.published(meta.segment_sequence);
         self.damaged_stretches = self
             .damaged_stretches
             .saturating_add(meta.damaged_stretches);
@@ -158,6 +165,22 @@ impl Ledger {
             self.published = self.published.saturating_add(outcome.published);
             self.stored = self.stored.saturating_sub(outcome.quarantined);
         }
+    }
+
+    /// A segment with so many records is complete.
+    pub fn sealed(&mut self, sequence: u64, records: u64) {
+        self.held.sealed(sequence, records);
+    }
+
+    /// What the sealed segments should hold.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The records of a segment are lost with its file.
+    pub fn lost(&mut self, sequence: u64) {
+        self.held.published(sequence);
+        self.damaged_stretches = self.damaged_stretches.saturating_add(1);
     }
 
     /// Was this segment published?
@@ -233,6 +256,7 @@ impl Ledger {
             forgotten_recorded_before: self.forgotten_outstanding.recorded_before,
             published_segments: self.published_segments.iter().copied().collect(),
             damaged_stretches: self.damaged_stretches,
+            sealed_segments: self.held.to_notes(),
         }
     }
 
@@ -247,6 +271,7 @@ impl Ledger {
                 pending: 0,
             },
             published_segments: snapshot.published_segments.into_iter().collect(),
+            held: Held::from_notes(snapshot.sealed_segments),
             damaged_stretches: snapshot.damaged_stretches,
             ..Self::new(limits)
         };

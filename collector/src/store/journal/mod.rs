@@ -10,6 +10,7 @@
 
 pub mod disk;
 pub mod frame;
+pub mod held;
 pub mod intervals;
 pub mod ledger;
 pub mod producer;
@@ -274,6 +275,13 @@ pub fn open_on(
             "cut the unreadable end of the journal: unacknowledged if power or disk space ran out"
         );
         metrics.torn_tail(recovered.torn_bytes);
+    }
+    if recovered.missing_segments > 0 {
+        tracing::error!(
+            segments = recovered.missing_segments,
+            "segments of the journal are gone that were not in Parquet, acknowledged records are lost"
+        );
+        metrics.journal_damaged(recovered.missing_segments);
     }
     if let Some(segment) = recovered.forgot_at {
         tracing::error!(

@@ -18,6 +18,8 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::store::accounting::Accounting;
 
+mod lost_segments;
+
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
 struct Faults {

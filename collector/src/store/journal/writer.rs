@@ -145,7 +145,7 @@ impl Writer {
                     self.metrics.queue_left(append.body.len());
                     self.append(append, &mut waiting);
                 }
-                Command::Published(meta) => self.unnoted.push(meta),
+                Command::Published(meta) => self.take_published(meta),
                 Command::Drain => self.draining = true,
             }
             let full = taken >= GROUP_BATCHES_MAX || written >= GROUP_BYTES_MAX;
@@ -271,6 +271,20 @@ impl Writer {
         );
     }
 
+    /// A segment is in Parquet, as far as it could be read.
+    fn take_published(&mut self, meta: PublishedMeta) {
+        let found = meta.damaged_stretches;
+        let meta = self.ledger.held().judge(meta);
+        if meta.damaged_stretches > found {
+            error!(
+                sequence = meta.segment_sequence,
+                "segment held more records than are in it, acknowledged records are lost"
+            );
+            self.metrics.journal_damaged(meta.damaged_stretches - found);
+        }
+        self.unnoted.push(meta);
+    }
+
     /// Segments are in Parquet: notes it, so that their records are counted as such after a restart.
     /// Returns those whose files may go. A note that cannot be written is tried again with the next
     /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
@@ -314,9 +328,8 @@ impl Writer {
         let age_due = self.segment_records > 0
             && age >= self.settings.publish_interval
             && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
-        if (size_due || age_due || (self.draining && self.segment_records > 0))
-            && self.health.check_poison().is_ok()
-        {
+        // What a failed write left at its end is cut off durably: an end that is no frame will count as damage.
+        if (size_due || age_due || (self.draining && self.segment_records > 0)) && self.sync() {
             self.seal();
         }
         if self.draining {
@@ -350,6 +363,8 @@ impl Writer {
             sequence: self.next_sequence,
             id: segment_uuid(self.clock.unix_ns()),
         };
+        self.ledger
+            .sealed(self.segment.id.sequence, self.segment_records);
         match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
             Ok(next) => {
                 let full = std::mem::replace(&mut self.segment, next);

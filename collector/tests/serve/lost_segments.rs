@@ -1,4 +1,5 @@
-//! Segments that a disk, or somebody, damaged after they were sealed: what is lost is told, before and after.
+//! Segments that a disk, or somebody, damaged or withholds after they were sealed: what is lost is told, before and
+//! after, and nothing else is held up.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -97,4 +98,42 @@ fn spoil_end(path: &Path) {
 fn cut(path: &Path, size: u64) {
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
     file.set_len(size).unwrap();
+}
+
+#[test]
+fn segments_that_cannot_be_read_hold_up_no_others_and_are_published_when_they_can() {
+    let data = tempfile::tempdir().unwrap();
+    let calls = data.path().join("calls");
+    fs::write(&calls, "").unwrap();
+    let mut sender = Sender::new(7);
+    let collector = Collector::start(data.path(), &["segment_records_max=5"]);
+    for _ in 0..4 {
+        assert_eq!(collector.post(&sender.encoded(5)).status, 200);
+    }
+    collector.kill();
+    fs::remove_file(calls).unwrap();
+    // A folder can be opened, and not read.
+    let withheld: Vec<_> = segments(data.path()).into_iter().take(2).collect();
+    let elsewhere = |path: &Path| data.path().join(path.file_name().unwrap());
+    for path in &withheld {
+        fs::rename(path, elsewhere(path)).unwrap();
+        fs::create_dir(path).unwrap();
+    }
+    let collector = Collector::start(data.path(), &["publish_interval=10ms"]);
+    assert_eq!(collector.post(&sender.encoded(5)).status, 200);
+    while segments(data.path()).len() > 3 || stored(data.path()).len() < 15 {
+        std::thread::yield_now();
+    }
+    assert!(
+        !collector
+            .metrics()
+            .contains("twintap_publish_errors_total 0")
+    );
+    for path in &withheld {
+        fs::remove_dir(path).unwrap();
+        fs::rename(elsewhere(path), path).unwrap();
+    }
+    assert!(collector.stop().success());
+    assert_eq!(stored(data.path()).len(), 25);
+    assert_eq!(accounting(data.path()).damaged_stretches, 0);
 }

@@ -85,9 +85,10 @@ pub enum Refusal {
     /// More batches wait than may.
     #[error("the queue to the journal is full")]
     QueueFull,
-    /// Parquet is being written more slowly than batches arrive.
+    /// Parquet is not written, or more slowly than batches arrive.
     #[error(
-        "the journal has reached journal_bytes_max: Parquet is written more slowly than records come"
+        "the journal has reached journal_bytes_max: its segments cannot be read or written as Parquet, which the log \
+         says, or not as fast as records come"
     )]
     JournalFull,
     /// A write failed.

@@ -327,7 +327,7 @@ impl Writer {
         let age = self.clock.monotonic().saturating_sub(self.segment_opened);
         let age_due = self.segment_records > 0
             && age >= self.settings.publish_interval
-            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
+            && self.sealed.readable() < BACKLOG_SEGMENTS_MIN;
         // What a failed write left at its end is cut off durably: an end that is no frame will count as damage.
         if (size_due || age_due || (self.draining && self.segment_records > 0)) && self.sync() {
             self.seal();

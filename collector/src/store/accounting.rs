@@ -257,7 +257,7 @@ impl Figures {
             quarantined: state.quarantined,
             stored: state.stored(),
             published: state.published,
-            journaled: state.stored().saturating_sub(state.published),
+            journaled: state.unpublished(),
             batches: state.batches,
             batches_retried: counters.batches_retried,
             host_errors: counters.host_errors,

@@ -83,6 +83,26 @@ impl ProducerState {
             .saturating_sub(self.duplicates)
             .saturating_sub(self.quarantined)
     }
+
+    /// Records that are durable and not in Parquet yet.
+    pub fn unpublished(&self) -> u64 {
+        self.stored().saturating_sub(self.published)
+    }
+
+    /// So many records are in Parquet and in quarantine now. Returns how many of them cannot be of this producer.
+    pub(super) fn settle(&mut self, published: u64, quarantined: u64) -> (u64, u64) {
+        let of_this = published.min(self.unpublished());
+        self.came_to_be(of_this, 0);
+        let set_aside = quarantined.min(self.unpublished());
+        self.came_to_be(0, set_aside);
+        (published - of_this, quarantined - set_aside)
+    }
+
+    /// As [`Self::settle`], of this producer whatever it stored.
+    pub(super) fn came_to_be(&mut self, published: u64, quarantined: u64) {
+        self.published = self.published.saturating_add(published);
+        self.quarantined = self.quarantined.saturating_add(quarantined);
+    }
 }
 
 /// Record numbers that were given to records which did not come.

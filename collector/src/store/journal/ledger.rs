@@ -138,6 +138,12 @@ impl Ledger {
         }
     }
 
+    /// Is it not known any more which of the numbers of `range` were stored?
+    pub fn is_given_up(&self, producer: &ProducerId, range: Range<u64>) -> bool {
+        let entry = self.producers.get(producer);
+        entry.is_some_and(|entry| entry.is_given_up(range))
+    }
+
     /// A batch was journaled.
     pub fn batch(&mut self, meta: &BatchMeta) {
         let Ok(id) = ProducerId::try_from(meta.producer_id.as_ref()) else {

@@ -79,7 +79,7 @@ pub struct Ack {
     pub duplicates: u64,
 }
 
-/// Why the journal did not take a batch. Nothing of it was kept; sending it again is right.
+/// Why the journal did not take a batch. Nothing of it was kept; sending it again is right, but for [`Self::GivenUp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// More batches wait than may.
@@ -100,6 +100,13 @@ pub enum Refusal {
     /// The table of producers is full of active ones.
     #[error("producers_max are active")]
     TooManyProducers,
+    /// Whether its records were stored is not known any more.
+    #[error(
+        "more than {} gaps came after these record numbers, so that it is not known any more which of them are \
+         stored: those that are not count as lost",
+        producer::INTERVALS_MAX
+    )]
+    GivenUp,
     /// A sync failed: only a restart helps.
     #[error("the journal has failed")]
     JournalFailed,
@@ -117,6 +124,7 @@ impl Refusal {
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
             Self::TooManyProducers => "too_many_producers",
+            Self::GivenUp => "given_up",
             Self::JournalFailed => "journal_failed",
             Self::ShuttingDown => "shutting_down",
         }

@@ -7,6 +7,7 @@
 //! heard of are `recorded_before`: they are no loss of this directory. Nothing else proves that, least of all
 //! the batch's sequence: any batch before it may be under way. Such records are awaited as any others.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +17,9 @@ use twintap_record::Counters;
 use super::frame::BatchMeta;
 use super::intervals::Intervals;
 
-/// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its
-/// numbers are undelivered for good, and should they come after all they are duplicates.
+/// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its numbers are undelivered
+/// for good. Should they come after all they are refused, and so is what was stored between given-up gaps and comes
+/// again: nobody knows which is which.
 pub const INTERVALS_MAX: usize = 256;
 
 /// Everything known of one producer; also its encoding in a snapshot.
@@ -59,6 +61,12 @@ pub struct ProducerState {
     /// See above.
     #[prost(uint64, tag = "12")]
     pub last_seen_unix_ns: u64,
+    /// The gaps that were given up are from this number on.
+    #[prost(uint64, tag = "19")]
+    pub given_up_from: u64,
+    /// And end before this one; 0 if there are none.
+    #[prost(uint64, tag = "20")]
+    pub given_up_to: u64,
     /// Highest number known to exist at `mark_unix_ns`.
     #[prost(uint64, tag = "13")]
     pub mark_recorded: u64,
@@ -183,6 +191,25 @@ impl Entry {
         unseen.min(self.state.acknowledged_elsewhere)
     }
 
+    /// Is one of the numbers of `range` among gaps that were given up, and not known to be missing?
+    pub fn is_given_up(&self, range: Range<u64>) -> bool {
+        let start = range.start.max(self.state.given_up_from);
+        let end = range.end.min(self.state.given_up_to);
+        let missing = self.seen.missing(start..end);
+        let missing: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        missing < end.saturating_sub(start)
+    }
+
+    fn give_up(&mut self, gap: Range<u64>) {
+        let state = &mut self.state;
+        state.gaps_closed = state.gaps_closed.saturating_add(gap.end - gap.start);
+        if state.given_up_to == 0 {
+            state.given_up_from = gap.start;
+        }
+        state.given_up_from = state.given_up_from.min(gap.start);
+        state.given_up_to = state.given_up_to.max(gap.end);
+    }
+
     /// A batch came.
     pub(super) fn observe(&mut self, meta: &BatchMeta, grace: Duration) {
         let now = meta.received_unix_ns;
@@ -214,7 +241,7 @@ impl Entry {
         }
         while self.seen.len() > INTERVALS_MAX {
             let gap = self.seen.close_lowest_gap();
-            self.state.gaps_closed = self.state.gaps_closed.saturating_add(gap);
+            self.give_up(gap);
         }
         let recorded = self.recorded();
         let state = &mut self.state;
@@ -275,6 +302,35 @@ mod tests {
             undelivered,
             pending: 0,
         }
+    }
+
+    #[test]
+    fn what_comes_after_its_gap_was_given_up_is_neither_stored_nor_known() {
+        let mut entry = Entry::default();
+        let last = 2 * INTERVALS_MAX as u64 + 3;
+        // Every second batch, as where others go elsewhere.
+        for sequence in (1..=last).step_by(2) {
+            entry.observe(&batch(sequence, 0), Duration::ZERO);
+        }
+        let is_given_up = |sequence: u64| {
+            let first = batch(sequence, 0).first_record_number;
+            entry.is_given_up(first..first + 10)
+        };
+        assert_eq!(entry.state.gaps_closed, 20);
+        let unknown: Vec<u64> = (1..=last).filter(|it| is_given_up(*it)).collect();
+        assert_eq!(unknown, [2, 3, 4]);
+        assert!(entry.is_given_up(40..42) && !entry.is_given_up(41..51));
+        assert!(!entry.is_given_up(11..11), "a heartbeat");
+        // The sender counts what was refused, and it is counted once.
+        let found = entry.outstanding(2, Duration::ZERO);
+        let seen = entry.seen.count() - entry.state.gaps_closed;
+        assert_eq!(entry.recorded(), seen + found.undelivered);
+        let told = with_refused(batch(last + 1, 0), 20);
+        entry.observe(&told, Duration::ZERO);
+        let after = entry.outstanding(2, Duration::ZERO);
+        let seen = entry.seen.count() - entry.state.gaps_closed;
+        assert_eq!(after.undelivered, found.undelivered - 20);
+        assert_eq!(entry.recorded(), seen + 20 + after.undelivered);
     }
 
     #[test]

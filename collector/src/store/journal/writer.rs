@@ -186,6 +186,12 @@ impl Writer {
         self.ledger
             .admit(&envelope.producer_id, now)
             .map_err(|_| Refusal::TooManyProducers)?;
+        if self
+            .ledger
+            .is_given_up(&envelope.producer_id, envelope.numbers())
+        {
+            return Err(Refusal::GivenUp);
+        }
         let accepted = self
             .ledger
             .new_numbers(&envelope.producer_id, envelope.numbers());

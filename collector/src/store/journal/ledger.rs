@@ -210,7 +210,8 @@ impl Ledger {
         self.published_segments.remove(&sequence);
     }
 
-    /// Forgets producers that have been silent for too long; `elapsed` since the last time. Returns how many.
+    /// Time passes, `elapsed` since the last time: forgets producers that have been silent for too long. Returns how
+    /// many.
     ///
     /// Only time in which they would have been heard counts: after a day of downtime, or a clock that is set,
     /// they still send what they sent before. Nor is one forgotten whose records are not in Parquet yet: heard again, it
@@ -220,6 +221,7 @@ impl Ledger {
         let mut expired: Vec<ProducerId> = Vec::new();
         for (id, entry) in &mut self.producers {
             entry.silent_for = entry.silent_for.saturating_add(elapsed);
+            entry.look_at_clock(now_unix_ns);
             if entry.silent_for >= expiry && entry.state.unpublished() == 0 {
                 expired.push(*id);
             }

@@ -210,10 +210,17 @@ impl Entry {
         state.given_up_to = state.given_up_to.max(gap.end);
     }
 
+    /// The clock shows `now_unix_ns`. Where it was set back, the grace period of what the mark tells begins anew: till it
+    /// is as late again nothing would be undelivered.
+    pub(super) fn look_at_clock(&mut self, now_unix_ns: u64) {
+        self.state.mark_unix_ns = self.state.mark_unix_ns.min(now_unix_ns);
+    }
+
     /// A batch came.
     pub(super) fn observe(&mut self, meta: &BatchMeta, grace: Duration) {
         let now = meta.received_unix_ns;
         self.silent_for = Duration::ZERO;
+        self.look_at_clock(now);
         let state = &mut self.state;
         if state.batches == 0 {
             state.first_seen_unix_ns = now;
@@ -302,6 +309,28 @@ mod tests {
             undelivered,
             pending: 0,
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_delays_what_is_undelivered_by_one_grace_period() {
+        let (grace, day) = (Duration::from_secs(10), 86_400_000_000_000);
+        let mut entry = Entry::default();
+        let at = |sequence, received_unix_ns| BatchMeta {
+            received_unix_ns,
+            ..batch(sequence, 0)
+        };
+        entry.observe(&at(1, 2 * day), grace);
+        // Batch 2 is lost.
+        entry.observe(&at(3, day), grace);
+        entry.observe(&at(4, day + nanos(grace)), grace);
+        let undelivered = |at_ns| entry.outstanding(at_ns, grace).undelivered;
+        assert_eq!(undelivered(day + nanos(grace)), 0);
+        assert_eq!(undelivered(day + 2 * nanos(grace)), 10);
+        // Set back again, and nothing comes.
+        entry.look_at_clock(1);
+        let undelivered = |at_ns| entry.outstanding(at_ns, grace).undelivered;
+        assert_eq!(undelivered(1), 0);
+        assert_eq!(undelivered(1 + nanos(grace)), 10);
     }
 
     #[test]

@@ -43,14 +43,24 @@ impl Accounting {
         data_dir: &Path,
         is_in_use: impl Fn() -> io::Result<bool>,
     ) -> io::Result<Vec<Self>> {
-        let (mut captures, mut collectors) = (Vec::new(), None);
+        let (mut captures, mut collectors, mut damage) = (Vec::new(), None, None);
         for file in Self::load_each(data_dir)? {
-            match file.path.ends_with(FILE_NAME) {
-                true => collectors = Some(file.accounting?),
-                false => captures.push((file.accounting?, file.path)),
+            match (file.path.ends_with(FILE_NAME), file.accounting) {
+                (true, Ok(accounting)) => collectors = Some(accounting),
+                // It is not synced: a power cut tears it. The journal has all of it.
+                (true, Err(error)) if error.kind() == ErrorKind::InvalidData => {
+                    damage = Some(error);
+                }
+                (_, accounting) => captures.push((accounting?, file.path)),
             }
         }
-        if !is_in_use()? {
+        let is_used = is_in_use()?;
+        if let Some(damage) = damage
+            && (is_used || !Self::is_in_journal(data_dir))
+        {
+            return Err(damage);
+        }
+        if !is_used {
             match Self::with_journal(collectors.clone(), data_dir) {
                 Ok(newer) => collectors = newer,
                 // A collector has started, and takes segments away.
@@ -352,6 +362,14 @@ mod tests {
         let error = capture.save_capture(dir.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn a_torn_file_of_the_collector_is_an_error_where_no_journal_has_all_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE_NAME), "").unwrap();
+        let error = Accounting::load_all(dir.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Accounting {
         Ok(accounting)
     }
 
+    /// Has the journal of `data_dir` all that its collector's file said?
+    pub(super) fn is_in_journal(data_dir: &Path) -> bool {
+        Self::of_journal(data_dir).is_ok_and(|known| known.is_some())
+    }
+
     /// Records that the journal of `data_dir` should have, as far as it knows, or else as `file` says; and those
     /// that it has.
     pub(in crate::store) fn journaled(

@@ -97,6 +97,14 @@ impl Accounting {
         files.into_iter().map(|file| file.accounting).collect()
     }
 
+    /// Refuses a collector's file of another version: it would be written over.
+    pub(in crate::store) fn refuse_other_version(data_dir: &Path) -> io::Result<()> {
+        match Self::load(data_dir) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
     pub(in crate::store) fn cut_short_all(data_dir: &Path) -> io::Result<()> {
         for file in Self::load_each(data_dir)? {
@@ -362,6 +370,19 @@ mod tests {
         let error = capture.save_capture(dir.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn a_collectors_file_of_another_version_is_not_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::write(&path, "{\"version\":2}").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("accounting.json has version 2"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":2}");
+        // One that a power cut tore is.
+        fs::write(&path, "").unwrap();
+        DataDir::open(dir.path()).unwrap();
     }
 
     #[test]

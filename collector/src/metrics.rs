@@ -381,6 +381,11 @@ impl Metrics {
         self.torn_bytes.inc_by(bytes);
     }
 
+    /// Acknowledged records are gone from segments, or with them.
+    pub fn journal_damaged(&self, stretches: u64) {
+        self.damaged.inc_by(stretches);
+    }
+
     /// Size of the journal, segments to publish, records to publish.
     pub fn set_journal(&self, bytes: u64, segments: usize, unpublished: u64) {
         self.journal_bytes.set(bytes);

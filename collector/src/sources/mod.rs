@@ -43,13 +43,13 @@ pub struct Taken {
     pub duplicates: u64,
 }
 
-/// A batch was not taken, and nothing of it kept. Sending it again later is right.
+/// A batch was not taken, and nothing of it kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Busy {
     /// Machine-readable.
     pub code: &'static str,
     /// For people.
     pub reason: String,
-    /// When to come again.
-    pub retry_after: Duration,
+    /// When to come again; `None` if it would be refused again.
+    pub retry_after: Option<Duration>,
 }

@@ -53,7 +53,8 @@ pub struct Accounting {
     pub forgotten: Figures,
     /// How many were forgotten.
     pub forgotten_count: u64,
-    /// Damaged stretches of the journal; the records in them are lost although acknowledged.
+    /// Damaged stretches of the journal, segments that are gone or lack records included; the records in them are lost
+    /// although acknowledged, and stay `journaled`.
     pub damaged_stretches: u64,
     /// Those that are remembered, by id.
     pub producers: Vec<ProducerFigures>,
@@ -256,7 +257,7 @@ impl Figures {
             quarantined: state.quarantined,
             stored: state.stored(),
             published: state.published,
-            journaled: state.stored().saturating_sub(state.published),
+            journaled: state.unpublished(),
             batches: state.batches,
             batches_retried: counters.batches_retried,
             host_errors: counters.host_errors,

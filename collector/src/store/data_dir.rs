@@ -66,6 +66,9 @@ pub enum DataDirError {
         "{0} is no data directory: {MARKER}, which serve, ingest and capture write there, is missing"
     )]
     NotOne(PathBuf),
+    /// The collector's accounting is of another version.
+    #[error("{0}: use the twintap that wrote it")]
+    Accounting(io::Error),
     /// The marker is not one.
     #[error(
         "{0} is damaged: it is not a data directory's marker. If nobody made it so on purpose, remove it, and \
@@ -110,6 +113,7 @@ impl DataDir {
             error => io_error("lock", &marker)(error.into()),
         })?;
         check_or_write_marker(&mut lock, path, &marker)?;
+        Accounting::refuse_other_version(path).map_err(DataDirError::Accounting)?;
         Accounting::sweep_unfinished(path)
             .and_then(|()| Accounting::cut_short_all(path))
             .map_err(io_error("update the accounting of", path))?;

@@ -4,11 +4,12 @@
 //! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded, or that
 //! the Parquet encoder refuses, is set aside ([`super::quarantine`]) and counted. A failure to write
 //! is tried again, with growing pauses, for as long as it takes: the segment is durable, and the
-//! journal's limit holds back the rest.
+//! journal's limit holds back the rest. So is a segment that cannot be read, after all others.
 //!
 //! Memory: one segment and the calls of one part, see [`parts`].
 
 mod parts;
+mod unreadable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::call::{CallId, Recorder, from_record};
 use crate::metrics::Metrics;
 use parts::{Parts, Tally};
 use twintap_decode::envelope;
+use unreadable::Unreadable;
 
 /// Pause after the first failure; doubles with each.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -62,6 +64,14 @@ pub enum PublishError {
     Quarantine(#[from] std::io::Error),
 }
 
+/// How publishing a segment went.
+enum Attempt {
+    Published(PublishedMeta),
+    Unreadable,
+    /// There is no time left.
+    GivenUp,
+}
+
 impl Publisher {
     /// Publishes into `data_dir`.
     pub fn new(data_dir: &Path, settings: WriteSettings, metrics: Arc<Metrics>) -> Self {
@@ -81,31 +91,54 @@ impl Publisher {
         pause: impl Fn(Duration) -> bool,
     ) {
         let mut buffer = Vec::new();
-        while let Some(segment) = sealed.next() {
-            let mut delay = RETRY_PAUSE_MIN;
-            let meta = loop {
-                match self.publish(segment, &mut buffer) {
-                    Ok(meta) => break meta,
-                    Err(error) => {
-                        self.metrics.publish_failed();
-                        error!(
-                            error = %chain(&error), segment = %segment.id, retry_ms = delay.as_millis(),
-                            "failed to publish, the segment stays in the journal"
-                        );
+        let mut unreadable = Unreadable::default();
+        while let Some(segment) = unreadable.others_first(sealed, &pause) {
+            match self.attempt(segment, &mut buffer, &pause) {
+                Attempt::Published(meta) => {
+                    if journal.published(meta).is_err() {
+                        return;
                     }
+                    unreadable.published(segment);
                 }
-                if !pause(delay) {
-                    return;
-                }
-                delay = (delay * 2).min(RETRY_PAUSE_MAX);
-            };
-            if journal.published(meta).is_err() {
-                return;
+                Attempt::Unreadable => sealed.put_behind(segment),
+                Attempt::GivenUp => return,
             }
             if !sealed.is_any_waiting() {
                 // Who knows when the next comes.
                 buffer = Vec::new();
             }
+        }
+    }
+
+    /// Tries until `segment` is in Parquet, or cannot be read: no other is better off with a disk that cannot be written.
+    fn attempt(
+        &self,
+        segment: SegmentId,
+        buffer: &mut Vec<u8>,
+        pause: impl Fn(Duration) -> bool,
+    ) -> Attempt {
+        let mut delay = RETRY_PAUSE_MIN;
+        loop {
+            let error = match self.publish(segment, buffer) {
+                Ok(meta) => return Attempt::Published(meta),
+                Err(error) => error,
+            };
+            self.metrics.publish_failed();
+            if let PublishError::Segment(error) = error {
+                error!(
+                    error = %chain(&error), segment = %segment.id,
+                    "failed to read a segment, it stays in the journal, others are published before it is tried again"
+                );
+                return Attempt::Unreadable;
+            }
+            error!(
+                error = %chain(&error), segment = %segment.id, retry_ms = delay.as_millis(),
+                "failed to publish, the segment stays in the journal"
+            );
+            if !pause(delay) {
+                return Attempt::GivenUp;
+            }
+            delay = (delay * 2).min(RETRY_PAUSE_MAX);
         }
     }
 
@@ -131,7 +164,8 @@ impl Publisher {
         }
         parts.close(&mut tally)?;
         quarantine::write(&self.data_dir, segment.id, &tally.set_aside)?;
-        let damaged_stretches = frames.damaged_stretches();
+        // It is complete: what is behind the last frame that can be read was frames, too.
+        let damaged_stretches = frames.damaged_stretches() + u64::from(frames.is_cut());
         drop(frames);
         if let Ok(mut bytes) = bytes.try_into_mut() {
             bytes.clear();

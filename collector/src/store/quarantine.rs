@@ -36,8 +36,19 @@ pub struct SetAside {
     pub bytes: String,
 }
 
-/// Writes what was set aside of `segment`, unless there are [`FILES_MAX`] such files already.
+/// Writes what was set aside of `segment`, durably, unless there are [`FILES_MAX`] such files already.
 pub fn write(data_dir: &Path, segment: Uuid, records: &[SetAside]) -> io::Result<()> {
+    write_and_sync(data_dir, segment, records, |folder| {
+        File::open(folder)?.sync_all()
+    })
+}
+
+fn write_and_sync(
+    data_dir: &Path,
+    segment: Uuid,
+    records: &[SetAside],
+    mut sync_folder: impl FnMut(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     if records.is_empty() {
         return Ok(());
     }
@@ -59,7 +70,10 @@ pub fn write(data_dir: &Path, segment: Uuid, records: &[SetAside]) -> io::Result
         .mode(FILE_MODE)
         .open(dir.join(name))?;
     file.write_all(&lines)?;
-    file.sync_all()
+    file.sync_all()?;
+    // The segment is removed after this. Of a folder that is there, a killed collector may not have got as far.
+    sync_folder(&dir)?;
+    sync_folder(data_dir)
 }
 
 /// Files of records in `dir` besides the one called `name`; what `twintap fsck` moved there is none.
@@ -76,6 +90,27 @@ fn others(dir: &Path, name: &str) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_file_and_folder_are_made_durable() {
+        let data = tempfile::tempdir().unwrap();
+        let record = SetAside {
+            producer_id: String::new(),
+            record_number: 1,
+            reason: String::new(),
+            bytes: String::new(),
+        };
+        let mut synced = Vec::new();
+        write_and_sync(data.path(), Uuid::nil(), &[record], |folder| {
+            synced.push(folder.to_owned());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(
+            synced,
+            [data.path().join(DIRECTORY), data.path().to_owned()]
+        );
+    }
 
     #[test]
     fn the_limit_counts_files_of_records_and_not_the_one_written_again() {

@@ -150,3 +150,34 @@ fn a_second_collector_on_the_same_directory_exits_with_3() {
     let stderr = String::from_utf8_lossy(&second.stderr);
     assert!(stderr.contains("in use by another collector"), "{stderr}");
 }
+
+#[test]
+fn numbers_of_a_gap_that_was_given_up_are_refused_and_not_acknowledged() {
+    let data = tempfile::tempdir().unwrap();
+    let collector = Collector::start(data.path(), &[]);
+    let mut sender = Sender::new(7);
+    let batches: Vec<_> = (0..600).map(|_| sender.encoded(1)).collect();
+    let mut client = collector.client();
+    let mut acknowledged = 0;
+    let odd = batches.iter().step_by(2);
+    let even = batches.iter().skip(1).step_by(2);
+    for batch in odd.chain(even) {
+        let answer = client.post(batch).unwrap();
+        match answer.status {
+            200 => acknowledged += 1,
+            _ => {
+                assert_eq!(answer.status, 409, "{answer:?}");
+                assert!(answer.body.contains("\"given_up\""), "{answer:?}");
+            }
+        }
+    }
+    assert!((300..600).contains(&acknowledged), "{acknowledged}");
+    assert!(collector.stop().success());
+    assert_eq!(stored(data.path()).len(), acknowledged);
+    let total = accounting(data.path()).total;
+    assert_eq!((total.stored, total.duplicates), (acknowledged as u64, 0));
+    assert_eq!(
+        total.recorded,
+        total.stored + total.undelivered + total.pending
+    );
+}

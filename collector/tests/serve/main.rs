@@ -26,6 +26,7 @@ mod http2;
 #[path = "../../../decode/tests/support/frames.rs"]
 #[allow(dead_code, reason = "shared with the decoder's tests")]
 mod http2_bytes;
+mod lost_segments;
 mod open_files;
 mod requests;
 mod special_files;

@@ -167,7 +167,7 @@ fn busy(refusal: Refusal) -> Busy {
     Busy {
         code: refusal.code(),
         reason: refusal.to_string(),
-        retry_after: RETRY_AFTER,
+        retry_after: (refusal != Refusal::GivenUp).then_some(RETRY_AFTER),
     }
 }
 

@@ -53,11 +53,15 @@ impl Refused {
         }
     }
 
-    /// Refused for now.
+    /// Refused for now, or for good because of what came before.
     pub fn busy(busy: Busy) -> Self {
+        let status = match busy.retry_after {
+            Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+            None => StatusCode::CONFLICT,
+        };
         Self {
-            retry_after: Some(busy.retry_after),
-            ..Self::client(StatusCode::SERVICE_UNAVAILABLE, busy.code, busy.reason)
+            retry_after: busy.retry_after,
+            ..Self::client(status, busy.code, busy.reason)
         }
     }
 }

@@ -89,7 +89,7 @@ impl<I: Intake> Service<I> {
                 Refused::busy(Busy {
                     code: "overloaded",
                     reason: "too many bytes of batches are on their way to the disk".to_owned(),
-                    retry_after: MEMORY_RETRY,
+                    retry_after: Some(MEMORY_RETRY),
                 })
             })
     }

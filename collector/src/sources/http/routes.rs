@@ -186,7 +186,7 @@ pub fn draining() -> Busy {
     Busy {
         code: "shutting_down",
         reason: "the collector is shutting down".to_owned(),
-        retry_after: DRAINING_RETRY,
+        retry_after: Some(DRAINING_RETRY),
     }
 }
 

@@ -44,14 +44,24 @@ impl Accounting {
         data_dir: &Path,
         is_in_use: impl Fn() -> io::Result<bool>,
     ) -> io::Result<Vec<Self>> {
-        let (mut captures, mut collectors) = (Vec::new(), None);
+        let (mut captures, mut collectors, mut damage) = (Vec::new(), None, None);
         for file in Self::load_each(data_dir)? {
-            match file.path.ends_with(FILE_NAME) {
-                true => collectors = Some(file.accounting?),
-                false => captures.push((file.accounting?, file.path)),
+            match (file.path.ends_with(FILE_NAME), file.accounting) {
+                (true, Ok(accounting)) => collectors = Some(accounting),
+                // It is not synced: a power cut tears it. The journal has all of it.
+                (true, Err(error)) if error.kind() == ErrorKind::InvalidData => {
+                    damage = Some(error);
+                }
+                (_, accounting) => captures.push((accounting?, file.path)),
             }
         }
-        if !is_in_use()? {
+        let is_used = is_in_use()?;
+        if let Some(damage) = damage
+            && (is_used || !Self::is_in_journal(data_dir))
+        {
+            return Err(damage);
+        }
+        if !is_used {
             match Self::with_journal(collectors.clone(), data_dir) {
                 Ok(newer) => collectors = newer,
                 // A collector has started, and takes segments away.
@@ -86,6 +96,14 @@ impl Accounting {
         let mut files = Self::load_each(data_dir)?;
         files.retain(|file| !file.path.ends_with(FILE_NAME));
         files.into_iter().map(|file| file.accounting).collect()
+    }
+
+    /// Refuses a collector's file of another version: it would be written over.
+    pub(in crate::store) fn refuse_other_version(data_dir: &Path) -> io::Result<()> {
+        match Self::load(data_dir) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// For whoever has taken the lock of `data_dir`: captures that were not over never will be.
@@ -359,6 +377,27 @@ mod tests {
         let error = capture.save_capture(dir.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn a_collectors_file_of_another_version_is_not_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::write(&path, "{\"version\":2}").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("accounting.json has version 2"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":2}");
+        // One that a power cut tore is.
+        fs::write(&path, "").unwrap();
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_torn_file_of_the_collector_is_an_error_where_no_journal_has_all_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE_NAME), "").unwrap();
+        let error = Accounting::load_all(dir.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
     }
 
     #[test]

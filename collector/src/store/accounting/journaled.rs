@@ -44,6 +44,23 @@ impl Accounting {
         Ok(accounting)
     }
 
+    /// Has the journal of `data_dir` all that its collector's file said?
+    pub(super) fn is_in_journal(data_dir: &Path) -> bool {
+        Self::of_journal(data_dir).is_ok_and(|known| known.is_some())
+    }
+
+    /// Records that the journal of `data_dir` should have, as far as it knows, or else as `file` says; and those
+    /// that it has.
+    pub(in crate::store) fn journaled(
+        file: Option<&Self>,
+        data_dir: &Path,
+    ) -> Result<(u64, u64), RecoveryError> {
+        let read = read(&journal::directory(data_dir), LIMITS)?;
+        let told = file.map_or(0, |file| file.total.journaled);
+        let expected = read.ledger.as_ref().map_or(told, Ledger::unpublished);
+        Ok((expected, read.records_unpublished))
+    }
+
     fn as_last_heard(ledger: &Ledger) -> Self {
         let entries = ledger.producers().map(|(_, entry)| entry);
         let newest = entries.map(|entry| entry.state.last_seen_unix_ns).max();

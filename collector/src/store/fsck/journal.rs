@@ -1,9 +1,10 @@
 //! Segments of the journal: received batches that are not in Parquet yet.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Checked, FsckError, Severity, io_error};
+use crate::store::accounting::{Accounting, FILE_NAME};
 use crate::store::journal;
 use crate::store::journal::frame::Frames;
 use crate::store::journal::recovery::{self, read_segment};
@@ -30,6 +31,31 @@ pub(super) fn check(
         check_segment(&dir, id, end, is_in_use, checked);
     }
     Ok(())
+}
+
+/// Has the journal all that was acknowledged and is not in Parquet? Of records whose segment was emptied, cut between
+/// two frames, removed, or published without them, nothing else there tells. Nobody uses the directory.
+pub(super) fn check_records(
+    data_dir: &Path,
+    accountings: &[(PathBuf, Accounting)],
+    checked: &mut Checked,
+) {
+    let collectors = accountings
+        .iter()
+        .find(|(path, _)| path.ends_with(FILE_NAME));
+    let file = collectors.map(|(_, accounting)| accounting);
+    // Segments that cannot be read have been named.
+    let Ok((expected, there)) = Accounting::journaled(file, data_dir) else {
+        return;
+    };
+    if expected > there {
+        let what = format!(
+            "{} acknowledged records are gone: as far as the journal knows they are not in Parquet, and it does not \
+             have them",
+            expected - there
+        );
+        checked.found(Severity::Lost, &journal::directory(data_dir), what);
+    }
 }
 
 /// The segments in `dir`, oldest first.

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`journal`] | segments: damaged frames, torn ends |
+//! | [`journal`] | segments: damaged frames, torn ends; are all records there that should be? |
 //! | [`dataset`] | files of `calls`: their checksums, and every value is decoded |
 //! | [`figures`] | accounting files: can they be read, do their sums hold, what do they say is lost? |
 //! | [`aside`] | where a repair moves what cannot be read |
@@ -180,6 +180,9 @@ pub fn check(
     let mut aside = repair_at_unix_ns.map(|now_unix_ns| Aside::new(path, now_unix_ns));
     journal::check(path, is_in_use, &mut checked)?;
     let accountings = figures::read(path, aside.as_mut(), is_in_use, &mut checked)?;
+    if !is_in_use {
+        journal::check_records(path, &accountings, &mut checked);
+    }
     dataset::check(path, aside.as_mut(), is_in_use, &mut checked, &mut on_part)?;
     // While calls are being written, figures are of another moment than the files.
     if !is_in_use {

@@ -203,6 +203,11 @@ impl Frames {
         self.valid_end.min(self.bytes.len())
     }
 
+    /// Is there something behind the last valid frame? In a segment that was complete that is damage, too.
+    pub fn is_cut(&self) -> bool {
+        self.valid_end() < self.bytes.len()
+    }
+
     /// Damaged stretches passed over, each with a valid frame behind it.
     pub fn damaged_stretches(&self) -> u64 {
         self.damaged

@@ -79,12 +79,12 @@ impl Intervals {
         self.ranges.is_empty()
     }
 
-    /// Gives up the oldest gap: the two lowest intervals become one. Returns the size of the gap.
-    pub fn close_lowest_gap(&mut self) -> u64 {
+    /// Gives up the oldest gap: the two lowest intervals become one. Returns the gap.
+    pub fn close_lowest_gap(&mut self) -> Range<u64> {
         let (Some(low), Some(high)) = (self.ranges.first(), self.ranges.get(1)) else {
-            return 0;
+            return 0..0;
         };
-        let (gap, merged) = (high.start - low.end, low.start..high.end);
+        let (gap, merged) = (low.end..high.start, low.start..high.end);
         self.ranges.splice(..2, [merged]);
         gap
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_gap_that_is_given_up_counts_as_seen() {
         let mut set = Intervals::from_bounds(&[1, 5, 8, 9, 20, 30]);
-        assert_eq!(set.close_lowest_gap(), 3);
+        assert_eq!(set.close_lowest_gap(), 5..8);
         assert_eq!(set.to_bounds(), [1, 9, 20, 30]);
     }
 }

@@ -4,7 +4,8 @@
 //! replaying a journal gives the ledger that was lost. It decides what is new (exactly-once) and
 //! holds the figures of the accounting file.
 //!
-//! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers; what is kept of each is bounded too ([`super::producer`]).
+//! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers, of which one that is silent is forgotten when its records are in
+//! Parquet; what is kept of each is bounded too ([`super::producer`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -15,6 +16,7 @@ use prost::Message;
 use twintap_record::{Counters, PRODUCER_ID_LEN};
 
 use super::frame::{BatchMeta, PublishedMeta};
+use super::held::{Held, SealedSegment};
 use super::intervals::Intervals;
 use super::producer::{Entry, Outstanding, ProducerState};
 
@@ -61,6 +63,9 @@ pub struct LedgerSnapshot {
     /// Their records that were made before they were heard of, and went elsewhere.
     #[prost(uint64, tag = "7")]
     pub forgotten_recorded_before: u64,
+    /// Segments that were sealed before this one was begun, and not published.
+    #[prost(message, repeated, tag = "8")]
+    pub sealed_segments: Vec<SealedSegment>,
 }
 
 /// The table is full of producers that were active lately.
@@ -76,6 +81,7 @@ pub struct Ledger {
     forgotten_count: u64,
     forgotten_outstanding: Outstanding,
     published_segments: BTreeSet<u64>,
+    held: Held,
     damaged_stretches: u64,
     stored: u64,
     published: u64,
@@ -91,6 +97,7 @@ impl Ledger {
             forgotten_count: 0,
             forgotten_outstanding: Outstanding::default(),
             published_segments: BTreeSet::new(),
+            held: Held::default(),
             damaged_stretches: 0,
             stored: 0,
             published: 0,
@@ -104,16 +111,19 @@ impl Ledger {
             return Ok(());
         }
         if self.producers.len() >= self.limits.producers_max {
-            let idlest = self
+            let idle = self
                 .producers
                 .iter()
-                .max_by_key(|(_, entry)| entry.silent_for)
-                .map(|(id, entry)| (*id, entry.silent_for));
+                .filter(|(_, entry)| entry.silent_for >= EVICTION_IDLE_MIN);
+            // What was lost in the journal will never be published; it must not keep others out for ever.
+            let may_be_lost = self.damaged_stretches > 0;
+            let idlest = idle
+                .filter(|(_, entry)| may_be_lost || entry.state.unpublished() == 0)
+                .max_by_key(|(_, entry)| (entry.state.unpublished() == 0, entry.silent_for))
+                .map(|(id, _)| *id);
             match idlest {
-                Some((id, silent_for)) if silent_for >= EVICTION_IDLE_MIN => {
-                    self.forget(&id, now_unix_ns);
-                }
-                _ => return Err(TableFull),
+                Some(id) => self.forget(&id, now_unix_ns),
+                None => return Err(TableFull),
             }
         }
         Ok(())
@@ -126,6 +136,12 @@ impl Ledger {
             None if range.is_empty() => Vec::new(),
             None => vec![range],
         }
+    }
+
+    /// Is it not known any more which of the numbers of `range` were stored?
+    pub fn is_given_up(&self, producer: &ProducerId, range: Range<u64>) -> bool {
+        let entry = self.producers.get(producer);
+        entry.is_some_and(|entry| entry.is_given_up(range))
     }
 
     /// A batch was journaled.
@@ -145,6 +161,7 @@ impl Ledger {
         if !self.published_segments.insert(meta.segment_sequence) {
             return;
         }
+        self.held.published(meta.segment_sequence);
         self.damaged_stretches = self
             .damaged_stretches
             .saturating_add(meta.damaged_stretches);
@@ -152,12 +169,35 @@ impl Ledger {
             let known = ProducerId::try_from(outcome.producer_id.as_ref())
                 .ok()
                 .and_then(|id| self.producers.get_mut(&id));
-            let state = known.map_or(&mut self.forgotten, |entry| &mut entry.state);
-            state.published = state.published.saturating_add(outcome.published);
-            state.quarantined = state.quarantined.saturating_add(outcome.quarantined);
+            let (published, quarantined) = (outcome.published, outcome.quarantined);
+            match known {
+                // Of one that was forgotten and heard again, the rest is of before.
+                Some(Entry { state, .. }) => {
+                    let rest = state.settle(published, quarantined);
+                    let excess = self.forgotten.settle(rest.0, rest.1);
+                    state.came_to_be(excess.0, excess.1);
+                }
+                None => self.forgotten.came_to_be(published, quarantined),
+            }
             self.published = self.published.saturating_add(outcome.published);
             self.stored = self.stored.saturating_sub(outcome.quarantined);
         }
+    }
+
+    /// A segment with so many records is complete.
+    pub fn sealed(&mut self, sequence: u64, records: u64) {
+        self.held.sealed(sequence, records);
+    }
+
+    /// What the sealed segments should hold.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The records of a segment are lost with its file.
+    pub fn lost(&mut self, sequence: u64) {
+        self.held.published(sequence);
+        self.damaged_stretches = self.damaged_stretches.saturating_add(1);
     }
 
     /// Was this segment published?
@@ -170,16 +210,19 @@ impl Ledger {
         self.published_segments.remove(&sequence);
     }
 
-    /// Forgets producers that have been silent for too long; `elapsed` since the last time. Returns how many.
+    /// Time passes, `elapsed` since the last time: forgets producers that have been silent for too long. Returns how
+    /// many.
     ///
     /// Only time in which they would have been heard counts: after a day of downtime, or a clock that is set,
-    /// they still send what they sent before.
+    /// they still send what they sent before. Nor is one forgotten whose records are not in Parquet yet: heard again, it
+    /// would be credited with them.
     pub fn expire(&mut self, elapsed: Duration, now_unix_ns: u64) -> usize {
         let expiry = self.limits.producer_expiry;
         let mut expired: Vec<ProducerId> = Vec::new();
         for (id, entry) in &mut self.producers {
             entry.silent_for = entry.silent_for.saturating_add(elapsed);
-            if entry.silent_for >= expiry {
+            entry.look_at_clock(now_unix_ns);
+            if entry.silent_for >= expiry && entry.state.unpublished() == 0 {
                 expired.push(*id);
             }
         }
@@ -233,6 +276,7 @@ impl Ledger {
             forgotten_recorded_before: self.forgotten_outstanding.recorded_before,
             published_segments: self.published_segments.iter().copied().collect(),
             damaged_stretches: self.damaged_stretches,
+            sealed_segments: self.held.to_notes(),
         }
     }
 
@@ -247,6 +291,7 @@ impl Ledger {
                 pending: 0,
             },
             published_segments: snapshot.published_segments.into_iter().collect(),
+            held: Held::from_notes(snapshot.sealed_segments),
             damaged_stretches: snapshot.damaged_stretches,
             ..Self::new(limits)
         };
@@ -330,6 +375,7 @@ pub fn add_counters(sum: &mut Counters, counters: &Counters) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::Outcome;
     use super::super::producer::nanos;
     use super::*;
 
@@ -352,15 +398,78 @@ mod tests {
         }
     }
 
+    fn heartbeat() -> BatchMeta {
+        BatchMeta {
+            records_count: 0,
+            accepted: Vec::new(),
+            ..batch(1)
+        }
+    }
+
     #[test]
     fn a_producer_that_was_not_heard_for_so_long_is_forgotten() {
         let mut ledger = Ledger::new(LIMITS);
         ledger.batch(&batch(1));
         assert_eq!(ledger.expire(DAY / 2, 1), 0);
-        ledger.batch(&batch(1));
+        ledger.batch(&heartbeat());
         assert_eq!(ledger.expire(DAY / 2, 1), 0, "heard in between");
+        ledger.published(&in_parquet(1));
         assert_eq!(ledger.expire(DAY / 2, 1), 1);
         assert!(!ledger.new_numbers(&[7; 16], 1..2).is_empty(), "it is new");
+    }
+
+    /// The only record of producer 7 is in Parquet.
+    fn in_parquet(segment_sequence: u64) -> PublishedMeta {
+        PublishedMeta {
+            segment_sequence,
+            outcomes: vec![Outcome {
+                producer_id: Bytes::from_static(&[7; PRODUCER_ID_LEN]),
+                published: 1,
+                quarantined: 0,
+            }],
+            damaged_stretches: 0,
+        }
+    }
+
+    #[test]
+    fn a_producer_is_not_forgotten_before_its_records_are_in_parquet() {
+        let limits = LedgerLimits {
+            producers_max: 1,
+            ..LIMITS
+        };
+        let mut ledger = Ledger::new(limits);
+        ledger.batch(&batch(1));
+        assert_eq!(ledger.expire(2 * DAY, 1), 0);
+        assert_eq!(ledger.admit(&[8; 16], 1), Err(TableFull));
+        ledger.published(&in_parquet(1));
+        assert_eq!(ledger.admit(&[8; 16], 1), Ok(()));
+        assert_eq!(ledger.forgotten().1, 1);
+        let mut ledger = Ledger::new(LIMITS);
+        ledger.batch(&batch(1));
+        ledger.published(&in_parquet(1));
+        assert_eq!(ledger.expire(2 * DAY, 1), 1);
+    }
+
+    #[test]
+    fn where_records_were_lost_their_producer_makes_room_and_sums_hold_if_it_comes_again() {
+        let limits = LedgerLimits {
+            producers_max: 1,
+            ..LIMITS
+        };
+        let mut ledger = Ledger::new(limits);
+        ledger.batch(&batch(1));
+        ledger.lost(9);
+        ledger.expire(2 * DAY, 1);
+        assert_eq!(ledger.admit(&[8; 16], 1), Ok(()));
+        ledger.batch(&batch(2));
+        for (segment, forgotten) in [(1, 0), (2, 1)] {
+            ledger.published(&in_parquet(segment));
+            let sum = |state: &ProducerState| (state.stored(), state.published);
+            let known = ledger.producers().map(|(_, entry)| sum(&entry.state));
+            assert_eq!(known.collect::<Vec<_>>(), [(1, 1)]);
+            assert_eq!(sum(ledger.forgotten().0), (1, forgotten));
+        }
+        assert_eq!(ledger.unpublished(), 0);
     }
 
     #[test]

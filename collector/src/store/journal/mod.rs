@@ -10,6 +10,7 @@
 
 pub mod disk;
 pub mod frame;
+pub mod held;
 pub mod intervals;
 pub mod ledger;
 pub mod producer;
@@ -79,14 +80,17 @@ pub struct Ack {
     pub duplicates: u64,
 }
 
-/// Why the journal did not take a batch. Nothing of it was kept; sending it again is right.
+/// Why the journal did not take a batch. Nothing of it was kept; sending it again is right, but for [`Self::GivenUp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// More batches wait than may.
     #[error("the queue to the journal is full")]
     QueueFull,
     /// Parquet is not written, or more slowly than batches arrive.
-    #[error("the journal has reached journal_bytes_max: Parquet is not written, or too slowly")]
+    #[error(
+        "the journal has reached journal_bytes_max: its segments cannot be read or written as Parquet, which the log \
+         says, or not as fast as records come"
+    )]
     JournalFull,
     /// No next segment can be begun, and the open one is as large as one may be.
     #[error(
@@ -103,6 +107,13 @@ pub enum Refusal {
     /// The table of producers is full of active ones.
     #[error("producers_max are active")]
     TooManyProducers,
+    /// Whether its records were stored is not known any more.
+    #[error(
+        "more than {} gaps came after these record numbers, so that it is not known any more which of them are \
+         stored: those that are not count as lost",
+        producer::INTERVALS_MAX
+    )]
+    GivenUp,
     /// A sync failed, or the directory is gone: only a restart helps.
     #[error("the journal has failed")]
     JournalFailed,
@@ -121,6 +132,7 @@ impl Refusal {
             Self::DiskFull => "disk_full",
             Self::DiskLow => "disk_low",
             Self::TooManyProducers => "too_many_producers",
+            Self::GivenUp => "given_up",
             Self::JournalFailed => "journal_failed",
             Self::ShuttingDown => "shutting_down",
         }
@@ -281,6 +293,13 @@ pub fn open_on(
             "cut the unreadable end of the journal: unacknowledged if power or disk space ran out"
         );
         metrics.torn_tail(recovered.torn_bytes);
+    }
+    if recovered.missing_segments > 0 {
+        tracing::error!(
+            segments = recovered.missing_segments,
+            "segments of the journal are gone that were not in Parquet, acknowledged records are lost"
+        );
+        metrics.journal_damaged(recovered.missing_segments);
     }
     if let Some(segment) = recovered.forgot_at {
         tracing::error!(

@@ -7,6 +7,7 @@
 //! heard of are `recorded_before`: they are no loss of this directory. Nothing else proves that, least of all
 //! the batch's sequence: any batch before it may be under way. Such records are awaited as any others.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +17,9 @@ use twintap_record::Counters;
 use super::frame::BatchMeta;
 use super::intervals::Intervals;
 
-/// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its
-/// numbers are undelivered for good, and should they come after all they are duplicates.
+/// Intervals of record numbers kept per producer. Beyond it the oldest gap is given up: its numbers are undelivered
+/// for good. Should they come after all they are refused, and so is what was stored between given-up gaps and comes
+/// again: nobody knows which is which.
 pub const INTERVALS_MAX: usize = 256;
 
 /// Everything known of one producer; also its encoding in a snapshot.
@@ -59,6 +61,12 @@ pub struct ProducerState {
     /// See above.
     #[prost(uint64, tag = "12")]
     pub last_seen_unix_ns: u64,
+    /// The gaps that were given up are from this number on.
+    #[prost(uint64, tag = "19")]
+    pub given_up_from: u64,
+    /// And end before this one; 0 if there are none.
+    #[prost(uint64, tag = "20")]
+    pub given_up_to: u64,
     /// Highest number known to exist at `mark_unix_ns`.
     #[prost(uint64, tag = "13")]
     pub mark_recorded: u64,
@@ -82,6 +90,26 @@ impl ProducerState {
         self.received
             .saturating_sub(self.duplicates)
             .saturating_sub(self.quarantined)
+    }
+
+    /// Records that are durable and not in Parquet yet.
+    pub fn unpublished(&self) -> u64 {
+        self.stored().saturating_sub(self.published)
+    }
+
+    /// So many records are in Parquet and in quarantine now. Returns how many of them cannot be of this producer.
+    pub(super) fn settle(&mut self, published: u64, quarantined: u64) -> (u64, u64) {
+        let of_this = published.min(self.unpublished());
+        self.came_to_be(of_this, 0);
+        let set_aside = quarantined.min(self.unpublished());
+        self.came_to_be(0, set_aside);
+        (published - of_this, quarantined - set_aside)
+    }
+
+    /// As [`Self::settle`], of this producer whatever it stored.
+    pub(super) fn came_to_be(&mut self, published: u64, quarantined: u64) {
+        self.published = self.published.saturating_add(published);
+        self.quarantined = self.quarantined.saturating_add(quarantined);
     }
 }
 
@@ -163,10 +191,36 @@ impl Entry {
         unseen.min(self.state.acknowledged_elsewhere)
     }
 
+    /// Is one of the numbers of `range` among gaps that were given up, and not known to be missing?
+    pub fn is_given_up(&self, range: Range<u64>) -> bool {
+        let start = range.start.max(self.state.given_up_from);
+        let end = range.end.min(self.state.given_up_to);
+        let missing = self.seen.missing(start..end);
+        let missing: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        missing < end.saturating_sub(start)
+    }
+
+    fn give_up(&mut self, gap: Range<u64>) {
+        let state = &mut self.state;
+        state.gaps_closed = state.gaps_closed.saturating_add(gap.end - gap.start);
+        if state.given_up_to == 0 {
+            state.given_up_from = gap.start;
+        }
+        state.given_up_from = state.given_up_from.min(gap.start);
+        state.given_up_to = state.given_up_to.max(gap.end);
+    }
+
+    /// The clock shows `now_unix_ns`. Where it was set back, the grace period of what the mark tells begins anew: till it
+    /// is as late again nothing would be undelivered.
+    pub(super) fn look_at_clock(&mut self, now_unix_ns: u64) {
+        self.state.mark_unix_ns = self.state.mark_unix_ns.min(now_unix_ns);
+    }
+
     /// A batch came.
     pub(super) fn observe(&mut self, meta: &BatchMeta, grace: Duration) {
         let now = meta.received_unix_ns;
         self.silent_for = Duration::ZERO;
+        self.look_at_clock(now);
         let state = &mut self.state;
         if state.batches == 0 {
             state.first_seen_unix_ns = now;
@@ -194,7 +248,7 @@ impl Entry {
         }
         while self.seen.len() > INTERVALS_MAX {
             let gap = self.seen.close_lowest_gap();
-            self.state.gaps_closed = self.state.gaps_closed.saturating_add(gap);
+            self.give_up(gap);
         }
         let recorded = self.recorded();
         let state = &mut self.state;
@@ -255,6 +309,57 @@ mod tests {
             undelivered,
             pending: 0,
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_delays_what_is_undelivered_by_one_grace_period() {
+        let (grace, day) = (Duration::from_secs(10), 86_400_000_000_000);
+        let mut entry = Entry::default();
+        let at = |sequence, received_unix_ns| BatchMeta {
+            received_unix_ns,
+            ..batch(sequence, 0)
+        };
+        entry.observe(&at(1, 2 * day), grace);
+        // Batch 2 is lost.
+        entry.observe(&at(3, day), grace);
+        entry.observe(&at(4, day + nanos(grace)), grace);
+        let undelivered = |at_ns| entry.outstanding(at_ns, grace).undelivered;
+        assert_eq!(undelivered(day + nanos(grace)), 0);
+        assert_eq!(undelivered(day + 2 * nanos(grace)), 10);
+        // Set back again, and nothing comes.
+        entry.look_at_clock(1);
+        let undelivered = |at_ns| entry.outstanding(at_ns, grace).undelivered;
+        assert_eq!(undelivered(1), 0);
+        assert_eq!(undelivered(1 + nanos(grace)), 10);
+    }
+
+    #[test]
+    fn what_comes_after_its_gap_was_given_up_is_neither_stored_nor_known() {
+        let mut entry = Entry::default();
+        let last = 2 * INTERVALS_MAX as u64 + 3;
+        // Every second batch, as where others go elsewhere.
+        for sequence in (1..=last).step_by(2) {
+            entry.observe(&batch(sequence, 0), Duration::ZERO);
+        }
+        let is_given_up = |sequence: u64| {
+            let first = batch(sequence, 0).first_record_number;
+            entry.is_given_up(first..first + 10)
+        };
+        assert_eq!(entry.state.gaps_closed, 20);
+        let unknown: Vec<u64> = (1..=last).filter(|it| is_given_up(*it)).collect();
+        assert_eq!(unknown, [2, 3, 4]);
+        assert!(entry.is_given_up(40..42) && !entry.is_given_up(41..51));
+        assert!(!entry.is_given_up(11..11), "a heartbeat");
+        // The sender counts what was refused, and it is counted once.
+        let found = entry.outstanding(2, Duration::ZERO);
+        let seen = entry.seen.count() - entry.state.gaps_closed;
+        assert_eq!(entry.recorded(), seen + found.undelivered);
+        let told = with_refused(batch(last + 1, 0), 20);
+        entry.observe(&told, Duration::ZERO);
+        let after = entry.outstanding(2, Duration::ZERO);
+        let seen = entry.seen.count() - entry.state.gaps_closed;
+        assert_eq!(after.undelivered, found.undelivered - 20);
+        assert_eq!(entry.recorded(), seen + 20 + after.undelivered);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! durable by then counts as seen, so that a batch that comes again is never acknowledged on the
 //! strength of a page that is lost. An empty segment is one that could not be begun: the newest is the one before.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::disk::FILE_MODE;
 use super::frame::{self, BatchMeta, Frame, Frames, Kind, PublishedMeta};
+use super::intervals::Intervals;
 use super::ledger::{Ledger, LedgerLimits, LedgerSnapshot};
 use super::segment::SegmentId;
 use crate::store::regular;
@@ -58,6 +60,8 @@ pub struct Recovered {
     pub next_sequence: u64,
     /// Bytes cut off the end of the newest segment.
     pub torn_bytes: u64,
+    /// Segments that were not in Parquet and are gone: what was acknowledged in them is lost.
+    pub missing_segments: u64,
     /// The newest segment, if no snapshot of any can be read: then the ledger knows of nothing before.
     pub forgot_at: Option<Uuid>,
 }
@@ -75,6 +79,15 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
     let newest = segments.last().map(|(id, _)| id.id);
     let forgot_at = newest.filter(|_| !replayed.has_snapshot);
     let mut ledger = replayed.ledger;
+    for (id, scan) in &replayed.scanned {
+        if !ledger.is_published(id.sequence) {
+            ledger.sealed(id.sequence, scan.records);
+        }
+    }
+    let missing = ledger.held().missing(&sequences(&segments));
+    for sequence in &missing {
+        ledger.lost(*sequence);
+    }
     let next_sequence = segments
         .last()
         .map_or(1, |(id, _)| id.sequence.saturating_add(1));
@@ -91,6 +104,7 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
         unpublished,
         next_sequence,
         torn_bytes,
+        missing_segments: missing.len() as u64,
         forgot_at,
     })
 }
@@ -129,8 +143,10 @@ pub struct Read {
     /// What it knows, from the newest snapshot that can be read on; `None` if there is none.
     pub ledger: Option<Ledger>,
     /// Damaged stretches of segments that were not published: what was acknowledged in them is lost. Only the
-    /// end of the newest may be torn.
+    /// end of the newest may be torn; one that is gone, or lacks records, is one stretch.
     pub damaged_unpublished: u64,
+    /// Records that can be read in segments that were not published.
+    pub records_unpublished: u64,
 }
 
 /// Reads the journal in `dir`, each segment once. Changes nothing.
@@ -139,24 +155,27 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
     let Replayed {
         ledger,
         has_snapshot,
-        mut damaged,
+        mut scanned,
     } = replay(dir, &segments, limits)?;
     // Those before the snapshot say nothing more than this.
-    let before = segments.len() - damaged.len();
+    let before = segments.len() - scanned.len();
     for (id, _) in segments.iter().take(before) {
         if !ledger.is_published(id.sequence) {
-            damaged.push((*id, Scanned::of(dir, *id)?.damage));
+            scanned.push((*id, Scanned::of(dir, *id)?.scan));
         }
     }
+    scanned.retain(|(id, _)| !ledger.is_published(id.sequence));
     let newest = segments.iter().rfind(|(_, size)| *size > 0);
     let newest = newest.map(|(id, _)| *id);
-    let unpublished = damaged
-        .into_iter()
-        .filter(|(id, _)| !ledger.is_published(id.sequence));
-    let damaged_unpublished = unpublished
-        .map(|(id, damage)| damage.stretches + u64::from(damage.is_cut && Some(id) != newest));
+    let damaged = scanned.iter().map(|(id, scan)| {
+        let stretches = scan.stretches + u64::from(scan.is_cut && Some(*id) != newest);
+        let lacks = ledger.held().lacks(id.sequence, scan.records);
+        stretches.max(u64::from(lacks))
+    });
+    let missing = ledger.held().missing(&sequences(&segments)).len() as u64;
     Ok(Read {
-        damaged_unpublished: damaged_unpublished.sum(),
+        damaged_unpublished: damaged.sum::<u64>() + missing,
+        records_unpublished: scanned.iter().map(|(_, scan)| scan.records).sum(),
         ledger: has_snapshot.then_some(ledger),
     })
 }
@@ -188,6 +207,10 @@ fn list(dir: &Path) -> Result<Vec<(SegmentId, u64)>, RecoveryError> {
     }
     segments.sort_unstable();
     Ok(segments)
+}
+
+fn sequences(segments: &[(SegmentId, u64)]) -> BTreeSet<u64> {
+    segments.iter().map(|(id, _)| id.sequence).collect()
 }
 
 /// Removes half-written copies from `dir`.
@@ -233,10 +256,12 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), RecoveryError> {
     file.sync_all().map_err(io_error("sync", path))
 }
 
-/// What is damaged of a segment.
+/// What is there of a segment, and what is damaged.
 #[derive(Clone, Copy, Debug, Default)]
-struct Damage {
-    /// Within it.
+struct Scan {
+    /// Records that were new when they came.
+    records: u64,
+    /// Damaged stretches within it.
     stretches: u64,
     /// Is its end no frame?
     is_cut: bool,
@@ -245,7 +270,7 @@ struct Damage {
 /// A segment without the bodies of its frames.
 struct Scanned {
     frames: Vec<Frame>,
-    damage: Damage,
+    scan: Scan,
 }
 
 impl Scanned {
@@ -258,12 +283,14 @@ impl Scanned {
             body: Bytes::new(),
             ..frame
         };
+        let all: Vec<Frame> = frames.by_ref().map(without_body).collect();
         Ok(Self {
-            frames: frames.by_ref().map(without_body).collect(),
-            damage: Damage {
+            scan: Scan {
+                records: all.iter().map(records).sum(),
                 stretches: frames.damaged_stretches(),
-                is_cut: frames.valid_end() < bytes.len(),
+                is_cut: frames.is_cut(),
             },
+            frames: all,
         })
     }
 
@@ -273,13 +300,22 @@ impl Scanned {
     }
 }
 
+/// New records of a frame.
+fn records(frame: &Frame) -> u64 {
+    if frame.kind != Kind::Batch {
+        return 0;
+    }
+    let meta = BatchMeta::decode(frame.meta.clone()).unwrap_or_default();
+    Intervals::from_bounds(&meta.accepted).count()
+}
+
 /// A ledger, and what was read for it.
 struct Replayed {
     ledger: Ledger,
     /// Else it knows nothing of what was before the oldest segment.
     has_snapshot: bool,
     /// Of the segments that were read: the newest ones.
-    damaged: Vec<(SegmentId, Damage)>,
+    scanned: Vec<(SegmentId, Scan)>,
 }
 
 /// Rebuilds the ledger from the newest snapshot that can be read, and all frames since.
@@ -288,11 +324,11 @@ fn replay(
     segments: &[(SegmentId, u64)],
     limits: LedgerLimits,
 ) -> Result<Replayed, RecoveryError> {
-    let (mut newest_first, mut damaged) = (Vec::new(), Vec::new());
+    let (mut newest_first, mut scans) = (Vec::new(), Vec::new());
     let mut has_snapshot = false;
     for (id, _) in segments.iter().rev() {
         let scanned = Scanned::of(dir, *id)?;
-        damaged.push((*id, scanned.damage));
+        scans.push((*id, scanned.scan));
         has_snapshot = scanned.begins_with_snapshot();
         newest_first.push(scanned.frames);
         if has_snapshot {
@@ -324,7 +360,7 @@ fn replay(
     Ok(Replayed {
         ledger,
         has_snapshot,
-        damaged,
+        scanned: scans,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Sealed segments on their way to the publisher.
 //!
-//! Bounded by the journal's size limit: the writer seals by age only while the backlog is short.
+//! Bounded by the journal's size limit: the writer seals by age only while few wait. One that cannot be read waits
+//! behind all others, and holds up none.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,12 +18,14 @@ pub struct SealedSegments {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<SegmentId>,
+    /// Those that could not be read, longest ago first.
+    unreadable: VecDeque<SegmentId>,
     publishing: Vec<SegmentId>,
     closed: bool,
 }
 
 impl SealedSegments {
-    /// The oldest segment. Blocks until there is one; `None` when there will be no more.
+    /// The oldest segment that may be read. Blocks until there is one; `None` when there will be no more.
     pub fn next(&self) -> Option<SegmentId> {
         let mut state = self.lock();
         loop {
@@ -40,18 +43,44 @@ impl SealedSegments {
         }
     }
 
-    /// Would [`Self::next`] have one at once?
+    /// The segment that could not be read longest ago.
+    pub fn next_unreadable(&self) -> Option<SegmentId> {
+        let mut state = self.lock();
+        let segment = state.unreadable.pop_front()?;
+        state.publishing.push(segment);
+        Some(segment)
+    }
+
+    /// A segment that was handed out cannot be read: others first.
+    pub fn put_behind(&self, segment: SegmentId) {
+        let mut state = self.lock();
+        state.publishing.retain(|handed_out| *handed_out != segment);
+        state.unreadable.push_back(segment);
+    }
+
+    /// Would [`Self::next`] have one at once that may be read?
     pub fn is_any_waiting(&self) -> bool {
         !self.lock().waiting.is_empty()
+    }
+
+    /// Is there one that could not be read?
+    pub fn is_any_unreadable(&self) -> bool {
+        !self.lock().unreadable.is_empty()
     }
 
     /// Segments that are not in Parquet yet.
     pub fn backlog(&self) -> usize {
         let state = self.lock();
+        state.waiting.len() + state.unreadable.len() + state.publishing.len()
+    }
+
+    /// Those of them that nothing but time keeps from it, as far as is known.
+    pub fn readable(&self) -> usize {
+        let state = self.lock();
         state.waiting.len() + state.publishing.len()
     }
 
-    pub(super) fn push(&self, segment: SegmentId) {
+    pub(in crate::store) fn push(&self, segment: SegmentId) {
         self.lock().waiting.push_back(segment);
         self.changed.notify_one();
     }

@@ -24,6 +24,8 @@ use crate::clock::SystemClock;
 const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 
+mod lost_segments;
+
 /// What fails: the operation of this number (from 1, writes and syncs counted apart), once.
 #[derive(Debug, Default)]
 struct Faults {

@@ -155,7 +155,7 @@ impl Writer {
                     self.metrics.queue_left(append.body.len());
                     self.append(append, &mut waiting);
                 }
-                Command::Published(meta) => self.unnoted.push(meta),
+                Command::Published(meta) => self.take_published(meta),
                 Command::Drain => self.draining = true,
             }
             let full = taken >= GROUP_BATCHES_MAX || written >= GROUP_BYTES_MAX;
@@ -199,6 +199,12 @@ impl Writer {
         self.ledger
             .admit(&envelope.producer_id, now)
             .map_err(|_| Refusal::TooManyProducers)?;
+        if self
+            .ledger
+            .is_given_up(&envelope.producer_id, envelope.numbers())
+        {
+            return Err(Refusal::GivenUp);
+        }
         let accepted = self
             .ledger
             .new_numbers(&envelope.producer_id, envelope.numbers());
@@ -284,6 +290,20 @@ impl Writer {
         );
     }
 
+    /// A segment is in Parquet, as far as it could be read.
+    fn take_published(&mut self, meta: PublishedMeta) {
+        let found = meta.damaged_stretches;
+        let meta = self.ledger.held().judge(meta);
+        if meta.damaged_stretches > found {
+            error!(
+                sequence = meta.segment_sequence,
+                "segment held more records than are in it, acknowledged records are lost"
+            );
+            self.metrics.journal_damaged(meta.damaged_stretches - found);
+        }
+        self.unnoted.push(meta);
+    }
+
     /// Segments are in Parquet: notes it, so that their records are counted as such after a restart.
     /// Returns those whose files may go. A note that cannot be written is tried again with the next
     /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
@@ -321,7 +341,8 @@ impl Writer {
 
     /// Seals the segment if it is full, or old enough and the publisher keeps up.
     fn duties(&mut self) {
-        if self.is_seal_due() && self.health.check_poison().is_ok() {
+        // What a failed write left at its end is cut off durably: an end that is no frame will count as damage.
+        if self.is_seal_due() && self.sync() {
             self.seal();
         }
         if self.draining {

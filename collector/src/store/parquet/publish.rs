@@ -1,7 +1,7 @@
 //! A file appears under its name whole and durable, or not at all.
 //!
 //! Written beside its place as `.<name>.tmp`, then: fsync the file, rename, fsync the folder and
-//! those above it. Dropped before that, the unfinished file is removed; after a crash it stays, is
+//! those above it, up to the root, whose own name is durable ([`data_dir`](crate::store::data_dir)). Dropped before that, the unfinished file is removed; after a crash it stays, is
 //! never read, and is overwritten when the same part is written again, or removed by who finds that nobody writes it.
 
 use std::fs::{self, DirBuilder, File};
@@ -78,16 +78,17 @@ impl Unpublished {
         Ok((std::mem::take(&mut self.path), bytes))
     }
 
-    /// From the file's folder up to the one that holds `root`: any of them may be new.
+    /// From the file's folder up to `root`: any name in them may be new. What is above is somebody else's, and may be
+    /// closed to this user.
     fn sync_folders(&self) -> Result<(), WriteError> {
         for folder in self.path.ancestors().skip(1) {
-            if folder.as_os_str().is_empty() {
-                break;
-            }
-            File::open(folder)
+            // A root that is the current folder may have no name.
+            let is_unnamed = folder.as_os_str().is_empty();
+            let opened = File::open(if is_unnamed { Path::new(".") } else { folder });
+            opened
                 .and_then(|folder| folder.sync_all())
                 .map_err(io_error("fsync", folder))?;
-            if Some(folder) == self.root.parent() {
+            if folder == self.root {
                 break;
             }
         }
@@ -117,6 +118,7 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -137,6 +139,20 @@ mod tests {
         assert_eq!(names(path.parent().unwrap()), [".part.parquet.tmp"]);
         assert_eq!(unpublished.publish(&file).unwrap(), (path.clone(), 5));
         assert_eq!(names(path.parent().unwrap()), ["part.parquet"]);
+    }
+
+    #[test]
+    fn nothing_above_the_root_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let handle = File::open(folder.path()).unwrap();
+        // The folder by a name whose parent cannot be synced.
+        let root = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+        let above = File::open(root.parent().unwrap()).unwrap();
+        above.sync_all().unwrap_err();
+        let path = root.join("a/part.parquet");
+        let (unpublished, file) = Unpublished::create(&root, path).unwrap();
+        unpublished.publish(&file).unwrap();
+        assert_eq!(names(&folder.path().join("a")), ["part.parquet"]);
     }
 
     #[test]

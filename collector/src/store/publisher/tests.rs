@@ -108,6 +108,25 @@ fn records_that_the_encoder_refuses_are_set_aside_and_the_others_published() {
 }
 
 #[test]
+fn an_end_of_a_segment_that_cannot_be_read_is_a_damaged_stretch() {
+    let damaged = |damage: fn(&mut Vec<u8>)| {
+        let data_dir = journaled(vec![record(1, RECEIVED_NS, 10)]);
+        let path = journal::directory(data_dir.path()).join(SEGMENT.file_name());
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let metrics: Arc<Metrics> = Arc::default();
+        let meta = publish(data_dir.path(), WriteSettings::default(), &metrics).unwrap();
+        let told = format!("twintap_journal_damaged_total {}", meta.damaged_stretches);
+        assert!(metrics.render().contains(&told));
+        meta.damaged_stretches
+    };
+    assert_eq!(damaged(|_| ()), 0);
+    assert_eq!(damaged(|bytes| *bytes.last_mut().unwrap() ^= 1), 1);
+    assert_eq!(damaged(|bytes| bytes.truncate(bytes.len() - 1)), 1);
+}
+
+#[test]
 fn settings_that_the_encoder_refuses_set_nothing_aside() {
     let data_dir = journaled(vec![record(1, RECEIVED_NS, 10)]);
     let settings = WriteSettings {

@@ -19,9 +19,9 @@ impl Writer {
         let age = self.clock.monotonic().saturating_sub(self.segment_opened);
         let is_old = self.segment_records > 0
             && age >= self.settings.publish_interval
-            && self.sealed.backlog() < BACKLOG_SEGMENTS_MIN;
+            && self.sealed.readable() < BACKLOG_SEGMENTS_MIN;
         let makes_room =
-            self.is_full() && self.sealed.backlog() == 0 && self.segment.batch_bytes() > 0;
+            self.is_full() && self.sealed.readable() == 0 && self.segment.batch_bytes() > 0;
         self.is_size_due() || is_old || makes_room || (self.draining && self.segment_records > 0)
     }
 
@@ -42,6 +42,8 @@ impl Writer {
             id: segment_uuid(self.clock.unix_ns()),
         };
         self.next_sequence += 1;
+        self.ledger
+            .sealed(self.segment.id.sequence, self.segment_records);
         match OpenSegment::create(self.disk.as_mut(), id, &self.ledger.snapshot()) {
             Ok(next) => self.replace(next),
             Err(NotBegun { error, leftover }) => {

@@ -2,7 +2,7 @@
 
 use super::super::finding::Findings;
 use super::super::kube::full_host;
-use super::super::routes::{Destination, MirroredRoute};
+use super::super::routes::{Destination, RouteRule};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, stat_place};
@@ -75,7 +75,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn form(findings: &mut Findings, route: &RouteRule<'_>) {
     if route.at.get("mirror").is_some()
         && let Some(mirrors) = route.at.get("mirrors")
     {

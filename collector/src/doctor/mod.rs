@@ -18,6 +18,7 @@ pub mod input;
 pub mod kube;
 pub mod methods;
 pub mod mirror_end;
+pub mod namesake;
 pub mod network_policy;
 pub mod node;
 pub mod recorder;

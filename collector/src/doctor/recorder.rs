@@ -107,6 +107,12 @@ impl<'a> Recorder<'a> {
             .unwrap_or_default()
     }
 
+    /// `primary`, `candidate` or `secondary`; empty if it does not say.
+    pub fn role(&self) -> &str {
+        let role = self.settings.get("role").and_then(Node::text);
+        role.unwrap_or_default()
+    }
+
     /// Does it record, or only stamp?
     pub fn records(&self) -> bool {
         let said = self.settings.get("record").and_then(Node::boolean);

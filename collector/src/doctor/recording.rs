@@ -87,8 +87,12 @@ pub struct Accounted {
     pub observed: u64,
     /// Skipped because they are no gRPC.
     pub not_grpc: u64,
-    /// Dropped because buffers were full.
-    pub buffer_full: u64,
+    /// Dropped before they got a number, by reason.
+    pub dropped: Counts,
+    /// Refused for good by the collector.
+    pub refused: u64,
+    /// Arrived, and could not be stored.
+    pub quarantined: u64,
     /// Numbered, and have not arrived.
     pub missing: u64,
 }

@@ -1,11 +1,11 @@
-//! Routes that mirror, whoever wrote them: VirtualService, GRPCRoute, HTTPRoute.
+//! Routes, whoever wrote them: VirtualService, GRPCRoute, HTTPRoute. Which of their rules mirror, and where to.
 
 use super::at::At;
-use super::kube::{Object, full_host};
+use super::kube::{Object, full_host, is_service};
 
-/// A rule of a route that names at least one mirror.
+/// A rule of a route.
 #[derive(Clone, Debug)]
-pub struct MirroredRoute<'a> {
+pub struct RouteRule<'a> {
     /// The rule.
     pub at: At<'a>,
     /// What it is part of.
@@ -104,18 +104,26 @@ impl std::fmt::Display for PathMatch {
     }
 }
 
-impl<'a> MirroredRoute<'a> {
-    /// The rules of `object` that mirror.
+impl<'a> RouteRule<'a> {
+    /// The rules of `object`.
     pub fn all_of(object: &'a Object) -> Vec<Self> {
-        let routes = match object.kind.as_str() {
+        match object.kind.as_str() {
             "VirtualService" => virtual_service(object),
             "GRPCRoute" | "HTTPRoute" => gateway_route(object),
             _ => Vec::new(),
-        };
-        routes
-            .into_iter()
-            .filter(|route| !route.mirrors.is_empty())
-            .collect()
+        }
+    }
+
+    /// Does it leave to another VirtualService, which has no hosts of its own, what becomes of requests?
+    pub fn delegates(&self) -> bool {
+        self.at.get("delegate").is_some()
+    }
+
+    /// Is it for calls of the Service `name` in `namespace`, under its own name or under another?
+    pub fn is_for(&self, name: &str, namespace: &str) -> bool {
+        let destinations = self.primaries.iter().map(|primary| &primary.host);
+        let mut hosts = self.hosts.iter().chain(destinations);
+        hosts.any(|host| is_service(host, name, namespace))
     }
 }
 
@@ -127,7 +135,7 @@ fn texts(at: &At<'_>, key: &str) -> Vec<String> {
         .collect()
 }
 
-fn virtual_service(object: &Object) -> Vec<MirroredRoute<'_>> {
+fn virtual_service(object: &Object) -> Vec<RouteRule<'_>> {
     let Some(spec) = object.at().get("spec") else {
         return Vec::new();
     };
@@ -143,7 +151,7 @@ fn virtual_service(object: &Object) -> Vec<MirroredRoute<'_>> {
         .collect();
     let rules = spec.list("http").into_iter();
     rules
-        .map(|at| MirroredRoute {
+        .map(|at| RouteRule {
             object,
             hosts: hosts.clone(),
             gateways: gateways.clone(),
@@ -224,7 +232,7 @@ fn istio_mirrors<'a>(rule: &At<'a>, object: &Object) -> Vec<Mirror<'a>> {
     single.chain(several).collect()
 }
 
-fn gateway_route(object: &Object) -> Vec<MirroredRoute<'_>> {
+fn gateway_route(object: &Object) -> Vec<RouteRule<'_>> {
     let Some(spec) = object.at().get("spec") else {
         return Vec::new();
     };
@@ -244,7 +252,7 @@ fn gateway_route(object: &Object) -> Vec<MirroredRoute<'_>> {
     let gateways: Vec<String> = gateways.collect();
     let rules = spec.list("rules").into_iter();
     rules
-        .map(|at| MirroredRoute {
+        .map(|at| RouteRule {
             object,
             hosts: hosts.clone(),
             gateways: gateways.clone(),

@@ -8,7 +8,7 @@ use super::evidence::Evidence;
 use super::kube::{Object, Workload, is_service, labels, may_be_same, selects};
 use super::node::Node;
 use super::recorder::Recorder;
-use super::routes::MirroredRoute;
+use super::routes::RouteRule;
 
 /// In names of the collector, where nothing else tells.
 const COLLECTOR: &str = "twintap-collector";
@@ -22,8 +22,10 @@ pub struct View<'a> {
     root_namespace: String,
     /// All that make pods.
     pub workloads: Vec<Workload<'a>>,
-    /// All rules that mirror.
-    pub mirrored_routes: Vec<MirroredRoute<'a>>,
+    /// All rules of routes.
+    pub routes: Vec<RouteRule<'a>>,
+    /// Those that mirror.
+    pub mirrored_routes: Vec<RouteRule<'a>>,
     /// Recorders that objects of Kubernetes install.
     pub installed: Vec<Recorder<'a>>,
     /// Those, and the ones that Envoys have.
@@ -55,7 +57,9 @@ impl<'a> View<'a> {
     pub fn of(evidence: &'a Evidence) -> Self {
         let objects = &evidence.objects;
         let workloads: Vec<Workload<'a>> = objects.iter().filter_map(Object::workload).collect();
-        let mirrored_routes: Vec<_> = objects.iter().flat_map(MirroredRoute::all_of).collect();
+        let routes: Vec<_> = objects.iter().flat_map(RouteRule::all_of).collect();
+        let mut mirrored_routes = routes.clone();
+        mirrored_routes.retain(|route| !route.mirrors.is_empty());
         let installed: Vec<_> = objects.iter().flat_map(Recorder::all_of_object).collect();
         let mut recorders = installed.clone();
         recorders.extend(evidence.envoys.iter().flat_map(Recorder::all_of_envoy));
@@ -85,6 +89,7 @@ impl<'a> View<'a> {
             collector_namespaces: distinct(namespaces),
             mirror_clusters: mirror_clusters(evidence, &mirrored_routes),
             workloads,
+            routes,
             mirrored_routes,
             installed,
             recorders,
@@ -152,7 +157,7 @@ fn root_namespace(evidence: &Evidence) -> String {
     said.next().unwrap_or(ROOT_NAMESPACE).to_owned()
 }
 
-fn mirror_clusters(evidence: &Evidence, routes: &[MirroredRoute<'_>]) -> Vec<String> {
+fn mirror_clusters(evidence: &Evidence, routes: &[RouteRule<'_>]) -> Vec<String> {
     let of_envoys = evidence
         .envoys
         .iter()

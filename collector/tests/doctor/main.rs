@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "tests document themselves")]
 
+mod accounting;
 mod admin;
 mod command;
 mod documents;

@@ -83,7 +83,7 @@ fn recording_of(keep: impl Fn(u64, Role) -> bool, change: impl Fn(u64, &mut Call
     folder
 }
 
-fn examine(folder: &TempDir) -> Value {
+pub(crate) fn examine(folder: &TempDir) -> Value {
     examine_with(folder, &[])
 }
 
@@ -400,46 +400,6 @@ fn answers_without_a_status_have_lost_their_trailers() {
             call.status = None;
         }
     });
-}
-
-#[test]
-fn records_that_never_came_are_a_lost_tail() {
-    let folder = recording(|_, _| {});
-    let names = [
-        "observed",
-        "in_flight",
-        "recorded",
-        "refused",
-        "undelivered",
-        "pending",
-        "received",
-        "duplicates",
-        "quarantined",
-        "stored",
-        "published",
-        "journaled",
-        "batches",
-        "batches_retried",
-        "host_errors",
-    ];
-    let mut figures = serde_json::json!({ "dropped": {}, "skipped": {} });
-    for name in names {
-        figures[name] = 0.into();
-    }
-    let mut total = figures.clone();
-    total["observed"] = 200.into();
-    total["undelivered"] = 7.into();
-    let accounting = serde_json::json!({
-        "version": 1, "written_unix_ns": 0, "forgotten_count": 0, "damaged_stretches": 0,
-        "producers": [], "forgotten": figures, "total": total,
-    });
-    std::fs::write(
-        folder.path().join("accounting.json"),
-        accounting.to_string(),
-    )
-    .unwrap();
-    let answer = examine(&folder);
-    assert_eq!(ids(&answer), ["lost-tail"], "{answer:#}");
 }
 
 #[test]

@@ -102,7 +102,11 @@ fn accounted(folder: &Path) -> std::io::Result<Option<Accounted>> {
     for total in all.iter().map(|accounting| &accounting.total) {
         sum.observed += total.observed;
         sum.not_grpc += total.skipped.get("not_grpc").copied().unwrap_or(0);
-        sum.buffer_full += total.dropped.get("buffer_full").copied().unwrap_or(0);
+        for (reason, count) in &total.dropped {
+            *sum.dropped.entry(reason.clone()).or_default() += count;
+        }
+        sum.refused += total.refused;
+        sum.quarantined += total.quarantined;
         sum.missing += total.undelivered + total.pending;
     }
     Ok(Some(sum))

@@ -1,8 +1,10 @@
-//! The caller's proxy does not mirror: there is none, or the route is not bound to it.
+//! The caller's proxy does not mirror: there is none, or its route does not mirror or is not bound to it.
 
 use super::super::finding::Findings;
-use super::super::kube::Object;
-use super::super::recorder::Recorder;
+use super::super::kube::{Object, labels, selects};
+use super::super::node::Node;
+use super::super::recorder::{Recorder, patches};
+use super::super::routes::RouteRule;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
@@ -16,9 +18,11 @@ pub(super) const TRAP: Trap = Trap {
     title: "the caller's proxy has no route that mirrors",
     severity: Severity::Error,
     hurts: "The sender's proxy makes the copy: the sidecar of the caller, or the gateway. Without one, or \
-            with a route bound to gateways only, calls pass unmirrored and nothing says so.",
-    remedy: "Inject a sidecar into callers; bind the VirtualService to what calls come through: \
-             `gateways: [mesh]`, or `[mesh, NAMESPACE/GATEWAY]` for both.",
+            with a route that names no mirror or is bound to gateways only, calls pass unmirrored and nothing \
+            says so.",
+    remedy: "Inject a sidecar into callers; name the new service under `mirrors` of the route that calls of the \
+             old one take; bind the VirtualService to what calls come through: `gateways: [mesh]`, or \
+             `[mesh, NAMESPACE/GATEWAY]` for both.",
     remedy_by_hand: Some(
         "Give the route that calls come through `request_mirror_policies` with the cluster of \
          the new service.",
@@ -26,7 +30,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(
             Need::Routes,
-            "gateways that routes with mirrors are bound to",
+            "whether routes of recorded services mirror, and which gateways they are bound to",
         ),
         look(Need::Workloads, "recorded workloads without a sidecar"),
         look(Need::Envoy, "routes of the caller's Envoy"),
@@ -36,6 +40,7 @@ pub(super) const TRAP: Trap = Trap {
 
 fn check(view: &View<'_>, findings: &mut Findings) {
     bindings(view, findings);
+    unmirrored(view, findings);
     for recorder in &view.installed {
         for workload in view.recorded_by(recorder) {
             let is_chosen = !recorder.selector().is_empty();
@@ -95,6 +100,78 @@ fn bindings(view: &View<'_>, findings: &mut Findings) {
             findings.warning(&at, format!("{host} is a name inside the mesh, and the route is bound to gateways only: calls from sidecars are not mirrored"));
         }
     }
+}
+
+/// Services that are recorded, and routes for them, none of which mirrors. A service without any route may
+/// have one that was not given.
+fn unmirrored(view: &View<'_>, findings: &mut Findings) {
+    if mirrors_without_route(view) || view.routes.iter().any(RouteRule::delegates) {
+        return;
+    }
+    for service in view.of_kind("Service") {
+        let is_for = |rule: &&RouteRule<'_>| rule.is_for(&service.name, &service.namespace);
+        let rules: Vec<_> = view.routes.iter().filter(is_for).collect();
+        let is_mirrored = rules.iter().any(|rule| !rule.mirrors.is_empty());
+        if is_mirrored || !is_recorded_as_primary(view, service) {
+            continue;
+        }
+        for rule in rules {
+            let at = rule.object.at();
+            let what = format!(
+                "{} is recorded, and no route for it that was given mirrors: nothing will be compared",
+                service.origin.object
+            );
+            findings.warning(&at.get("spec").unwrap_or(at), what);
+        }
+    }
+    let of_callers = |one: &&Recorder<'_>| one.position() == "upstream" && one.records();
+    let nothing_mirrors = !view.routes.is_empty() && view.mirrored_routes.is_empty();
+    for recorder in view.installed.iter().filter(of_callers) {
+        if nothing_mirrors {
+            let what = "it records here what is mirrored, and no route that was given mirrors";
+            findings.warning(&recorder.at, what);
+        }
+    }
+}
+
+/// Does an Envoy mirror, or a patch make one?
+fn mirrors_without_route(view: &View<'_>) -> bool {
+    let mut patches = view.of_kind("EnvoyFilter").flat_map(patches);
+    view.envoys.iter().any(|envoy| !envoy.mirrors().is_empty())
+        || patches.any(|patch| {
+            let value = patch.value.as_ref();
+            value.is_some_and(|value| names(value.node(), "request_mirror_policies"))
+        })
+}
+
+/// Is `key` anywhere in it?
+fn names(node: &Node, key: &str) -> bool {
+    let mut inside = node
+        .items()
+        .iter()
+        .chain(node.entries().map(|(_, node)| node));
+    node.get(key).is_some() || inside.any(|node| names(node, key))
+}
+
+/// Are there pods of `service` whose calls are recorded as the primary ones? Where no recorder says a role, of a
+/// service that nothing mirrors to.
+fn is_recorded_as_primary(view: &View<'_>, service: &Object) -> bool {
+    let wanted = labels(service.at().find(&["spec", "selector"]));
+    let mut recorders = view.installed.iter().filter(|recorder| {
+        let is_primary = match recorder.role() {
+            "primary" => true,
+            "" => view.mirrored_routes.is_empty(),
+            _ => false,
+        };
+        is_primary && recorder.records() && recorder.position() == "inbound"
+    });
+    !wanted.is_empty()
+        && recorders.any(|recorder| {
+            let recorded = view.recorded_by(recorder);
+            let mut recorded = recorded.iter();
+            recorded
+                .any(|pods| service.is_in(&pods.object.namespace) && selects(&wanted, &pods.labels))
+        })
 }
 
 fn envoys(view: &View<'_>, findings: &mut Findings) {

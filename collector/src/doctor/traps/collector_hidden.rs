@@ -3,6 +3,7 @@
 use super::super::at::At;
 use super::super::finding::Findings;
 use super::super::kube::{labels, may_be_same, selects};
+use super::super::namesake::meant;
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -105,7 +106,13 @@ fn service(
     host: &str,
 ) {
     let Some(service) = view.service(host) else {
-        if view.has(Need::Services) {
+        if let Some(service) = meant(view, host) {
+            let what = format!(
+                "sends records to {host}, and no such Service was given; did you mean {}?",
+                service.origin.object
+            );
+            findings.warning(&recorder.at, what);
+        } else if view.has(Need::Services) {
             findings.unseen(format!("the collector {host}: its Service was not given"));
         }
         return;

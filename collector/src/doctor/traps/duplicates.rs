@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::finding::Findings;
 use super::super::kube::{may_be_same, selects};
 use super::super::recorder::{How, Recorder};
-use super::super::routes::MirroredRoute;
+use super::super::routes::RouteRule;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
@@ -141,7 +141,7 @@ fn routes(view: &View<'_>, findings: &mut Findings) {
 }
 
 /// Several candidates may be meant; two copies to one are not.
-fn several_mirrors(findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn several_mirrors(findings: &mut Findings, route: &RouteRule<'_>) {
     let to = route.mirrors.iter().map(|mirror| &mirror.destination);
     let mut targets: Vec<_> = to.map(|to| (&to.host, to.subset, to.port)).collect();
     targets.sort_unstable();
@@ -197,18 +197,12 @@ fn is_same_place(left: &Recorder<'_>, right: &Recorder<'_>) -> bool {
     let position = !left.position().is_empty() && left.position() == right.position();
     let context =
         left.context.is_empty() || right.context.is_empty() || left.context == right.context;
-    let roles = |recorder: &Recorder<'_>| {
-        recorder
-            .settings
-            .get("role")
-            .and_then(|role| role.text().map(str::to_owned))
-    };
     // Two patches of one EnvoyFilter for different ports, or for OLD and NEW, are meant.
     position
         && context
         && overlap
         && may_be_same(&first.namespace, &second.namespace)
-        && roles(left) == roles(right)
+        && left.role() == right.role()
         && ports_overlap(left, right)
 }
 

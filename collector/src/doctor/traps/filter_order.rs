@@ -54,9 +54,9 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             .into_iter()
             .filter(|patch| inserts_ours(object, patch))
             .collect();
-        let only_stamps = only_stamps(&Recorder::all_of_object(object));
+        let recorders = Recorder::all_of_object(object);
         for patch in &inserted {
-            place(findings, patch, only_stamps);
+            place(findings, patch, &recorders);
             let name = patch
                 .value
                 .as_ref()
@@ -114,22 +114,17 @@ fn inserts_ours(object: &Object, patch: &Patch<'_>) -> bool {
             .any(|recorder| recorder.at.place().path.starts_with(&format!("{here}.")))
 }
 
-/// Is there a filter that sets the pair id, and none that records?
-fn only_stamps(recorders: &[Recorder<'_>]) -> bool {
-    !recorders.is_empty()
-        && recorders
-            .iter()
-            .all(|recorder| recorder.stamps() && !recorder.records())
-}
-
-fn place(findings: &mut Findings, patch: &Patch<'_>, only_stamps: bool) {
+fn place(findings: &mut Findings, patch: &Patch<'_>, recorders: &[Recorder<'_>]) {
+    // A filter whose settings are not there may record.
+    let records = recorders.is_empty() || recorders.iter().any(Recorder::records);
+    let only_stamps = !records && recorders.iter().all(Recorder::stamps);
     let beside = patch.beside();
     let name = beside.as_ref().and_then(|at| at.node().text());
     if let Some(at) = patch.at.find(&["patch", "filterClass"]) {
         findings.error(&at, "filterClass does nothing in Istio");
     }
     match (patch.operation, name) {
-        ("INSERT_FIRST", _) if only_stamps => {}
+        ("INSERT_FIRST", _) if !records => {}
         ("INSERT_BEFORE", Some(ROUTER)) if only_stamps => findings.info(&patch.at, "the pair id is set behind other filters: where these change headers that routes look at, Envoy chooses another route than without it"),
         ("INSERT_BEFORE", Some(ROUTER)) => {}
         ("INSERT_FIRST", _) => findings.warning(&patch.at, "the filter comes first: it records what authorization refuses, and bodies before other filters change them"),

@@ -1,8 +1,9 @@
 //! A mirror that is written so that it does not mirror, or not where it should.
 
 use super::super::finding::Findings;
-use super::super::kube::full_host;
-use super::super::routes::{Destination, MirroredRoute};
+use super::super::kube::{full_host, is_service};
+use super::super::namesake::meant;
+use super::super::routes::{Destination, RouteRule};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, stat_place};
@@ -18,7 +19,7 @@ pub(super) const TRAP: Trap = Trap {
     hurts: "Istio refuses a route with both `mirror` and `mirrors`; 0 percent is no mirror; and a mirror to a \
             subset, port or service that does not exist is dropped by Envoy without a word.",
     remedy: "Write `mirrors` only, each with its percentage; define each subset in a DestinationRule of the \
-             same host; name a port that the Service has.",
+             same host; name a Service that exists, and a port that it has.",
     remedy_by_hand: Some(
         "Name a cluster that exists and has hosts in `request_mirror_policies`; leave \
          `runtime_fraction` out, or give it a numerator above 0.",
@@ -26,7 +27,10 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(Need::Routes, "mirrors of routes"),
         look(Need::DestinationRules, "subsets that mirrors name"),
-        look(Need::Services, "services and ports that mirrors name"),
+        look(
+            Need::Services,
+            "services and ports that routes with mirrors name",
+        ),
         look(Need::Envoy, "clusters that mirrors name"),
         look(Need::Stats, "hosts of mirrors"),
     ],
@@ -36,6 +40,7 @@ pub(super) const TRAP: Trap = Trap {
 fn check(view: &View<'_>, findings: &mut Findings) {
     for route in &view.mirrored_routes {
         form(findings, route);
+        hosts(view, findings, route);
         for mirror in &route.mirrors {
             let to = &mirror.destination;
             match mirror.percent {
@@ -61,6 +66,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
             subset(view, findings, to);
             port(view, findings, to);
+            slip(view, findings, route, to);
         }
     }
     envoys(view, findings);
@@ -75,7 +81,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn form(findings: &mut Findings, route: &RouteRule<'_>) {
     if route.at.get("mirror").is_some()
         && let Some(mirrors) = route.at.get("mirrors")
     {
@@ -83,6 +89,41 @@ fn form(findings: &mut Findings, route: &MirroredRoute<'_>) {
             &mirrors,
             "`mirror` and `mirrors` in one route: Istio refuses it",
         );
+    }
+}
+
+/// A mirror to a Service that is not there, where another has nearly its name. One that the same rule names is
+/// another on purpose.
+fn slip(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &Destination<'_>) {
+    let Some(service) = meant(view, &to.host) else {
+        return;
+    };
+    let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+    let mut others = route.primaries.iter().chain(mirrors);
+    if others.any(|other| is_service(&other.host, &service.name, &service.namespace)) {
+        return;
+    }
+    let what = format!(
+        "no Service {} was given; did you mean {}? To one that does not exist nothing is mirrored",
+        to.host, service.origin.object
+    );
+    findings.warning(&to.at, what);
+}
+
+/// Names of routes that nobody calls, for all that can be told. What calls are sent to under its own name is there.
+fn hosts(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
+    let is_sent_to = |host: &&String| route.primaries.iter().any(|to| to.host == **host);
+    let unknown = route.hosts.iter().filter(|host| route.in_mesh && !is_sent_to(host));
+    let slips = unknown.filter_map(|host| Some((host, meant(view, host)?)));
+    let root = route.object.at();
+    for (host, service) in slips {
+        let lists = ["hosts", "parentRefs"].map(|list| root.find(&["spec", list]));
+        let at = lists.into_iter().flatten().next();
+        let what = format!(
+            "no Service {host} was given; did you mean {}? Calls of it do not take this route, and are not mirrored",
+            service.origin.object
+        );
+        findings.warning(at.as_ref().unwrap_or(&root), what);
     }
 }
 

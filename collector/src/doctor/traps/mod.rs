@@ -19,6 +19,7 @@ mod mirror_form;
 mod module_load;
 mod pair_id;
 mod reach;
+mod records_lost;
 mod self_recording;
 mod settings;
 mod stall;
@@ -32,7 +33,7 @@ use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
 
 /// All traps, by number.
-pub static ALL: [Trap; 26] = [
+pub static ALL: [Trap; 27] = [
     grpc_port::TRAP,
     caller::TRAP,
     mirror_form::TRAP,
@@ -59,6 +60,7 @@ pub static ALL: [Trap; 26] = [
     settings::TRAP,
     candidate_down::TRAP,
     reach::TRAP,
+    records_lost::TRAP,
 ];
 
 /// The trap called `id`, or with that number.

@@ -1,4 +1,5 @@
-//! Two sides of a call do not find each other: no id, a changed id, or one id for many calls.
+//! Two sides of a call do not find each other: no id, a changed id, one id for many calls, or nothing that is
+//! recorded as the other side.
 
 use super::super::crowds::{IDS_MAX, RECORDS_OF_ID_MAX};
 use super::super::finding::Findings;
@@ -24,21 +25,27 @@ pub(super) const TRAP: Trap = Trap {
     severity: Severity::Error,
     hurts: "A pair needs an id that is equal on both sides and belongs to one call. Proxies can be told not to \
             make request ids, edges overwrite them, applications pass on the id of another call, and clients \
-            send constant ones. What is not paired is not compared.",
+            send constant ones. A pair also needs two sides: where all recorders have one role, there are \
+            none. What is not paired is not compared.",
     remedy: "Install the outbound filter at the caller or gateway: it stamps `x-twintap-pair-id`, one per \
-             request, before the copy is made. Without it, leave request ids on.",
+             request, before the copy is made. Without it, leave request ids on. Give the recorder of the old \
+             service the role `primary`, that of the new one `candidate`.",
     remedy_by_hand: Some(
         "Place the outbound filter in the connection manager that mirrors: it stamps \
          `x-twintap-pair-id`, one per request, before the copy is made. Or add that header in \
          the route (`request_headers_to_add`, `%UNIQUE_ID%`). Without either, leave \
-         `generate_request_id` on.",
+         `generate_request_id` on. Give the recorder of the old service the role `primary`, that of \
+         the new one `candidate`.",
     ),
     looks: &[
         look(
             Need::Workloads,
             "proxy settings that switch request ids off",
         ),
-        look(Need::Installers, "whether something stamps the pair id"),
+        look(
+            Need::Installers,
+            "whether something stamps the pair id, recorders that do nothing, roles of recorders",
+        ),
         look(Need::Envoy, "connection managers without request ids"),
         look(
             Need::Recording,
@@ -79,7 +86,49 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+    for recorder in &view.recorders {
+        idle(findings, recorder);
+    }
+    roles(findings, &view.installed);
     recordings(view, findings);
+}
+
+/// Told to do nothing at all.
+fn idle(findings: &mut Findings, recorder: &Recorder<'_>) {
+    let is_idle = !recorder.position().is_empty() && !recorder.records() && !recorder.stamps();
+    if let Some(at) = recorder.settings_at.as_ref().filter(|_| is_idle) {
+        let what = "it neither stamps the pair id nor records: it does nothing";
+        findings.warning(at, what);
+    }
+}
+
+/// Inbound recorders, and no others, that all say the same role: of any other position, or without a role, it
+/// is not the filter alone that tells the sides apart. Those of the same pods may have the other side elsewhere.
+fn roles(findings: &mut Findings, installed: &[Recorder<'_>]) {
+    let recording: Vec<_> = installed.iter().filter(|one| one.records()).collect();
+    let (Some(first), Some(last)) = (recording.first(), recording.last()) else {
+        return;
+    };
+    let role = first.role();
+    let missing = match role {
+        "primary" => "candidate",
+        "candidate" => "primary",
+        _ => return,
+    };
+    let is_alike = |one: &&Recorder<'_>| one.position() == "inbound" && one.role() == role;
+    let is_of_same_pods = |one: &&Recorder<'_>| {
+        let namespaces = [one, first].map(|one| one.object.map(|object| &object.namespace));
+        namespaces[0] == namespaces[1] && one.selector() == first.selector()
+    };
+    if recording.iter().all(is_of_same_pods) || !recording.iter().all(is_alike) {
+        return;
+    }
+    let what = format!(
+        "all {} recorders that were given have the role {role}: no call will ever be a {missing}, so there are \
+         no pairs",
+        recording.len()
+    );
+    findings.warning(last.settings_at.as_ref().unwrap_or(&last.at), what);
 }
 
 /// Does a route set the header, as `%UNIQUE_ID%`?

@@ -2,7 +2,7 @@
 
 use super::super::finding::Findings;
 use super::super::kube::full_host;
-use super::super::routes::MirroredRoute;
+use super::super::routes::RouteRule;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, stat_place};
@@ -62,7 +62,7 @@ fn is_zero(duration: &str) -> bool {
 }
 
 /// Only a VirtualService and an HTTPRoute can say one.
-fn deadline(findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn deadline(findings: &mut Findings, route: &RouteRule<'_>) {
     let timeout = match route.object.kind.as_str() {
         "VirtualService" => route.at.get("timeout"),
         "HTTPRoute" => route.at.find(&["timeouts", "request"]),
@@ -82,7 +82,7 @@ fn deadline(findings: &mut Findings, route: &MirroredRoute<'_>) {
     }
 }
 
-fn client_streams(view: &View<'_>, findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn client_streams(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
     let Some(methods) = &view.methods else {
         return;
     };
@@ -100,7 +100,7 @@ fn client_streams(view: &View<'_>, findings: &mut Findings, route: &MirroredRout
     }
 }
 
-fn limits(view: &View<'_>, findings: &mut Findings, route: &MirroredRoute<'_>) {
+fn limits(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
     for mirror in &route.mirrors {
         for rule in view.of_kind("DestinationRule") {
             let Some(host) = rule.at().find(&["spec", "host"]) else {

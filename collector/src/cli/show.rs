@@ -184,10 +184,7 @@ fn shown(
         .pairs
         .iter()
         .filter(|pair| is_wanted(&pair.primary) || is_wanted(&pair.candidate))
-        .map(|pair| {
-            let verdict = compare::compare(&pair.primary, &pair.candidate, settings);
-            SideBySide::of_pair(pair, &verdict, schema)
-        });
+        .map(|pair| SideBySide::of_pair(pair, settings));
     let alone = pairing
         .unpaired
         .iter()

@@ -26,6 +26,8 @@ pub const LINES_MAX: usize = 2_000;
 pub struct Line {
     /// Where, as [`Difference::path`](super::Difference::path) writes it.
     pub path: String,
+    /// Where in `path` each of its steps ends: names, and elements in brackets.
+    pub ends: Vec<usize>,
     /// As text; texts and bytes in full, so that two that differ late are not taken for equal. Cutting and
     /// escaping it is the report's task.
     pub value: String,
@@ -78,10 +80,15 @@ pub fn of_status_details(call: &Call, schema: Option<&Schema>) -> Contents {
     }
     for (index, (name, value)) in parts.details.into_iter().enumerate() {
         let descriptor = schema.and_then(|schema| schema.message(&name));
-        walk.within(&format!("details[{index}][{name}]"), |walk| {
+        let detail = |walk: &mut Walk| {
             if !walk.encoded(&value, descriptor.as_ref()) {
                 walk.line(render::whole_bytes(&value));
             }
+        };
+        walk.within("details", |walk| {
+            walk.within(&format!("[{index}]"), |walk| {
+                walk.within(&format!("[{name}]"), detail);
+            });
         });
     }
     walk.finish(false)
@@ -109,6 +116,7 @@ fn contents(bytes: &Bytes, is_opaque: bool, descriptor: Option<&MessageDescripto
 #[derive(Default)]
 struct Walk {
     path: String,
+    ends: Vec<usize>,
     lines: Vec<Line>,
     is_cut: bool,
 }
@@ -118,6 +126,7 @@ impl Walk {
         if self.lines.len() < LINES_MAX {
             self.lines.push(Line {
                 path: self.path.clone(),
+                ends: self.ends.clone(),
                 value,
             });
         } else {
@@ -153,7 +162,9 @@ impl Walk {
             self.path.push('.');
         }
         self.path.push_str(step);
+        self.ends.push(self.path.len());
         walk(self);
+        self.ends.pop();
         self.path.truncate(length);
     }
 
@@ -229,17 +240,18 @@ impl Walk {
                 break;
             }
             let index = indices.entry(number).or_default();
-            let step = match counts.get(&number) {
-                Some(1) | None => number.to_string(),
-                Some(_) => format!("{number}[{index}]"),
-            };
+            let element = format!("[{index}]");
             *index += 1;
-            self.within(&step, |walk| match shown {
+            let show = |walk: &mut Self| match shown {
                 Shown::Value(text) => walk.line(text),
                 Shown::Message(bytes) if bytes.is_empty() => walk.line("\"\"".to_owned()),
                 Shown::Message(bytes) => {
                     walk.wire(&bytes, depth + 1);
                 }
+            };
+            self.within(&number.to_string(), |walk| match counts.get(&number) {
+                Some(1) | None => show(walk),
+                Some(_) => walk.within(&element, show),
             });
         }
         true

@@ -66,7 +66,7 @@ impl Place {
     ];
 
     /// Does it hold names and values, whose paths are the names?
-    pub(super) fn is_metadata(self) -> bool {
+    pub(crate) fn is_metadata(self) -> bool {
         matches!(
             self,
             Self::ResponseMetadata | Self::Trailers | Self::RequestMetadata

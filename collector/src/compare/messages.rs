@@ -87,6 +87,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) -> Option<Incomparable> {
     if sides.are_equal() && !sink.reads_twice() {
+        sink.note(|seen, (part, _)| seen.add_judged(part));
         return None;
     }
     let primary = plain_messages(sides.primary);
@@ -133,6 +134,7 @@ impl Walk {
             };
             align::align(&digests(a), &digests(b), &mut distance)
         };
+        sink.note(|seen, at| seen.add_list(at, (&steps, &[]), b.len()));
         let is_both = |step: &Step| matches!(step, Step::Both(..));
         let tail = steps.iter().rposition(is_both).map_or(0, |last| last + 1);
         // Of one message nothing tells whether it ends a stream.
@@ -169,6 +171,9 @@ impl Walk {
         // Of what cannot be opened, equal bytes are equal only if they are to be opened alike.
         let is_alike = a.is_opaque == b.is_opaque && (!a.is_opaque || self.same_encoding);
         if a.bytes == b.bytes && is_alike && !sink.reads_twice() {
+            sink.message(Some(index));
+            sink.note(|seen, (part, _)| seen.add_judged(part));
+            sink.message(None);
             return;
         }
         if a.is_opaque || b.is_opaque {
@@ -187,6 +192,7 @@ impl Walk {
         }
         sink.message(Some(index));
         let before = sink.counted();
+        sink.note(|seen, (part, _)| seen.add_judged(part));
         self.bytes(&a.bytes, &b.bytes, sink);
         if sink.take_exhausted() && sink.counted() == before {
             let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));

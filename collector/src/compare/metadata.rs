@@ -79,7 +79,8 @@ pub(super) fn compare(
     walk.unjudged
 }
 
-fn answer_blocks(call: &Call) -> Vec<&[Header]> {
+/// What there is of the metadata of an answer, where one side has but one block of it.
+pub(crate) fn answer_blocks(call: &Call) -> Vec<&[Header]> {
     if call.trailers_only && !call.trailers.is_empty() {
         vec![&call.trailers]
     } else {
@@ -100,6 +101,7 @@ type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
 
 impl Walk<'_> {
     fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
+        sink.note(|seen, (part, _)| seen.add_judged(part));
         let mut all = primary.iter().copied().flatten();
         if primary == candidate && !all.any(is_dropped) {
             return;

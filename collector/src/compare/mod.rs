@@ -29,6 +29,7 @@ mod hop_headers;
 mod json;
 mod leaf;
 pub mod limits;
+mod lined_up;
 mod looks_like;
 mod member;
 mod messages;
@@ -54,7 +55,9 @@ pub use classify::Encoding;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
 pub use hop_headers::is_hop_header;
+pub use lined_up::{LinedUp, Part};
 pub use looks_like::LooksLike;
+pub(crate) use metadata::answer_blocks;
 pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
@@ -160,13 +163,35 @@ impl Incomparable {
 
 /// Compares the candidate's answer with the primary's.
 pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict {
+    let sink = Sink::new(&settings.rules, &primary.rpc_method);
+    compare_into(sink, primary, candidate, settings).0
+}
+
+/// The same, and what was held against what.
+pub fn compare_lined_up(
+    primary: &Call,
+    candidate: &Call,
+    settings: &Settings,
+) -> (Verdict, LinedUp) {
+    let mut sink = Sink::new(&settings.rules, &primary.rpc_method);
+    sink.line_up();
+    let (verdict, lined_up) = compare_into(sink, primary, candidate, settings);
+    (verdict, lined_up.unwrap_or_default())
+}
+
+fn compare_into(
+    mut sink: Sink<'_>,
+    primary: &Call,
+    candidate: &Call,
+    settings: &Settings,
+) -> (Verdict, Option<LinedUp>) {
     if let Some(reason) = aborted(primary, candidate) {
-        return Verdict {
+        let verdict = Verdict {
             outcome: Outcome::Incomparable(reason),
             ..Verdict::default()
         };
+        return (verdict, sink.take_lined_up());
     }
-    let mut sink = Sink::new(&settings.rules, &primary.rpc_method);
     let same_status = status::compare(primary, candidate, settings, &mut sink);
     let schema = settings.schema.as_ref();
     let method = &*primary.rpc_method;
@@ -185,12 +210,9 @@ pub fn compare(primary: &Call, candidate: &Call, settings: &Settings) -> Verdict
     sink.rereads(rereads(Half::Response));
     unjudged.extend(messages::compare(sides, types, &mut sink));
     let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);
-    conclude(
-        sink,
-        metadata,
-        unjudged,
-        primary.incomplete || candidate.incomplete,
-    )
+    let lined_up = sink.take_lined_up();
+    let incomplete = primary.incomplete || candidate.incomplete;
+    (conclude(sink, metadata, unjudged, incomplete), lined_up)
 }
 
 /// A difference that was found stands, whatever else could not be judged; only without one does

@@ -1,6 +1,8 @@
 //! Where walkers report what differs: knows the place, the path, the rules and how much work is
 //! left.
 
+mod notes;
+
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use super::difference::{Difference, Kind, Place};
 use super::leaf::Leaf;
 use super::limits;
+use super::lined_up::LinedUp;
 use super::looks_like::LooksLike;
 use super::relation::Relation;
 use super::render::{self, Raw};
@@ -41,6 +44,8 @@ pub(super) struct Sink<'r> {
     is_trial: bool,
     /// May equal bytes mean different things to the two sides?
     rereads: bool,
+    /// What is held against what, if anybody asks.
+    lined_up: Option<Box<LinedUp>>,
 }
 
 /// Differences that were found and not kept.
@@ -103,6 +108,7 @@ impl<'r> Sink<'r> {
             exhausted: false,
             is_trial: false,
             rereads: false,
+            lined_up: None,
         }
     }
 
@@ -467,6 +473,9 @@ impl<'r> Sink<'r> {
 
     /// Was work left undone since this was last asked?
     pub(super) fn take_exhausted(&mut self) -> bool {
+        if self.exhausted {
+            self.note(|seen, (part, _)| seen.add_stopped(part));
+        }
         std::mem::take(&mut self.exhausted)
     }
 

@@ -42,6 +42,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) -> bool {
     sink.place(Place::Status);
+    sink.note(|seen, (part, _)| seen.add_judged(part));
     let http_counts = primary.status.is_none() || candidate.status.is_none();
     if primary.status != candidate.status
         || http_counts && primary.http_status != candidate.http_status
@@ -55,17 +56,20 @@ pub(super) fn compare(
         );
         // A rule that takes the codes for equal says nothing about the rest of the answer.
         if sink.counted() > before {
+            sink.note(|seen, _| seen.has_other_status = true);
             return false;
         }
     }
+    sink.place(Place::StatusMessage);
+    sink.note(|seen, (part, _)| seen.add_judged(part));
     if primary.status_message != candidate.status_message {
-        sink.place(Place::StatusMessage);
         let (a, b) = (&primary.status_message, &candidate.status_message);
         let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
         texts(&a, &b, sink);
     }
+    sink.place(Place::StatusDetails);
+    sink.note(|seen, (part, _)| seen.add_judged(part));
     if primary.status_details != candidate.status_details {
-        sink.place(Place::StatusDetails);
         details(
             &primary.status_details,
             &candidate.status_details,
@@ -147,19 +151,21 @@ fn detail_list(a: &[AnyValue], b: &[AnyValue], settings: &Settings, sink: &mut S
             .map(|any| xxhash_rust::xxh3::xxh3_64(type_name(any).as_bytes()))
             .collect()
     };
-    for step in align::align(&types(a), &types(b), &mut |_, _| Some(1)) {
+    let steps = align::align(&types(a), &types(b), &mut |_, _| Some(1));
+    let mark = sink.enter_field("details");
+    sink.note(|seen, at| seen.add_list(at, (&steps, &[]), b.len()));
+    for step in steps {
         let (i, j) = match step {
             align::Step::Both(i, j) => (Some(i), Some(j)),
             align::Step::Primary(i) => (Some(i), None),
             align::Step::Candidate(j) => (None, Some(j)),
         };
         let (x, y) = (i.and_then(|i| a.get(i)), j.and_then(|j| b.get(j)));
-        let mark = sink.enter_field("details");
         let mark_index = sink.enter_element(i.or(j).unwrap_or(0));
         detail(x, y, settings, sink);
         sink.leave(mark_index);
-        sink.leave(mark);
     }
+    sink.leave(mark);
 }
 
 fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink: &mut Sink) {

@@ -112,6 +112,7 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
             }
         }
     };
+    sink.note(|seen, at| seen.add_list(at, (&alignment.steps, &alignment.equal), candidate.len()));
     if alignment.is_reordered {
         let text = |list: &[WireValue]| {
             let shown: Vec<String> = list.iter().take(16).map(text).collect();

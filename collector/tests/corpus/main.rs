@@ -26,6 +26,7 @@ mod noise;
 mod oracle;
 mod sample;
 mod score;
+mod shown;
 mod types;
 #[path = "../dataset/venv.rs"]
 mod venv;
@@ -81,4 +82,9 @@ fn every_change_of_a_whole_group_is_explained_and_chance_is_not() {
 #[test]
 fn every_change_is_learned_as_noise_but_never_as_a_regression() {
     noise::is_learned(20, &mut Random::new(seed()));
+}
+
+#[test]
+fn rows_of_both_sides_show_every_difference_and_call_nothing_equal_that_differs() {
+    shown::are_truthful(400, &mut Random::new(seed()));
 }

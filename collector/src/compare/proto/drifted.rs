@@ -67,6 +67,15 @@ pub(super) fn compare(
         let Some(name) = known.0.as_ref().or(known.1.as_ref()) else {
             continue;
         };
+        sink.note(|seen, at| {
+            let step = |member: &Option<Member>| {
+                member
+                    .as_ref()
+                    .map_or_else(|| number.to_string(), ToString::to_string)
+            };
+            seen.add_name(at, false, step(&known.0), name.to_string());
+            seen.add_name(at, true, step(&known.1), name.to_string());
+        });
         let mark = sink.enter_field(name);
         match (&known.0, &known.1) {
             (Some(a), Some(b)) => {

@@ -179,6 +179,7 @@ fn other_arm(
         let value = render::value(&message.get_field(field), &field.kind());
         Some(format!("{}: {value}", field.name()))
     };
+    sink.note(|seen, at| seen.add_arms(at, [a.name(), b.name()]));
     let mark = sink.enter_field(oneof.name());
     sink.report(Kind::OneofArm, text(primary, &a), text(candidate, &b), None);
     sink.leave(mark);

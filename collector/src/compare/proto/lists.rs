@@ -50,6 +50,7 @@ pub(super) fn lists(
             Some(ListOrder::Keyed(_)) => align::align_by_key(&keys_a, &keys_b),
         }
     };
+    sink.note(|seen, at| seen.add_list(at, (&steps.steps, &steps.equal), candidate.len()));
     if steps.is_reordered {
         let text = |list: &[Value], kind| render::value(&Value::List(list.to_vec()), kind);
         let texts = render::lists(

@@ -113,7 +113,10 @@ fn slip(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &De
 /// Names of routes that nobody calls, for all that can be told. What calls are sent to under its own name is there.
 fn hosts(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
     let is_sent_to = |host: &&String| route.primaries.iter().any(|to| to.host == **host);
-    let unknown = route.hosts.iter().filter(|host| route.in_mesh && !is_sent_to(host));
+    let unknown = route
+        .hosts
+        .iter()
+        .filter(|host| route.in_mesh && !is_sent_to(host));
     let slips = unknown.filter_map(|host| Some((host, meant(view, host)?)));
     let root = route.object.at();
     for (host, service) in slips {

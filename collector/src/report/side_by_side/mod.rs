@@ -3,6 +3,11 @@
 //! Both sides line by line, by the paths of the comparison's differences. Values are as they are
 //! stored: what was redacted stays so. Described in `docs/report.md`.
 
+mod groups;
+mod lines;
+mod marks;
+mod merge;
+mod paths;
 mod rows;
 mod side;
 
@@ -13,13 +18,15 @@ use serde::Serialize;
 
 use super::rows::correlation_text;
 use crate::call::{Call, Role};
-use crate::compare::{Difference, Outcome, Schema, Verdict};
+use crate::compare::{Difference, LinedUp, Outcome, Schema, Settings, compare_lined_up};
 use crate::pair::{Pair, Unpaired};
 
-pub use rows::{Mark, Row};
+pub use groups::Holder;
+pub use marks::Mark;
+pub use rows::Row;
 pub use side::Side;
 
-/// Version of the JSON. Within one version, keys are only ever added.
+/// Version of the JSON. Within one version, keys and marks are only ever added.
 pub const SHOW_VERSION: u32 = 1;
 
 /// What an id led to, as `twintap show --output json` writes it.
@@ -55,7 +62,7 @@ pub struct SideBySide {
     pub is_ambiguous: bool,
     /// Attempts of the primary call.
     pub attempts_count: u32,
-    /// The old service's side.
+    /// The old service's side; the only one there is, unless it is the new service's.
     pub primary: Option<Side>,
     /// The new service's.
     pub candidate: Option<Side>,
@@ -92,9 +99,12 @@ pub struct Found {
 }
 
 impl SideBySide {
-    /// Both sides of `pair`.
-    pub fn of_pair(pair: &Pair, verdict: &Verdict, schema: Option<&Schema>) -> Self {
+    /// Both sides of `pair`, compared.
+    pub fn of_pair(pair: &Pair, settings: &Settings) -> Self {
         let (primary, candidate) = (&pair.primary, &pair.candidate);
+        let (verdict, seen) = compare_lined_up(primary, candidate, settings);
+        let differences = &*verdict.differences;
+        let schema = settings.schema.as_ref();
         Self {
             rpc_method: primary.rpc_method.clone(),
             correlation_key: correlation_text(primary),
@@ -108,8 +118,8 @@ impl SideBySide {
             attempts_count: pair.attempts_count,
             primary: Some(Side::of(primary)),
             candidate: Some(Side::of(candidate)),
-            rows: rows::of(Some(primary), Some(candidate), &verdict.differences, schema),
-            differences: verdict.differences.iter().map(Found::of).collect(),
+            rows: rows::of(Some(primary), Some(candidate), (differences, &seen), schema),
+            differences: differences.iter().map(Found::of).collect(),
             differences_omitted: verdict.differences_omitted,
         }
     }
@@ -130,7 +140,7 @@ impl SideBySide {
             attempts_count: unpaired.attempts_count,
             primary: primary.map(Side::of),
             candidate: candidate.map(Side::of),
-            rows: rows::of(primary, candidate, &[], schema),
+            rows: rows::of(primary, candidate, (&[], &LinedUp::default()), schema),
             differences: Vec::new(),
             differences_omitted: 0,
         }

@@ -9,6 +9,8 @@ use crate::store::hex::hex;
 /// One side of a call.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
+    /// `primary`, `candidate`, `secondary` or `unknown`.
+    pub role: &'static str,
     /// Random id of the recorder, hexadecimal.
     pub producer_id: String,
     /// Number of the record there.
@@ -54,6 +56,7 @@ impl Side {
         ];
         let named = names.into_iter().find(|name| !name.is_empty());
         Self {
+            role: call.role.as_str(),
             producer_id: hex(&call.id.producer_id),
             record_number: call.id.record_number,
             position: match call.position {

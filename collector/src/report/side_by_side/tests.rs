@@ -1,10 +1,12 @@
 //! Both sides, line by line.
 
+mod marks;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::call::{Direction, End, Header, Message, Status};
-use crate::compare::{Settings, compare};
+use crate::compare::Settings;
 use crate::pair::{FoundBy, Reason};
 use crate::report::text::{Style, render_shown};
 
@@ -45,8 +47,7 @@ fn pair(old: &'static [u8], new: &'static [u8]) -> SideBySide {
         is_ambiguous: false,
         attempts_count: 1,
     };
-    let verdict = compare(&pair.primary, &pair.candidate, &Settings::default());
-    SideBySide::of_pair(&pair, &verdict, None)
+    SideBySide::of_pair(&pair, &Settings::default())
 }
 
 fn text(shown: SideBySide, all: bool) -> String {

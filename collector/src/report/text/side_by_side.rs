@@ -4,15 +4,16 @@
 //! ≠ city                     "Berlin"                       "BERLIN"
 //! ```
 //!
-//! `≠` differs and counts, `~` differs and a rule says that it does not count, `·` is written differently
-//! and taken for equal. Equal lines have no mark and show their value once.
+//! `≠` differs and counts, `~` differs and a rule says that it does not count, `↳` follows from another
+//! difference, `·` is written differently and taken for equal, `?` was not judged. Equal lines have no mark
+//! and show their value once.
 
 use super::differences::both_shortened;
 use super::page::{Colour, Page};
 use crate::escape::{escape, shorten};
 use crate::report::describe;
 use crate::report::figures::{count, micros, size, thousands};
-use crate::report::side_by_side::{Found, Mark, Row, Shown, Side, SideBySide};
+use crate::report::side_by_side::{Found, Holder, Mark, Row, Shown, Side, SideBySide};
 
 /// Room for a path, of the page's width: one in so many columns.
 const PATH_SHARE: usize = 4;
@@ -68,7 +69,7 @@ impl Page {
             if !all && row.mark == Mark::Equal && is_dull(row) {
                 continue;
             }
-            let here = (row.place, row.message_index);
+            let here = (row.place, row.message_index, row.holder);
             if heading != Some(here) {
                 heading = Some(here);
                 self.title(&place(row));
@@ -89,16 +90,8 @@ impl Page {
     /// Who recorded each side, when, how long it took.
     fn sides(&mut self, shown: &SideBySide) {
         let sides = (shown.primary.as_ref(), shown.candidate.as_ref());
-        let head = |side: Option<&Side>, name: &str| side.map(|_| name.to_owned());
-        self.columns(
-            ' ',
-            "",
-            (
-                head(sides.0, "PRIMARY (old)"),
-                head(sides.1, "CANDIDATE (new)"),
-            ),
-            Colour::Bold,
-        );
+        let head = |side: Option<&Side>| side.map(|side| of_whom(side).to_owned());
+        self.columns(' ', "", (head(sides.0), head(sides.1)), Colour::Bold);
         let lines: [(&str, Shows); 6] = [
             ("started", |side| side.started_at.clone()),
             ("answered", answered),
@@ -125,7 +118,9 @@ impl Page {
             Mark::Equal => (' ', Colour::Dim),
             Mark::Differs => ('≠', Colour::Red),
             Mark::Ignored => ('~', Colour::Yellow),
+            Mark::Follows => ('↳', Colour::Dim),
             Mark::TakenForEqual => ('·', Colour::Dim),
+            Mark::NotJudged => ('?', Colour::Yellow),
         };
         let path = if row.path.is_empty() { "" } else { &row.path };
         let value = |text: &Option<String>| text.as_deref().map(escape);
@@ -228,8 +223,27 @@ fn how_found(shown: &SideBySide) -> String {
 fn place(row: &Row) -> String {
     let name = row.place.replace('_', " ");
     match row.message_index {
-        Some(index) => format!("{name}[{index}]"),
+        Some(index) => format!("{name}[{index}]{}", held_by(row.holder)),
         None => name,
+    }
+}
+
+/// Whose index it is, where only one side has the message.
+fn held_by(holder: Holder) -> &'static str {
+    match holder {
+        Holder::Both => "",
+        Holder::Primary => ", only in the old stream",
+        Holder::Candidate => ", only in the new stream",
+    }
+}
+
+/// Whose call it is.
+fn of_whom(side: &Side) -> &'static str {
+    match side.role {
+        "primary" => "PRIMARY (old)",
+        "candidate" => "CANDIDATE (new)",
+        "secondary" => "SECONDARY (old, run again)",
+        _ => "ROLE UNKNOWN",
     }
 }
 

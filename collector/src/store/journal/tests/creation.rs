@@ -35,9 +35,9 @@ fn duplicates(count: u64) -> Ack {
     }
 }
 
-/// Lets the sync of the next segment fail, not that of the batch before it.
+/// Lets the sync of the next segment fail, not those before it: of the batch, and of the segment that is sealed.
 fn fail_next_segment(faults: &Faults) {
-    faults.sync.store(2, Ordering::SeqCst);
+    faults.sync.store(3, Ordering::SeqCst);
 }
 
 #[test]

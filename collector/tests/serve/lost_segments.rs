@@ -106,20 +106,19 @@ fn segments_that_cannot_be_read_hold_up_no_others_and_are_published_when_they_ca
     let calls = data.path().join("calls");
     fs::write(&calls, "").unwrap();
     let mut sender = Sender::new(7);
-    let collector = Collector::start(data.path(), &["segment_records_max=5"]);
+    let keys = ["segment_records_max=5", "publish_interval=10ms"];
+    let collector = Collector::start(data.path(), &keys);
     for _ in 0..4 {
         assert_eq!(collector.post(&sender.encoded(5)).status, 200);
     }
-    collector.kill();
-    fs::remove_file(calls).unwrap();
-    // A folder can be opened, and not read.
+    // A folder can be opened, and not read. Nothing is published meanwhile.
     let withheld: Vec<_> = segments(data.path()).into_iter().take(2).collect();
     let elsewhere = |path: &Path| data.path().join(path.file_name().unwrap());
     for path in &withheld {
         fs::rename(path, elsewhere(path)).unwrap();
         fs::create_dir(path).unwrap();
     }
-    let collector = Collector::start(data.path(), &["publish_interval=10ms"]);
+    fs::remove_file(calls).unwrap();
     assert_eq!(collector.post(&sender.encoded(5)).status, 200);
     while segments(data.path()).len() > 3 || stored(data.path()).len() < 15 {
         std::thread::yield_now();

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use twintap::call::PAIR_BUCKETS;
 use twintap::clock::SystemClock;
@@ -224,6 +225,7 @@ async fn settle(data_dir: &Path, oracle: &Oracle, what: &str) {
         shutdown.clone(),
     );
     let post = async {
+        is_open(address).await.expect("it answers");
         let posted = post(address, oracle).await;
         shutdown.cancel();
         posted
@@ -234,6 +236,14 @@ async fn settle(data_dir: &Path, oracle: &Oracle, what: &str) {
         .unwrap_or_else(|_| panic!("{what}: no end"));
     ended.unwrap_or_else(|error| panic!("{what}: {error}"));
     posted.unwrap_or_else(|error| panic!("{what}: {error:#}"));
+}
+
+/// Waits for an answer: asked to end before, it does not look at what is there.
+async fn is_open(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    stream.read_to_end(&mut Vec::new()).await.map(drop)
 }
 
 async fn post(address: SocketAddr, oracle: &Oracle) -> anyhow::Result<()> {

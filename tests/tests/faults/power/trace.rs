@@ -71,6 +71,7 @@ impl Action {
 pub(super) fn read(text: &str) -> Option<Vec<Step>> {
     let mut unfinished: HashMap<&str, (usize, &str)> = HashMap::new();
     let mut steps = vec![];
+    let mut folders = Folders::default();
     for (number, line) in text.lines().enumerate() {
         let Some((pid, line)) = line.split_once(' ') else {
             continue;
@@ -92,6 +93,7 @@ pub(super) fn read(text: &str) -> Option<Vec<Step>> {
             // The number is free for others from the beginning.
             let is_close = matches!(action, Action::Close(_));
             let ended = if is_close { began } else { number };
+            let action = folders.resolve(&call, action);
             Step {
                 began,
                 ended,
@@ -101,6 +103,42 @@ pub(super) fn read(text: &str) -> Option<Vec<Step>> {
     }
     steps.sort_by_key(|step| step.ended);
     unfinished.is_empty().then_some(steps)
+}
+
+/// Paths of open files: names may be told in relation to a folder that is open.
+#[derive(Default)]
+struct Folders(HashMap<u32, PathBuf>);
+
+impl Folders {
+    /// `action` of `call` with its whole path.
+    fn resolve(&mut self, call: &str, mut action: Action) -> Action {
+        if let Action::Open { path, .. } | Action::Remove(path) = &mut action
+            && let Some(folder) = folder_of(call).and_then(|file| self.0.get(&file))
+        {
+            *path = folder.join(&*path);
+        }
+        match &action {
+            Action::Open { file, path, .. } => {
+                self.0.insert(*file, path.clone());
+            }
+            Action::Duplicate { file, copy } => {
+                if let Some(path) = self.0.get(file).cloned() {
+                    self.0.insert(*copy, path);
+                }
+            }
+            _ => {}
+        }
+        action
+    }
+}
+
+/// The descriptor that `openat` and `unlinkat` take first, if it is not the working directory.
+fn folder_of(call: &str) -> Option<u32> {
+    let (name, arguments) = call.split_once('(')?;
+    let (first, _) = arguments.split_once(',')?;
+    matches!(name, "openat" | "unlinkat")
+        .then(|| first.trim().parse().ok())
+        .flatten()
 }
 
 /// `None` for a call that failed, or that is none.
@@ -187,4 +225,16 @@ fn calls_of_several_threads_are_put_together() {
     };
     assert_eq!(steps[2].action, write);
     assert!(read("7 fsync(3 <unfinished ...>\n").is_none());
+}
+
+#[test]
+fn names_in_open_folders_are_whole_paths() {
+    let text = r#"7 openat(AT_FDCWD, "\x64", O_RDONLY|O_DIRECTORY) = 3
+7 fcntl(3, F_DUPFD_CLOEXEC, 3) = 4
+7 openat(4, "\x61", O_WRONLY|O_CREAT, 0600) = 5
+7 unlinkat(3, "\x61", 0) = 0
+"#;
+    let steps = read(text).expect("all calls ended");
+    assert!(matches!(&steps[2].action, Action::Open { path, .. } if path.as_os_str() == "d/a"));
+    assert_eq!(steps[3].action, Action::Remove("d/a".into()));
 }

@@ -21,6 +21,11 @@ const SMALL_SLOTS: Sizes = Sizes {
     ..support::PLENTY
 };
 
+const EIGHT_SMALL_SLOTS: Sizes = Sizes {
+    slots: 8,
+    ..SMALL_SLOTS
+};
+
 fn call(rig: &mut Rig, bytes: usize) {
     rig.unary(&message(&vec![1; bytes]), &message(b"ok"));
 }
@@ -148,14 +153,7 @@ fn recording_resumes_within_five_seconds_after_the_collector_heals() {
 
 #[test]
 fn at_most_four_batches_are_under_way() {
-    let mut rig = Rig::with_sizes(
-        INBOUND,
-        Sizes {
-            slots: 8,
-            slot_bytes: 16 * 1024,
-            ..support::PLENTY
-        },
-    );
+    let mut rig = Rig::with_sizes(INBOUND, EIGHT_SMALL_SLOTS);
     for _ in 0..40 {
         call(&mut rig, 2000);
         rig.tick();
@@ -167,14 +165,7 @@ fn at_most_four_batches_are_under_way() {
 
 #[test]
 fn batches_of_two_roots_under_way_leave_room_for_what_comes_next() {
-    let mut rig = Rig::with_sizes(
-        INBOUND,
-        Sizes {
-            slots: 8,
-            slot_bytes: 16 * 1024,
-            ..support::PLENTY
-        },
-    );
+    let mut rig = Rig::with_sizes(INBOUND, EIGHT_SMALL_SLOTS);
     rig.root(2, INBOUND);
     // The collector is silent; what comes of one root fits half a slot.
     for _ in 0..8 {

@@ -24,7 +24,8 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Exits with 2 and one line (file, line, column, hint) if something is wrong, certificates and tokens included, or if
-there is no such configuration; with 3 if a file that it names cannot be read. Variables that begin with TWINTAP_ and are no keys are listed as ignored.
+there is no such configuration; with 3 if a file that it names cannot be read. Variables that begin with TWINTAP_
+and are no keys are listed as ignored.
 
 Examples:
   twintap check-config                           all keys, their defaults and meaning

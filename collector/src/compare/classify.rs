@@ -99,10 +99,7 @@ pub(super) fn integers(a: i128, b: i128) -> Option<LooksLike> {
         return Some(LooksLike::DoublePrecision);
     }
     // Seconds, milliseconds, microseconds or nanoseconds since the epoch, of times that services tell.
-    let is_epoch = |unit: i128| {
-        let range = EPOCH_S.start * unit..EPOCH_S.end * unit;
-        range.contains(&a) && range.contains(&b)
-    };
+    let is_epoch = |unit: i128| is_epoch(a, unit) && is_epoch(b, unit);
     let units = [1, 1_000, 1_000_000, 1_000_000_000];
     if units
         .iter()
@@ -134,7 +131,12 @@ fn is_double_of(exact: i128, double: i128) -> bool {
 
 /// 2010 to 2060: what numbers of ten, thirteen, sixteen or nineteen digits mean otherwise, ids above all, is seldom
 /// in there.
-pub(crate) const EPOCH_S: Range<i128> = 1_262_304_000..2_840_140_800;
+const EPOCH_S: Range<i128> = 1_262_304_000..2_840_140_800;
+
+/// Is `number` a time since the epoch, in a unit of which a second has so many?
+pub(crate) fn is_epoch(number: i128, in_second: i128) -> bool {
+    (EPOCH_S.start * in_second..EPOCH_S.end * in_second).contains(&number)
+}
 
 const SECOND_NS: i128 = 1_000_000_000;
 

@@ -50,8 +50,8 @@ mod tests;
 
 pub use aborted::aborted;
 pub(crate) use aborted::{is_envoys_answer, told_by_flags};
-pub(crate) use classify::EPOCH_S;
 pub use classify::Encoding;
+pub(crate) use classify::is_epoch;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
 pub use hop_headers::is_hop_header;

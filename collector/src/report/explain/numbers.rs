@@ -1,7 +1,7 @@
 //! Numbers and times that always differ by the same, or are the other with fewer digits.
 
 use super::{Explanation, Side, both};
-use crate::compare::{Digits, EPOCH_S, Values};
+use crate::compare::{Digits, Values, is_epoch};
 use crate::report::figures::thousands;
 
 /// By this share of the values a sum, difference or product of them may be off: some thousand times what one
@@ -195,8 +195,7 @@ impl Numbers {
         let units = [SECOND_NS, 1_000_000, 1_000, 1];
         units.into_iter().find(|unit_ns| {
             let in_second = SECOND_NS / unit_ns;
-            let range = EPOCH_S.start * in_second..EPOCH_S.end * in_second;
-            range.contains(&least) && range.contains(&most)
+            is_epoch(least, in_second) && is_epoch(most, in_second)
         })
     }
 

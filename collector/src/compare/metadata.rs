@@ -160,7 +160,11 @@ impl Walk<'_> {
             sink.report_ignored(kind, (text(a), text(b)), "redacted on one side");
         } else {
             let side = |headers: &[&'h Header]| Some((text(headers)?.into(), leaf_of(headers)));
+            let before = sink.counted();
             sink.report_values(kind, side(a), side(b), looks_like);
+            if sink.take_exhausted() && sink.counted() == before {
+                sink.report(Kind::TooLarge, text(a), text(b), None);
+            }
         }
         sink.leave(mark);
     }

@@ -129,6 +129,12 @@ impl Envoy {
         self.bootstrap()?.find(&["node", "metadata", key])
     }
 
+    /// Its version, as it tells it to control planes.
+    pub fn build_version(&self) -> Option<At<'_>> {
+        self.bootstrap()?
+            .find(&["node", "user_agent_build_version", "version"])
+    }
+
     /// Does Istio configure it? Then its node has Istio's id and metadata, and its clusters Istio's names.
     pub fn is_of_istio(&self) -> bool {
         let id = self

@@ -42,6 +42,8 @@ pub fn is_read(kind: &str) -> bool {
 
 /// Annotation of a pod with settings of its proxy, as YAML.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
+/// Label of a namespace or a pod that asks for a proxy of one revision of the control plane.
+pub const REVISION: &str = "istio.io/rev";
 /// Label or annotation of a pod that asks for a proxy, or for none.
 const INJECT: &str = "sidecar.istio.io/inject";
 
@@ -195,6 +197,19 @@ impl<'a> Workload<'a> {
         let host_network = self.template.find(&["spec", "hostNetwork"]);
         let host_network = host_network.filter(|at| at.node().boolean() == Some(true));
         marks.into_iter().flatten().find(says_no).or(host_network)
+    }
+
+    /// Is it written here that its pods have a sidecar: asked for, or put in already?
+    pub fn has_sidecar(&self) -> bool {
+        let asks = |(name, value): &(String, String)| match name.as_str() {
+            INJECT => value == "true",
+            name => name == REVISION,
+        };
+        let annotation = self.annotation(INJECT);
+        let is_proxy = |container: &At<'a>| container.text("name") == Some("istio-proxy");
+        self.labels.iter().any(asks)
+            || annotation.is_some_and(|at| at.node().boolean() == Some(true))
+            || self.containers().iter().any(is_proxy)
     }
 
     /// Settings of its proxies, and where they are; `None` if there are none or they are no YAML.

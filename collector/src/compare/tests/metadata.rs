@@ -3,8 +3,10 @@
 use super::shop::{answer, header, item};
 use super::{by_wire, only};
 use crate::call::{Call, Header};
-use crate::compare::rules::Rule;
-use crate::compare::{Outcome, Rules, Settings, compare};
+use crate::compare::difference::Kind;
+use crate::compare::rules::{Rule, file};
+use crate::compare::sink::Sink;
+use crate::compare::{Outcome, Rules, Settings, compare, limits, metadata};
 
 fn call(request: &[(&str, &str)], response: &[(&str, &str)], trailers: &[(&str, &str)]) -> Call {
     let block = |pairs: &[(&str, &str)]| -> Vec<Header> {
@@ -313,4 +315,32 @@ fn a_comma_joins_lines_and_is_text_where_both_have_one_line() {
         Outcome::Mismatched
     );
     assert_eq!(outcome(&[" a "], &["a"]), Outcome::Matched);
+}
+
+/// A rule that reads a value as JSON costs work, and messages may have taken all there was.
+#[test]
+fn a_value_that_nobody_could_pay_for_is_not_equal() {
+    let mut rules = Rules::default();
+    let yaml = "version: 1\nrules: [{ name: j, place: trailers, path: x-page, json: true }]";
+    rules.extend(file::parse(yaml, "rules.yaml").unwrap());
+    let settings = Settings {
+        rules,
+        ..Settings::default()
+    };
+    let page = |number: u8| {
+        let text = format!("{{\"page\": {number}, \"of\": \"{}\"}}", "y".repeat(10_000));
+        call(&[], &[], &[("x-page", &text)])
+    };
+    let (a, b) = (page(1), page(2));
+    let mut sink = Sink::new(&settings.rules, "a.B/C");
+    assert!(sink.spend(usize::try_from(limits::WORK_MAX).unwrap() - 100));
+    metadata::compare(&a, &b, true, &settings, &mut sink);
+    let (differences, ..) = sink.finish();
+    let [difference] = &*differences else {
+        panic!("{differences:?}");
+    };
+    assert_eq!(
+        (&*difference.path, difference.kind),
+        ("x-page", Kind::TooLarge)
+    );
 }

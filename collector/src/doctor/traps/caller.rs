@@ -1,7 +1,7 @@
 //! The caller's proxy does not mirror: there is none, or its route does not mirror or is not bound to it.
 
 use super::super::finding::Findings;
-use super::super::kube::{Object, labels, selects};
+use super::super::kube::{Object, REVISION, labels, selects};
 use super::super::node::Node;
 use super::super::recorder::{Recorder, patches};
 use super::super::routes::RouteRule;
@@ -60,27 +60,47 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     envoys(view, findings);
 }
 
-/// Namespaces with recorders in which no pod gets a sidecar, whatever its own labels say.
+/// Namespaces with recorders in which no pod gets a sidecar, whatever its own labels say, or none by what is
+/// written here.
 fn namespaces(view: &View<'_>, findings: &mut Findings) {
-    let recorded = |namespace: &Object| {
-        let mut objects = view.installed.iter().filter_map(|recorder| recorder.object);
-        objects.any(|object| object.namespace == namespace.name)
-    };
-    for namespace in view
-        .of_kind("Namespace")
-        .filter(|namespace| recorded(namespace))
-    {
+    for namespace in view.of_kind("Namespace") {
+        let is_here = |recorder: &&Recorder<'_>| {
+            let object = recorder.object;
+            object.is_some_and(|object| object.namespace == namespace.name)
+        };
+        let recorders: Vec<_> = view.installed.iter().filter(is_here).collect();
+        if recorders.is_empty() {
+            continue;
+        }
         let labels = namespace.at().find(&["metadata", "labels"]);
         let labels = labels.map(|labels| labels.entries()).unwrap_or_default();
-        for (_, at) in labels.iter().filter(|(name, _)| *name == INJECTION) {
-            if at.node().text() == Some("disabled") {
-                findings.error(
-                    at,
-                    "its pods get no sidecar, so what is installed here records nothing",
+        let label = |wanted: &str| labels.iter().find(|(name, _)| *name == wanted);
+        match label(INJECTION) {
+            Some((_, at)) if at.node().text() == Some("disabled") => findings.error(
+                at,
+                "its pods get no sidecar, so what is installed here records nothing",
+            ),
+            None if label(REVISION).is_none()
+                && !view.is_root_namespace(&namespace.name)
+                && recorders.iter().any(|recorder| needs_label(view, recorder)) =>
+            {
+                findings.warning(
+                    &namespace.at(),
+                    format!(
+                        "it has neither the label {INJECTION}: enabled nor {REVISION}: unless the mesh injects \
+                         sidecars by default, its pods get none, and what is installed here records nothing"
+                    ),
                 );
             }
+            _ => {}
         }
     }
+}
+
+/// Is nothing known of sidecars of the pods that `recorder` is for? Gateways are proxies themselves.
+fn needs_label(view: &View<'_>, recorder: &Recorder<'_>) -> bool {
+    let pods = view.recorded_by(recorder);
+    recorder.context != "GATEWAY" && !pods.iter().any(|pods| pods.has_sidecar())
 }
 
 /// A mesh-internal name is called from within the mesh; bound to gateways only, those calls are not

@@ -57,14 +57,24 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     }
 }
 
-/// Only where pods are given that may be of its namespace, none of which it selects: other pods may be elsewhere.
+/// Only where pods are given that may be of its namespace, beside the collector's, none of which it selects: other
+/// pods may be elsewhere.
 fn unreached(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, object: &Object) {
     let namespace = object.namespace.as_str();
-    let is_there = |one: &&Workload<'_>| may_be_same(&one.object.namespace, namespace);
+    let is_collector = |one: &Workload<'_>| {
+        let mut collectors = view.collector_workloads.iter();
+        collectors.any(|collector| std::ptr::eq(collector.object, one.object))
+    };
+    let is_there =
+        |one: &&Workload<'_>| may_be_same(&one.object.namespace, namespace) && !is_collector(one);
     let given = view.workloads.iter().filter(is_there).count();
-    if namespace.is_empty() || given == 0 {
+    if given == 0 {
         return;
     }
+    let whose = match namespace {
+        "" => "of whichever namespace".to_owned(),
+        name => format!("that are, or may be, in namespace {name}"),
+    };
     let wanted: Vec<String> = recorder
         .selector()
         .iter()
@@ -73,8 +83,7 @@ fn unreached(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, 
     findings.warning(
         &object.at(),
         format!(
-            "of {given} workloads given that are, or may be, in namespace {namespace}, it selects none: none has \
-             the labels {}",
+            "of {given} workloads given, {whose}, it selects none: none has the labels {}",
             wanted.join(",")
         ),
     );

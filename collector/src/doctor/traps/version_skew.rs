@@ -9,10 +9,15 @@ use super::super::recording::Recording;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::look;
-use crate::doctor::at::At;
+use crate::doctor::at::{At, Place};
 
-/// Major and minor version of Istio.
+/// Major and minor version, of Istio or of Envoy.
 type Version = (u32, u32);
+
+/// The Envoy that the tests run.
+const ENVOY_TESTED: Version = (1, 40);
+/// The first Envoy that knows `failure_policy`; it has the module in `upstream_http_filters`, too.
+const ENVOY_MIN: Version = (1, 33);
 
 /// Istio's images name its version in their tag.
 const ISTIO_IMAGES: [&str; 2] = ["/pilot:", "/proxyv2:"];
@@ -31,7 +36,7 @@ pub(super) const TRAP: Trap = Trap {
     looks: &[
         look(Need::Installers, "patches bound to a version"),
         look(Need::Routes, "hosts that end with -shadow"),
-        look(Need::Envoy, "versions of Istio"),
+        look(Need::Envoy, "versions of Istio and of Envoy"),
         look(Need::Recording, "versions of the filter"),
     ],
     check,
@@ -55,6 +60,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         }
     }
     shadow(view, findings);
+    envoys(view, findings);
     for recording in &view.recordings {
         recorders(findings, recording);
     }
@@ -105,6 +111,43 @@ fn bound(findings: &mut Findings, patch: &Patch<'_>, oldest: Option<Version>) {
             "a name that Istio generates, which is another from 1.30 on",
         );
     }
+}
+
+/// Envoys that what is installed was never run on.
+fn envoys(view: &View<'_>, findings: &mut Findings) {
+    for ((major, minor), place) in envoy_versions(view) {
+        let (tested_major, tested) = ENVOY_TESTED;
+        if (major, minor) < ENVOY_MIN {
+            let (_, first) = ENVOY_MIN;
+            let what = format!(
+                "Envoy {major}.{minor} refuses the filter's configuration: it knows no failure_policy, which is of \
+                 {tested_major}.{first}"
+            );
+            findings.put(Severity::Warning, place, what);
+        } else if (major, minor) != ENVOY_TESTED {
+            let what = format!("Envoy {major}.{minor}: tests run on {tested_major}.{tested} only");
+            findings.put(Severity::Info, place, what);
+        }
+    }
+}
+
+/// Versions of Envoy in use, with a place that tells of each.
+fn envoy_versions(view: &View<'_>) -> BTreeMap<Version, Place> {
+    let dumped = view.envoys.iter().filter_map(|envoy| {
+        let at = envoy.build_version()?;
+        let part = |key: &str| at.get(key)?.node().number();
+        let (major, minor) = (part("major_number")?, part("minor_number")?);
+        Some((version_of(&format!("{major}.{minor}"))?, at.place()))
+    });
+    let told = view.servers.iter().filter_map(|server| {
+        let version = version_of(&server.version)?;
+        Some((version, server.origin.clone()))
+    });
+    let mut found = BTreeMap::new();
+    for (version, place) in dumped.chain(told) {
+        found.entry(version).or_insert(place);
+    }
+    found
 }
 
 fn recorders(findings: &mut Findings, recording: &Recording) {

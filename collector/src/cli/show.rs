@@ -19,6 +19,7 @@ use crate::compare::rules::matches_glob;
 use crate::escape::escape;
 use crate::pair::{self, pair_calls_of_all_ids};
 use crate::pipeline::partners::{Found, with_partners};
+use crate::report::misses_partner;
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
 use crate::store::data_dir;
@@ -91,8 +92,8 @@ const AFTER_HELP: &str = "\
 Values are shown as they are stored: what the recorder redacted stays redacted.
 
 Exit codes: 0 equal, or only differences that rules ignore; 1 something differs; 2 usage; 3 no call
-carries the id, or the data cannot be read; 4 a call has no partner, or the pair cannot be judged, or
-not all calls that share the id could be looked at.
+carries the id, or the data cannot be read; 4 a call has no partner and should have one, or nothing was
+compared, or the pair cannot be judged, or not all calls that share the id could be looked at.
 
 Examples:
   twintap show 6f1c2a9e-4b1d-4c9a-9d5f-2f0c5a3b7e10
@@ -210,12 +211,20 @@ fn carries(call: &Call, ids: &Ids) -> bool {
         || ids.calls.contains(&call.id)
 }
 
-/// The worst of all that is shown: a difference, then doubt.
+/// The worst of all that is shown: a difference, then doubt. What is not meant to be compared is neither, beside
+/// something that is.
 fn exit_code(shown: &Shown) -> u8 {
     let is = |verdict: &str| shown.found.iter().any(|found| found.verdict == verdict);
+    let misses_partner = |found: &SideBySide| found.reason.is_some_and(misses_partner);
+    let mut unpaired = shown.found.iter().filter(|it| it.verdict == "unpaired");
+    let nothing_compared = shown.found.iter().all(|it| it.verdict == "unpaired");
     if is("mismatched") {
         1
-    } else if shown.stopped_at_calls.is_some() || is("unpaired") || is("incomparable") {
+    } else if shown.stopped_at_calls.is_some()
+        || is("incomparable")
+        || nothing_compared
+        || unpaired.any(misses_partner)
+    {
         EXIT_INCOMPLETE
     } else {
         0

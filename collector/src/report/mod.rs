@@ -201,10 +201,15 @@ pub struct Method {
 /// another candidate than the chosen one, one that is too young.
 const NOT_MISSING: [&str; 3] = ["secondary", "other_candidate", "awaiting_partner"];
 
+/// Is a call missing its partner, if it has none for this reason?
+pub fn misses_partner(reason: &str) -> bool {
+    !NOT_MISSING.contains(&reason)
+}
+
 /// Calls that should have a partner and have none.
 fn without_partner(unpaired: &BTreeMap<&'static str, u64>) -> u64 {
     let unpaired = unpaired.iter();
-    let should = unpaired.filter(|(reason, _)| !NOT_MISSING.contains(reason));
+    let should = unpaired.filter(|(reason, _)| misses_partner(reason));
     should.map(|(_, count)| count).sum()
 }
 

@@ -117,6 +117,22 @@ fn exit_codes_tell_equal_different_alone_and_not_there() {
 }
 
 #[test]
+fn a_second_run_of_the_old_service_is_shown_and_is_no_doubt() {
+    let secondary = |number| call(number, Role::Secondary, "again");
+    let mut all = calls(0, 2, 0);
+    all.extend([secondary(1), secondary(7)]);
+    let recording = Recording::new().part(all);
+    let beside = recording.show("pair-1", &[]);
+    let text = stdout(&beside);
+    assert!(
+        text.contains("NOT COMPARED: secondary") && text.contains("EQUAL"),
+        "{text}"
+    );
+    assert_eq!(code(&beside), 0);
+    assert_eq!(code(&recording.show("pair-7", &[])), 4);
+}
+
+#[test]
 fn rules_hold_for_one_pair_too() {
     let recording = Recording::new().part(calls(0, 9, 4));
     let rules = recording.path().join("rules.yaml");

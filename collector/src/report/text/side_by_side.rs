@@ -13,6 +13,7 @@ use super::page::{Colour, Page};
 use crate::escape::{escape, shorten};
 use crate::report::describe;
 use crate::report::figures::{count, micros, size, thousands};
+use crate::report::misses_partner;
 use crate::report::side_by_side::{Found, Holder, Mark, Row, Shown, Side, SideBySide};
 
 /// Room for a path, of the page's width: one in so many columns.
@@ -53,7 +54,10 @@ impl Page {
             "mismatched" => (Colour::Red, "DIFFERENT"),
             "matched" => (Colour::Green, "EQUAL"),
             "ignored" => (Colour::Green, "ONLY IGNORED DIFFERENCES"),
-            "unpaired" => (Colour::Yellow, "NO PARTNER"),
+            "unpaired" if shown.reason.is_some_and(misses_partner) => {
+                (Colour::Yellow, "NO PARTNER")
+            }
+            "unpaired" => (Colour::Bold, "NOT COMPARED"),
             _ => (Colour::Yellow, "NOT JUDGED"),
         };
         let method = self.paint(&escape(&shown.rpc_method), Colour::Bold);

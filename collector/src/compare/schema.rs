@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::{DescriptorProto, FileDescriptorSet, MessageOptions};
-use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+};
 
 pub(super) use layout::{Field, Layout, Layouts};
 
@@ -179,6 +181,17 @@ impl Schema {
             candidate: descriptor,
             layouts: Arc::clone(&self.layouts),
         })
+    }
+
+    /// All methods of the primary's services, as `package.Service/Method`.
+    pub fn methods(&self) -> impl Iterator<Item = String> {
+        let names = |service: ServiceDescriptor| {
+            let methods = service.methods().map(|method| method.name().to_owned());
+            let methods: Vec<_> = methods.collect();
+            let of_service = move |method| format!("{}/{method}", service.full_name());
+            methods.into_iter().map(of_service)
+        };
+        self.pool.services().flat_map(names)
     }
 
     /// Does it know `package.Service/Method`?

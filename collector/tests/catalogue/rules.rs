@@ -117,3 +117,44 @@ fn a_rule_that_hides_everything_is_warned_of() {
             .contains("hides every difference")
     );
 }
+
+#[test]
+fn types_tell_rules_for_no_method_and_paths_to_no_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let proto = write(
+        "shop.proto",
+        "syntax = \"proto3\"; package shop; message Q { string id = 1; } message Item { int32 price = 1; }\n\
+         service S { rpc Get(Q) returns (Item); }",
+    );
+    let rules = write(
+        "r.yaml",
+        "version: 1\nrules:\n\
+         - { name: right, path: price, ignore: true, reason: b }\n\
+         - { name: misspelt, path: [price, prise], ignore: true, reason: b }\n\
+         - { name: gone, method: shop.S/Put, path: price, ignore: true, reason: b }\n",
+    );
+    let check = |arguments: &[&std::path::Path]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_twintap"))
+            .args(["rules", "check"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        told.replace(rules.to_str().unwrap(), "r.yaml")
+    };
+    let valid = "r.yaml: 3 rules, valid\n";
+    assert_eq!(check(&[&rules]), valid);
+    assert_eq!(
+        check(&[&rules, "--proto".as_ref(), &proto]),
+        format!(
+            "{valid}r.yaml:4: warning: rule \"misspelt\" names \"prise\", and its methods' types have no such field\n\
+             r.yaml:5: warning: rule \"gone\" is for none of the methods of these types\n"
+        )
+    );
+}

@@ -1,12 +1,13 @@
 //! The rules that the options of a command name.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use jiff::Zoned;
 use jiff::civil::Date;
 
 use super::super::{UsageError, terminal};
-use super::read;
 use crate::compare::Rules;
 use crate::compare::rules::file::{self, Problem};
 use crate::compare::rules::{Preset, Rule};
@@ -64,6 +65,11 @@ impl RulesArgs {
         rules.retire(today);
         Ok(rules)
     }
+}
+
+/// The text of a rules file.
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("failed to read rules {}", path.display()))
 }
 
 fn valid(parsed: Result<Vec<Rule>, Vec<Problem>>) -> anyhow::Result<Vec<Rule>> {

@@ -40,6 +40,28 @@ impl Rule {
 
     /// Do the types of `rpc_method` have a field that one of its paths names?
     pub fn names_a_field(&self, schema: &Schema, rpc_method: &str) -> bool {
+        let mut patterns = self.patterns.iter();
+        patterns.any(|pattern| self.finds(pattern, schema, rpc_method))
+    }
+
+    /// Those of its paths that name no field of the types of any of its methods in `schema`; `None` if it is for
+    /// none of these methods.
+    pub fn unknown_paths(&self, schema: &Schema) -> Option<Vec<String>> {
+        let methods: Vec<String> = schema.methods().collect();
+        let methods: Vec<_> = methods
+            .iter()
+            .filter(|method| self.is_for(method))
+            .collect();
+        let is_unknown = |pattern: &&Pattern| {
+            let mut methods = methods.iter();
+            !methods.any(|method| self.finds(pattern, schema, method))
+        };
+        let unknown = self.patterns.iter().filter(is_unknown);
+        (!methods.is_empty()).then(|| unknown.map(Pattern::to_string).collect())
+    }
+
+    /// Do the types of `rpc_method` have a field that `pattern` names, in one of the rule's places?
+    fn finds(&self, pattern: &Pattern, schema: &Schema, rpc_method: &str) -> bool {
         let is_named = |place: &Place| {
             let half = match place {
                 Place::RequestMessage => Half::Request,
@@ -49,10 +71,7 @@ impl Rule {
             let Some(types) = schema.types_of(rpc_method, half) else {
                 return true;
             };
-            let mut patterns = self.patterns.iter();
-            patterns.any(|pattern| {
-                pattern.names_a_field(&types.primary) || pattern.names_a_field(&types.candidate)
-            })
+            pattern.names_a_field(&types.primary) || pattern.names_a_field(&types.candidate)
         };
         self.places.iter().any(is_named)
     }
@@ -175,6 +194,26 @@ mod tests {
     fn rule(keys: &str) -> Rule {
         let yaml = format!("version: 1\nrules:\n  - {{ name: a, {keys} }}\n");
         file::parse(&yaml, "r.yaml").unwrap().remove(0)
+    }
+
+    #[test]
+    fn paths_that_no_method_of_a_rule_knows_are_told_as_they_are_written() {
+        let schema = schema();
+        let unknown = |keys: &str| rule(keys).unknown_paths(&schema);
+        let paths = "path: [parts.unit_price, 'parts[2].price', 'named[\"a\"].*.gone', '**.x']";
+        assert_eq!(
+            unknown(&format!("{paths}, ignore: true")),
+            Some(vec![
+                "parts[2].price".to_owned(),
+                "named[\"a\"].*.gone".to_owned()
+            ])
+        );
+        assert_eq!(
+            unknown("path: id, place: request_message, ignore: true"),
+            Some(Vec::new())
+        );
+        assert_eq!(unknown("ignore: true"), Some(Vec::new()));
+        assert_eq!(unknown("method: t.S/Put, path: parts, ignore: true"), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!    │                                                     └── try again ────┤
 //!    └───────────── acknowledged, or refused for good ───────────────────────┘
 //! ```
-//! A sealed batch keeps its bytes until it is acknowledged, so that it is sent again byte by byte.
+//! A sealed batch keeps its bytes until it is acknowledged, so that it is sent again byte by byte. Only a root that is
+//! ending gives one up: after a minute, or where another root has no slot left for a record.
 //! With no slot free the newest record is dropped. A slot of a root holds records of that root only.
 
 use crate::counters::Counters;

@@ -6,7 +6,7 @@
 use crate::copy::Text;
 use crate::hmac::Hmac;
 use crate::json::{Fault, Number, RawText, Reader, Value};
-use crate::methods::{Methods, Names, is_pattern};
+use crate::methods::{Methods, Names, is_header_name, is_pattern};
 use crate::sampling::ALL_PPM;
 use crate::wire::Encoder;
 
@@ -330,13 +330,6 @@ fn number(value: Value<'_>) -> Result<Number, Refusal> {
         Value::Number(number) => Ok(number),
         _ => Err(Refusal::WrongType),
     }
-}
-
-/// Can a header be called that? Pseudo-headers are what a call is told by: none is ever redacted. Of the marks
-/// that are allowed all but `*`, which looks like a pattern and would match nothing.
-fn is_header_name(name: &[u8]) -> bool {
-    let is_mark = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(is_mark)
 }
 
 fn whole(value: Value<'_>, from: u64, to: u64) -> Result<u32, Refusal> {

@@ -75,11 +75,16 @@ impl Engine<'_> {
         }
     }
 
-    /// Counts an inert root in the gauge of refused configurations. With its first tick: Envoy tries each
-    /// configuration in a VM that it throws away without a word.
+    /// Counts an inert root in the gauge of refused configurations. With its first tick, which is its last: Envoy
+    /// tries each configuration in a VM that it throws away without a word.
     pub(crate) fn tell_invalid<H: Host>(&mut self, host: &mut H, index: u8) {
-        if let Some(root) = self.root(index).filter(|root| !root.is_told_invalid) {
-            root.is_told_invalid = host.add(Metric::ConfigInvalid, 1).is_ok();
+        let Some(root) = self.root(index).filter(|root| !root.is_told_invalid) else {
+            return;
+        };
+        root.is_told_invalid = host.add(Metric::ConfigInvalid, 1).is_ok();
+        if root.is_told_invalid {
+            // Refused, it ticks on for nothing.
+            let _answered = host.set_tick_ms(0);
         }
     }
 

@@ -25,7 +25,8 @@ pub const IDENTITY_HEADERS: [&[u8]; 5] = [
     B3_TRACE_ID_HEADER,
 ];
 
-/// Bytes of a pair id that are recorded; ids the filter stamps have 32.
+/// Bytes of the longest pair id that is recorded as such; ids the filter stamps have 32. A longer one is only in
+/// the metadata.
 pub const PAIR_ID_BYTES_MAX: usize = 128;
 
 /// Index of the hexadecimal digit in which Envoy packs its trace decision.

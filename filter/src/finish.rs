@@ -61,7 +61,11 @@ impl Engine<'_> {
                 };
                 let ending = asking.ending(stream, &mut self.connections);
                 let mut written = self.write(entry.stream, entry.root, ending);
-                if written == Err(Dropped::BufferFull) && self.give_up_one(entry.root) {
+                // One more slot is of no use to a root that may not take it.
+                if written == Err(Dropped::BufferFull)
+                    && self.slots.held(entry.root) < self.slots_per_root()
+                    && self.give_up_one(entry.root)
+                {
                     written = self.write(entry.stream, entry.root, ending);
                 }
                 Some(written)

@@ -22,14 +22,14 @@
 //!
 //! | buffer | number × size | holds | when full |
 //! | --- | --- | --- | --- |
-//! | batch slots | 8 × 1 MiB | records until the collector has them; 4 under way | newest records: `dropped{buffer_full}` |
+//! | batch slots | 8 × 1 MiB | records until the collector has them; 4 under way | a batch of a root that is ending is given up (`twintap_dropped_total`), else newest records: `dropped{buffer_full}` |
 //! | small pages | 1536 × 2 KiB | headers, small bodies of open streams | `dropped{stream_memory}`; later blocks omitted, bodies cut |
 //! | large pages | 192 × 16.25 KiB | larger bodies of open streams | body cut: `CUT_MEMORY` |
 //! | streams | 1536 × 0.3 KiB | state of open recorded streams | `dropped{stream_memory}` |
 //! | context table | 4096 × 8 B, 3/4 used | context → stream | `dropped{stream_memory}` |
 //! | running digests | 512 × 0.5 KiB | XXH3 of bodies that are cut | digest absent |
 //! | connections | 64 × 0.5 KiB | what Envoy knows of downstream connections | asked for again |
-//! | roots | 8 × 17 KiB | plugin configurations sharing the VM | further ones pass traffic, a log line |
+//! | roots | 8 × 17 KiB | plugin configurations sharing the VM | further ones pass traffic, a log line; `twintap_config_invalid` |
 //! | scratch | 512 KiB + 64 KiB | header maps; cut bodies in pieces | header block omitted; `dropped{host_error}` for request headers |
 //! | stack | 128 KiB | the deepest chain of calls, which `tests/no_trap.rs` adds up | cannot |
 //!

@@ -61,6 +61,13 @@ impl Names {
     }
 }
 
+/// Can a header be called that? Pseudo-headers are what a call is told by: none is ever redacted. Of the marks
+/// that are allowed all but `*`, which looks like a pattern and would match nothing.
+pub fn is_header_name(name: &[u8]) -> bool {
+    let is_mark = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(is_mark)
+}
+
 /// May `pattern` stand in the configuration?
 pub fn is_pattern(pattern: &[u8]) -> bool {
     let literal = pattern.strip_suffix(b"*").unwrap_or(pattern);

@@ -248,7 +248,10 @@ impl Engine<'_> {
                 root.heartbeat = heartbeat_mark(token);
                 root.told = root.counters;
             }
-            None => root.breaker.failed(now_ns, 0, random),
+            None => {
+                root.counters.batches_failed = root.counters.batches_failed.saturating_add(1);
+                root.breaker.failed(now_ns, 0, random);
+            }
         }
     }
 

@@ -249,12 +249,15 @@ fn a_configuration_the_host_does_not_hand_out_is_refused() {
         !rig.host.metrics.contains_key("ConfigInvalid"),
         "Envoy may be trying it out"
     );
+    assert_ne!(rig.host.tick_ms, 0);
     rig.tick();
+    assert_eq!(rig.host.tick_ms, 0, "nothing is left to be told");
     rig.tick();
     assert_eq!(rig.host.metrics["ConfigInvalid"], 1);
     rig.host.refuse_named = None;
     rig.root(ROOT, support::INBOUND);
     assert_eq!(rig.host.metrics["ConfigInvalid"], 0);
+    assert_ne!(rig.host.tick_ms, 0);
 }
 
 #[test]

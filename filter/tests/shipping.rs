@@ -323,6 +323,23 @@ fn a_root_that_ends_makes_room_for_another() {
 }
 
 #[test]
+fn a_root_that_ends_gives_nothing_up_for_one_that_may_hold_no_more() {
+    let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
+    rig.root(2, INBOUND);
+    rig.root(3, INBOUND);
+    let context = rig.begin_at(2, GRPC);
+    rig.done(context);
+    assert!(!rig.done(2));
+    rig.engine.on_tick(&mut rig.host, 2);
+    rig.answer_all(503);
+    for _ in 0..60 {
+        call(&mut rig, 2000);
+    }
+    assert!(rig.counters().dropped() > 0);
+    assert_eq!(rig.engine.counters(2).unwrap().given_up, 0);
+}
+
+#[test]
 fn a_root_that_ends_tells_what_it_dropped_since_its_last_batch() {
     let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
     for _ in 0..5 {

@@ -377,6 +377,19 @@ fn a_file_that_cannot_be_read_is_input_and_one_that_is_wrong_is_usage() {
 }
 
 #[test]
+fn a_name_that_no_metadata_has_is_no_secret_that_could_be_kept() {
+    for name in ["x-user-*", "a,b", "x-token ", "", ":path"] {
+        let output = ingest(&["--redact-header", name, before::CAPTURE]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let told = stderr(&output);
+        assert!(
+            told.contains("is no name of metadata that could be redacted"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_name_mistyped_leaves_no_trace() {
     let place = Place::new();
     let data = place.0.path().join("data");

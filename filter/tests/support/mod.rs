@@ -40,6 +40,8 @@ pub(crate) struct FakeHost {
     pub(crate) posts: Vec<Posted>,
     pub(crate) metrics: BTreeMap<String, i64>,
     pub(crate) done: Vec<u32>,
+    /// Asked for last; 0 is no ticks.
+    pub(crate) tick_ms: u32,
     pub(crate) warnings: Vec<String>,
     /// Property paths asked for.
     pub(crate) asked: Vec<Vec<u8>>,
@@ -160,8 +162,10 @@ impl Host for FakeHost {
         Ok(self.next_token)
     }
 
-    fn set_tick_ms(&mut self, _period_ms: u32) -> Result<(), Refused> {
-        self.call("set_tick_ms")
+    fn set_tick_ms(&mut self, period_ms: u32) -> Result<(), Refused> {
+        self.call("set_tick_ms")?;
+        self.tick_ms = period_ms;
+        Ok(())
     }
 
     fn random(&mut self, into: &mut [u8; 32]) -> Result<(), Refused> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use twintap_decode::link::LinkConfig;
 use twintap_filter::hmac::Hmac;
-use twintap_filter::methods::{Methods, Names, is_pattern};
+use twintap_filter::methods::{Methods, Names, is_header_name, is_pattern};
 
 use super::key_log;
 use crate::call::{Observer, Role, ServerPattern, Workload};
@@ -159,7 +159,7 @@ impl PacketOptions {
                     ..Workload::default()
                 }),
                 roles: roles.collect(),
-                redact_headers: names(&self.redact_header, "--redact-header")?,
+                redact_headers: self.redact_headers()?,
                 redaction_key: self
                     .redaction_key_file
                     .as_deref()
@@ -196,6 +196,16 @@ impl PacketOptions {
             }
         }
         Ok(())
+    }
+
+    fn redact_headers(&self) -> anyhow::Result<Names> {
+        let mut all = self.redact_header.iter();
+        if let Some(bad) = all.find(|name| !is_header_name(name.as_bytes())) {
+            return Err(UsageError::error(format!(
+                "{bad:?} is no name of metadata that could be redacted: give one name, without patterns and blanks"
+            )));
+        }
+        names(&self.redact_header, "--redact-header")
     }
 
     fn methods(&self) -> anyhow::Result<Methods> {

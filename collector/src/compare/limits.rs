@@ -3,6 +3,10 @@
 /// Differences that count kept per pair, and as many that do not; more are only counted.
 pub const DIFFERENCES_MAX: usize = 200;
 
+/// Differences kept per pair with the first of each shape (place, kind, path without indices and map keys) that comes
+/// beyond that number.
+pub const SHAPES_MAX: usize = 600;
+
 /// Characters kept of a value as text. Of two that are longer, those around the first difference.
 pub const VALUE_CHARS_MAX: usize = 512;
 

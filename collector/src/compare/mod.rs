@@ -81,6 +81,8 @@ pub struct Verdict {
     pub differences_omitted: u64,
     /// Those of them that no rule ignores.
     pub counted_omitted: u64,
+    /// Did the search for differences end before all was compared? Then there may be more.
+    pub is_cut: bool,
     /// How many differences each rule took for equal or graded, omitted ones included.
     pub ruled: Vec<(Arc<str>, u64)>,
     /// Patterns of the default ignore list that hid a value that differs.
@@ -240,6 +242,7 @@ fn conclude(
         differences,
         differences_omitted: omitted.all,
         counted_omitted: omitted.counted,
+        is_cut: omitted.unknown,
         ruled,
         hop_headers: metadata.hop_headers,
         secrets_not_judged: metadata.secrets,

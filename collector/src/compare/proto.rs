@@ -70,7 +70,7 @@ fn messages(primary: &DynamicMessage, candidate: &DynamicMessage, depth: u32, si
     if depth > DEPTH_MAX {
         return sink.exhaust();
     }
-    if sink.is_full() || !sink.spend(1) {
+    if sink.is_decided() || !sink.spend(1) {
         return;
     }
     if time::compare(primary, candidate, sink) || fields::any(primary, candidate, depth, sink) {

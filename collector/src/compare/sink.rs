@@ -2,8 +2,10 @@
 //! left.
 
 mod notes;
+mod swapped;
 
 use std::cell::OnceCell;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use super::lined_up::LinedUp;
 use super::looks_like::LooksLike;
 use super::relation::Relation;
 use super::render::{self, Raw};
-use super::rules::{Applicable, ListOrder, Rules, Severity, Step};
+use super::rules::{Applicable, ListOrder, Rules, Severity, Step, is_type};
 
 /// Collects the differences of one pair.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Sink<'r> {
     steps: Vec<StepAt>,
     hidden: Hidden,
     differences: Vec<Difference>,
+    /// The shape of each, see [`Self::shape`].
+    shapes: Vec<u64>,
     /// Those of them that count.
     counted: usize,
     /// The others.
@@ -40,6 +44,8 @@ pub(super) struct Sink<'r> {
     work_left: u64,
     probes_left: u32,
     exhausted: bool,
+    /// Did a walk stop before its end?
+    stopped: bool,
     /// Is this a trial, whose differences are only counted?
     is_trial: bool,
     /// May equal bytes mean different things to the two sides?
@@ -55,6 +61,8 @@ pub(super) struct Omitted {
     pub(super) all: u64,
     /// Those that no rule ignores.
     pub(super) counted: u64,
+    /// Did looking for them stop before the end?
+    pub(super) unknown: bool,
 }
 
 /// How many differences each rule took.
@@ -63,11 +71,6 @@ pub(super) type Hidden = Vec<(Arc<str>, u64)>;
 /// A path to return to: its length and its number of steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(usize, usize);
-
-/// Would two fields hardly have this value by chance?
-fn is_telling(text: &str) -> bool {
-    text.len() > 1 && !matches!(text, "true" | "false" | "0.0" | "1.0" | "\"\"")
-}
 
 /// A step's text in the path, without dots and brackets.
 #[derive(Clone, Debug)]
@@ -99,6 +102,7 @@ impl<'r> Sink<'r> {
             steps: Vec::new(),
             hidden: Hidden::new(),
             differences: Vec::new(),
+            shapes: Vec::new(),
             counted: 0,
             ignored: 0,
             differences_max: limits::DIFFERENCES_MAX,
@@ -106,6 +110,7 @@ impl<'r> Sink<'r> {
             work_left: limits::WORK_MAX,
             probes_left: limits::PROBES_MAX,
             exhausted: false,
+            stopped: false,
             is_trial: false,
             rereads: false,
             lined_up: None,
@@ -235,10 +240,10 @@ impl<'r> Sink<'r> {
         self.exhausted = true;
     }
 
-    /// Are there as many differences that count as are kept? What is ignored never ends a walk: it
-    /// could hide what counts.
-    pub(super) fn is_full(&self) -> bool {
-        self.counted >= self.differences_max
+    /// Has a trial found as many differences as tell it all? Nothing else ends for that: what a pair has beyond what
+    /// is kept is counted.
+    pub(super) fn is_decided(&self) -> bool {
+        self.is_trial && self.counted >= self.differences_max
     }
 
     /// Reports a difference at the current path.
@@ -354,17 +359,29 @@ impl<'r> Sink<'r> {
         let (rule, severity) = ruling.unzip();
         let severity = severity.unwrap_or_default();
         let counts = severity == Severity::Error;
+        let shape = match self.is_trial {
+            true => 0,
+            false => self.shape(kind, severity),
+        };
         let kept = if counts {
             &mut self.counted
         } else {
             &mut self.ignored
         };
         if *kept >= self.differences_max {
-            self.omitted.all += 1;
-            self.omitted.counted += u64::from(counts);
-            return;
+            let alike = self.shapes.iter().position(|known| *known == shape);
+            let has_room = !self.is_trial && self.differences.len() < limits::SHAPES_MAX;
+            if let Some(alike) = alike.and_then(|index| self.differences.get_mut(index)) {
+                alike.more_alike += 1;
+            }
+            if alike.is_some() || !has_room {
+                self.omitted.all += 1;
+                self.omitted.counted += u64::from(counts);
+                return;
+            }
         }
         *kept += 1;
+        self.shapes.push(shape);
         // Those of a trial are only counted.
         let (primary, candidate) = match self.is_trial {
             true => (None, None),
@@ -381,36 +398,21 @@ impl<'r> Sink<'r> {
             candidate,
             severity,
             ignored_by: rule.filter(|_| !counts).map(|name| name.to_string()),
+            more_alike: 0,
         });
     }
 
-    /// Marks pairs of values, among the differences from index `from` on, that two fields of the
-    /// message at the current path have swapped.
-    pub(super) fn mark_swapped(&mut self, from: usize) {
-        let parent = self.path.len();
-        let is_field = |found: &Difference| {
-            let below = found.path.get(parent..).unwrap_or_default();
-            found.kind == Kind::Value && !below.trim_start_matches('.').contains(['.', '['])
-        };
-        let Some(found) = self.differences.get_mut(from..) else {
-            return;
-        };
-        for index in 0..found.len().min(limits::SWAPS_MAX) {
-            let (left, right) = found.split_at_mut(index);
-            let Some(b) = right.first_mut().filter(|b| is_field(b)) else {
-                continue;
-            };
-            let is_partner = |a: &&mut Difference| {
-                is_field(a)
-                    && a.primary == b.candidate
-                    && a.candidate == b.primary
-                    && a.primary.as_ref().is_some_and(|text| is_telling(text))
-            };
-            if let Some(a) = left.iter_mut().find(is_partner) {
-                a.looks_like = Some(LooksLike::SwappedFields);
-                b.looks_like = Some(LooksLike::SwappedFields);
+    /// What a difference at the current path has in common with those of other elements.
+    fn shape(&self, kind: Kind, severity: Severity) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.place, kind, severity).hash(&mut hasher);
+        for step in self.path_steps() {
+            match step {
+                Step::Element(inside) if !is_type(inside) => "*".hash(&mut hasher),
+                Step::Element(text) | Step::Field(text) => text.hash(&mut hasher),
             }
         }
+        hasher.finish()
     }
 
     /// Index of the next difference that is kept.
@@ -476,11 +478,13 @@ impl<'r> Sink<'r> {
         if self.exhausted {
             self.note(|seen, (part, _)| seen.add_stopped(part));
         }
+        self.stopped |= self.exhausted;
         std::mem::take(&mut self.exhausted)
     }
 
     /// The differences, how many more there were, and what rules took.
-    pub(super) fn finish(self) -> (Vec<Difference>, Omitted, Hidden) {
+    pub(super) fn finish(mut self) -> (Vec<Difference>, Omitted, Hidden) {
+        self.omitted.unknown = self.stopped || self.exhausted;
         (self.differences, self.omitted, self.hidden)
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn compare(primary: &Bytes, candidate: &Bytes, sink: &mut Sink) {
 }
 
 fn compare_at(primary: &Bytes, candidate: &Bytes, depth: u32, sink: &mut Sink) {
-    if primary == candidate || sink.is_full() || !sink.spend(1 + primary.len() / 8) {
+    if primary == candidate || sink.is_decided() || !sink.spend(1 + primary.len() / 8) {
         return;
     }
     match (parse(primary), parse(candidate)) {
@@ -62,7 +62,7 @@ fn fields(primary: Fields, candidate: Fields, depth: u32, sink: &mut Sink) {
     }
     let from = sink.next();
     for (number, (a, b)) in numbers {
-        if sink.is_full() || !sink.spend(a.len() + b.len()) {
+        if sink.is_decided() || !sink.spend(a.len() + b.len()) {
             return;
         }
         if a == b {
@@ -126,7 +126,7 @@ fn lists(primary: &[WireValue], candidate: &[WireValue], depth: u32, sink: &mut 
         sink.report(Kind::ListOrder, texts.0, texts.1, looks_like);
     }
     for step in alignment.steps {
-        if sink.is_full() || !sink.spend(1) {
+        if sink.is_decided() || !sink.spend(1) {
             return;
         }
         let (index, a, b) = step.of(primary, candidate);

@@ -50,6 +50,8 @@ pub struct Aggregate {
     methods: BTreeMap<String, MethodSums>,
     groups: BTreeMap<GroupKey, GroupSums>,
     differences_omitted: u64,
+    /// Did the search end early in a pair?
+    is_cut: bool,
     hop_headers: BTreeMap<String, u64>,
     rules: RuleSums,
     clocks: ClockSums,
@@ -266,7 +268,7 @@ impl Aggregate {
         let rules = self.rules.into_uses(&Compared {
             methods: judged.map(|(method, _)| method.as_str()).collect(),
             differences: &differences,
-            is_cut: self.differences_omitted > 0,
+            is_cut: self.is_cut || self.differences_omitted > 0,
             schema: self.schema.as_ref(),
         });
         let mut report = Report {
@@ -293,6 +295,7 @@ impl Aggregate {
 
     fn add_differences(&mut self, pair: &Pair, verdict: &Verdict) {
         self.differences_omitted += verdict.differences_omitted;
+        self.is_cut |= verdict.is_cut;
         let rpc_method = &pair.primary.rpc_method;
         let mut in_this_pair = BTreeSet::new();
         for difference in &verdict.differences {

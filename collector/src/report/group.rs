@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::correlate::Correlation;
 use super::explain::Explanation;
-use crate::compare::rules::element_end;
+use crate::compare::rules::{element_end, is_type};
 use crate::compare::{Difference, Kind, LooksLike, Place, Severity};
 
 /// What a group has in common.
@@ -116,9 +116,8 @@ pub(crate) fn collapse(path: &str) -> String {
     while let Some((before, after)) = rest.split_once('[') {
         let (inner, tail) = split_bracket(after);
         out.push_str(before);
-        let is_type = inner.contains('.') && !inner.starts_with('"');
         out.push('[');
-        out.push_str(if is_type { inner } else { "*" });
+        out.push_str(if is_type(inner) { inner } else { "*" });
         out.push(']');
         rest = tail;
     }

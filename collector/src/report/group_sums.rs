@@ -17,6 +17,8 @@ pub const EXAMPLES_MAX: usize = 3;
 pub(super) struct GroupSums {
     pairs: u64,
     occurrences: u64,
+    /// Were some of them not kept? Then nothing can be said of all.
+    is_cut: bool,
     looks_like: BTreeMap<LooksLike, u64>,
     ignored_by: BTreeSet<String>,
     trend: Trend,
@@ -30,7 +32,8 @@ impl GroupSums {
     /// Adds a difference; `is_first`: of its pair.
     pub(super) fn add(&mut self, pair: &Pair, difference: &Difference, is_first: bool) {
         self.pairs += u64::from(is_first);
-        self.occurrences += 1;
+        self.occurrences += 1 + difference.more_alike;
+        self.is_cut |= difference.more_alike > 0;
         if let Some(looks_like) = difference.looks_like {
             *self.looks_like.entry(looks_like).or_default() += 1;
         }
@@ -102,7 +105,10 @@ impl GroupSums {
             pairs: self.pairs,
             rate: rate(self.pairs, judged),
             occurrences: self.occurrences,
-            explanation: self.trend.explain(&self.looks_like),
+            explanation: match self.is_cut {
+                true => None,
+                false => self.trend.explain(&self.looks_like),
+            },
             looks_like: self.looks_like,
             correlations,
             first_seen: time_text(first),

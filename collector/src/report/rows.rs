@@ -29,6 +29,7 @@ pub fn pair_row(pair: &Pair, verdict: &Verdict) -> PairRow {
         differences_count: u32::try_from(counted).unwrap_or(u32::MAX),
         ignored_count: u32::try_from(ignored).unwrap_or(u32::MAX),
         truncated: verdict.differences_omitted > 0
+            || verdict.is_cut
             || is_cut(&pair.primary)
             || is_cut(&pair.candidate),
     }

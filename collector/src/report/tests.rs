@@ -363,6 +363,34 @@ fn differences_left_out_of_a_pair_are_added_up() {
 }
 
 #[test]
+fn nothing_is_said_of_all_where_some_are_not_kept() {
+    let numbers = |count: u32, by: u32| -> Vec<u8> {
+        // Field 1, a varint of two bytes.
+        let [low, high] = [|n: u32| n % 128 + 128, |n: u32| n / 128];
+        let numbers = (128 + by..128 + by + count).flat_map(|n| [8, low(n), high(n)]);
+        numbers.map(|byte| u8::try_from(byte).unwrap()).collect()
+    };
+    for (count, is_explained) in [(20, true), (400, false)] {
+        let sides = [(Role::Primary, 0), (Role::Candidate, 1000)];
+        let calls = sides.map(|(role, by)| {
+            let bytes = numbers(count, by);
+            call(1, role, "a.B/C", bytes.leak())
+        });
+        let pairing = pair_calls(calls.to_vec(), &crate::pair::Settings::default());
+        let pair = &pairing.pairs[0];
+        let verdict = compare(&pair.primary, &pair.candidate, &Settings::default());
+        let mut aggregate = Aggregate::default();
+        aggregate.add_pair(pair, &verdict);
+        let (scope, loss) = (Scope::default(), Some(Loss::default()));
+        let report =
+            aggregate.into_report(String::new(), scope, loss, Thresholds::default(), |_| false);
+        let group = &report.differences[0];
+        assert_eq!((group.pairs, group.occurrences), (1, u64::from(count)));
+        assert_eq!(group.explanation.is_some(), is_explained, "{group:?}");
+    }
+}
+
+#[test]
 fn loss_makes_an_answer_without_differences_unsafe() {
     let same: Vec<Call> = (0..100)
         .flat_map(|n| [Role::Primary, Role::Candidate].map(|role| call(n, role, "a.B/C", b"")))

@@ -98,7 +98,7 @@ pub(super) fn compare(primary: &[u8], candidate: &[u8], sink: &mut Sink) -> bool
 }
 
 fn values(a: &Json, b: &Json, sink: &mut Sink) {
-    if sink.is_full() || !sink.spend(1) {
+    if sink.is_decided() || !sink.spend(1) {
         return;
     }
     match (a, b) {
@@ -165,7 +165,7 @@ fn objects(primary: &[(String, Json)], candidate: &[(String, Json)], sink: &mut 
 
 /// A key that one side lacks.
 fn only(value: &Json, kind: Kind, looks_like: Option<LooksLike>, sink: &mut Sink) {
-    if sink.is_full() || !sink.spend(1) {
+    if sink.is_decided() || !sink.spend(1) {
         return;
     }
     let shown = match (kind, value) {
@@ -217,7 +217,7 @@ fn lists(primary: &[Json], candidate: &[Json], sink: &mut Sink) {
         sink.report(Kind::ListOrder, texts.0, texts.1, None);
     }
     for step in alignment.steps {
-        if sink.is_full() || !sink.spend(1) {
+        if sink.is_decided() || !sink.spend(1) {
             return;
         }
         let (index, x, y) = step.of(primary, candidate);

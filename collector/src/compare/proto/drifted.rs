@@ -58,7 +58,7 @@ pub(super) fn compare(
     let mut settled = fields::other_arms(primary, candidate, sink);
     let mut of_one_side = Vec::new();
     for (number, known) in members_by_number(&primary.descriptor(), &candidate.descriptor()) {
-        if sink.is_full() || !sink.spend(1) {
+        if sink.is_decided() || !sink.spend(1) {
             break;
         }
         if settled.contains(&number) {

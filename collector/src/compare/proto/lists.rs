@@ -72,7 +72,7 @@ pub(super) fn lists(
     };
     let equal = equal.into_iter().map(|(i, j)| Step::Both(i, j));
     for step in steps.steps.into_iter().chain(equal) {
-        if sink.is_full() || !sink.spend(1) {
+        if sink.is_decided() || !sink.spend(1) {
             return;
         }
         if let Step::Both(i, j) = step
@@ -120,7 +120,7 @@ pub(super) fn maps(
         keys.entry(key).or_default().1 = Some(value);
     }
     for (key, (a, b)) in keys {
-        if sink.is_full() || !sink.spend(1) {
+        if sink.is_decided() || !sink.spend(1) {
             return;
         }
         let mark = sink.enter_element(render::map_key(key));

@@ -18,7 +18,7 @@ impl Sink<'_> {
 
     /// What was held against what, once all is compared; `None` if nobody asked.
     pub(in crate::compare) fn take_lined_up(&mut self) -> Option<LinedUp> {
-        let is_full = self.is_full() || self.omitted.all > 0;
+        let is_full = self.omitted.all > 0;
         let mut lined_up = self.lined_up.take()?;
         lined_up.is_full = is_full;
         Some(*lined_up)

@@ -112,6 +112,29 @@ fn malformed_bytes_are_compared_as_bytes() {
 }
 
 #[test]
+fn many_differences_of_one_list_leave_room_for_others() {
+    let list = |offset: i32| {
+        let numbers =
+            |count: i32| Value::List((0..count).map(|n| Value::I32(n + offset)).collect());
+        answer(&changed(|item| {
+            item.set_field_by_name("sizes", numbers(1000));
+            item.set_field_by_name("rating", Value::F32(offset as f32));
+        }))
+    };
+    let verdict = by_descriptor(&list(0), &list(1_000_000));
+    let kept = |path: &str| {
+        let mut found = verdict.differences.iter();
+        found.find(|it| it.path == path).map(|it| it.more_alike)
+    };
+    assert_eq!((kept("sizes[0]"), kept("rating")), (Some(800), Some(0)));
+    assert_eq!(
+        (verdict.differences_omitted, verdict.counted_omitted),
+        (800, 800)
+    );
+    assert!(!verdict.is_cut);
+}
+
+#[test]
 fn lists_of_100_000_elements_stay_within_the_budget() {
     let list = |offset: i32| {
         let sizes = (0..100_000).map(|size| Value::I32(size + offset)).collect();
@@ -122,6 +145,10 @@ fn lists_of_100_000_elements_stay_within_the_budget() {
     let (a, b) = (list(0), list(1_000_000));
     let verdict = within_time(|| by_descriptor(&a, &b));
     assert_eq!(verdict.differences.len(), limits::DIFFERENCES_MAX);
+    assert_eq!(
+        verdict.differences_omitted,
+        100_000 - limits::DIFFERENCES_MAX as u64
+    );
     let shifted = list(1);
     let verdict = within_time(|| by_descriptor(&a, &shifted));
     assert_eq!(verdict.differences.len(), 2);

@@ -235,7 +235,7 @@ fn a_rule_ignores_and_is_named() {
 
 #[test]
 fn a_difference_that_counts_is_not_lost_behind_many_that_are_ignored() {
-    let names: Vec<String> = (0..250).map(|number| format!("x-noise-{number}")).collect();
+    let names: Vec<String> = (0..650).map(|number| format!("x-noise-{number}")).collect();
     let with = |value: &str| {
         let noise: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value)).collect();
         call(&noise, &[], &[("x-total", value)])

@@ -101,7 +101,9 @@ fn possible(exact: f64, coarse: f64, make: fn(f64) -> f64) -> u16 {
     }
     let fits = |digits: &u32| {
         let unit = 10f64.powi(i32::try_from(*digits).unwrap_or(0));
-        close(make(exact * unit), coarse * unit)
+        let (made, found) = (make(exact * unit), coarse * unit);
+        // By share alone: what is next to nothing is not nothing.
+        (made - found).abs() <= f64::EPSILON * 8.0 * found.abs()
     };
     (0..=DECIMALS_MAX)
         .filter(fits)

@@ -43,7 +43,7 @@ pub(super) struct ClockSums {
     bounds: BTreeMap<(String, String), (Option<i64>, i64)>,
 }
 
-/// Two digits are enough of a shift; nothing is allocated before the first.
+/// Three digits are enough of a shift; nothing is allocated before the first.
 #[derive(Debug, Default)]
 struct Shifts {
     later: Option<Histogram<u64>>,
@@ -131,7 +131,7 @@ impl Shifts {
             &mut self.later
         };
         if side.is_none() {
-            *side = Histogram::new(2).ok();
+            *side = Histogram::new(3).ok();
         }
         if let Some(histogram) = side {
             // Refused only beyond what memory can address.
@@ -166,7 +166,9 @@ fn at_rank(histogram: &Option<Histogram<u64>>, rank: u64) -> u64 {
         seen += step.count_since_last_iteration();
         seen >= rank
     });
-    step.map_or(0, |step| step.value_iterated_to())
+    let middle = |value| histogram.as_ref().map(|all| all.median_equivalent(value));
+    step.and_then(|step| middle(step.value_iterated_to()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::statistics::{Interval, quantile_ranks};
 use crate::share::float;
 
-/// Longest latency told apart: one hour, in microseconds.
-const LATENCY_MAX_US: u64 = 3_600_000_000;
+/// Longest latency told apart: four weeks, in microseconds. What is longer counts as that.
+const LATENCY_MAX_US: u64 = 28 * 86_400 * 1_000_000;
 
 /// Probability that one end of one side's interval misses: four of them make up the 5 % that are
 /// missing to 95 %.
@@ -87,7 +87,7 @@ impl Latencies {
             return;
         };
         if self.0.is_none() {
-            // Grows with its largest value: most methods need a fraction of an hour's.
+            // Grows with its largest value: most methods need a fraction of what is possible.
             self.0 = Histogram::new(3).ok();
         }
         if let Some(histogram) = &mut self.0 {

@@ -4,9 +4,9 @@ use super::{Explanation, Side, both};
 use crate::compare::{Digits, Values, is_epoch};
 use crate::report::figures::thousands;
 
-/// By this share of the values a sum, difference or product of them may be off: some thousand times what one
-/// operation on a `double` loses.
-const NOISE_SHARE: f64 = 1e-12;
+/// By this share of the values a sum, difference or product of them may be off: what some dozen operations on a
+/// `double` lose. A microsecond of a time since the epoch is more.
+const NOISE_SHARE: f64 = 1e-14;
 
 const SECOND_NS: i128 = 1_000_000_000;
 

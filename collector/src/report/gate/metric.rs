@@ -143,7 +143,12 @@ impl<'a> Subject<'a> {
             }
             (None, None) => return Err("no descriptor says what there is to see".to_owned()),
         };
-        self.share(seen.seen, seen.of, "such thing in the types that were used")
+        match (seen.of, self.figures.judged()) {
+            (0, 0) => Err("no pair was judged".to_owned()),
+            // Of nothing all was seen.
+            (0, _) => Ok(1.0),
+            (of, _) => self.share(seen.seen, of, "such thing"),
+        }
     }
 }
 
@@ -234,7 +239,7 @@ pub static METRICS: &[Metric] = &[
         |s, _| s.covered(|all| all.methods, |_| Seen::default())),
     metric!("coverage_fields", Share, true, "fields of the methods with a judged pair, seen in a message",
         |s, _| s.covered(|all| all.fields, |method| method.fields)),
-    metric!("coverage_enum_values", Share, true, "likewise, values of enums",
+    metric!("coverage_enum_values", Share, true, "likewise, values of enums; 100 % where there are none",
         |s, _| s.covered(|all| all.enum_values, |method| method.enum_values)),
     metric!("coverage_oneof_arms", Share, true, "likewise, arms of oneofs",
         |s, _| s.covered(|all| all.oneof_arms, |method| method.oneof_arms)),

@@ -218,7 +218,13 @@ fn coverage_is_asked_of_all_or_of_one_method() {
     assert_eq!(state("coverage_methods < 50%"), State::Failed);
     assert_eq!(state("coverage_fields < 75%"), State::Passed);
     assert_eq!(state("coverage_fields[*/Get] <= 75%"), State::Failed);
-    assert_eq!(state("coverage_oneof_arms < 75%"), State::Unknown);
+    // Where there are none, none is missing.
+    assert_eq!(state("coverage_oneof_arms < 75%"), State::Passed);
+    report.total = Method::default();
+    assert_eq!(
+        of(&report, &parse("coverage_oneof_arms < 75%"), "--fail-if", 1).state,
+        State::Unknown
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::aside::Aside;
 use super::{Checked, FsckError, Severity, io_error};
 use crate::store::accounting::{Accounting, FILE_NAME, Figures, LoadedFile, Recorder, Recorders};
 use crate::store::parquet::Dataset;
+use crate::store::quarantine::DIRECTORY;
 
 /// Reads each file and checks its sums; answers those that are as they should be, or are so by now.
 pub(super) fn read(
@@ -157,6 +158,16 @@ fn lost(path: &Path, accounting: &Accounting, is_in_use: bool, checked: &mut Che
              lost"
         );
         checked.found(Severity::Lost, path, what);
+    }
+    if let records @ 1.. = accounting.total.quarantined {
+        let what = format!(
+            "{records} acknowledged records could not be decoded or written: no comparison sees them. What is kept of \
+             them is in {DIRECTORY}/*.jsonl"
+        );
+        checked.found(Severity::Lost, path, what);
+    }
+    if accounting.moved_aside > 0 || (is_collectors && accounting.damaged_stretches > 0) {
+        // Told above.
     } else if is_in_use {
         // It may not be over.
     } else if accounting.is_partial {

@@ -39,6 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::accounting::Accounting;
+use crate::store::data_dir::MARKER;
 use frame::PublishedMeta;
 use ledger::LedgerLimits;
 use recovery::RecoveryError;
@@ -275,7 +276,8 @@ pub fn open(
         error,
     };
     let disk = disk::DirDisk::open(&dir).map_err(create)?;
-    open_on(settings, Box::new(disk.locked_by(lock)), clock, metrics)
+    let disk = disk.locked_by(lock, settings.data_dir.join(MARKER));
+    open_on(settings, Box::new(disk), clock, metrics)
 }
 
 /// As [`open`], writing through `disk`.

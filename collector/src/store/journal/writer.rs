@@ -273,7 +273,7 @@ impl Writer {
             Ok(()) => {
                 self.metrics
                     .synced(self.clock.monotonic().saturating_sub(before));
-                self.is_in_place()
+                self.ensure_in_place()
             }
             Err(error) => {
                 self.poison("sync", &error);
@@ -390,7 +390,7 @@ impl Writer {
             return;
         }
         self.disk_checked = Some(now);
-        self.is_in_place();
+        self.ensure_in_place();
         match self.disk.free_bytes() {
             Ok(free) => {
                 self.metrics.set_disk_free(free);
@@ -428,7 +428,7 @@ impl Writer {
         self.metrics
             .set_filter_figures(&accounting.filter_figures());
         // Where it is gone, this may be another collector's directory by now.
-        if self.is_in_place()
+        if self.ensure_in_place()
             && let Err(error) = accounting.save(&self.settings.data_dir)
         {
             warn!(%error, "failed to write the accounting file");

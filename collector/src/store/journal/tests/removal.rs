@@ -1,6 +1,7 @@
 //! A directory that is taken away under the journal, and what a drain leaves.
 
 use super::*;
+use crate::store::data_dir::MARKER;
 
 /// Removes a folder to which files may be added meanwhile.
 fn remove_whole(path: &Path) {
@@ -10,7 +11,7 @@ fn remove_whole(path: &Path) {
 fn removed(what: impl Fn(&Path)) {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("data");
-    let lock = path.join("twintap.json");
+    let lock = path.join(MARKER);
     let dir = directory(&path);
     fs::create_dir_all(&dir).unwrap();
     let metrics = Arc::new(Metrics::default());
@@ -44,7 +45,19 @@ fn nothing_is_acknowledged_after_the_journal_was_removed() {
 
 #[test]
 fn nothing_is_acknowledged_after_the_lock_was_removed() {
-    removed(|path| fs::remove_file(path.join("twintap.json")).unwrap());
+    removed(|path| fs::remove_file(path.join(MARKER)).unwrap());
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_lock_was_moved_and_others_may_take_another() {
+    let move_away = |path: &Path| {
+        fs::rename(path.join(MARKER), path.join("moved.json")).unwrap();
+    };
+    removed(move_away);
+    removed(|path| {
+        move_away(path);
+        fs::write(path.join(MARKER), "").unwrap();
+    });
 }
 
 #[test]

@@ -49,6 +49,13 @@ pub enum RecoveryError {
     },
 }
 
+impl RecoveryError {
+    /// Is there no file, or directory, of that name?
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What an earlier run left.
 #[derive(Debug)]
 pub struct Recovered {

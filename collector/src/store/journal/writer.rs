@@ -12,6 +12,7 @@
 mod place;
 mod sealing;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -309,12 +310,13 @@ impl Writer {
     /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
     fn note_published(&mut self) -> Vec<u64> {
         let mut noted = Vec::new();
-        while let Some(meta) = self.unnoted.pop() {
-            let is_noted = self.health.check_poison().is_ok()
-                && self
-                    .write(Kind::Published, &meta.encode_to_vec(), &[])
-                    .is_ok();
-            if !is_noted {
+        // What the publisher did not find because it is elsewhere must not be noted there as done with.
+        let may_note = !self.unnoted.is_empty()
+            && self.ensure_in_place()
+            && self.health.check_poison().is_ok();
+        while may_note && let Some(meta) = self.unnoted.pop() {
+            let note = self.write(Kind::Published, &meta.encode_to_vec(), &[]);
+            if note.is_err() {
                 self.unnoted.push(meta);
                 break;
             }
@@ -335,11 +337,13 @@ impl Writer {
         };
         match self.disk.remove(&id.file_name()) {
             Ok(()) => self.ledger.removed(sequence),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.ledger.removed(sequence),
             Err(error) => warn!(%error, segment = %id.id, "failed to remove a published segment"),
         }
     }
 
-    /// Seals the segment if it is full, or old enough and the publisher keeps up.
+    /// What is due after each group: seals the segment ([`Self::is_seal_due`]), closes the queue of sealed ones at the
+    /// end, refreshes figures.
     fn duties(&mut self) {
         // What a failed write left at its end is cut off durably: an end that is no frame will count as damage.
         if self.is_seal_due() && self.sync() {

@@ -69,6 +69,33 @@ fn nothing_is_written_to_the_directory_that_takes_the_place_of_a_moved_one() {
 }
 
 #[test]
+fn nothing_is_noted_of_segments_that_are_elsewhere() {
+    let data = tempfile::tempdir().unwrap();
+    let (path, moved) = (data.path().join("data"), data.path().join("moved"));
+    let opened = open_faulty(settings(&path), &healthy());
+    let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
+    let mut numbers = 1..;
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        while opened.sealed.backlog() == 0 {
+            let number = numbers.next().unwrap();
+            append(&journal, 1, number..number + 1).unwrap();
+        }
+        let segment = opened.sealed.next().unwrap();
+        fs::rename(&path, &moved).unwrap();
+        // It was not found.
+        let nothing = PublishedMeta {
+            segment_sequence: segment.sequence,
+            ..PublishedMeta::default()
+        };
+        journal.published(nothing).unwrap();
+        drop(journal);
+    });
+    assert!(notes(&moved).is_empty());
+    assert_eq!(journaled(&moved).len() as u64, numbers.start - 1);
+}
+
+#[test]
 fn a_removed_directory_is_found_although_nobody_writes() {
     let data = tempfile::tempdir().unwrap();
     let opened = open_faulty(settings(data.path()), &healthy());

@@ -210,6 +210,11 @@ impl Ledger {
         self.published_segments.remove(&sequence);
     }
 
+    /// The files of all published segments are gone.
+    pub fn all_removed(&mut self) {
+        self.published_segments.clear();
+    }
+
     /// Time passes, `elapsed` since the last time: forgets producers that have been silent for too long. Returns how
     /// many.
     ///

@@ -103,8 +103,8 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
     for (id, _) in published {
         let path = dir.join(id.file_name());
         fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        ledger.removed(id.sequence);
     }
+    ledger.all_removed();
     Ok(Recovered {
         ledger,
         unpublished,

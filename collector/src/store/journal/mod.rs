@@ -62,7 +62,7 @@ pub struct JournalSettings {
     pub segment_records_max: u64,
     /// A segment with records is sealed at this age.
     pub publish_interval: Duration,
-    /// Batches are refused while the journal is at least this large, without the open segment's snapshot.
+    /// Batches are refused while the journal is at least this large, without snapshot and notes of the open segment.
     pub journal_bytes_max: u64,
     /// Batches are refused while the disk has less room than this.
     pub disk_free_bytes_min: u64,

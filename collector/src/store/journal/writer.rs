@@ -376,7 +376,7 @@ impl Writer {
     }
 
     fn is_full(&self) -> bool {
-        // The open segment's snapshot does not go away by publishing.
+        // The open segment's snapshot and notes do not go away by publishing.
         let bytes = self.sealed_bytes.saturating_add(self.segment.batch_bytes());
         bytes >= self.settings.journal_bytes_max
     }

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::pipeline::spawn;
 use crate::sources::http::routes::draining;
-use crate::sources::{Busy, Intake, Taken};
+use crate::sources::{Intake, NotTaken, Taken};
 use crate::store::data_dir::DataDir;
 use crate::store::journal::{self, Failure, Health, Journal, Opened, Refusal, SealedSegments};
 use crate::store::parquet::sweep_unfinished;
@@ -133,38 +133,38 @@ impl Intake for JournalIntake {
         envelope: Envelope,
         body: Bytes,
         memory: OwnedSemaphorePermit,
-    ) -> Result<Taken, Busy> {
+    ) -> Result<Taken, NotTaken> {
         let ack = self
             .journal
             .append(envelope, body, Some(memory))
             .await
-            .map_err(busy)?;
+            .map_err(not_taken)?;
         Ok(Taken {
             stored: ack.stored,
             duplicates: ack.duplicates,
         })
     }
 
-    fn check(&self) -> Result<(), Busy> {
+    fn check(&self) -> Result<(), NotTaken> {
         self.unless_draining(Health::check)
     }
 
-    fn ready(&self) -> Result<(), Busy> {
+    fn ready(&self) -> Result<(), NotTaken> {
         self.unless_draining(Health::ready)
     }
 }
 
 impl JournalIntake {
-    fn unless_draining(&self, ask: fn(&Health) -> Result<(), Refusal>) -> Result<(), Busy> {
+    fn unless_draining(&self, ask: fn(&Health) -> Result<(), Refusal>) -> Result<(), NotTaken> {
         if self.shutdown.is_cancelled() {
             return Err(draining());
         }
-        ask(self.journal.health()).map_err(busy)
+        ask(self.journal.health()).map_err(not_taken)
     }
 }
 
-fn busy(refusal: Refusal) -> Busy {
-    Busy {
+fn not_taken(refusal: Refusal) -> NotTaken {
+    NotTaken {
         code: refusal.code(),
         reason: refusal.to_string(),
         retry_after: (refusal != Refusal::GivenUp).then_some(RETRY_AFTER),

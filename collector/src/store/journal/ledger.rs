@@ -161,7 +161,7 @@ impl Ledger {
         if !self.published_segments.insert(meta.segment_sequence) {
             return;
         }
-        self.held.published(meta.segment_sequence);
+        self.held.forget(meta.segment_sequence);
         self.damaged_stretches = self
             .damaged_stretches
             .saturating_add(meta.damaged_stretches);
@@ -173,8 +173,8 @@ impl Ledger {
             match known {
                 // Of one that was forgotten and heard again, the rest is of before.
                 Some(Entry { state, .. }) => {
-                    let rest = state.settle(published, quarantined);
-                    let excess = self.forgotten.settle(rest.0, rest.1);
+                    let rest = state.credit(published, quarantined);
+                    let excess = self.forgotten.credit(rest.0, rest.1);
                     state.came_to_be(excess.0, excess.1);
                 }
                 None => self.forgotten.came_to_be(published, quarantined),
@@ -196,7 +196,7 @@ impl Ledger {
 
     /// The records of a segment are lost with its file.
     pub fn lost(&mut self, sequence: u64) {
-        self.held.published(sequence);
+        self.held.forget(sequence);
         self.damaged_stretches = self.damaged_stretches.saturating_add(1);
     }
 

@@ -1,8 +1,8 @@
 //! What the journal knows of every producer: which records it has, and what the producer counted.
 //!
-//! The ledger changes only by frames ([`Ledger::batch`], [`Ledger::published`]), in their order, so
-//! replaying a journal gives the ledger that was lost. It decides what is new (exactly-once) and
-//! holds the figures of the accounting file.
+//! What was sent and published changes by frames only ([`Ledger::batch`], [`Ledger::published`]), in their order, so
+//! replaying a journal gives the ledger that was lost. The rest is in the next segment's snapshot: who was forgotten,
+//! what was sealed, removed and lost. It decides what is new (exactly-once) and holds the figures of the accounting file.
 //!
 //! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers, of which one that is silent is forgotten when its records are in
 //! Parquet; what is kept of each is bounded too ([`super::producer`]).
@@ -68,7 +68,7 @@ pub struct LedgerSnapshot {
     pub sealed_segments: Vec<SealedSegment>,
 }
 
-/// The table is full of producers that were active lately.
+/// The table is full of producers that were active lately, or whose records are not in Parquet yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 

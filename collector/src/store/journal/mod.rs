@@ -105,8 +105,10 @@ pub enum Refusal {
     /// The disk has less room than it must.
     #[error("the disk of the data directory has less than disk_free_bytes_min left")]
     DiskLow,
-    /// The table of producers is full of active ones.
-    #[error("producers_max are active")]
+    /// The table of producers is full of those that are active, or whose records are not in Parquet yet.
+    #[error(
+        "there are producers_max recorders that are active, or whose records are not in Parquet yet"
+    )]
     TooManyProducers,
     /// Whether its records were stored is not known any more.
     #[error(

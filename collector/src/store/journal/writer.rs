@@ -39,8 +39,6 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const DISK_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// How often figures that only age are refreshed, and silent producers forgotten.
 const TICK: Duration = Duration::from_secs(1);
-/// Room kept in the journal's budget for one more snapshot and note of a published segment.
-const BACKLOG_SEGMENTS_MIN: usize = 2;
 
 /// State of the journal's thread.
 #[derive(Debug)]

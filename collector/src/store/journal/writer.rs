@@ -122,8 +122,9 @@ impl Writer {
         })
     }
 
-    /// Works until every [`super::Journal`] handle is dropped. Blocks: needs a thread of its own.
-    pub fn run(mut self, commands: &Receiver<Command>) {
+    /// Works until every [`super::Journal`] handle is dropped. Blocks: needs a thread of its own. Returns how many
+    /// segments are left for the next start to publish.
+    pub fn run(mut self, commands: &Receiver<Command>) -> usize {
         loop {
             self.check_disk();
             self.health.set_journal_full(self.is_full());
@@ -137,8 +138,7 @@ impl Writer {
             self.duties();
         }
         self.write_accounting();
-        let left = self.sizes.len() + usize::from(self.segment_records > 0);
-        self.health.set_segments_left(left);
+        self.sizes.len() + usize::from(self.segment_records > 0)
     }
 
     fn group(&mut self, first: Option<Command>, commands: &Receiver<Command>) {

@@ -116,10 +116,9 @@ fn a_drain_says_what_it_could_not_seal() {
         let faults = healthy();
         let opened = open_faulty(settings(data.path()), &faults);
         let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
-        let health = Arc::clone(journal.health());
         let sealed = opened.sealed;
-        std::thread::scope(|scope| {
-            scope.spawn(move || writer.run(&commands));
+        let found = std::thread::scope(|scope| {
+            let running = scope.spawn(move || writer.run(&commands));
             append(&journal, 1, 1..2).unwrap();
             faults.create.store(is_out_of_files, Ordering::SeqCst);
             journal.commands.send(Command::Drain).unwrap();
@@ -131,7 +130,8 @@ fn a_drain_says_what_it_could_not_seal() {
                 journal.published(published).unwrap();
             }
             drop(journal);
+            running.join().unwrap()
         });
-        assert_eq!(health.segments_left(), left);
+        assert_eq!(found, left);
     }
 }

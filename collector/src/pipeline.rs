@@ -21,6 +21,7 @@ pub mod signals;
 
 use std::thread::JoinHandle;
 
+/// Begins `work` on a thread of its own.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that spawns"
@@ -32,4 +33,15 @@ fn spawn<T: Send + 'static>(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
+}
+
+/// Does `work`, which blocks, away from the threads that serve connections.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that spawns"
+)]
+fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
 }

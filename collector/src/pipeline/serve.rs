@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::pipeline::spawn_blocking;
 use crate::sources::http::{Limits, Service, Tls, TlsError, TlsFiles, TokenError, Tokens};
 use crate::store::data_dir::DataDirError;
 use crate::store::journal::ledger::LedgerLimits;
@@ -177,6 +178,7 @@ pub async fn run(
     };
     drop(listener);
     shutdown.cancel();
+    let unbroken = store.unbroken();
 
     let drained = async {
         connections.close();
@@ -197,25 +199,27 @@ pub async fn run(
     };
     match timeout(settings.drain_timeout, drained).await {
         Ok(drained) => outcome = outcome.and(drained),
-        Err(_) => warn!("drain deadline reached, the rest stays in the journal"),
+        Err(_) => match unbroken() {
+            Ok(()) => warn!("drain deadline reached, the rest stays in the journal"),
+            broken => outcome = outcome.and(broken),
+        },
     }
     outcome
 }
 
 /// Does `work` away from the threads that serve connections; `None` if `shutdown` comes first. What is under way
 /// then ends with the process, and is as if it had been killed.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that spawns"
-)]
 async fn unless<T: Send + 'static>(
     shutdown: &CancellationToken,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, RunError> {
-    let work = tokio::task::spawn_blocking(work);
+    let work = spawn_blocking(work);
     match shutdown.run_until_cancelled(work).await {
         Some(Ok(done)) => Ok(Some(done)),
-        Some(Err(error)) => Err(RunError::Thread(error.into())),
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(RunError::Thread(error.into())),
+        },
         None => Ok(None),
     }
 }
@@ -266,5 +270,12 @@ mod tests {
         assert!(matches!(opened, Ok(None)));
         drop(end);
         assert!(matches!(unless(&shutdown, || ()).await, Ok(None)));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a bug")]
+    async fn a_bug_while_it_is_opened_is_no_lack_of_threads() {
+        let opened = unless(&CancellationToken::new(), || panic!("a bug")).await;
+        assert!(matches!(opened, Ok(Some(()))));
     }
 }

@@ -25,13 +25,13 @@ pub trait Intake: Clone + Send + Sync + 'static {
         envelope: Envelope,
         body: Bytes,
         memory: OwnedSemaphorePermit,
-    ) -> impl Future<Output = Result<Taken, Busy>> + Send;
+    ) -> impl Future<Output = Result<Taken, NotTaken>> + Send;
 
     /// Is a batch worth reading? Says yes where only trying can tell, as with a disk that was full.
-    fn check(&self) -> Result<(), Busy>;
+    fn check(&self) -> Result<(), NotTaken>;
 
     /// Should traffic be sent here?
-    fn ready(&self) -> Result<(), Busy>;
+    fn ready(&self) -> Result<(), NotTaken>;
 }
 
 /// A batch is durable.
@@ -45,7 +45,7 @@ pub struct Taken {
 
 /// A batch was not taken, and nothing of it kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Busy {
+pub struct NotTaken {
     /// Machine-readable.
     pub code: &'static str,
     /// For people.

@@ -4,7 +4,8 @@
 //! a crash anywhere in here is repaired by doing it again. A record that cannot be decoded, or that
 //! the Parquet encoder refuses, is set aside ([`super::quarantine`]) and counted. A failure to write
 //! is tried again, with growing pauses, for as long as it takes: the segment is durable, and the
-//! journal's limit holds back the rest. So is a segment that cannot be read, after all others.
+//! journal's limit holds back the rest. So is a segment that cannot be read, after all others; one whose file is gone
+//! is done with.
 //!
 //! Memory: one segment and the calls of one part, see [`parts`].
 
@@ -67,9 +68,11 @@ pub enum PublishError {
 /// How publishing a segment went.
 enum Attempt {
     Published(PublishedMeta),
-    Unreadable,
+    Unreadable {
+        is_absent: bool,
+    },
     /// There is no time left.
-    GivenUp,
+    Stopped,
 }
 
 impl Publisher {
@@ -83,7 +86,7 @@ impl Publisher {
     }
 
     /// Publishes what `sealed` hands out until it is closed and empty, and tells `journal`. Blocks:
-    /// needs a thread of its own. `pause` waits, or returns false to give up.
+    /// needs a thread of its own. `pause` waits, or returns false to stop.
     pub fn run(
         &self,
         sealed: &SealedSegments,
@@ -93,15 +96,21 @@ impl Publisher {
         let mut buffer = Vec::new();
         let mut unreadable = Unreadable::default();
         while let Some(segment) = unreadable.others_first(sealed, &pause) {
-            match self.attempt(segment, &mut buffer, &pause) {
+            let published = match self.attempt(segment, &mut buffer, &pause) {
                 Attempt::Published(meta) => {
-                    if journal.published(meta).is_err() {
-                        return;
-                    }
                     unreadable.published(segment);
+                    Some(meta)
                 }
-                Attempt::Unreadable => sealed.put_behind(segment),
-                Attempt::GivenUp => return,
+                Attempt::Unreadable { is_absent } => {
+                    let is_gone = unreadable.is_gone(segment, is_absent);
+                    is_gone.then(|| nothing_of(segment))
+                }
+                Attempt::Stopped => return,
+            };
+            match published.map(|meta| journal.published(meta)) {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return,
+                None => sealed.put_behind(segment),
             }
             if !sealed.is_any_waiting() {
                 // Who knows when the next comes.
@@ -129,14 +138,16 @@ impl Publisher {
                     error = %chain(&error), segment = %segment.id,
                     "failed to read a segment, it stays in the journal, others are published before it is tried again"
                 );
-                return Attempt::Unreadable;
+                return Attempt::Unreadable {
+                    is_absent: error.is_absence(),
+                };
             }
             error!(
                 error = %chain(&error), segment = %segment.id, retry_ms = delay.as_millis(),
                 "failed to publish, the segment stays in the journal"
             );
             if !pause(delay) {
-                return Attempt::GivenUp;
+                return Attempt::Stopped;
             }
             delay = (delay * 2).min(RETRY_PAUSE_MAX);
         }
@@ -200,6 +211,15 @@ impl Publisher {
             outcomes: outcomes.collect(),
             damaged_stretches,
         })
+    }
+}
+
+/// What became of a segment whose file is gone; the journal knows whether there were records in it.
+fn nothing_of(segment: SegmentId) -> PublishedMeta {
+    error!(segment = %segment.id, "the file of a segment is gone, it is not tried again");
+    PublishedMeta {
+        segment_sequence: segment.sequence,
+        ..PublishedMeta::default()
     }
 }
 

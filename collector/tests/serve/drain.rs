@@ -110,6 +110,30 @@ fn a_directory_that_is_removed_ends_it_with_3_and_nothing_more_is_acknowledged()
 }
 
 #[test]
+fn a_directory_that_is_moved_while_it_drains_ends_it_with_3() {
+    let parent = tempfile::tempdir().unwrap();
+    let (data, moved) = (parent.path().join("data"), parent.path().join("moved"));
+    std::fs::create_dir(&data).unwrap();
+    // In the way of Parquet.
+    std::fs::write(data.join("calls"), "").unwrap();
+    let keys = ["publish_interval=1h", "drain_timeout=20s"];
+    let mut collector = Collector::start(&data, &keys);
+    assert_eq!(collector.post(&Sender::new(7).encoded(3)).status, 200);
+    collector.signal(Signal::TERM);
+    while std::fs::read_dir(data.join("journal")).unwrap().count() < 2 {
+        std::thread::yield_now();
+    }
+    std::fs::rename(&data, &moved).unwrap();
+    assert_eq!(collector.wait().code(), Some(3));
+    let log = collector.log();
+    assert!(log.contains("was removed or moved"), "{log}");
+    assert!(!log.contains("stays in the journal until"), "{log}");
+    std::fs::remove_file(moved.join("calls")).unwrap();
+    assert!(Collector::start(&moved, &[]).stop().success());
+    assert_eq!(stored(&moved).len(), 3);
+}
+
+#[test]
 fn what_cannot_be_sealed_is_not_called_drained() {
     let data = tempfile::tempdir().unwrap();
     let mut collector = Collector::start(data.path(), &["publish_interval=1h"]);

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::batches::Sender;
@@ -100,25 +101,75 @@ fn cut(path: &Path, size: u64) {
     file.set_len(size).unwrap();
 }
 
-#[test]
-fn segments_that_cannot_be_read_hold_up_no_others_and_are_published_when_they_can() {
+/// A collector with so many sealed segments of 5 records, none of which is published while there is a file in the way
+/// of `calls`.
+fn unpublished(sender: &mut Sender, segments: usize) -> (TempDir, Collector) {
     let data = tempfile::tempdir().unwrap();
-    let calls = data.path().join("calls");
-    fs::write(&calls, "").unwrap();
-    let mut sender = Sender::new(7);
-    let keys = ["segment_records_max=5", "publish_interval=10ms"];
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(data.path().join("calls"), "").unwrap();
+    let keys = [
+        "segment_records_max=5",
+        "publish_interval=10ms",
+        "drain_timeout=20s",
+    ];
     let collector = Collector::start(data.path(), &keys);
-    for _ in 0..4 {
+    for _ in 0..segments {
         assert_eq!(collector.post(&sender.encoded(5)).status, 200);
     }
-    // A folder can be opened, and not read. Nothing is published meanwhile.
+    (data, collector)
+}
+
+#[test]
+fn a_segment_that_is_removed_while_the_collector_runs_is_told_and_not_waited_for() {
+    let (data, mut collector) = unpublished(&mut Sender::new(7), 2);
+    fs::remove_file(segments(data.path()).remove(0)).unwrap();
+    fs::remove_file(data.path().join("calls")).unwrap();
+    let damaged = "twintap_journal_damaged_total 1";
+    while segments(data.path()).len() > 1 || !collector.metrics().contains(damaged) {
+        std::thread::yield_now();
+    }
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    let log = collector.log();
+    assert!(log.contains("drained"), "{log}");
+    assert_eq!(stored(data.path()).len(), 5);
+    let accounting = accounting(data.path());
+    assert_eq!(
+        (accounting.damaged_stretches, accounting.total.journaled),
+        (1, 5)
+    );
+    assert_eq!(fsck(data.path()).0, Some(4));
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_does_not_hold_up_the_end() {
+    let (data, mut collector) = unpublished(&mut Sender::new(7), 2);
+    let withheld = segments(data.path()).remove(0);
+    fs::remove_file(&withheld).unwrap();
+    fs::create_dir(&withheld).unwrap();
+    fs::remove_file(data.path().join("calls")).unwrap();
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
+    let log = collector.log();
+    assert!(log.contains("not all is in Parquet"), "{log}");
+    assert!(!log.contains("deadline"), "{log}");
+    assert_eq!(stored(data.path()).len(), 5);
+    let total = accounting(data.path()).total;
+    assert_eq!((total.published, total.journaled), (5, 5));
+}
+
+#[test]
+fn segments_that_cannot_be_read_hold_up_no_others_and_are_published_when_they_can() {
+    let mut sender = Sender::new(7);
+    let (data, collector) = unpublished(&mut sender, 4);
+    // A folder can be opened, and not read.
     let withheld: Vec<_> = segments(data.path()).into_iter().take(2).collect();
     let elsewhere = |path: &Path| data.path().join(path.file_name().unwrap());
     for path in &withheld {
         fs::rename(path, elsewhere(path)).unwrap();
         fs::create_dir(path).unwrap();
     }
-    fs::remove_file(calls).unwrap();
+    fs::remove_file(data.path().join("calls")).unwrap();
     assert_eq!(collector.post(&sender.encoded(5)).status, 200);
     while segments(data.path()).len() > 3 || stored(data.path()).len() < 15 {
         std::thread::yield_now();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::pipeline::spawn_blocking;
 use crate::sources::Intake;
 use crate::sources::http::tls::RELOAD_INTERVAL;
 use crate::sources::http::{Service, Tls, serve_connection};
@@ -59,10 +60,6 @@ impl<I: Intake> Port<I> {
     }
 
     /// Reads certificates again when they change, away from the threads that serve connections.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the one place that spawns"
-    )]
     pub(super) async fn renew_certificates(&self) -> Infallible {
         let Some(tls) = &self.tls else {
             return std::future::pending().await;
@@ -70,7 +67,7 @@ impl<I: Intake> Port<I> {
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
             let tls = Arc::clone(tls);
-            if let Err(error) = tokio::task::spawn_blocking(move || tls.reload()).await {
+            if let Err(error) = spawn_blocking(move || tls.reload()).await {
                 warn!(%error, "failed to look for renewed certificates");
             }
         }

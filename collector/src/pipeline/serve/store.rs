@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::pipeline::spawn;
 use crate::sources::http::routes::draining;
-use crate::sources::{Busy, Intake, Taken};
+use crate::sources::{Intake, NotTaken, Taken};
 use crate::store::data_dir::DataDir;
 use crate::store::journal::{self, Failure, Health, Journal, Opened, Refusal, SealedSegments};
 use crate::store::parquet::sweep_unfinished;
@@ -85,24 +86,27 @@ impl Store {
         }
     }
 
+    /// For when this is gone, too: has the journal failed?
+    pub(super) fn unbroken(&self) -> impl Fn() -> Result<(), RunError> + use<> {
+        let (health, path) = (Arc::clone(self.journal.health()), self.path().to_owned());
+        move || match health.failure() {
+            Some(failure) => Err(told(failure, &path)),
+            None => Ok(()),
+        }
+    }
+
     /// Seals, publishes and ends both threads. Nobody else may have the journal any more.
     pub(super) async fn drain(self) -> Result<(), RunError> {
+        let unbroken = self.unbroken();
         let Self {
-            data_dir,
+            data_dir: _locked,
             journal,
-            mut threads,
+            threads,
             ..
         } = self;
-        let health = Arc::clone(journal.health());
-        if health.failure() == Some(Failure::Removed) {
-            // There is nothing to publish, however often it is tried.
-            threads.stop.take();
-        }
-        threads.drain(journal).await;
-        if let Some(failure) = health.failure() {
-            return Err(told(failure, data_dir.path()));
-        }
-        match health.segments_left() {
+        let left = threads.drain(journal).await;
+        unbroken()?;
+        match left? {
             0 => info!("drained"),
             segments => warn!(
                 segments,
@@ -133,38 +137,38 @@ impl Intake for JournalIntake {
         envelope: Envelope,
         body: Bytes,
         memory: OwnedSemaphorePermit,
-    ) -> Result<Taken, Busy> {
+    ) -> Result<Taken, NotTaken> {
         let ack = self
             .journal
             .append(envelope, body, Some(memory))
             .await
-            .map_err(busy)?;
+            .map_err(not_taken)?;
         Ok(Taken {
             stored: ack.stored,
             duplicates: ack.duplicates,
         })
     }
 
-    fn check(&self) -> Result<(), Busy> {
+    fn check(&self) -> Result<(), NotTaken> {
         self.unless_draining(Health::check)
     }
 
-    fn ready(&self) -> Result<(), Busy> {
+    fn ready(&self) -> Result<(), NotTaken> {
         self.unless_draining(Health::ready)
     }
 }
 
 impl JournalIntake {
-    fn unless_draining(&self, ask: fn(&Health) -> Result<(), Refusal>) -> Result<(), Busy> {
+    fn unless_draining(&self, ask: fn(&Health) -> Result<(), Refusal>) -> Result<(), NotTaken> {
         if self.shutdown.is_cancelled() {
             return Err(draining());
         }
-        ask(self.journal.health()).map_err(busy)
+        ask(self.journal.health()).map_err(not_taken)
     }
 }
 
-fn busy(refusal: Refusal) -> Busy {
-    Busy {
+fn not_taken(refusal: Refusal) -> NotTaken {
+    NotTaken {
         code: refusal.code(),
         reason: refusal.to_string(),
         retry_after: (refusal != Refusal::GivenUp).then_some(RETRY_AFTER),
@@ -173,6 +177,8 @@ fn busy(refusal: Refusal) -> Busy {
 
 /// The two threads, and how to end them.
 struct Threads {
+    /// Answers how many segments are left.
+    journal: JoinHandle<usize>,
     journal_done: CancellationToken,
     publisher_done: CancellationToken,
     stop: Option<SyncSender<()>>,
@@ -191,9 +197,9 @@ impl Threads {
         let journal_ended = journal_done.clone().drop_guard();
         let publisher_ended = publisher_done.clone().drop_guard();
         let (stop, stopped) = sync_channel(1);
-        spawn("journal", move || {
+        let running = spawn("journal", move || {
             let _ended = journal_ended;
-            writer.run(&commands);
+            writer.run(&commands)
         })
         .map_err(RunError::Thread)?;
         spawn("publisher", move || {
@@ -202,20 +208,35 @@ impl Threads {
         })
         .map_err(RunError::Thread)?;
         Ok(Self {
+            journal: running,
             journal_done,
             publisher_done,
             stop: Some(stop),
         })
     }
 
-    /// Seals, publishes and ends both threads.
-    async fn drain(&mut self, journal: Journal) {
-        if journal.drain().await.is_err() {
-            return;
-        }
+    /// Seals, publishes and ends both threads. Returns how many segments are left for the next start.
+    async fn drain(mut self, journal: Journal) -> Result<usize, RunError> {
+        let health = Arc::clone(journal.health());
+        // Else the thread has ended.
+        journal.drain().await.ok();
         drop(journal);
-        self.journal_done.cancelled().await;
-        self.stop.take();
+        tokio::select! {
+            () = self.journal_done.cancelled() => {}
+            // There is nothing to publish any more, however often it is tried.
+            () = removed(&health) => {
+                self.stop.take();
+                self.journal_done.cancelled().await;
+            }
+        }
+        self.journal.join().map_err(|_| RunError::JournalEnded)
+    }
+}
+
+/// Returns when the directory is gone.
+async fn removed(health: &Health) {
+    if health.poisoned().await != Failure::Removed {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use twintap_record::ACKNOWLEDGED_HEADER;
 
-use crate::sources::{Busy, Taken};
+use crate::sources::{NotTaken, Taken};
 
 /// What every route answers with.
 pub type Answer = Response<Full<Bytes>>;
@@ -54,14 +54,14 @@ impl Refused {
     }
 
     /// Refused for now, or for good because of what came before.
-    pub fn busy(busy: Busy) -> Self {
-        let status = match busy.retry_after {
+    pub fn not_taken(refusal: NotTaken) -> Self {
+        let status = match refusal.retry_after {
             Some(_) => StatusCode::SERVICE_UNAVAILABLE,
             None => StatusCode::CONFLICT,
         };
         Self {
-            retry_after: busy.retry_after,
-            ..Self::client(status, busy.code, busy.reason)
+            retry_after: refusal.retry_after,
+            ..Self::client(status, refusal.code, refusal.reason)
         }
     }
 }

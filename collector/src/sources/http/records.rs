@@ -17,7 +17,7 @@ use twintap_record::CONTENT_TYPE as BATCH_TYPE;
 
 use super::answer::Refused;
 use super::routes::Service;
-use crate::sources::{Busy, Intake, Taken};
+use crate::sources::{Intake, NotTaken, Taken};
 use twintap_decode::envelope::{self, EnvelopeError};
 
 /// Other names under which clients send protobuf.
@@ -37,7 +37,10 @@ impl<I: Intake> Service<I> {
     pub(super) async fn post_records(&self, request: Request<Incoming>) -> Result<Taken, Refused> {
         check_content(request.headers())?;
         let declared = self.declared_length(request.headers())?;
-        self.intake.check().map_err(Refused::busy).map_err(unread)?;
+        self.intake
+            .check()
+            .map_err(Refused::not_taken)
+            .map_err(unread)?;
         let memory = self.memory(declared).map_err(unread)?;
         let read = self.read(request.into_body(), declared);
         let body = tokio::time::timeout(self.limits.body_timeout, read)
@@ -51,7 +54,7 @@ impl<I: Intake> Service<I> {
         self.intake
             .take(envelope, body, memory)
             .await
-            .map_err(Refused::busy)
+            .map_err(Refused::not_taken)
     }
 
     fn declared_length(&self, headers: &HeaderMap) -> Result<Option<usize>, Refused> {
@@ -86,7 +89,7 @@ impl<I: Intake> Service<I> {
             .ok()
             .and_then(|permits| self.memory.clone().try_acquire_many_owned(permits).ok())
             .ok_or_else(|| {
-                Refused::busy(Busy {
+                Refused::not_taken(NotTaken {
                     code: "overloaded",
                     reason: "too many bytes of batches are on their way to the disk".to_owned(),
                     retry_after: Some(MEMORY_RETRY),

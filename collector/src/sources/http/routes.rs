@@ -22,7 +22,7 @@ use super::records::memory_permits;
 use super::token::Tokens;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::sources::{Busy, Intake};
+use crate::sources::{Intake, NotTaken};
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What RFC 9113 (6.5.2) adds for each field to the size of a header list.
@@ -136,7 +136,7 @@ impl<I: Intake> Service<I> {
             "/healthz" if get => Ok((text(StatusCode::OK, "text/plain", "ok\n"), false)),
             "/readyz" if get => match self.intake.ready() {
                 Ok(()) => Ok((text(StatusCode::OK, "text/plain", "ready\n"), false)),
-                Err(busy) => Err(Refused::busy(busy)),
+                Err(refusal) => Err(Refused::not_taken(refusal)),
             },
             "/metrics" if get => {
                 let now = self.clock.monotonic();
@@ -182,8 +182,8 @@ impl<I: Intake> Service<I> {
 }
 
 /// The answer of a collector that takes nothing more.
-pub fn draining() -> Busy {
-    Busy {
+pub fn draining() -> NotTaken {
+    NotTaken {
         code: "shutting_down",
         reason: "the collector is shutting down".to_owned(),
         retry_after: Some(DRAINING_RETRY),

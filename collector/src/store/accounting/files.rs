@@ -44,26 +44,20 @@ impl Accounting {
         data_dir: &Path,
         is_in_use: impl Fn() -> io::Result<bool>,
     ) -> io::Result<Vec<Self>> {
-        let (mut captures, mut collectors, mut damage) = (Vec::new(), None, None);
+        let (mut captures, mut collectors) = (Vec::new(), Ok(None));
         for file in Self::load_each(data_dir)? {
             match (file.path.ends_with(FILE_NAME), file.accounting) {
-                (true, Ok(accounting)) => collectors = Some(accounting),
+                (true, Ok(accounting)) => collectors = Ok(Some(accounting)),
                 // It is not synced: a power cut tears it. The journal has all of it.
                 (true, Err(error)) if error.kind() == ErrorKind::InvalidData => {
-                    damage = Some(error);
+                    collectors = Err(error);
                 }
                 (_, accounting) => captures.push((accounting?, file.path)),
             }
         }
-        let is_used = is_in_use()?;
-        if let Some(damage) = damage
-            && (is_used || !Self::is_in_journal(data_dir))
-        {
-            return Err(damage);
-        }
-        if !is_used {
-            match Self::with_journal(collectors.clone(), data_dir) {
-                Ok(newer) => collectors = newer,
+        if !is_in_use()? {
+            match Self::renew(&mut collectors, data_dir) {
+                Ok(()) => {}
                 // A collector has started, and takes segments away.
                 Err(_) if is_in_use()? => {}
                 Err(error) => return Err(io::Error::other(error)),
@@ -77,7 +71,7 @@ impl Accounting {
             }
         }
         let captures = captures.into_iter().map(|(accounting, _)| accounting);
-        Ok(collectors.into_iter().chain(captures).collect())
+        Ok(collectors?.into_iter().chain(captures).collect())
     }
 
     /// Reads each file of `data_dir`, by name, as it is.

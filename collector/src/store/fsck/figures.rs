@@ -103,8 +103,8 @@ fn missing(
     repairs: bool,
     checked: &mut Checked,
 ) -> Result<Option<(PathBuf, Accounting)>, FsckError> {
-    // One that never heard of a producer has nothing to tell.
-    let Some(ledger_says) = rebuilt(data_dir).filter(|says| !says.producers.is_empty()) else {
+    // One that never heard of a producer has nothing to tell, unless it found damage.
+    let Some(ledger_says) = rebuilt(data_dir).filter(|says| !says.is_blank()) else {
         return Ok(None);
     };
     let what = "is missing; the journal has all of it";

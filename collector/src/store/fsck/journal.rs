@@ -21,12 +21,14 @@ pub(super) fn check(
         return Ok(());
     }
     let segments = segments(&dir, checked)?;
-    let newest = segments.last().copied();
-    for id in segments {
-        let end = match (Some(id) == newest, is_in_use) {
-            (false, _) => End::Sealed,
-            (true, false) => End::Open,
-            (true, true) => End::BeingWritten,
+    let newest = recovery::newest(&segments);
+    for (id, _) in segments {
+        // Behind it is nothing, or what has been begun since it was listed.
+        let is_sealed = newest.is_some_and(|newest| id < newest);
+        let end = match (is_sealed, is_in_use) {
+            (true, _) => End::Sealed,
+            (false, false) => End::Open,
+            (false, true) => End::BeingWritten,
         };
         check_segment(&dir, id, end, is_in_use, checked);
     }
@@ -58,13 +60,15 @@ pub(super) fn check_records(
     }
 }
 
-/// The segments in `dir`, oldest first.
-fn segments(dir: &Path, checked: &mut Checked) -> Result<Vec<SegmentId>, FsckError> {
+/// The segments in `dir`, oldest first, with their sizes.
+fn segments(dir: &Path, checked: &mut Checked) -> Result<Vec<(SegmentId, u64)>, FsckError> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
-        let name = entry.map_err(io_error("list", dir))?.file_name();
+        let entry = entry.map_err(io_error("list", dir))?;
+        let name = entry.file_name();
         match name.to_str().and_then(SegmentId::from_file_name) {
-            Some(id) => segments.push(id),
+            // One that cannot be looked at is named when it is read, or was removed since.
+            Some(id) => segments.push((id, entry.metadata().map_or(0, |found| found.len()))),
             // Half a copy is made again at the start.
             None if recovery::is_copy(Path::new(&name)) => {}
             None => checked.found(Severity::Note, &dir.join(name), "not a file of the journal"),
@@ -118,5 +122,42 @@ fn check_segment(dir: &Path, id: SegmentId, end: End, is_in_use: bool, checked: 
              were never acknowledged, and the collector cuts them at its start"
         );
         checked.found(Severity::Note, &path, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::journal::frame::segment_header;
+
+    /// What is found of a crashed collector's segments with these contents, and of which of them.
+    fn found(contents: &[&[u8]]) -> Vec<(Severity, u64)> {
+        let data_dir = tempfile::tempdir().unwrap();
+        let dir = journal::directory(data_dir.path());
+        fs::create_dir_all(&dir).unwrap();
+        for (sequence, content) in (1..).zip(contents) {
+            let id = Uuid::from_u128(u128::from(sequence));
+            fs::write(dir.join(SegmentId { sequence, id }.file_name()), content).unwrap();
+        }
+        let mut checked = Checked::default();
+        check(data_dir.path(), false, &mut checked).unwrap();
+        let findings = checked.findings.into_iter().map(|finding| {
+            let name = finding.path.file_name().and_then(|name| name.to_str());
+            let segment = SegmentId::from_file_name(name.unwrap()).unwrap();
+            (finding.severity, segment.sequence)
+        });
+        findings.collect()
+    }
+
+    #[test]
+    fn only_the_end_of_the_newest_segment_with_anything_in_it_may_be_torn() {
+        let whole = segment_header();
+        let torn = [&whole[..], b"torn"].concat();
+        assert_eq!(found(&[&whole, &torn]), [(Severity::Note, 2)]);
+        assert_eq!(found(&[&torn, &whole]), [(Severity::Lost, 1)]);
+        // What could not be begun is left empty.
+        assert_eq!(found(&[&whole, &torn, b""]), [(Severity::Note, 2)]);
     }
 }

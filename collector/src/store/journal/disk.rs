@@ -1,7 +1,7 @@
 //! What the journal asks of the file system, so that tests can make each step fail.
 
 use std::fmt::Debug;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub trait Disk: Debug + Send {
     /// Removes a file.
     fn remove(&mut self, name: &str) -> io::Result<()>;
     /// Is the file `name` where it was created, and the lock of the data directory where others look for it? Else
-    /// somebody has removed them or moved the directory: what is written is not found again.
+    /// somebody has removed or moved them or the directory: what is written is not found again, or by two collectors.
     fn is_in_place(&self, name: &str) -> io::Result<bool>;
     /// Bytes that are free for this user.
     fn free_bytes(&mut self) -> io::Result<u64>;
@@ -42,7 +42,14 @@ pub trait SegmentFile: Debug + Send {
 pub struct DirDisk {
     dir: PathBuf,
     handle: File,
-    lock: Option<Arc<File>>,
+    lock: Option<Lock>,
+}
+
+/// What is locked, and where others look for it.
+#[derive(Debug)]
+struct Lock {
+    file: Arc<File>,
+    path: PathBuf,
 }
 
 impl DirDisk {
@@ -55,11 +62,11 @@ impl DirDisk {
         })
     }
 
-    /// In the data directory that `lock` locks.
+    /// In the data directory that is locked by `file`, which was found at `path`.
     #[must_use]
-    pub fn locked_by(self, lock: Arc<File>) -> Self {
+    pub fn locked_by(self, file: Arc<File>, path: PathBuf) -> Self {
         Self {
-            lock: Some(lock),
+            lock: Some(Lock { file, path }),
             ..self
         }
     }
@@ -83,16 +90,15 @@ impl Disk for DirDisk {
     }
 
     fn is_in_place(&self, name: &str) -> io::Result<bool> {
-        if let Some(lock) = &self.lock
-            && lock.metadata()?.nlink() == 0
-        {
-            return Ok(false);
+        if let Some(lock) = &self.lock {
+            let held = identity(&lock.file.metadata()?);
+            if unless_absent(fs::metadata(&lock.path))?.map(|found| identity(&found)) != Some(held)
+            {
+                return Ok(false);
+            }
         }
-        match fs::symlink_metadata(self.dir.join(name)) {
-            Ok(_) => Ok(true),
-            Err(error) if is_absence(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let found = unless_absent(fs::symlink_metadata(self.dir.join(name)))?;
+        Ok(found.is_some())
     }
 
     fn free_bytes(&mut self) -> io::Result<u64> {
@@ -101,9 +107,17 @@ impl Disk for DirDisk {
     }
 }
 
-fn is_absence(error: &io::Error) -> bool {
-    let kind = error.kind();
-    kind == io::ErrorKind::NotFound || kind == io::ErrorKind::NotADirectory
+/// Says which file it is, whatever its name.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn unless_absent(found: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match found {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 impl SegmentFile for File {

@@ -1,7 +1,7 @@
 //! Whether the journal can take a batch: flags its thread sets and everyone reads.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -25,7 +25,6 @@ pub struct Health {
     disk_low: AtomicBool,
     journal_full: AtomicBool,
     segment_full: AtomicBool,
-    segments_left: AtomicUsize,
 }
 
 impl Health {
@@ -81,15 +80,6 @@ impl Health {
     pub(super) fn poison(&self, failure: Failure) {
         self.failure.get_or_init(|| failure);
         self.poison.notify_waiters();
-    }
-
-    /// Segments with records that were not in Parquet when the journal's thread ended.
-    pub fn segments_left(&self) -> usize {
-        self.segments_left.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_segments_left(&self, segments: usize) {
-        self.segments_left.store(segments, Ordering::Release);
     }
 
     /// Returns what it was.

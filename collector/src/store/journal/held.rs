@@ -34,8 +34,8 @@ impl Held {
         *noted = records.max(*noted);
     }
 
-    /// A segment may go.
-    pub fn published(&mut self, sequence: u64) {
+    /// A segment may go, or is lost: it counts no more.
+    pub fn forget(&mut self, sequence: u64) {
         self.records.remove(&sequence);
     }
 
@@ -117,7 +117,7 @@ mod tests {
         }
         let mut held = Held::from_notes(held.to_notes());
         assert_eq!(held.missing(&BTreeSet::from([5])), [3]);
-        held.published(3);
+        held.forget(3);
         assert!(held.missing(&BTreeSet::from([5])).is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! What the journal knows of every producer: which records it has, and what the producer counted.
 //!
-//! The ledger changes only by frames ([`Ledger::batch`], [`Ledger::published`]), in their order, so
-//! replaying a journal gives the ledger that was lost. It decides what is new (exactly-once) and
-//! holds the figures of the accounting file.
+//! What was sent and published changes by frames only ([`Ledger::batch`], [`Ledger::published`]), in their order, so
+//! replaying a journal gives the ledger that was lost. The rest is in the next segment's snapshot: who was forgotten,
+//! what was sealed, removed and lost. It decides what is new (exactly-once) and holds the figures of the accounting file.
 //!
 //! Bounds: [`PRODUCERS_MAX_DEFAULT`] producers, of which one that is silent is forgotten when its records are in
 //! Parquet; what is kept of each is bounded too ([`super::producer`]).
@@ -68,7 +68,7 @@ pub struct LedgerSnapshot {
     pub sealed_segments: Vec<SealedSegment>,
 }
 
-/// The table is full of producers that were active lately.
+/// The table is full of producers that were active lately, or whose records are not in Parquet yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
@@ -161,7 +161,7 @@ impl Ledger {
         if !self.published_segments.insert(meta.segment_sequence) {
             return;
         }
-        self.held.published(meta.segment_sequence);
+        self.held.forget(meta.segment_sequence);
         self.damaged_stretches = self
             .damaged_stretches
             .saturating_add(meta.damaged_stretches);
@@ -173,8 +173,8 @@ impl Ledger {
             match known {
                 // Of one that was forgotten and heard again, the rest is of before.
                 Some(Entry { state, .. }) => {
-                    let rest = state.settle(published, quarantined);
-                    let excess = self.forgotten.settle(rest.0, rest.1);
+                    let rest = state.credit(published, quarantined);
+                    let excess = self.forgotten.credit(rest.0, rest.1);
                     state.came_to_be(excess.0, excess.1);
                 }
                 None => self.forgotten.came_to_be(published, quarantined),
@@ -196,7 +196,7 @@ impl Ledger {
 
     /// The records of a segment are lost with its file.
     pub fn lost(&mut self, sequence: u64) {
-        self.held.published(sequence);
+        self.held.forget(sequence);
         self.damaged_stretches = self.damaged_stretches.saturating_add(1);
     }
 
@@ -208,6 +208,11 @@ impl Ledger {
     /// The file of a published segment is gone.
     pub fn removed(&mut self, sequence: u64) {
         self.published_segments.remove(&sequence);
+    }
+
+    /// The files of all published segments are gone.
+    pub fn all_removed(&mut self) {
+        self.published_segments.clear();
     }
 
     /// Time passes, `elapsed` since the last time: forgets producers that have been silent for too long. Returns how

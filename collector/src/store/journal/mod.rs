@@ -39,6 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::accounting::Accounting;
+use crate::store::data_dir::MARKER;
 use frame::PublishedMeta;
 use ledger::LedgerLimits;
 use recovery::RecoveryError;
@@ -61,7 +62,7 @@ pub struct JournalSettings {
     pub segment_records_max: u64,
     /// A segment with records is sealed at this age.
     pub publish_interval: Duration,
-    /// Batches are refused while the journal is at least this large, without the open segment's snapshot.
+    /// Batches are refused while the journal is at least this large, without snapshot and notes of the open segment.
     pub journal_bytes_max: u64,
     /// Batches are refused while the disk has less room than this.
     pub disk_free_bytes_min: u64,
@@ -104,8 +105,10 @@ pub enum Refusal {
     /// The disk has less room than it must.
     #[error("the disk of the data directory has less than disk_free_bytes_min left")]
     DiskLow,
-    /// The table of producers is full of active ones.
-    #[error("producers_max are active")]
+    /// The table of producers is full of those that are active, or whose records are not in Parquet yet.
+    #[error(
+        "there are producers_max recorders that are active, or whose records are not in Parquet yet"
+    )]
     TooManyProducers,
     /// Whether its records were stored is not known any more.
     #[error(
@@ -275,7 +278,8 @@ pub fn open(
         error,
     };
     let disk = disk::DirDisk::open(&dir).map_err(create)?;
-    open_on(settings, Box::new(disk.locked_by(lock)), clock, metrics)
+    let disk = disk.locked_by(lock, settings.data_dir.join(MARKER));
+    open_on(settings, Box::new(disk), clock, metrics)
 }
 
 /// As [`open`], writing through `disk`.

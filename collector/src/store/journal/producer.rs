@@ -98,7 +98,7 @@ impl ProducerState {
     }
 
     /// So many records are in Parquet and in quarantine now. Returns how many of them cannot be of this producer.
-    pub(super) fn settle(&mut self, published: u64, quarantined: u64) -> (u64, u64) {
+    pub(super) fn credit(&mut self, published: u64, quarantined: u64) -> (u64, u64) {
         let of_this = published.min(self.unpublished());
         self.came_to_be(of_this, 0);
         let set_aside = quarantined.min(self.unpublished());
@@ -106,7 +106,7 @@ impl ProducerState {
         (published - of_this, quarantined - set_aside)
     }
 
-    /// As [`Self::settle`], of this producer whatever it stored.
+    /// As [`Self::credit`], of this producer whatever it stored.
     pub(super) fn came_to_be(&mut self, published: u64, quarantined: u64) {
         self.published = self.published.saturating_add(published);
         self.quarantined = self.quarantined.saturating_add(quarantined);

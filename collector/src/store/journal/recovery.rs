@@ -49,6 +49,13 @@ pub enum RecoveryError {
     },
 }
 
+impl RecoveryError {
+    /// Is there no file, or directory, of that name?
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What an earlier run left.
 #[derive(Debug)]
 pub struct Recovered {
@@ -62,24 +69,23 @@ pub struct Recovered {
     pub torn_bytes: u64,
     /// Segments that were not in Parquet and are gone: what was acknowledged in them is lost.
     pub missing_segments: u64,
-    /// The newest segment, if no snapshot of any can be read: then the ledger knows of nothing before.
+    /// The last segment, if no snapshot of any can be read: then the ledger knows of nothing before.
     pub forgot_at: Option<Uuid>,
 }
 
 /// Reads the journal in `dir`.
 pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryError> {
     remove_copies(dir)?;
-    let mut segments = list(dir)?;
     let mut torn_bytes = 0;
-    if let Some((newest, size)) = segments.iter_mut().rfind(|(_, size)| *size > 0) {
-        torn_bytes = make_durable(dir, *newest)?;
-        *size = size.saturating_sub(torn_bytes);
+    if let Some(newest) = newest(&list(dir)?) {
+        torn_bytes = make_durable(dir, newest)?;
     }
+    let segments = list(dir)?;
     let replayed = replay(dir, &segments, limits)?;
-    let newest = segments.last().map(|(id, _)| id.id);
-    let forgot_at = newest.filter(|_| !replayed.has_snapshot);
+    let last = segments.last().map(|(id, _)| id.id);
+    let forgot_at = last.filter(|_| !replayed.has_snapshot);
     let mut ledger = replayed.ledger;
-    for (id, scan) in &replayed.scanned {
+    for (id, scan) in &replayed.scans {
         if !ledger.is_published(id.sequence) {
             ledger.sealed(id.sequence, scan.records);
         }
@@ -97,8 +103,8 @@ pub fn recover(dir: &Path, limits: LedgerLimits) -> Result<Recovered, RecoveryEr
     for (id, _) in published {
         let path = dir.join(id.file_name());
         fs::remove_file(&path).map_err(io_error("remove", &path))?;
-        ledger.removed(id.sequence);
     }
+    ledger.all_removed();
     Ok(Recovered {
         ledger,
         unpublished,
@@ -155,19 +161,18 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
     let Replayed {
         ledger,
         has_snapshot,
-        mut scanned,
+        mut scans,
     } = replay(dir, &segments, limits)?;
     // Those before the snapshot say nothing more than this.
-    let before = segments.len() - scanned.len();
+    let before = segments.len() - scans.len();
     for (id, _) in segments.iter().take(before) {
         if !ledger.is_published(id.sequence) {
-            scanned.push((*id, Scanned::of(dir, *id)?.scan));
+            scans.push((*id, Scanned::of(dir, *id)?.scan));
         }
     }
-    scanned.retain(|(id, _)| !ledger.is_published(id.sequence));
-    let newest = segments.iter().rfind(|(_, size)| *size > 0);
-    let newest = newest.map(|(id, _)| *id);
-    let damaged = scanned.iter().map(|(id, scan)| {
+    scans.retain(|(id, _)| !ledger.is_published(id.sequence));
+    let newest = newest(&segments);
+    let damaged = scans.iter().map(|(id, scan)| {
         let stretches = scan.stretches + u64::from(scan.is_cut && Some(*id) != newest);
         let lacks = ledger.held().lacks(id.sequence, scan.records);
         stretches.max(u64::from(lacks))
@@ -175,7 +180,7 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
     let missing = ledger.held().missing(&sequences(&segments)).len() as u64;
     Ok(Read {
         damaged_unpublished: damaged.sum::<u64>() + missing,
-        records_unpublished: scanned.iter().map(|(_, scan)| scan.records).sum(),
+        records_unpublished: scans.iter().map(|(_, scan)| scan.records).sum(),
         ledger: has_snapshot.then_some(ledger),
     })
 }
@@ -184,6 +189,12 @@ pub fn read(dir: &Path, limits: LedgerLimits) -> Result<Read, RecoveryError> {
 pub fn is_copy(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == COPY_EXTENSION)
+}
+
+/// The segment that was written last, of those that are given oldest first with their sizes: only its end may be torn.
+pub fn newest(segments: &[(SegmentId, u64)]) -> Option<SegmentId> {
+    let newest = segments.iter().rfind(|(_, size)| *size > 0);
+    newest.map(|(id, _)| *id)
 }
 
 /// The segments in `dir`, oldest first, with their sizes; none if it does not exist.
@@ -315,7 +326,7 @@ struct Replayed {
     /// Else it knows nothing of what was before the oldest segment.
     has_snapshot: bool,
     /// Of the segments that were read: the newest ones.
-    scanned: Vec<(SegmentId, Scan)>,
+    scans: Vec<(SegmentId, Scan)>,
 }
 
 /// Rebuilds the ledger from the newest snapshot that can be read, and all frames since.
@@ -360,7 +371,7 @@ fn replay(
     Ok(Replayed {
         ledger,
         has_snapshot,
-        scanned: scans,
+        scans,
     })
 }
 

@@ -63,9 +63,10 @@ impl SealedSegments {
         !self.lock().waiting.is_empty()
     }
 
-    /// Is there one that could not be read?
-    pub fn is_any_unreadable(&self) -> bool {
-        !self.lock().unreadable.is_empty()
+    /// Is there nothing else to be done than to try again what could not be read, and time for it?
+    pub fn is_worth_a_pause(&self) -> bool {
+        let state = self.lock();
+        state.waiting.is_empty() && !state.unreadable.is_empty() && !state.closed
     }
 
     /// Segments that are not in Parquet yet.
@@ -94,9 +95,12 @@ impl SealedSegments {
         Some(state.publishing.swap_remove(index))
     }
 
-    /// No more segments will come.
+    /// No more segments will come: those that could not be read are handed out once more, behind the others.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let state = &mut *self.lock();
+        if !std::mem::replace(&mut state.closed, true) {
+            state.waiting.append(&mut state.unreadable);
+        }
         self.changed.notify_all();
     }
 

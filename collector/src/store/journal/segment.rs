@@ -44,7 +44,7 @@ pub struct OpenSegment {
     pub id: SegmentId,
     file: Box<dyn SegmentFile>,
     bytes: u64,
-    first_batch_at: u64,
+    batch_bytes: u64,
 }
 
 /// No segment could be begun.
@@ -73,7 +73,7 @@ impl OpenSegment {
                     id,
                     file,
                     bytes: 0,
-                    first_batch_at: 0,
+                    batch_bytes: 0,
                 };
                 match segment.begin(disk, snapshot) {
                     Ok(()) => return Ok(segment),
@@ -89,7 +89,6 @@ impl OpenSegment {
         self.file.append([&frame::segment_header(), &[]])?;
         self.bytes = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or_default();
         self.append(Kind::Snapshot, &snapshot.encode_to_vec(), &[])?;
-        self.first_batch_at = self.bytes;
         self.sync()?;
         disk.sync_dir()
     }
@@ -116,10 +115,11 @@ impl OpenSegment {
         let head = frame::encode(self.id.id, self.bytes, kind, meta, body)
             .ok_or_else(|| io::Error::other("frame of 4 GiB or more"))?;
         self.file.append([&head, body])?;
-        let written = head.len().saturating_add(body.len());
-        self.bytes = self
-            .bytes
-            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        let written = u64::try_from(head.len().saturating_add(body.len())).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(written);
+        if kind == Kind::Batch {
+            self.batch_bytes = self.batch_bytes.saturating_add(written);
+        }
         Ok(())
     }
 
@@ -133,9 +133,9 @@ impl OpenSegment {
         self.bytes
     }
 
-    /// Bytes of batches: without header and snapshot.
+    /// Bytes of batches: without header, snapshot and notes.
     pub fn batch_bytes(&self) -> u64 {
-        self.bytes - self.first_batch_at
+        self.batch_bytes
     }
 }
 

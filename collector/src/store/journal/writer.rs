@@ -12,6 +12,7 @@
 mod place;
 mod sealing;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -38,8 +39,6 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const DISK_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// How often figures that only age are refreshed, and silent producers forgotten.
 const TICK: Duration = Duration::from_secs(1);
-/// Room kept in the journal's budget for one more snapshot and note of a published segment.
-const BACKLOG_SEGMENTS_MIN: usize = 2;
 
 /// State of the journal's thread.
 #[derive(Debug)]
@@ -123,8 +122,9 @@ impl Writer {
         })
     }
 
-    /// Works until every [`super::Journal`] handle is dropped. Blocks: needs a thread of its own.
-    pub fn run(mut self, commands: &Receiver<Command>) {
+    /// Works until every [`super::Journal`] handle is dropped. Blocks: needs a thread of its own. Returns how many
+    /// segments are left for the next start to publish.
+    pub fn run(mut self, commands: &Receiver<Command>) -> usize {
         loop {
             self.check_disk();
             self.health.set_journal_full(self.is_full());
@@ -138,8 +138,7 @@ impl Writer {
             self.duties();
         }
         self.write_accounting();
-        let left = self.sizes.len() + usize::from(self.segment_records > 0);
-        self.health.set_segments_left(left);
+        self.sizes.len() + usize::from(self.segment_records > 0)
     }
 
     fn group(&mut self, first: Option<Command>, commands: &Receiver<Command>) {
@@ -273,7 +272,7 @@ impl Writer {
             Ok(()) => {
                 self.metrics
                     .synced(self.clock.monotonic().saturating_sub(before));
-                self.is_in_place()
+                self.ensure_in_place()
             }
             Err(error) => {
                 self.poison("sync", &error);
@@ -309,12 +308,13 @@ impl Writer {
     /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
     fn note_published(&mut self) -> Vec<u64> {
         let mut noted = Vec::new();
-        while let Some(meta) = self.unnoted.pop() {
-            let is_noted = self.health.check_poison().is_ok()
-                && self
-                    .write(Kind::Published, &meta.encode_to_vec(), &[])
-                    .is_ok();
-            if !is_noted {
+        // What the publisher did not find because it is elsewhere must not be noted there as done with.
+        let may_note = !self.unnoted.is_empty()
+            && self.ensure_in_place()
+            && self.health.check_poison().is_ok();
+        while may_note && let Some(meta) = self.unnoted.pop() {
+            let note = self.write(Kind::Published, &meta.encode_to_vec(), &[]);
+            if note.is_err() {
                 self.unnoted.push(meta);
                 break;
             }
@@ -335,11 +335,13 @@ impl Writer {
         };
         match self.disk.remove(&id.file_name()) {
             Ok(()) => self.ledger.removed(sequence),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.ledger.removed(sequence),
             Err(error) => warn!(%error, segment = %id.id, "failed to remove a published segment"),
         }
     }
 
-    /// Seals the segment if it is full, or old enough and the publisher keeps up.
+    /// What is due after each group: seals the segment ([`Self::is_seal_due`]), closes the queue of sealed ones at the
+    /// end, refreshes figures.
     fn duties(&mut self) {
         // What a failed write left at its end is cut off durably: an end that is no frame will count as damage.
         if self.is_seal_due() && self.sync() {
@@ -372,7 +374,7 @@ impl Writer {
     }
 
     fn is_full(&self) -> bool {
-        // The open segment's snapshot does not go away by publishing.
+        // The open segment's snapshot and notes do not go away by publishing.
         let bytes = self.sealed_bytes.saturating_add(self.segment.batch_bytes());
         bytes >= self.settings.journal_bytes_max
     }
@@ -390,7 +392,7 @@ impl Writer {
             return;
         }
         self.disk_checked = Some(now);
-        self.is_in_place();
+        self.ensure_in_place();
         match self.disk.free_bytes() {
             Ok(free) => {
                 self.metrics.set_disk_free(free);
@@ -428,7 +430,7 @@ impl Writer {
         self.metrics
             .set_filter_figures(&accounting.filter_figures());
         // Where it is gone, this may be another collector's directory by now.
-        if self.is_in_place()
+        if self.ensure_in_place()
             && let Err(error) = accounting.save(&self.settings.data_dir)
         {
             warn!(%error, "failed to write the accounting file");

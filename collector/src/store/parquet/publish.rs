@@ -1,8 +1,9 @@
 //! A file appears under its name whole and durable, or not at all.
 //!
-//! Written beside its place as `.<name>.tmp`, then: fsync the file, rename, fsync the folder and
-//! those above it, up to the root, whose own name is durable ([`data_dir`](crate::store::data_dir)). Dropped before that, the unfinished file is removed; after a crash it stays, is
-//! never read, and is overwritten when the same part is written again, or removed by who finds that nobody writes it.
+//! Written beside its place as `.<name>.tmp`, then: fsync the file, rename, fsync the folder and those above it, up
+//! to the root, whose own name is durable ([`data_dir`](crate::store::data_dir)). Dropped before that, the unfinished
+//! file is removed; after a crash it stays, is never read, and is overwritten when the same part is written again, or
+//! removed by who finds that nobody writes it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

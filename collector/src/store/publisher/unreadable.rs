@@ -1,6 +1,9 @@
 //! When segments that cannot be read are tried again: while nothing else is to be done, after growing pauses, one a
-//! pause. What is sealed meanwhile ends the pause.
+//! pause. What is sealed meanwhile ends the pause. At the end each is tried once more.
+//!
+//! One whose file is not there twice is gone: once may be of the moment, where somebody moves it away and back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{RETRY_PAUSE_MAX, RETRY_PAUSE_MIN};
@@ -14,6 +17,8 @@ pub(super) struct Unreadable {
     /// Till so long, the next is made.
     delay: Duration,
     attempted: Option<SegmentId>,
+    /// Those whose file was not there when they were last tried.
+    absent: BTreeSet<SegmentId>,
 }
 
 impl Default for Unreadable {
@@ -22,6 +27,7 @@ impl Default for Unreadable {
             idle: Duration::ZERO,
             delay: RETRY_PAUSE_MIN,
             attempted: None,
+            absent: BTreeSet::new(),
         }
     }
 }
@@ -33,7 +39,7 @@ impl Unreadable {
         sealed: &SealedSegments,
         pause: impl Fn(Duration) -> bool,
     ) -> Option<SegmentId> {
-        while sealed.is_any_unreadable() && !sealed.is_any_waiting() {
+        while sealed.is_worth_a_pause() {
             if self.idle >= self.delay {
                 self.idle = Duration::ZERO;
                 self.delay = (self.delay * 2).min(RETRY_PAUSE_MAX);
@@ -50,9 +56,23 @@ impl Unreadable {
 
     /// Others may be readable again, too, if this one is.
     pub(super) fn published(&mut self, segment: SegmentId) {
+        self.absent.remove(&segment);
         if self.attempted == Some(segment) {
-            *self = Self::default();
+            let absent = std::mem::take(&mut self.absent);
+            *self = Self {
+                absent,
+                ..Self::default()
+            };
         }
+    }
+
+    /// Was its file not there now, nor when it was tried before?
+    pub(super) fn is_gone(&mut self, segment: SegmentId, is_absent: bool) -> bool {
+        let was_absent = self.absent.remove(&segment);
+        if is_absent && !was_absent {
+            self.absent.insert(segment);
+        }
+        is_absent && was_absent
     }
 }
 
@@ -103,6 +123,36 @@ mod tests {
         assert_eq!(next(0), Some((FIRST, 7)));
         paused.set(999);
         assert_eq!(next(0), None, "no time is left");
+    }
+
+    #[test]
+    fn at_the_end_each_is_tried_once_more_at_once() {
+        let sealed = SealedSegments::default();
+        for segment in [FIRST, SECOND] {
+            sealed.push(segment);
+            assert_eq!(sealed.next(), Some(segment));
+            sealed.put_behind(segment);
+        }
+        let mut unreadable = Unreadable::default();
+        let mut next = || {
+            // As the journal's thread does with each duty.
+            sealed.close();
+            let next = unreadable.others_first(&sealed, |_| false);
+            next.inspect(|segment| sealed.put_behind(*segment))
+        };
+        let tries = [(); 3].map(|()| next());
+        assert_eq!(tries, [Some(FIRST), Some(SECOND), None]);
+        assert_eq!(sealed.backlog(), 2);
+    }
+
+    #[test]
+    fn gone_is_what_is_not_there_twice_in_a_row() {
+        let mut unreadable = Unreadable::default();
+        let tries = [true, false, true, true].map(|it| unreadable.is_gone(FIRST, it));
+        assert_eq!(tries, [false, false, false, true]);
+        assert!(!unreadable.is_gone(FIRST, true) && !unreadable.is_gone(SECOND, true));
+        unreadable.published(FIRST);
+        assert!(!unreadable.is_gone(FIRST, true) && unreadable.is_gone(SECOND, true));
     }
 
     #[test]

@@ -73,3 +73,42 @@ fn producers_whose_snapshot_is_larger_than_the_journal_may_be_still_send() {
         });
     }
 }
+
+#[test]
+fn notes_alone_are_no_reason_to_seal() {
+    let data = tempfile::tempdir().unwrap();
+    with_journal(settings(data.path()), &healthy(), |append| {
+        for number in 1..=40 {
+            append(1, number..number + 1).unwrap();
+        }
+    });
+    // It is full as long as the first cannot be read.
+    let full = JournalSettings {
+        journal_bytes_max: 1,
+        ..settings(data.path())
+    };
+    let Opened {
+        journal,
+        writer,
+        commands,
+        sealed,
+    } = open_faulty(full, &healthy());
+    let unreadable = sealed.next().unwrap();
+    sealed.put_behind(unreadable);
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        while sealed.is_any_waiting() {
+            let published = PublishedMeta {
+                segment_sequence: sealed.next().unwrap().sequence,
+                ..PublishedMeta::default()
+            };
+            journal.published(published).unwrap();
+            wait_until(|| sealed.readable() == 0 || sealed.is_any_waiting());
+        }
+        journal.commands.send(Command::Drain).unwrap();
+        drop(journal);
+    });
+    assert!(!notes(data.path()).is_empty());
+    let segments = fs::read_dir(directory(data.path())).unwrap().count();
+    assert_eq!(segments, 2, "the first, and the open one with the notes");
+}

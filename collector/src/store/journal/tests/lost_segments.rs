@@ -78,3 +78,39 @@ fn a_journal_without_notes_misses_nothing() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_segment_that_goes_while_the_collector_runs_is_counted_and_forgotten() {
+    let data = tempfile::tempdir().unwrap();
+    let Opened {
+        journal,
+        writer,
+        commands,
+        sealed,
+    } = open_faulty(settings(data.path()), &healthy());
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        let mut numbers = 1..;
+        let mut until_sealed = |segments| {
+            while sealed.backlog() < segments {
+                let number = numbers.next().unwrap();
+                append(&journal, 1, number..number + 1).unwrap();
+            }
+        };
+        until_sealed(1);
+        let gone = sealed.next().unwrap();
+        fs::remove_file(directory(data.path()).join(gone.file_name())).unwrap();
+        let nothing_found = PublishedMeta {
+            segment_sequence: gone.sequence,
+            ..PublishedMeta::default()
+        };
+        journal.published(nothing_found).unwrap();
+        wait_until(|| sealed.backlog() == 0);
+        until_sealed(1);
+        drop(journal);
+        let read = || recovery::read(&directory(data.path()), settings(data.path()).ledger);
+        let ledger = read().unwrap().ledger.unwrap();
+        assert_eq!(ledger.damaged_stretches(), 1);
+        assert!(!ledger.is_published(gone.sequence), "no file is left to go");
+    });
+}

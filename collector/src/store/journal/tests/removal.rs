@@ -1,6 +1,7 @@
 //! A directory that is taken away under the journal, and what a drain leaves.
 
 use super::*;
+use crate::store::data_dir::MARKER;
 
 /// Removes a folder to which files may be added meanwhile.
 fn remove_whole(path: &Path) {
@@ -10,7 +11,7 @@ fn remove_whole(path: &Path) {
 fn removed(what: impl Fn(&Path)) {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("data");
-    let lock = path.join("twintap.json");
+    let lock = path.join(MARKER);
     let dir = directory(&path);
     fs::create_dir_all(&dir).unwrap();
     let metrics = Arc::new(Metrics::default());
@@ -44,7 +45,19 @@ fn nothing_is_acknowledged_after_the_journal_was_removed() {
 
 #[test]
 fn nothing_is_acknowledged_after_the_lock_was_removed() {
-    removed(|path| fs::remove_file(path.join("twintap.json")).unwrap());
+    removed(|path| fs::remove_file(path.join(MARKER)).unwrap());
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_lock_was_moved_and_others_may_take_another() {
+    let move_away = |path: &Path| {
+        fs::rename(path.join(MARKER), path.join("moved.json")).unwrap();
+    };
+    removed(move_away);
+    removed(|path| {
+        move_away(path);
+        fs::write(path.join(MARKER), "").unwrap();
+    });
 }
 
 #[test]
@@ -53,6 +66,33 @@ fn nothing_is_written_to_the_directory_that_takes_the_place_of_a_moved_one() {
         fs::rename(path, path.with_extension("moved")).unwrap();
         fs::create_dir_all(directory(path)).unwrap();
     });
+}
+
+#[test]
+fn nothing_is_noted_of_segments_that_are_elsewhere() {
+    let data = tempfile::tempdir().unwrap();
+    let (path, moved) = (data.path().join("data"), data.path().join("moved"));
+    let opened = open_faulty(settings(&path), &healthy());
+    let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
+    let mut numbers = 1..;
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        while opened.sealed.backlog() == 0 {
+            let number = numbers.next().unwrap();
+            append(&journal, 1, number..number + 1).unwrap();
+        }
+        let segment = opened.sealed.next().unwrap();
+        fs::rename(&path, &moved).unwrap();
+        // It was not found.
+        let nothing = PublishedMeta {
+            segment_sequence: segment.sequence,
+            ..PublishedMeta::default()
+        };
+        journal.published(nothing).unwrap();
+        drop(journal);
+    });
+    assert!(notes(&moved).is_empty());
+    assert_eq!(journaled(&moved).len() as u64, numbers.start - 1);
 }
 
 #[test]
@@ -76,10 +116,9 @@ fn a_drain_says_what_it_could_not_seal() {
         let faults = healthy();
         let opened = open_faulty(settings(data.path()), &faults);
         let (journal, writer, commands) = (opened.journal, opened.writer, opened.commands);
-        let health = Arc::clone(journal.health());
         let sealed = opened.sealed;
-        std::thread::scope(|scope| {
-            scope.spawn(move || writer.run(&commands));
+        let found = std::thread::scope(|scope| {
+            let running = scope.spawn(move || writer.run(&commands));
             append(&journal, 1, 1..2).unwrap();
             faults.create.store(is_out_of_files, Ordering::SeqCst);
             journal.commands.send(Command::Drain).unwrap();
@@ -91,7 +130,8 @@ fn a_drain_says_what_it_could_not_seal() {
                 journal.published(published).unwrap();
             }
             drop(journal);
+            running.join().unwrap()
         });
-        assert_eq!(health.segments_left(), left);
+        assert_eq!(found, left);
     }
 }

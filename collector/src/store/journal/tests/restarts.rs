@@ -143,3 +143,33 @@ fn a_start_on_a_full_disk_takes_no_room() {
     assert!(!copy.is_symlink());
     assert_eq!(journaled(data.path()).len(), 7);
 }
+
+#[test]
+fn a_published_segment_without_a_file_is_forgotten_at_the_next_start() {
+    let data = tempfile::tempdir().unwrap();
+    let Opened {
+        journal,
+        writer,
+        commands,
+        sealed,
+    } = open_faulty(settings(data.path()), &healthy());
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.run(&commands));
+        let mut numbers = 1..;
+        while sealed.backlog() == 0 {
+            let number = numbers.next().unwrap();
+            append(&journal, 1, number..number + 1).unwrap();
+        }
+        let published = PublishedMeta {
+            segment_sequence: sealed.next().unwrap().sequence,
+            ..PublishedMeta::default()
+        };
+        journal.published(published).unwrap();
+        drop(journal);
+    });
+    assert_eq!(notes(data.path()), [1]);
+    let limits = settings(data.path()).ledger;
+    let recovered = recovery::recover(&directory(data.path()), limits).unwrap();
+    let snapshot = recovered.ledger.snapshot();
+    assert_eq!(snapshot.published_segments, [] as [u64; 0]);
+}

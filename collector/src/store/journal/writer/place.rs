@@ -1,7 +1,7 @@
 //! Is what is written still where a start would look for it?
 //!
 //! Asked before each acknowledgement and each write beside the journal, and with each look at the disk: somebody
-//! may remove or move the directory, and another collector may make a new one of its name.
+//! may remove or move the directory or its lock, and another collector may make a new one of its name.
 
 use tracing::{debug, error};
 
@@ -9,8 +9,8 @@ use super::Writer;
 use crate::store::journal::Failure;
 
 impl Writer {
-    /// Else the journal has failed.
-    pub(super) fn is_in_place(&self) -> bool {
+    /// Returns whether it is; else the journal has failed.
+    pub(super) fn ensure_in_place(&self) -> bool {
         match self.disk.is_in_place(&self.segment.id.file_name()) {
             Ok(true) => self.health.failure() != Some(Failure::Removed),
             Ok(false) => {

@@ -1,15 +1,19 @@
 //! When the open segment is sealed, and what becomes of it where no next one can be begun.
 //!
-//! Then it takes batches until it is full, a group of them more, and no others: it is published in memory, and read at the next start.
+//! Then it goes on taking batches until it is full and could not be sealed [`SEALS_FAILED_MAX`] times; after that it
+//! takes none until a next one can be begun. What is in it is durable, and published after the next start, if not before.
 //!
 //! A sequence is never used twice: it says which segment was published. What was begun of a segment and
 //! cannot be taken back ends the journal, as a start would take it for the newest.
 
 use tracing::{info, warn};
 
-use super::{BACKLOG_SEGMENTS_MIN, Writer, segment_uuid};
+use super::{Writer, segment_uuid};
 use crate::store::journal::segment::{NotBegun, OpenSegment, SegmentId};
 
+/// While so many sealed segments wait for the publisher, none is sealed for its age: fewer and larger ones are
+/// published faster.
+const BACKLOG_SEGMENTS_MIN: usize = 2;
 /// Attempts in a row that fail, after which a full segment takes nothing more: one may be of the moment.
 const SEALS_FAILED_MAX: u32 = 2;
 

@@ -194,10 +194,8 @@ impl Walk {
         let before = sink.counted();
         sink.note(|seen, (part, _)| seen.add_judged(part));
         self.bytes(&a.bytes, &b.bytes, sink);
-        if sink.take_exhausted() && sink.counted() == before {
-            let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
-            sink.report(Kind::TooLarge, size(a), size(b), None);
-        }
+        let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
+        sink.report_unfinished(before, || (size(a), size(b)));
         sink.message(None);
     }
 

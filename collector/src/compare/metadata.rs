@@ -162,9 +162,7 @@ impl Walk<'_> {
             let side = |headers: &[&'h Header]| Some((text(headers)?.into(), leaf_of(headers)));
             let before = sink.counted();
             sink.report_values(kind, side(a), side(b), looks_like);
-            if sink.take_exhausted() && sink.counted() == before {
-                sink.report(Kind::TooLarge, text(a), text(b), None);
-            }
+            sink.report_unfinished(before, || (text(a), text(b)));
         }
         sink.leave(mark);
     }

@@ -479,6 +479,18 @@ impl<'r> Sink<'r> {
         std::mem::take(&mut self.exhausted)
     }
 
+    /// Says so, where work was left undone and nothing that counts was found since [`Self::counted`] was `before`.
+    pub(super) fn report_unfinished(
+        &mut self,
+        before: u64,
+        sides: impl FnOnce() -> (Option<String>, Option<String>),
+    ) {
+        if self.take_exhausted() && self.counted() == before {
+            let (primary, candidate) = sides();
+            self.report(Kind::TooLarge, primary, candidate, None);
+        }
+    }
+
     /// The differences, how many more there were, and what rules took.
     pub(super) fn finish(self) -> (Vec<Difference>, Omitted, Hidden) {
         (self.differences, self.omitted, self.hidden)

@@ -65,17 +65,19 @@ pub(super) fn compare(
     if primary.status_message != candidate.status_message {
         let (a, b) = (&primary.status_message, &candidate.status_message);
         let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+        let before = sink.counted();
         texts(&a, &b, sink);
+        let size = |text: &str| Some(format!("{} bytes", text.len()));
+        sink.report_unfinished(before, || (size(&a), size(&b)));
     }
     sink.place(Place::StatusDetails);
     sink.note(|seen, (part, _)| seen.add_judged(part));
     if primary.status_details != candidate.status_details {
-        details(
-            &primary.status_details,
-            &candidate.status_details,
-            settings,
-            sink,
-        );
+        let (a, b) = (&primary.status_details, &candidate.status_details);
+        let before = sink.counted();
+        details(a, b, settings, sink);
+        let size = |bytes: &Bytes| Some(format!("{} bytes", bytes.len()));
+        sink.report_unfinished(before, || (size(a), size(b)));
     }
     true
 }
@@ -192,9 +194,7 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
                 Some(types) => proto::compare(&types, &a.value, &b.value, sink),
                 None => wire::compare(&a.value, &b.value, sink),
             }
-            if sink.take_exhausted() && sink.counted() == before {
-                sink.report(Kind::TooLarge, text(a), text(b), None);
-            }
+            sink.report_unfinished(before, || (text(a), text(b)));
             sink.leave(mark);
         }
         (Some(a), None) => sink.report(Kind::Missing, text(a), None, None),

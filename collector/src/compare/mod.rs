@@ -135,7 +135,8 @@ pub enum Incomparable {
     CandidateFailed,
     /// The mirrored call was, by Envoy: the primary answered before the request was over.
     CandidateCancelled,
-    /// Both ran into the caller's deadline: what each had sent by then is a matter of moments.
+    /// Both ran into the caller's deadline, and nothing differs in what both had sent by then: how much that was is a
+    /// matter of moments.
     DeadlineExceeded,
     /// Bodies are cut and nothing says whether the rest is equal.
     Truncated,
@@ -206,9 +207,14 @@ fn compare_into(
     }
     sink.place(Place::ResponseMessage);
     let types = || schema?.types_of(method, Half::Response);
-    let sides = messages::Sides::responses(primary, candidate, same_status);
+    let by_deadline = aborted::ended_by_deadline(primary, candidate);
+    let mut sides = messages::Sides::responses(primary, candidate, same_status);
+    if by_deadline.is_some() {
+        sides = sides.by_index();
+    }
     sink.rereads(rereads(Half::Response));
     unjudged.extend(messages::compare(sides, types, &mut sink));
+    unjudged.extend(by_deadline);
     let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);
     let lined_up = sink.take_lined_up();
     let incomplete = primary.incomplete || candidate.incomplete;

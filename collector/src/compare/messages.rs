@@ -101,7 +101,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) -> Option<Incomparable> {
     if sides.are_equal() && !sink.reads_twice() {
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         return None;
     }
     let primary = plain_messages(sides.primary);
@@ -186,7 +186,7 @@ impl Walk {
         let is_alike = a.is_opaque == b.is_opaque && (!a.is_opaque || self.same_encoding);
         if a.bytes == b.bytes && is_alike && !sink.reads_twice() {
             sink.message(Some(index));
-            sink.note(|seen, (part, _)| seen.add_judged(part));
+            sink.note(|seen, (spot, _)| seen.add_judged(spot));
             sink.message(None);
             return;
         }
@@ -206,7 +206,7 @@ impl Walk {
         }
         sink.message(Some(index));
         let before = sink.counted();
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         self.bytes(&a.bytes, &b.bytes, sink);
         let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
         sink.report_unfinished(before, || (size(a), size(b)));

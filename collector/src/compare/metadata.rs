@@ -101,7 +101,7 @@ type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
 
 impl Walk<'_> {
     fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         let mut all = primary.iter().copied().flatten();
         if primary == candidate && !all.any(is_dropped) {
             return;

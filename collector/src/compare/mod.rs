@@ -55,13 +55,14 @@ pub(crate) use classify::is_epoch;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
 pub use hop_headers::is_hop_header;
-pub use lined_up::{LinedUp, Part};
+pub use lined_up::{LinedUp, Spot};
 pub use looks_like::LooksLike;
 pub(crate) use metadata::answer_blocks;
 pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;
+pub(crate) use status::code_text;
 
 use std::sync::Arc;
 

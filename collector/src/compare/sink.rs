@@ -474,7 +474,7 @@ impl<'r> Sink<'r> {
     /// Was work left undone since this was last asked?
     pub(super) fn take_exhausted(&mut self) -> bool {
         if self.exhausted {
-            self.note(|seen, (part, _)| seen.add_stopped(part));
+            self.note(|seen, (spot, _)| seen.add_stopped(spot));
         }
         std::mem::take(&mut self.exhausted)
     }

@@ -88,6 +88,12 @@ impl Page {
                 "\n  {hidden} of metadata and requests not shown (--all)"
             ));
         }
+        if shown.rows_omitted > 0 {
+            let more = count(shown.rows_omitted, "line");
+            self.line(format_args!(
+                "\n  {more} of messages left out: there are too many to show"
+            ));
+        }
         self.found(shown);
     }
 
@@ -227,17 +233,19 @@ fn how_found(shown: &SideBySide) -> String {
 fn place(row: &Row) -> String {
     let name = row.place.replace('_', " ");
     match row.message_index {
-        Some(index) => format!("{name}[{index}]{}", held_by(row.holder)),
+        Some(index) => format!("{name}[{index}]{}", held_by(row)),
         None => name,
     }
 }
 
-/// Whose index it is, where only one side has the message.
-fn held_by(holder: Holder) -> &'static str {
-    match holder {
-        Holder::Both => "",
-        Holder::Primary => ", only in the old stream",
-        Holder::Candidate => ", only in the new stream",
+/// Whose index it is, where the message was seen on one side only.
+fn held_by(row: &Row) -> &'static str {
+    match (row.holder, row.is_beyond_capture) {
+        (Holder::Both, _) => "",
+        (Holder::Primary, false) => ", only in the old stream",
+        (Holder::Candidate, false) => ", only in the new stream",
+        (Holder::Primary, true) => ", not captured of the new stream",
+        (Holder::Candidate, true) => ", not captured of the old stream",
     }
 }
 

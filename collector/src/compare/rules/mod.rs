@@ -33,6 +33,7 @@ pub use glob::matches_glob;
 pub(super) use path::Step;
 pub use path::element_end;
 pub use preset::Preset;
+pub use unused::Written;
 
 /// The rules of a comparison, in order.
 #[derive(Clone, Debug, Default)]

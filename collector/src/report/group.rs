@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::correlate::Correlation;
 use super::explain::Explanation;
-use crate::compare::rules::element_end;
+use crate::compare::rules::{element_end, is_type};
 use crate::compare::{Difference, Kind, LooksLike, Place, Severity};
 
 /// What a group has in common.
@@ -116,9 +116,8 @@ pub(crate) fn collapse(path: &str) -> String {
     while let Some((before, after)) = rest.split_once('[') {
         let (inner, tail) = split_bracket(after);
         out.push_str(before);
-        let is_type = inner.contains('.') && !inner.starts_with('"');
         out.push('[');
-        out.push_str(if is_type { inner } else { "*" });
+        out.push_str(if is_type(inner) { inner } else { "*" });
         out.push(']');
         rest = tail;
     }
@@ -146,6 +145,7 @@ mod tests {
         assert_eq!(collapse("items[2].price"), "items[*].price");
         assert_eq!(collapse("labels[\"a]b\"].x[3]"), "labels[*].x[*]");
         assert_eq!(collapse("detail[pkg.Type].name"), "detail[pkg.Type].name");
+        assert_eq!(collapse("detail[Type].by[true]"), "detail[Type].by[*]");
         assert_eq!(collapse("4.2[1]"), "4.2[*]");
         assert_eq!(collapse(""), "");
         assert_eq!(collapse("broken[1"), "broken[*]");

@@ -32,6 +32,7 @@ pub use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
 pub use path::element_end;
+pub(crate) use path::is_type;
 pub use preset::Preset;
 pub use unused::Written;
 

@@ -11,9 +11,9 @@
 use super::differences::both_shortened;
 use super::page::{Colour, Page};
 use crate::escape::{escape, shorten};
+use crate::pair::Reason;
 use crate::report::describe;
 use crate::report::figures::{count, micros, size, thousands};
-use crate::report::misses_partner;
 use crate::report::side_by_side::{Found, Holder, Mark, Row, Shown, Side, SideBySide};
 
 /// Room for a path, of the page's width: one in so many columns.
@@ -54,7 +54,7 @@ impl Page {
             "mismatched" => (Colour::Red, "DIFFERENT"),
             "matched" => (Colour::Green, "EQUAL"),
             "ignored" => (Colour::Green, "ONLY IGNORED DIFFERENCES"),
-            "unpaired" if shown.reason.is_some_and(misses_partner) => {
+            "unpaired" if shown.reason.is_some_and(Reason::misses_partner) => {
                 (Colour::Yellow, "NO PARTNER")
             }
             "unpaired" => (Colour::Bold, "NOT COMPARED"),

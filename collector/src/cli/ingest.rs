@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use uuid::Uuid;
 
+use super::UsageError;
 use super::core_dump;
 use super::packets::account::{Account, Already};
 use super::packets::destination::Destination;
-use super::packets::options::PacketOptions;
+use super::packets::options::{Format, PacketOptions};
 use super::packets::outcome::{Outcome, seconds};
 use super::terminal;
 use crate::clock::SystemClock;
@@ -75,6 +76,17 @@ const IS_REPLACED: &str =
     "the ingest did not come to its end; the next one of the same files replaces what it wrote";
 
 impl Args {
+    /// Only a dataset has calls that are there already.
+    fn check(&self) -> anyhow::Result<()> {
+        if (self.again || self.replace) && self.options.format != Format::Parquet {
+            let option = if self.again { "--again" } else { "--replace" };
+            return Err(UsageError::error(format!(
+                "{option} is about calls of the data directory: it needs --format parquet"
+            )));
+        }
+        Ok(())
+    }
+
     fn already(&self) -> Already {
         match (self.again, self.replace) {
             (true, _) => Already::Add,
@@ -87,6 +99,7 @@ impl Args {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     core_dump::refuse();
+    args.check()?;
     let clock = SystemClock::shared();
     let options = &args.options;
     // Before anything is written. Among others that can be read, one that cannot costs itself only.

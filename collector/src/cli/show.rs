@@ -17,9 +17,8 @@ use crate::call::{Call, request_id_variants};
 use crate::compare;
 use crate::compare::rules::matches_glob;
 use crate::escape::escape;
-use crate::pair::{self, pair_calls_of_all_ids};
+use crate::pair::{self, Reason, pair_calls_of_all_ids};
 use crate::pipeline::partners::{Found, with_partners};
-use crate::report::misses_partner;
 use crate::report::side_by_side::{SHOW_VERSION, Shown, SideBySide};
 use crate::report::text;
 use crate::store::data_dir;
@@ -215,7 +214,7 @@ fn carries(call: &Call, ids: &Ids) -> bool {
 /// something that is.
 fn exit_code(shown: &Shown) -> u8 {
     let is = |verdict: &str| shown.found.iter().any(|found| found.verdict == verdict);
-    let misses_partner = |found: &SideBySide| found.reason.is_some_and(misses_partner);
+    let misses_partner = |found: &SideBySide| found.reason.is_some_and(Reason::misses_partner);
     let mut unpaired = shown.found.iter().filter(|it| it.verdict == "unpaired");
     let nothing_compared = shown.found.iter().all(|it| it.verdict == "unpaired");
     if is("mismatched") {

@@ -1,4 +1,4 @@
-//! Why a mirrored call broke off: the new service's fault, the mirror's nature, or not to be told. And calls that
+//! Why a mirrored call broke off: the new service's fault, the mirror's nature, or not to be told. And answers that
 //! both services ended at the caller's deadline.
 //!
 //! When the primary answers before the request is over, Envoy resets the mirror with it: that says
@@ -71,15 +71,20 @@ pub fn aborted(primary: &Call, candidate: &Call) -> Option<Incomparable> {
     match (primary.end, candidate.end) {
         (End::Aborted, _) => Some(Incomparable::PrimaryAborted),
         (_, End::Aborted) => Some(why(primary, candidate)),
-        // A stream that the deadline ends is as long as it has come by then.
-        _ if primary.response.messages_count != candidate.response.messages_count
-            && ran_into_deadline(primary)
-            && ran_into_deadline(candidate) =>
-        {
-            Some(Incomparable::DeadlineExceeded)
-        }
         _ => None,
     }
+}
+
+/// Why nothing can be said of what one answer has more than the other: a stream that the caller's deadline ends is
+/// as long as it has come by then. `None` if that ended neither or both are as long.
+pub(super) fn ended_by_deadline(primary: &Call, candidate: &Call) -> Option<Incomparable> {
+    let (a, b) = (&primary.response, &candidate.response);
+    let (differs, reason) = match a.messages_count.zip(b.messages_count) {
+        Some((a, b)) => (a != b, Incomparable::DeadlineExceeded),
+        // Of a body that was cut nobody may know how many messages it had.
+        None => (a.body_bytes != b.body_bytes, Incomparable::Truncated),
+    };
+    (differs && ran_into_deadline(primary) && ran_into_deadline(candidate)).then_some(reason)
 }
 
 /// Of the time that the caller gave, how much has to be over where its end is the reason: clocks and ways

@@ -1,6 +1,6 @@
 //! In which ways one value may be the other with fewer digits.
 
-use super::classify::{close, decimals};
+use super::classify::decimals;
 use super::relation::Values;
 
 /// Decimals up to which is looked.

@@ -26,8 +26,11 @@ pub(super) struct Sides<'a> {
     candidate: &'a Direction,
     /// Headers of the same direction, primary's first: they say what the messages are.
     metadata: [&'a [Header]; 2],
-    /// Does a message that one side lacks count? Not where a side ended with another status.
+    /// Does a message that one side lacks count? Not where a side ended with another status, or where time ended
+    /// both.
     whole: bool,
+    /// Does a message belong to that of the same index, though there may be more of one side?
+    by_index: bool,
 }
 
 impl<'a> Sides<'a> {
@@ -37,6 +40,7 @@ impl<'a> Sides<'a> {
             candidate: &candidate.request,
             metadata: [&primary.request_metadata, &candidate.request_metadata],
             whole: true,
+            by_index: false,
         }
     }
 
@@ -47,6 +51,16 @@ impl<'a> Sides<'a> {
             candidate: &candidate.response,
             metadata: [&primary.response_metadata, &candidate.response_metadata],
             whole: same_status,
+            by_index: false,
+        }
+    }
+
+    /// The beginnings of two streams: each message has its index, and what one has more does not count.
+    pub(super) fn by_index(self) -> Self {
+        Self {
+            whole: false,
+            by_index: true,
+            ..self
         }
     }
 
@@ -87,7 +101,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) -> Option<Incomparable> {
     if sides.are_equal() && !sink.reads_twice() {
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         return None;
     }
     let primary = plain_messages(sides.primary);
@@ -99,7 +113,7 @@ pub(super) fn compare(
         same_encoding: sides.primary.encoding == sides.candidate.encoding,
         is_undecodable: false,
     };
-    if sides.are_cut() {
+    if sides.are_cut() || sides.by_index {
         let before = sink.counted();
         for (index, (a, b)) in primary.iter().zip(&candidate).enumerate() {
             walk.pair(index, a, b, sink);
@@ -172,7 +186,7 @@ impl Walk {
         let is_alike = a.is_opaque == b.is_opaque && (!a.is_opaque || self.same_encoding);
         if a.bytes == b.bytes && is_alike && !sink.reads_twice() {
             sink.message(Some(index));
-            sink.note(|seen, (part, _)| seen.add_judged(part));
+            sink.note(|seen, (spot, _)| seen.add_judged(spot));
             sink.message(None);
             return;
         }
@@ -192,12 +206,10 @@ impl Walk {
         }
         sink.message(Some(index));
         let before = sink.counted();
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         self.bytes(&a.bytes, &b.bytes, sink);
-        if sink.take_exhausted() && sink.counted() == before {
-            let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
-            sink.report(Kind::TooLarge, size(a), size(b), None);
-        }
+        let size = |message: &Plain| Some(format!("{} bytes", message.bytes.len()));
+        sink.report_unfinished(before, || (size(a), size(b)));
         sink.message(None);
     }
 

@@ -101,7 +101,7 @@ type ByName<'a> = BTreeMap<&'a [u8], (Vec<&'a Header>, Vec<&'a Header>)>;
 
 impl Walk<'_> {
     fn blocks(&mut self, primary: &[&[Header]], candidate: &[&[Header]], sink: &mut Sink) {
-        sink.note(|seen, (part, _)| seen.add_judged(part));
+        sink.note(|seen, (spot, _)| seen.add_judged(spot));
         let mut all = primary.iter().copied().flatten();
         if primary == candidate && !all.any(is_dropped) {
             return;
@@ -162,9 +162,7 @@ impl Walk<'_> {
             let side = |headers: &[&'h Header]| Some((text(headers)?.into(), leaf_of(headers)));
             let before = sink.counted();
             sink.report_values(kind, side(a), side(b), looks_like);
-            if sink.take_exhausted() && sink.counted() == before {
-                sink.report(Kind::TooLarge, text(a), text(b), None);
-            }
+            sink.report_unfinished(before, || (text(a), text(b)));
         }
         sink.leave(mark);
     }

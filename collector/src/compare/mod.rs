@@ -55,13 +55,14 @@ pub(crate) use classify::is_epoch;
 pub use difference::{Difference, Kind, Place};
 pub use digits::Digits;
 pub use hop_headers::is_hop_header;
-pub use lined_up::{LinedUp, Part};
+pub use lined_up::{LinedUp, Spot};
 pub use looks_like::LooksLike;
 pub(crate) use metadata::answer_blocks;
 pub use relation::{Relation, Values};
 pub use rules::{Rules, Severity};
 pub use schema::{Schema, SchemaError};
 pub use settings::Settings;
+pub(crate) use status::code_text;
 
 use std::sync::Arc;
 
@@ -137,7 +138,8 @@ pub enum Incomparable {
     CandidateFailed,
     /// The mirrored call was, by Envoy: the primary answered before the request was over.
     CandidateCancelled,
-    /// Both ran into the caller's deadline: what each had sent by then is a matter of moments.
+    /// Both ran into the caller's deadline, and nothing differs in what both had sent by then: how much that was is a
+    /// matter of moments.
     DeadlineExceeded,
     /// Bodies are cut and nothing says whether the rest is equal.
     Truncated,
@@ -208,9 +210,14 @@ fn compare_into(
     }
     sink.place(Place::ResponseMessage);
     let types = || schema?.types_of(method, Half::Response);
-    let sides = messages::Sides::responses(primary, candidate, same_status);
+    let by_deadline = aborted::ended_by_deadline(primary, candidate);
+    let mut sides = messages::Sides::responses(primary, candidate, same_status);
+    if by_deadline.is_some() {
+        sides = sides.by_index();
+    }
     sink.rereads(rereads(Half::Response));
     unjudged.extend(messages::compare(sides, types, &mut sink));
+    unjudged.extend(by_deadline);
     let metadata = metadata::compare(primary, candidate, same_status, settings, &mut sink);
     let lined_up = sink.take_lined_up();
     let incomplete = primary.incomplete || candidate.incomplete;

@@ -3,6 +3,7 @@
 
 mod notes;
 mod swapped;
+mod trial;
 
 use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -240,12 +241,6 @@ impl<'r> Sink<'r> {
         self.exhausted = true;
     }
 
-    /// Has a trial found as many differences as tell it all? Nothing else ends for that: what a pair has beyond what
-    /// is kept is counted.
-    pub(super) fn is_decided(&self) -> bool {
-        self.is_trial && self.counted >= self.differences_max
-    }
-
     /// Reports a difference at the current path.
     pub(super) fn report(
         &mut self,
@@ -425,37 +420,6 @@ impl<'r> Sink<'r> {
         self.omitted.counted + u64::try_from(self.counted).unwrap_or(u64::MAX)
     }
 
-    /// How far apart two things are, tried on a sink of its own; `None` when no trial is left. What
-    /// rules take for equal hardly counts.
-    pub(super) fn probe(&mut self, walk: impl FnOnce(&mut Self)) -> Option<u32> {
-        self.probes_left = self.probes_left.checked_sub(1)?;
-        let mut trial = Self {
-            applicable: self.applicable.clone(),
-            place: self.place,
-            path: self.path.clone(),
-            steps: self.steps.clone(),
-            differences_max: limits::PROBE_DIFFERENCES_MAX,
-            work_left: limits::PROBE_WORK_MAX.min(self.work_left),
-            probes_left: 0,
-            is_trial: true,
-            rereads: self.rereads,
-            ..Self::new(self.rules, self.rpc_method)
-        };
-        let given = trial.work_left;
-        walk(&mut trial);
-        self.work_left = self
-            .work_left
-            .saturating_sub(given.saturating_sub(trial.work_left));
-        let counts = |difference: &Difference| difference.severity == Severity::Error;
-        let all = trial.differences.len();
-        let counted = trial
-            .differences
-            .iter()
-            .filter(|found| counts(found))
-            .count();
-        u32::try_from(counted * limits::PROBE_DIFFERENCES_MAX + all).ok()
-    }
-
     /// Is there any rule for the method?
     pub(super) fn has_rules(&self) -> bool {
         !self.applicable().is_empty()
@@ -476,10 +440,22 @@ impl<'r> Sink<'r> {
     /// Was work left undone since this was last asked?
     pub(super) fn take_exhausted(&mut self) -> bool {
         if self.exhausted {
-            self.note(|seen, (part, _)| seen.add_stopped(part));
+            self.note(|seen, (spot, _)| seen.add_stopped(spot));
         }
         self.stopped |= self.exhausted;
         std::mem::take(&mut self.exhausted)
+    }
+
+    /// Says so, where work was left undone and nothing that counts was found since [`Self::counted`] was `before`.
+    pub(super) fn report_unfinished(
+        &mut self,
+        before: u64,
+        sides: impl FnOnce() -> (Option<String>, Option<String>),
+    ) {
+        if self.take_exhausted() && self.counted() == before {
+            let (primary, candidate) = sides();
+            self.report(Kind::TooLarge, primary, candidate, None);
+        }
     }
 
     /// The differences, how many more there were, and what rules took.

@@ -42,7 +42,7 @@ pub(super) fn compare(
     sink: &mut Sink,
 ) -> bool {
     sink.place(Place::Status);
-    sink.note(|seen, (part, _)| seen.add_judged(part));
+    sink.note(|seen, (spot, _)| seen.add_judged(spot));
     let http_counts = primary.status.is_none() || candidate.status.is_none();
     if primary.status != candidate.status
         || http_counts && primary.http_status != candidate.http_status
@@ -61,21 +61,23 @@ pub(super) fn compare(
         }
     }
     sink.place(Place::StatusMessage);
-    sink.note(|seen, (part, _)| seen.add_judged(part));
+    sink.note(|seen, (spot, _)| seen.add_judged(spot));
     if primary.status_message != candidate.status_message {
         let (a, b) = (&primary.status_message, &candidate.status_message);
         let (a, b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
+        let before = sink.counted();
         texts(&a, &b, sink);
+        let size = |text: &str| Some(format!("{} bytes", text.len()));
+        sink.report_unfinished(before, || (size(&a), size(&b)));
     }
     sink.place(Place::StatusDetails);
-    sink.note(|seen, (part, _)| seen.add_judged(part));
+    sink.note(|seen, (spot, _)| seen.add_judged(spot));
     if primary.status_details != candidate.status_details {
-        details(
-            &primary.status_details,
-            &candidate.status_details,
-            settings,
-            sink,
-        );
+        let (a, b) = (&primary.status_details, &candidate.status_details);
+        let before = sink.counted();
+        details(a, b, settings, sink);
+        let size = |bytes: &Bytes| Some(format!("{} bytes", bytes.len()));
+        sink.report_unfinished(before, || (size(a), size(b)));
     }
     true
 }
@@ -96,13 +98,18 @@ fn looks_like(primary: &Call, candidate: &Call) -> Option<LooksLike> {
     }
 }
 
-/// `NOT_FOUND: no such item`, or what there is instead.
-fn status_text(call: &Call) -> String {
-    let mut text = match (call.status, call.http_status) {
+/// `NOT_FOUND`, or what there is instead.
+pub(crate) fn code_text(call: &Call) -> String {
+    match (call.status, call.http_status) {
         (Some(status), _) => status.to_string(),
         (None, Some(http)) => format!("no grpc-status, HTTP {http}"),
         (None, None) => "no grpc-status".to_owned(),
-    };
+    }
+}
+
+/// `NOT_FOUND: no such item`.
+fn status_text(call: &Call) -> String {
+    let mut text = code_text(call);
     if !call.status_message.is_empty() {
         text.push_str(": ");
         text.push_str(&String::from_utf8_lossy(&call.status_message));
@@ -192,9 +199,7 @@ fn detail(a: Option<&AnyValue>, b: Option<&AnyValue>, settings: &Settings, sink:
                 Some(types) => proto::compare(&types, &a.value, &b.value, sink),
                 None => wire::compare(&a.value, &b.value, sink),
             }
-            if sink.take_exhausted() && sink.counted() == before {
-                sink.report(Kind::TooLarge, text(a), text(b), None);
-            }
+            sink.report_unfinished(before, || (text(a), text(b)));
             sink.leave(mark);
         }
         (Some(a), None) => sink.report(Kind::Missing, text(a), None, None),

@@ -16,8 +16,10 @@ pub enum Action {
     EmptyEqualsAbsent,
     /// `normalize: [...]`
     Normalize(Vec<Form>),
-    /// `tolerance: { time: ... }`, in nanoseconds.
+    /// `tolerance: { time: ... }`, in nanoseconds, of times.
     Time(u128),
+    /// The same, of durations.
+    Duration(u128),
     /// `tolerance: { relative: ... }`: digit and power of ten of the share.
     Relative {
         /// 1, 2 or 5.
@@ -78,11 +80,10 @@ impl Action {
         let apart_ns = fit.apart_ns_max().filter(|_| may_be_clock);
         if let Some(apart_ns) = apart_ns.filter(|apart| *apart <= TIME_NS_MAX) {
             // Of clocks the next pair may be a little further apart than all before.
-            let most_ns = match fit.have_spans() {
-                true => apart_ns.saturating_mul(2),
-                false => apart_ns.max(CLOCK_NS_MIN),
-            };
-            return Some(Self::Time(round_up_ns(most_ns)));
+            return Some(match fit.have_spans() {
+                true => Self::Duration(round_up_ns(apart_ns.saturating_mul(2))),
+                false => Self::Time(round_up_ns(apart_ns.max(CLOCK_NS_MIN))),
+            });
         }
         let relative_max = if is_weak { JITTER_MAX } else { RELATIVE_MAX };
         if let Some(share) = fit.relative_max().filter(|share| *share <= relative_max)
@@ -112,7 +113,9 @@ impl Action {
             Self::Normalize(forms) => fit
                 .forms()
                 .is_some_and(|needed| needed.iter().all(|form| forms.contains(form))),
-            Self::Time(most) => fit.apart_ns_max().is_some_and(|apart| apart <= *most),
+            Self::Time(most) | Self::Duration(most) => {
+                fit.apart_ns_max().is_some_and(|apart| apart <= *most)
+            }
             Self::Relative { digit, power } => fit
                 .relative_max()
                 .is_some_and(|share| share <= f64::from(*digit) * 10f64.powi(*power)),
@@ -127,6 +130,7 @@ impl Action {
             Self::EmptyEqualsAbsent => "empty",
             Self::Normalize(_) => "writing",
             Self::Time(_) => "clock",
+            Self::Duration(_) => "duration",
             Self::Relative { .. } => "tolerance",
             Self::Class(class) => class.name(),
             Self::Ignore(_) => "ignore",
@@ -140,6 +144,7 @@ impl Action {
             Self::EmptyEqualsAbsent => "empty and absent are used alike",
             Self::Normalize(_) => "the same value is written in several ways",
             Self::Time(_) => "each answer has the time of its own clock",
+            Self::Duration(_) => "how long something takes varies",
             Self::Relative { .. } => "the number varies a little",
             Self::Class(Class::Uuid) => "a UUID is made anew for each answer",
             Self::Class(Class::Hash) => "a hash is made anew for each answer",
@@ -162,7 +167,9 @@ impl fmt::Display for Action {
                 let names = forms.iter().map(|form| form.name()).collect();
                 write!(f, "normalize: [{}]", list(names))
             }
-            Self::Time(ns) => write!(f, "tolerance: {{ time: {} }}", time_text(*ns)),
+            Self::Time(ns) | Self::Duration(ns) => {
+                write!(f, "tolerance: {{ time: {} }}", time_text(*ns))
+            }
             Self::Relative { digit, power } => {
                 let zeros = usize::try_from(-power - 1).unwrap_or(0);
                 write!(f, "tolerance: {{ relative: 0.{:0<zeros$}{digit} }}", "")
@@ -208,6 +215,7 @@ fn time_text(ns: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{Difference, Place, Relation, Severity, Values};
 
     #[test]
     fn tolerances_are_rounded_up_and_written_without_exponent() {
@@ -228,6 +236,39 @@ mod tests {
             (59_000_000_000, "60s"),
         ] {
             assert_eq!(time_text(round_up_ns(ns)), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_no_readings_of_a_clock() {
+        let fit = |values| {
+            let mut relation = Relation::default();
+            relation.values = Some(values);
+            let mut fit = Fit::default();
+            fit.add(&difference(relation), 0);
+            Action::narrowest(Kind::Value, &fit, Source::Secondary).unwrap()
+        };
+        let spans = fit(Values::Spans(1_000_000, 1_500_000));
+        let times = fit(Values::Instants(1_000_000, 1_500_000));
+        assert_eq!((spans.word(), times.word()), ("duration", "clock"));
+        assert_eq!(spans.to_string(), "tolerance: { time: 1ms }");
+        assert_eq!(times.to_string(), "tolerance: { time: 1s }");
+        assert!(!spans.describe().contains("clock"));
+    }
+
+    fn difference(relation: Relation) -> Difference {
+        Difference {
+            place: Place::ResponseMessage,
+            path: "took".to_owned(),
+            message_index: None,
+            kind: Kind::Value,
+            looks_like: None,
+            relation,
+            primary: None,
+            candidate: None,
+            severity: Severity::Error,
+            ignored_by: None,
+            more_alike: 0,
         }
     }
 }

@@ -287,7 +287,7 @@ fn judge(
 fn is_class(action: &Action) -> bool {
     match action {
         Action::Class(class) => *class != Class::Number,
-        Action::Time(_) => true,
+        Action::Time(_) | Action::Duration(_) => true,
         _ => false,
     }
 }

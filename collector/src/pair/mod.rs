@@ -170,6 +170,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Those for which a call should have no partner: the second run of the old service, a call to another candidate
+    /// than the chosen one, one that is too young.
+    pub(crate) const NOT_MISSING: [Self; 3] =
+        [Self::Secondary, Self::OtherCandidate, Self::AwaitingPartner];
+
+    /// Is a call missing its partner, if it has none for the reason of this name?
+    pub fn misses_partner(name: &str) -> bool {
+        !Self::NOT_MISSING.iter().any(|reason| reason.name() == name)
+    }
+
     /// Stable name, as in the `pairs` dataset.
     pub fn name(self) -> &'static str {
         match self {

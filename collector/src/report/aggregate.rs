@@ -266,6 +266,7 @@ impl Aggregate {
         let judged = self.methods.iter().filter(is_judged);
         let differences = groups(self.groups, &self.methods, &self.samples);
         let rules = self.rules.into_uses(&Compared {
+            are_methods_cut: self.methods.contains_key(OTHER_METHODS),
             methods: judged.map(|(method, _)| method.as_str()).collect(),
             differences: &differences,
             is_cut: self.is_cut || self.differences_omitted > 0,

@@ -346,3 +346,16 @@ fn found_by(completeness: &Completeness) -> String {
         .collect();
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pair::Reason;
+
+    #[test]
+    fn calls_that_miss_no_partner_are_not_called_unpaired() {
+        for reason in Reason::NOT_MISSING {
+            assert_ne!(without_partner(reason.name()).0, "unpaired", "{reason:?}");
+        }
+    }
+}

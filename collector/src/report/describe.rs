@@ -2,6 +2,7 @@
 
 use super::figures::{count, micros, signed_micros, signed_percent, thousands};
 use super::gate::{State, Unit};
+use super::latency::Direction;
 use super::{Completeness, Correlation, Gate, Group, Method, Relation, Report, Shift};
 use crate::escape::escape;
 use crate::share::percent;
@@ -33,10 +34,10 @@ pub(super) fn latency_needs(method: &Method) -> String {
 
 /// What stands before a shift of latency of which the whole interval lies on one side of none.
 pub(super) fn sure_mark(shift: &Shift) -> &'static str {
-    match (shift.is_sure(), shift.shift_us) {
-        (true, Some(1..)) => "▲ ",
-        (true, Some(_)) => "▼ ",
-        _ => "",
+    match shift.direction() {
+        Some(Direction::Slower) => "▲ ",
+        Some(Direction::Faster) => "▼ ",
+        None => "",
     }
 }
 

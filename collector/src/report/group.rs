@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(collapse("items[2].price"), "items[*].price");
         assert_eq!(collapse("labels[\"a]b\"].x[3]"), "labels[*].x[*]");
         assert_eq!(collapse("detail[pkg.Type].name"), "detail[pkg.Type].name");
+        assert_eq!(collapse("detail[Type].by[true]"), "detail[Type].by[*]");
         assert_eq!(collapse("4.2[1]"), "4.2[*]");
         assert_eq!(collapse(""), "");
         assert_eq!(collapse("broken[1"), "broken[*]");

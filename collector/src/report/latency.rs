@@ -68,6 +68,24 @@ impl Shift {
         self.shift_us_interval
             .is_some_and(|interval| interval.low > 0 || interval.high < 0)
     }
+
+    /// Which way the candidate's latency moved for sure.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        let shift_us = self.shift_us.filter(|_| self.is_sure())?;
+        Some(match shift_us {
+            1.. => Direction::Slower,
+            _ => Direction::Faster,
+        })
+    }
+}
+
+/// Which way a latency moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// The candidate takes longer.
+    Slower,
+    /// It takes less time.
+    Faster,
 }
 
 /// Collects latencies; nothing is allocated before the first.

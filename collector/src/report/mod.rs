@@ -54,6 +54,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::pair::Reason;
+
 /// Version of the JSON report. Within one version, keys are only ever added.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -197,19 +199,10 @@ pub struct Method {
     pub latency_shift: LatencyShift,
 }
 
-/// Reasons for which a call has no partner and should have none: the second run of the old service, a call to
-/// another candidate than the chosen one, one that is too young.
-const NOT_MISSING: [&str; 3] = ["secondary", "other_candidate", "awaiting_partner"];
-
-/// Is a call missing its partner, if it has none for this reason?
-pub fn misses_partner(reason: &str) -> bool {
-    !NOT_MISSING.contains(&reason)
-}
-
 /// Calls that should have a partner and have none.
 fn without_partner(unpaired: &BTreeMap<&'static str, u64>) -> u64 {
     let unpaired = unpaired.iter();
-    let should = unpaired.filter(|(reason, _)| misses_partner(reason));
+    let should = unpaired.filter(|(reason, _)| Reason::misses_partner(reason));
     should.map(|(_, count)| count).sum()
 }
 

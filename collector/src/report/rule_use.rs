@@ -1,12 +1,13 @@
 //! What each rule hid: a rule that hides nothing is out of date, one that hides everything too broad.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::Group;
-use crate::compare::rules::Rule;
+use crate::compare::rules::{Rule, Written};
 use crate::compare::{Rules, Schema, Severity, Verdict};
 
 /// One rule, as in the JSON report.
@@ -77,6 +78,8 @@ impl WhyNothing {
 pub(super) struct Compared<'a> {
     /// Methods with a judged pair.
     pub(super) methods: Vec<&'a str>,
+    /// Are there more of them, of which the names were not kept?
+    pub(super) are_methods_cut: bool,
     /// All that differs.
     pub(super) differences: &'a [Group],
     /// Are some left out there?
@@ -116,6 +119,14 @@ impl RuleSums {
     }
 
     pub(super) fn into_uses(self, compared: &Compared<'_>) -> Vec<RuleUse> {
+        // Read once, and only if a rule took nothing.
+        let looked_at = LazyCell::new(|| {
+            let rules = self.rules.iter().map(|(rule, _)| rule.of_any_element());
+            let groups = compared.differences.iter();
+            let written =
+                groups.filter_map(|group| Some((group, Written::parse(group.place, &group.path)?)));
+            (rules.collect(), written.collect())
+        });
         let uses = self.rules.iter().enumerate();
         uses.map(|(index, (rule, remark))| {
             let used = self.used.get(rule.name());
@@ -132,7 +143,7 @@ impl RuleSums {
                 pairs,
                 remark,
                 why_nothing: is_unused
-                    .then(|| self.why_nothing(index, rule, compared))
+                    .then(|| self.why_nothing(index, compared, &looked_at))
                     .flatten(),
             }
         })
@@ -150,42 +161,49 @@ impl RuleSums {
         }
     }
 
-    /// Why the rule at `index` took nothing.
+    /// Why the rule at `index` took nothing; `None` if that cannot be told. `rules` are all, of any element.
     fn why_nothing(
         &self,
         index: usize,
-        rule: &Rule,
         compared: &Compared<'_>,
+        (rules, written): &(Vec<Rule>, Vec<(&Group, Written)>),
     ) -> Option<WhyNothing> {
+        let (rule, before) = rules.get(..=index)?.split_last()?;
+        let is_about = |rule: &Rule, (group, written): &(&Group, Written)| {
+            rule.is_for(&group.rpc_method) && rule.looks_at(written)
+        };
+        let there: Vec<_> = written.iter().filter(|it| is_about(rule, it)).collect();
+        if !there.is_empty() {
+            let names: BTreeSet<&str> = before.iter().map(|rule| &**rule.name()).collect();
+            let is_taken = |group: &Group| {
+                let mut takers = group.ignored_by.iter();
+                !group.ignored_by.is_empty() && takers.all(|name| names.contains(&**name))
+            };
+            // What a rule takes and lets count looks like what none takes.
+            let may_be_taken = |it: &(&Group, Written)| {
+                let mut graders = before.iter().filter(|rule| {
+                    rule.severity() == Severity::Error && self.used.contains_key(rule.name())
+                });
+                it.0.ignored_by.is_empty() && graders.any(|rule| is_about(rule, it))
+            };
+            let mut left = there
+                .iter()
+                .filter(|(group, _)| !is_taken(group))
+                .peekable();
+            return match left.peek() {
+                None => (!compared.is_cut).then_some(WhyNothing::TakenBefore),
+                Some(_) => (!left.all(|it| may_be_taken(it))).then_some(WhyNothing::NothingFits),
+            };
+        }
         let methods = compared.methods.iter();
         let mut methods = methods.filter(|method| rule.is_for(method)).peekable();
         if methods.peek().is_none() {
-            return Some(WhyNothing::NoCall);
-        }
-        let is_there = |group: &&Group| {
-            rule.is_for(&group.rpc_method) && rule.looks_at(group.place, &group.path)
-        };
-        let mut there = compared.differences.iter().filter(is_there).peekable();
-        if there.peek().is_some() {
-            let before: BTreeSet<&str> = self
-                .rules
-                .iter()
-                .take(index)
-                .map(|(rule, _)| &**rule.name())
-                .collect();
-            let is_taken = |group: &Group| {
-                let mut takers = group.ignored_by.iter();
-                !group.ignored_by.is_empty() && takers.all(|name| before.contains(&**name))
-            };
-            return match there.all(is_taken) {
-                true => (!compared.is_cut).then_some(WhyNothing::TakenBefore),
-                false => Some(WhyNothing::NothingFits),
-            };
+            return (!compared.are_methods_cut).then_some(WhyNothing::NoCall);
         }
         if let Some(schema) = compared.schema
             && !methods.any(|method| rule.names_a_field(schema, method))
         {
-            return Some(WhyNothing::NoSuchField);
+            return (!compared.are_methods_cut).then_some(WhyNothing::NoSuchField);
         }
         (!compared.is_cut).then_some(WhyNothing::NothingDiffers)
     }
@@ -195,10 +213,13 @@ impl RuleSums {
 mod tests {
     use super::*;
     use crate::compare::rules::file;
+    use crate::report::group::GroupKey;
+    use crate::report::group_sums::GroupSums;
 
     fn nothing() -> Compared<'static> {
         Compared {
             methods: Vec::new(),
+            are_methods_cut: false,
             differences: &[],
             is_cut: false,
             schema: None,
@@ -245,5 +266,61 @@ mod tests {
                 (0, 0, Some(RuleRemark::HidesNothing)),
             ]
         );
+    }
+
+    /// Why the last of `rules` took nothing where one value differs, of which the others took `ruled`.
+    fn why(
+        rules: &str,
+        ruled: &[(&str, u64)],
+        (method, ignored_by): (&str, &[&str]),
+    ) -> Option<WhyNothing> {
+        let mut all = Rules::default();
+        all.extend(file::parse(&format!("version: 1\nrules:\n{rules}"), "r.yaml").unwrap());
+        let mut sums = RuleSums::of(&all);
+        sums.add(&Verdict {
+            ruled: ruled
+                .iter()
+                .map(|(name, count)| (Arc::from(*name), *count))
+                .collect(),
+            ..Verdict::default()
+        });
+        let mut group = GroupSums::default().into_group(GroupKey::sample("t.S/Get"), 1, Vec::new());
+        group.ignored_by = ignored_by.iter().map(|name| (*name).to_owned()).collect();
+        let uses = sums.into_uses(&Compared {
+            methods: vec![method],
+            are_methods_cut: method != "t.S/Get",
+            differences: &[group],
+            is_cut: false,
+            schema: None,
+        });
+        uses.last().unwrap().why_nothing
+    }
+
+    #[test]
+    fn of_a_rule_behind_one_that_lets_differences_count_it_is_not_told_why_it_took_nothing() {
+        let behind = "  - { name: b, path: '1', class: uuid }\n";
+        let shielded =
+            format!("  - {{ name: a, path: '1', ignore: true, severity: error }}\n{behind}");
+        let get = ("t.S/Get", &[][..]);
+        assert_eq!(why(&shielded, &[("a", 1)], get), None);
+        // That one took nothing either.
+        assert_eq!(why(&shielded, &[], get), Some(WhyNothing::NothingFits));
+        assert_eq!(why(behind, &[], get), Some(WhyNothing::NothingFits));
+        let ignores = format!("  - {{ name: a, path: '1', ignore: true }}\n{behind}");
+        let taken = ("t.S/Get", &["a"][..]);
+        assert_eq!(
+            why(&ignores, &[("a", 1)], taken),
+            Some(WhyNothing::TakenBefore)
+        );
+    }
+
+    #[test]
+    fn where_names_of_methods_were_not_kept_no_rule_is_said_to_be_for_none() {
+        let cut = ("(other methods)", &[][..]);
+        let get = "  - { name: a, method: t.S/Get, path: '1', class: uuid }\n";
+        assert_eq!(why(get, &[], cut), Some(WhyNothing::NothingFits));
+        let put = "  - { name: a, method: t.S/Put, ignore: true }\n";
+        assert_eq!(why(put, &[], cut), None);
+        assert_eq!(why(put, &[], ("t.S/Get", &[])), Some(WhyNothing::NoCall));
     }
 }

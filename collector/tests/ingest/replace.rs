@@ -19,6 +19,13 @@ fn what_was_ingested_before_is_replaced_where_that_is_asked_for() {
     assert_eq!(accountings(&place).len(), 2);
     let both = refused(&place, &["--replace", "--again", CAPTURE]);
     assert!(both.contains("cannot be used with"), "{both}");
+    for option in ["--replace", "--again"] {
+        for format in ["ndjson", "none"] {
+            let told = refused(&place, &[option, "--format", format, CAPTURE]);
+            let expected = format!("{option} is about calls of the data directory");
+            assert!(told.contains(&expected), "{told}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::call::{Role, ServerPattern};
 use crate::cli::{EXIT_INCOMPLETE, EXIT_IO, terminal};
 use crate::escape::escape;
 use crate::pipeline::ingest::{Ingested, ServersSeen, Swapped};
+use crate::report::figures::count;
 use crate::sources::capture::Watched;
 use crate::sources::live::Told;
 
@@ -119,9 +120,14 @@ impl Outcome<'_> {
             }
         };
         let what = match names.total() {
-            0 => format!("metadata was not seen, {incomplete} calls are incomplete"),
+            // Others are incomplete because bytes were lost.
+            0 => format!(
+                "metadata was not seen, which may be why calls are incomplete ({} in all)",
+                count(incomplete, "call")
+            ),
             total => format!(
-                "{total} calls came without their method ({} inferred)",
+                "{} came without their method ({} inferred)",
+                count(total, "call"),
                 total - names.unnamed
             ),
         };

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::call::is_uuid;
+use crate::compare::is_epoch;
 use crate::compare::leaf::Leaf;
 
 /// What a value has to look like on both sides.
@@ -13,7 +14,7 @@ pub enum Class {
     /// 8-4-4-4-12 hexadecimal digits, in braces, after `urn:uuid:`, or without hyphens; 16 bytes.
     Uuid,
     /// A `Timestamp`, RFC 3339, or a whole number of seconds, milliseconds, microseconds or
-    /// nanoseconds since 2001, before 2286.
+    /// nanoseconds since the epoch, of 2010 to 2060.
     Timestamp,
     /// 32, 40, 56, 64, 96 or 128 hexadecimal digits, with an optional `name:` or `name-` before
     /// them, or as many bytes.
@@ -62,9 +63,9 @@ impl Class {
             (Self::Uuid, Leaf::Bytes(bytes)) => bytes.len() == 16,
             (Self::Timestamp, Leaf::Instant(_)) => true,
             (Self::Timestamp, Leaf::Text(text)) => {
-                text.parse::<Timestamp>().is_ok() || text.parse().is_ok_and(is_epoch)
+                text.parse::<Timestamp>().is_ok() || text.parse().is_ok_and(is_time)
             }
-            (Self::Timestamp, Leaf::Integer(number)) => is_epoch(*number),
+            (Self::Timestamp, Leaf::Integer(number)) => is_time(*number),
             (Self::Hash, Leaf::Text(text)) => is_hash_text(text),
             (Self::Hash, Leaf::Bytes(bytes)) => HASH_DIGITS.contains(&(bytes.len() * 2)),
             (Self::Token, Leaf::Text(text)) => is_token(text),
@@ -104,11 +105,11 @@ fn is_token(text: &str) -> bool {
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// 2001-09-09 to 2286-11-20: ten digits of seconds.
-fn is_epoch(number: i128) -> bool {
+/// Seconds, milliseconds, microseconds or nanoseconds.
+fn is_time(number: i128) -> bool {
     [1, 1_000, 1_000_000, 1_000_000_000]
-        .iter()
-        .any(|unit| (1_000_000_000 * unit..10_000_000_000 * unit).contains(&number))
+        .into_iter()
+        .any(|in_second| is_epoch(number, in_second))
 }
 
 #[cfg(test)]
@@ -150,6 +151,9 @@ mod tests {
             }
         }
         assert!(!Class::Number.holds(&Leaf::Text("NaN")));
-        assert!(!Class::Timestamp.holds(&Leaf::Integer(42)));
+        // An id of ten digits.
+        for number in [42, 9_000_000_001] {
+            assert!(!Class::Timestamp.holds(&Leaf::Integer(number)), "{number}");
+        }
     }
 }

@@ -194,7 +194,7 @@ impl std::fmt::Display for Pattern {
 }
 
 /// Is it the type of an `Any`, not a place in a list or a key of a map?
-pub fn is_type(element: &str) -> bool {
+pub(crate) fn is_type(element: &str) -> bool {
     let is_name = element.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     is_name && !matches!(element, "true" | "false")
 }

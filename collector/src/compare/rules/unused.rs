@@ -13,29 +13,44 @@ use super::{Place, Rule};
 use crate::compare::drift::Half;
 use crate::compare::schema::{ANY, Schema};
 
-impl Rule {
-    /// Is it about differences at `path` of `place`, both as reports write them, with any element as `[*]`?
-    pub fn looks_at(&self, place: &str, path: &str) -> bool {
-        let place = self.places.iter().find(|it| it.name() == place);
-        let Some(place) = place else {
-            return false;
-        };
-        let written = match (path, place.is_metadata()) {
+/// Where something differs, as reports write it: with any element as `[*]`.
+#[derive(Clone, Debug)]
+pub struct Written {
+    place: Place,
+    path: Pattern,
+}
+
+impl Written {
+    /// `path` of `place`; `None` if no report writes that.
+    pub fn parse(place: &str, path: &str) -> Option<Self> {
+        let place = Place::ALL.into_iter().find(|it| it.name() == place)?;
+        let path = match (path, place.is_metadata()) {
             ("", _) => Pattern { parts: Vec::new() },
             (name, true) => Pattern::of_name(name),
-            (path, false) => match Pattern::parse(path) {
-                Ok(written) => written,
-                Err(_) => return false,
-            },
+            (path, false) => Pattern::parse(path).ok()?,
         };
-        let steps = written.parts.iter().filter_map(|part| match part {
+        Some(Self { place, path })
+    }
+}
+
+impl Rule {
+    /// The same for all elements of lists and all keys of maps.
+    #[must_use]
+    pub fn of_any_element(&self) -> Self {
+        Self {
+            patterns: self.patterns.iter().map(Pattern::of_any_element).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Is it, [of any element](Self::of_any_element), about differences that are `written` there?
+    pub fn looks_at(&self, written: &Written) -> bool {
+        let steps = written.path.parts.iter().filter_map(|part| match part {
             Part::Field(name) => Some(Step::Field(name)),
             Part::Element(inside) => Some(Step::Element(inside)),
             Part::Any => None,
         });
-        let reach = self.action.reach();
-        let mut patterns = self.patterns.iter();
-        patterns.any(|pattern| pattern.of_any_element().covers(steps.clone(), reach))
+        self.covers(written.place, steps)
     }
 
     /// Do the types of `rpc_method` have a field that one of its paths names?
@@ -268,9 +283,11 @@ mod tests {
             ("place: trailers, path: 'x.a*'", "trailers", "x.abc", true),
             ("place: all", "trailers", "x.abc", true),
         ] {
-            let rule = rule(&format!("{keys}, ignore: true"));
-            assert_eq!(rule.looks_at(place, path), looks, "{keys} {place} {path}");
+            let rule = rule(&format!("{keys}, ignore: true")).of_any_element();
+            let written = Written::parse(place, path).unwrap();
+            assert_eq!(rule.looks_at(&written), looks, "{keys} {place} {path}");
         }
-        assert!(!rule("path: items, unordered: true").looks_at("response_message", "items[*].a"));
+        let element = Written::parse("response_message", "items[*].a").unwrap();
+        assert!(!rule("path: items, unordered: true").looks_at(&element));
     }
 }

@@ -1,7 +1,7 @@
 //! What is kept for those who show both sides: nothing, unless [`Sink::line_up`] was called.
 
 use super::Sink;
-use crate::compare::lined_up::{LinedUp, Part};
+use crate::compare::lined_up::{LinedUp, Spot};
 
 impl Sink<'_> {
     /// Keeps from now on what is held against what.
@@ -10,9 +10,13 @@ impl Sink<'_> {
     }
 
     /// Keeps something of the current part and path, if anybody asks for it.
-    pub(in crate::compare) fn note(&mut self, note: impl FnOnce(&mut LinedUp, (Part, &str))) {
+    pub(in crate::compare) fn note(&mut self, note: impl FnOnce(&mut LinedUp, (Spot, &str))) {
         if let Some(lined_up) = &mut self.lined_up {
-            note(lined_up, ((self.place, self.message_index), &self.path));
+            let spot = Spot {
+                place: self.place,
+                message_index: self.message_index,
+            };
+            note(lined_up, (spot, &self.path));
         }
     }
 

@@ -165,3 +165,43 @@ fn streams_that_both_ended_at_the_callers_deadline_are_as_long_as_they_have_come
     assert_ne!(by_wire(&old, &timed_out(4, 20)).outcome, Outcome::Matched);
     assert!(!by_wire(&old, &timed_out(4, 20)).differences.is_empty());
 }
+
+#[test]
+fn what_both_had_sent_at_the_callers_deadline_is_compared() {
+    let old = timed_out(3, 199);
+    // One message more, and another value in what both sent.
+    let mut new = timed_out(4, 190);
+    new.response.messages[2].bytes = b"\x0a\x01y".as_slice().into();
+    let verdict = by_wire(&old, &new);
+    assert_eq!(only(&verdict), ("response_message", "1", "value"));
+    assert_eq!(verdict.differences[0].message_index, Some(2));
+    assert_eq!(verdict.outcome, Outcome::Mismatched);
+    let mut new = timed_out(4, 190);
+    new.trailers.push(super::shop::header("x-region", "eu"));
+    assert_eq!(
+        only(&by_wire(&old, &new)),
+        ("trailers", "x-region", "extra")
+    );
+}
+
+#[test]
+fn of_a_cut_body_the_number_of_messages_at_the_deadline_may_not_be_known() {
+    let cut = |messages, lasted_ms, count| {
+        let mut call = timed_out(messages, lasted_ms);
+        call.response.truncated = true;
+        call.response.messages_count = count;
+        call.response.messages.truncate(1);
+        call
+    };
+    let old = cut(3, 199, None);
+    expect(&old, &cut(4, 199, None), Incomparable::Truncated);
+    expect(&old, &cut(4, 199, Some(4)), Incomparable::Truncated);
+    expect(
+        &cut(3, 199, Some(3)),
+        &cut(4, 199, Some(4)),
+        Incomparable::DeadlineExceeded,
+    );
+    // It was not the deadline: the bodies are of different lengths.
+    let verdict = by_wire(&old, &cut(4, 20, None));
+    assert_eq!(only(&verdict).2, "beyond_capture");
+}

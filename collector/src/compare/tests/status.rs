@@ -6,7 +6,7 @@ use prost::Message as _;
 use super::shop::{answer, answers, header, item, text, with};
 use super::{by_descriptor, by_wire, only};
 use crate::call::{Call, Status};
-use crate::compare::Outcome;
+use crate::compare::{Outcome, limits};
 
 fn failed(code: u32, message: &'static str) -> Call {
     Call {
@@ -106,4 +106,20 @@ fn status_details_are_compared_by_what_is_inside() {
     );
     let verdict = by_wire(&with_detail("DE"), &failed(5, "no"));
     assert_eq!(only(&verdict), ("status_details", "", "missing"));
+}
+
+#[test]
+fn details_that_are_too_large_to_compare_are_not_taken_for_equal() {
+    let with = |last: u8| {
+        let mut details = vec![0xff; 8 * usize::try_from(limits::WORK_MAX).unwrap()];
+        details.push(last);
+        Call {
+            status_details: details.into(),
+            ..failed(5, "no")
+        }
+    };
+    assert_eq!(
+        only(&by_wire(&with(1), &with(2))),
+        ("status_details", "", "too_large")
+    );
 }

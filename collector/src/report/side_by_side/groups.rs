@@ -1,8 +1,8 @@
 //! The parts of both sides that belong together: metadata, message by message, the status.
 
-use super::lines::Parts;
+use super::lines::{Parts, Stream};
 use crate::compare::contents::Contents;
-use crate::compare::{LinedUp, Place};
+use crate::compare::{LinedUp, Place, Spot};
 
 /// Order in which places are shown: as they crossed the wire, the status last.
 const SHOWN: [Place; 8] = [
@@ -34,8 +34,20 @@ pub(super) struct Group {
     /// The primary's, or the candidate's if only it has the message.
     pub(super) message_index: Option<u32>,
     pub(super) holder: Holder,
+    /// Is it only not known whether the other side has the message: was its stream not captured as far?
+    pub(super) is_beyond_capture: bool,
     pub(super) primary: Contents,
     pub(super) candidate: Contents,
+}
+
+impl Group {
+    /// Where the comparison had it.
+    pub(super) fn spot(&self) -> Spot {
+        Spot {
+            place: self.place,
+            message_index: self.message_index,
+        }
+    }
 }
 
 /// The groups of one or two sides, in the order in which they are shown.
@@ -50,6 +62,7 @@ pub(super) fn of(primary: Option<Parts>, candidate: Option<Parts>, seen: &LinedU
                 place,
                 message_index: None,
                 holder: Holder::Both,
+                is_beyond_capture: false,
                 primary: primary.unwrap_or_default(),
                 candidate: candidate.unwrap_or_default(),
             });
@@ -60,9 +73,10 @@ pub(super) fn of(primary: Option<Parts>, candidate: Option<Parts>, seen: &LinedU
         stream(place, primary, candidate, seen, &mut groups);
         if !is_pair {
             let alone = groups.get_mut(from..).unwrap_or_default();
-            alone
-                .iter_mut()
-                .for_each(|group| group.holder = Holder::Both);
+            alone.iter_mut().for_each(|group| {
+                group.holder = Holder::Both;
+                group.is_beyond_capture = false;
+            });
         }
     }
     groups
@@ -71,23 +85,35 @@ pub(super) fn of(primary: Option<Parts>, candidate: Option<Parts>, seen: &LinedU
 /// Message by message, as they were lined up; what was not belongs together by index.
 fn stream(
     place: Place,
-    primary: Vec<Contents>,
-    candidate: Vec<Contents>,
+    primary: Stream,
+    candidate: Stream,
     seen: &LinedUp,
     groups: &mut Vec<Group>,
 ) {
     let partners = seen.stream(place);
+    let counts = (primary.count, candidate.count);
+    let (primary, candidate) = (primary.messages, candidate.messages);
     let old_count = primary.len();
     let partner = |j: usize| match partners {
         // What was not captured whole was not lined up.
         Some(partners) => partners.get(j).copied().unwrap_or(None),
         None => (j < old_count).then_some(j),
     };
+    // Streams that were lined up were captured as far as their calls were seen.
+    let is_beyond_capture = |index: usize, count: Option<usize>| match count {
+        None => true,
+        Some(count) => partners.is_none() && index < count,
+    };
     let group =
         |index: usize, holder, primary: Option<Contents>, candidate: Option<Contents>| Group {
             place,
             message_index: u32::try_from(index).ok(),
             holder,
+            is_beyond_capture: match holder {
+                Holder::Both => false,
+                Holder::Primary => is_beyond_capture(index, counts.1),
+                Holder::Candidate => is_beyond_capture(index, counts.0),
+            },
             primary: primary.unwrap_or_default(),
             candidate: candidate.unwrap_or_default(),
         };

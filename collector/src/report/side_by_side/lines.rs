@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use twintap_decode::grpc::{decode_binary, is_true_binary};
 
-use crate::call::{Call, Header};
+use crate::call::{Call, Direction, Header};
 use crate::compare::contents::{self, Contents, Line};
-use crate::compare::{Place, Schema, answer_blocks};
+use crate::compare::{Place, Schema, answer_blocks, code_text};
 
 /// What a call carried.
 #[derive(Default)]
@@ -16,7 +16,29 @@ pub(super) struct Parts {
     /// What there is once.
     pub(super) single: BTreeMap<Place, Contents>,
     /// Messages of both directions.
-    pub(super) streams: BTreeMap<Place, Vec<Contents>>,
+    pub(super) streams: BTreeMap<Place, Stream>,
+}
+
+/// The messages of one direction.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// Those that were captured whole.
+    pub(super) messages: Vec<Contents>,
+    /// How many there were, captured or not; `None` if that is not known.
+    pub(super) count: Option<usize>,
+}
+
+impl Stream {
+    fn of(call: &Call, direction: &Direction, messages: Vec<Contents>) -> Self {
+        let count = match (call.incomplete, direction.truncated) {
+            (true, _) => None,
+            (false, true) => direction
+                .messages_count
+                .and_then(|count| usize::try_from(count).ok()),
+            (false, false) => Some(direction.messages.len()),
+        };
+        Self { messages, count }
+    }
 }
 
 /// The parts of `call`. `is_one_block`: is the metadata of its answer compared as one block?
@@ -34,22 +56,23 @@ pub(super) fn of(call: &Call, schema: Option<&Schema>, is_one_block: bool) -> Pa
         let headers = blocks.into_iter().flatten();
         (place, lines(headers.map(header)))
     });
-    let status = match (call.status, call.http_status) {
-        (Some(status), _) => status.to_string(),
-        (None, Some(http)) => format!("no grpc-status, HTTP {http}"),
-        (None, None) => "no grpc-status".to_owned(),
-    };
     let message = String::from_utf8_lossy(&call.status_message).into_owned();
     let message = (!message.is_empty()).then(|| (String::new(), message));
     let details = contents::of_status_details(call, schema);
     let status = [
-        (Place::Status, lines([(String::new(), status)])),
+        (Place::Status, lines([(String::new(), code_text(call))])),
         (Place::StatusMessage, lines(message)),
         (Place::StatusDetails, details),
     ];
     let streams = [
-        (Place::RequestMessage, contents::of_request(call, schema)),
-        (Place::ResponseMessage, contents::of_response(call, schema)),
+        (
+            Place::RequestMessage,
+            Stream::of(call, &call.request, contents::of_request(call, schema)),
+        ),
+        (
+            Place::ResponseMessage,
+            Stream::of(call, &call.response, contents::of_response(call, schema)),
+        ),
     ];
     Parts {
         single: metadata.into_iter().chain(status).collect(),

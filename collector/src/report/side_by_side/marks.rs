@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::groups::{Group, Holder};
 use super::merge::Draft;
 use super::paths::{self, At, is_within, parent};
-use crate::compare::{Difference, Kind, LinedUp, Part, Place, Severity};
+use crate::compare::{Difference, Kind, LinedUp, Place, Severity};
 
 /// What the comparison says of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,13 +52,10 @@ impl Found<'_> {
 
     fn is_of(&self, group: &Group) -> bool {
         let is_extra = self.difference.kind == Kind::MessageExtra;
-        let is_message = match self.difference.message_index {
-            None => true,
-            index => {
-                index == group.message_index && is_extra == (group.holder == Holder::Candidate)
-            }
-        };
-        self.difference.place == group.place && is_message
+        // One of all messages is in none of them.
+        self.difference.place == group.place
+            && self.difference.message_index == group.message_index
+            && is_extra == (group.holder == Holder::Candidate)
     }
 
     /// Does it say of a side what `row` does not?
@@ -108,14 +105,14 @@ impl<'a> Marks<'a> {
     }
 
     fn without_difference(&self, group: &Group, key: &str) -> Mark {
-        let part: Part = (group.place, group.message_index);
+        let spot = group.spot();
         let is_arm = |arm: &str| is_within(key, arm);
-        if group.holder == Holder::Both && self.seen.arms(part).any(is_arm)
+        if group.holder == Holder::Both && self.seen.arms(spot).any(is_arm)
             || self.is_status_that_differs(group.place, key)
         {
             return Mark::Follows;
         }
-        if group.holder == Holder::Both && self.seen.is_judged(part) {
+        if group.holder == Holder::Both && self.seen.is_judged(spot) {
             return Mark::TakenForEqual;
         }
         let is_answer = match group.place {
@@ -144,11 +141,7 @@ impl<'a> Marks<'a> {
     /// Sees to it that each difference of `group` has a row, with the values that differ: a zero that
     /// is not on the wire is no line.
     pub(super) fn complete(&mut self, group: &Group, rows: &mut Vec<Draft>) {
-        // Of a difference in all messages it is not said which one it is in.
-        let is_here = |found: &Found<'_>| {
-            found.is_of(group) && found.difference.message_index == group.message_index
-        };
-        for found in self.found.iter_mut().filter(|found| is_here(found)) {
+        for found in self.found.iter_mut().filter(|found| found.is_of(group)) {
             let mut same = rows.iter_mut().filter(|row| row.at.key == found.key);
             let row = same.next().filter(|_| same.next().is_none());
             match row {
@@ -210,7 +203,7 @@ fn place_of(found: &Found<'_>, group: &Group, seen: &LinedUp, rows: &[Draft]) ->
     let above = parent(&found.key);
     let is_behind = |row: &Draft| {
         let is_arm = |arm: &str| is_within(arm, above) && is_within(&row.at.key, arm);
-        let mut arms = seen.arms((group.place, group.message_index));
+        let mut arms = seen.arms(group.spot());
         let is_oneof = found.difference.kind == Kind::OneofArm;
         is_within(&row.at.key, &found.key) || is_oneof && arms.any(is_arm)
     };

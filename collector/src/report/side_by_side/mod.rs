@@ -68,6 +68,8 @@ pub struct SideBySide {
     pub candidate: Option<Side>,
     /// Both sides, line by line.
     pub rows: Vec<Row>,
+    /// Rows of messages that were left out, because there are too many.
+    pub rows_omitted: u64,
     /// What differs, as the report has it.
     pub differences: Vec<Found>,
     /// Differences found beyond the limit of one pair.
@@ -105,6 +107,8 @@ impl SideBySide {
         let (verdict, seen) = compare_lined_up(primary, candidate, settings);
         let differences = &*verdict.differences;
         let schema = settings.schema.as_ref();
+        let sides = (Some(&**primary), Some(&**candidate));
+        let (rows, rows_omitted) = rows::of(sides.0, sides.1, (differences, &seen), schema);
         Self {
             rpc_method: primary.rpc_method.clone(),
             correlation_key: correlation_text(primary),
@@ -118,7 +122,8 @@ impl SideBySide {
             attempts_count: pair.attempts_count,
             primary: Some(Side::of(primary)),
             candidate: Some(Side::of(candidate)),
-            rows: rows::of(Some(primary), Some(candidate), (differences, &seen), schema),
+            rows,
+            rows_omitted,
             differences: differences.iter().map(Found::of).collect(),
             differences_omitted: verdict.differences_omitted,
         }
@@ -130,6 +135,8 @@ impl SideBySide {
         let is_candidate = call.role == Role::Candidate;
         let only = |wanted: bool| -> Option<&Call> { wanted.then_some(call) };
         let (primary, candidate) = (only(!is_candidate), only(is_candidate));
+        let nothing = LinedUp::default();
+        let (rows, rows_omitted) = rows::of(primary, candidate, (&[], &nothing), schema);
         Self {
             rpc_method: call.rpc_method.clone(),
             correlation_key: correlation_text(call),
@@ -140,7 +147,8 @@ impl SideBySide {
             attempts_count: unpaired.attempts_count,
             primary: primary.map(Side::of),
             candidate: candidate.map(Side::of),
-            rows: rows::of(primary, candidate, (&[], &LinedUp::default()), schema),
+            rows,
+            rows_omitted,
             differences: Vec::new(),
             differences_omitted: 0,
         }

@@ -5,7 +5,7 @@
 //! may be that of another element of the primary: inside the report such a step is `[+3]`.
 
 use crate::compare::contents::Line;
-use crate::compare::{Difference, Kind, LinedUp, Part};
+use crate::compare::{Difference, Kind, LinedUp, Spot};
 
 /// A path as differences write it, and a key that no other element shares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub(super) struct At {
 }
 
 impl At {
+    /// Is the path the candidate's own?
+    pub(super) fn is_candidates(&self) -> bool {
+        self.key != self.path
+    }
+
     /// Where no two share a path.
     pub(super) fn of(path: &str) -> Self {
         Self {
@@ -41,8 +46,8 @@ impl At {
     }
 }
 
-/// Where `line` of `part` stands, of the candidate or else of the primary.
-pub(super) fn of_line(line: &Line, part: Part, is_candidate: bool, seen: &LinedUp) -> At {
+/// Where `line` of `spot` stands, of the candidate or else of the primary.
+pub(super) fn of_line(line: &Line, spot: Spot, is_candidate: bool, seen: &LinedUp) -> At {
     let mut at = At::default();
     let mut start = 0;
     // Is this inside an element that only this side has?
@@ -51,20 +56,20 @@ pub(super) fn of_line(line: &Line, part: Part, is_candidate: bool, seen: &LinedU
     while let Some(end) = ends.next() {
         let step = line.path.get(start..end).unwrap_or_default();
         start = end;
-        let list = seen.list(part, &at.key).filter(|_| !is_alone);
+        let list = seen.list(spot, &at.key).filter(|_| !is_alone);
         match (list, element(step)) {
             (Some(partners), Some(index)) => {
                 is_alone = enter(&mut at, partners, index, is_candidate)
             }
             _ => {
                 let name = step.strip_prefix('.').unwrap_or(step);
-                let other = seen.name(part, &at.key, is_candidate, name);
+                let other = seen.name(spot, &at.key, is_candidate, name);
                 at.push(other.filter(|_| !is_alone).unwrap_or(step));
             }
         }
         // By wire field a list of one is written like the value.
         let next = ends.peek().and_then(|end| line.path.get(start..*end));
-        let list = seen.list(part, &at.key).filter(|_| !is_alone);
+        let list = seen.list(spot, &at.key).filter(|_| !is_alone);
         if let Some(partners) = list
             && next.and_then(element).is_none()
         {
@@ -89,7 +94,11 @@ pub(super) fn key_of(found: &Difference, seen: &LinedUp) -> String {
     let key = || -> Option<String> {
         let (list, last) = found.path.split_at(found.path.rfind('[')?);
         let index = element(last).filter(|_| found.kind == Kind::Extra)?;
-        let partners = seen.list((found.place, found.message_index), list)?;
+        let spot = Spot {
+            place: found.place,
+            message_index: found.message_index,
+        };
+        let partners = seen.list(spot, list)?;
         let is_alone = partners.get(index)?.is_none();
         is_alone.then(|| format!("{list}[+{index}]"))
     };

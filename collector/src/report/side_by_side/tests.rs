@@ -1,5 +1,6 @@
 //! Both sides, line by line.
 
+mod limits;
 mod marks;
 
 use bytes::Bytes;

@@ -11,9 +11,9 @@
 use super::differences::both_shortened;
 use super::page::{Colour, Page};
 use crate::escape::{escape, shorten};
+use crate::pair::Reason;
 use crate::report::describe;
 use crate::report::figures::{count, micros, size, thousands};
-use crate::report::misses_partner;
 use crate::report::side_by_side::{Found, Holder, Mark, Row, Shown, Side, SideBySide};
 
 /// Room for a path, of the page's width: one in so many columns.
@@ -54,7 +54,7 @@ impl Page {
             "mismatched" => (Colour::Red, "DIFFERENT"),
             "matched" => (Colour::Green, "EQUAL"),
             "ignored" => (Colour::Green, "ONLY IGNORED DIFFERENCES"),
-            "unpaired" if shown.reason.is_some_and(misses_partner) => {
+            "unpaired" if shown.reason.is_some_and(Reason::misses_partner) => {
                 (Colour::Yellow, "NO PARTNER")
             }
             "unpaired" => (Colour::Bold, "NOT COMPARED"),
@@ -86,6 +86,12 @@ impl Page {
             let hidden = count(size(hidden.count()), "equal line");
             self.line(format_args!(
                 "\n  {hidden} of metadata and requests not shown (--all)"
+            ));
+        }
+        if shown.rows_omitted > 0 {
+            let more = count(shown.rows_omitted, "line");
+            self.line(format_args!(
+                "\n  {more} of messages left out: there are too many to show"
             ));
         }
         self.found(shown);
@@ -227,17 +233,19 @@ fn how_found(shown: &SideBySide) -> String {
 fn place(row: &Row) -> String {
     let name = row.place.replace('_', " ");
     match row.message_index {
-        Some(index) => format!("{name}[{index}]{}", held_by(row.holder)),
+        Some(index) => format!("{name}[{index}]{}", held_by(row)),
         None => name,
     }
 }
 
-/// Whose index it is, where only one side has the message.
-fn held_by(holder: Holder) -> &'static str {
-    match holder {
-        Holder::Both => "",
-        Holder::Primary => ", only in the old stream",
-        Holder::Candidate => ", only in the new stream",
+/// Whose index it is, where the message was seen on one side only.
+fn held_by(row: &Row) -> &'static str {
+    match (row.holder, row.is_beyond_capture) {
+        (Holder::Both, _) => "",
+        (Holder::Primary, false) => ", only in the old stream",
+        (Holder::Candidate, false) => ", only in the new stream",
+        (Holder::Primary, true) => ", not captured of the new stream",
+        (Holder::Candidate, true) => ", not captured of the old stream",
     }
 }
 

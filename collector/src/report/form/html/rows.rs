@@ -7,6 +7,7 @@ use crate::report::figures::{
     count, micros, share_interval, shift_interval, signed_percent, thousands,
 };
 use crate::report::gate::State;
+use crate::report::latency::Direction;
 use crate::report::{Example, Gate, Group, Interval, Method, Shift, describe};
 use crate::share::{percent, rate};
 
@@ -155,10 +156,10 @@ impl LatencyRow {
 
 /// Slower or faster beyond doubt?
 fn mood(shift: &Shift) -> &'static str {
-    match (shift.is_sure(), shift.shift_us) {
-        (true, Some(1..)) => "bad",
-        (true, Some(_)) => "good",
-        _ => "",
+    match shift.direction() {
+        Some(Direction::Slower) => "bad",
+        Some(Direction::Faster) => "good",
+        None => "",
     }
 }
 

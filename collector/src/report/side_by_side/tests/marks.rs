@@ -30,7 +30,7 @@ fn schema(proto: &str) -> Schema {
     schema
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         schema: Some(schema(PROTO)),
         ..Settings::default()
@@ -38,7 +38,7 @@ fn settings() -> Settings {
 }
 
 /// A call that answers with `messages`.
-fn answers(role: Role, messages: &[&[u8]]) -> Call {
+pub(super) fn answers(role: Role, messages: &[&[u8]]) -> Call {
     let one = call(role, b"");
     let message = |bytes: &&[u8]| Message {
         declared_bytes: u32::try_from(bytes.len()).unwrap(),
@@ -54,7 +54,7 @@ fn answers(role: Role, messages: &[&[u8]]) -> Call {
     }
 }
 
-fn shown(primary: Call, candidate: Call, settings: &Settings) -> SideBySide {
+pub(super) fn shown(primary: Call, candidate: Call, settings: &Settings) -> SideBySide {
     let pair = Pair {
         primary: Box::new(primary),
         candidate: Box::new(candidate),
@@ -71,7 +71,7 @@ fn rows(old: &[&[u8]], new: &[&[u8]], settings: &Settings) -> String {
     lines(&shown(calls.0, calls.1, settings), "response_message")
 }
 
-fn lines(shown: &SideBySide, place: &str) -> String {
+pub(super) fn lines(shown: &SideBySide, place: &str) -> String {
     let mut out = String::new();
     for row in shown.rows.iter().filter(|row| row.place == place) {
         let sign = match row.mark {

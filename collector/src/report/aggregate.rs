@@ -373,6 +373,7 @@ fn groups(
 ) -> Vec<Group> {
     let judged = |key: &GroupKey| {
         let sums = methods.get(&key.rpc_method);
+        let sums = sums.or_else(|| methods.get(OTHER_METHODS));
         sums.map_or(0, |sums| sums.method.judged())
     };
     let mut sums: Vec<(GroupKey, GroupSums)> = sums.into_iter().collect();

@@ -115,6 +115,12 @@ impl Stats {
             .map(|(name, value)| (name.as_str(), *value))
     }
 
+    /// Names of all that were given, of either form.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let labelled = self.labelled.iter().map(|sample| sample.name.as_str());
+        self.plain.keys().map(String::as_str).chain(labelled)
+    }
+
     /// Samples of the Prometheus form.
     pub fn samples(&self) -> &[Sample] {
         &self.labelled

@@ -1,10 +1,10 @@
 //! What happens if the module, or its configuration, cannot be loaded.
 
 use super::super::at::At;
-use super::super::envoy::Envoy;
+use super::super::envoy::{Envoy, type_of};
 use super::super::finding::Findings;
 use super::super::kube::Object;
-use super::super::recorder::{How, Patch, Recorder, patches};
+use super::super::recorder::{How, Recorder, patches};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -25,7 +25,7 @@ pub(super) const TRAP: Trap = Trap {
     hurts: "FAIL_OPEN covers a module that fails while it runs. One that cannot be fetched or loaded makes \
             Envoy answer every request with 500, or hold listeners back; Istio's agent then puts an RBAC filter \
             in its place, which Envoy refuses if it was not announced.",
-    remedy: "Install by ECDS with `default_config` (an RBAC without rules), \
+    remedy: "Install by ECDS with `default_config` (an RBAC without rules; in an upstream chain, a HeaderMutation), \
              `apply_default_config_without_warming: true`, both types in `type_urls`, \
              `initial_fetch_timeout: 5s`; set FAIL_OPEN; pin the sha256.",
     remedy_by_hand: Some(
@@ -64,7 +64,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         }
     }
     for object in view.of_kind("EnvoyFilter") {
-        discovery(findings, object);
+        discovery(view, findings, object);
     }
     for server in view
         .servers
@@ -180,42 +180,42 @@ fn plugin(findings: &mut Findings, plugin: &Recorder<'_>) {
 }
 
 /// Filters that are fetched by name: what holds until they are there.
-fn discovery(findings: &mut Findings, object: &Object) {
-    let all = patches(object);
-    for patch in all.iter().filter(|patch| patch.apply_to == "HTTP_FILTER") {
-        let Some(value) = &patch.value else { continue };
-        let Some(source) = value.get("config_discovery") else {
-            continue;
-        };
-        let name = value.text("name").unwrap_or_default();
-        let delivered = all.iter().find(|other| is_delivery(other, name));
-        let is_ours = name.contains(OURS)
-            || delivered.is_some_and(|delivered| {
-                let path = format!("{}.", delivered.at.place().path);
-                let recorders = Recorder::all_of_object(object);
-                recorders
-                    .iter()
-                    .any(|recorder| recorder.at.place().path.starts_with(&path))
+fn discovery(view: &View<'_>, findings: &mut Findings, object: &Object) {
+    for patch in patches(object) {
+        for (filter, is_upstream) in patch.filters() {
+            let Some(source) = filter.at.get("config_discovery") else {
+                continue;
+            };
+            // Istio takes the configuration from whichever EnvoyFilter of the same pods has it.
+            let mut deliverers = view.of_kind("EnvoyFilter").filter(|other| {
+                other.is_in(&object.namespace) || view.is_root_namespace(&other.namespace)
             });
-        if !is_ours {
-            continue;
+            let is_delivered = deliverers.any(|other| delivers(other, filter.name));
+            let mut recorders = view.installed.iter();
+            let is_ours = filter.name.contains(OURS)
+                || recorders.any(|one| one.how == How::Extension && one.filter_name == filter.name);
+            if !is_ours {
+                continue;
+            }
+            if !is_delivered {
+                findings.error(&source, format!("no EXTENSION_CONFIG here is called {:?}: the filter waits for a configuration that never comes", filter.name));
+            }
+            stand_in(findings, &source, is_upstream);
         }
-        if delivered.is_none() {
-            findings.error(&source, format!("no EXTENSION_CONFIG here is called {name:?}: the filter waits for a configuration that never comes"));
-        }
-        stand_in(findings, &source);
     }
 }
 
-fn is_delivery(patch: &Patch<'_>, name: &str) -> bool {
-    patch.apply_to == "EXTENSION_CONFIG"
-        && patch
-            .value
-            .as_ref()
-            .is_some_and(|value| value.text("name") == Some(name))
+fn delivers(object: &Object, name: &str) -> bool {
+    patches(object).iter().any(|patch| {
+        let value = patch.value.as_ref();
+        patch.apply_to == "EXTENSION_CONFIG"
+            && value.is_some_and(|value| value.text("name") == Some(name))
+    })
 }
 
-fn stand_in(findings: &mut Findings, source: &At<'_>) {
+/// What stands in for a module that is not there. In an upstream chain it is no RBAC: what the agent sends is
+/// refused there, and the default stays.
+fn stand_in(findings: &mut Findings, source: &At<'_>, is_upstream: bool) {
     if source.get("default_config").is_none() {
         findings.error(source, "no default_config: until the module is loaded, and if it cannot be, every request is answered with 500");
     } else if source.boolean("apply_default_config_without_warming") != Some(true) {
@@ -226,7 +226,7 @@ fn stand_in(findings: &mut Findings, source: &At<'_>) {
         .iter()
         .filter_map(|at| at.node().text().map(str::to_owned))
         .collect();
-    if !types.iter().any(|url| url.ends_with(RBAC)) {
+    if !is_upstream && !types.iter().any(|url| url.ends_with(RBAC)) {
         findings.error(source, "type_urls lacks the RBAC filter, which Istio's agent puts in place of a module that it cannot fetch: Envoy refuses it and answers 500");
     }
     if source
@@ -251,35 +251,49 @@ fn in_envoy(findings: &mut Findings, envoy: &Envoy) {
             };
             // Istio writes those of plugins itself, and gives them no default.
             if !filter.name.starts_with(GENERATED) {
-                stand_in(findings, &source);
+                stand_in(findings, &source, chain.is_upstream);
             }
-            if envoy.is_dump() && !extensions.iter().any(|(name, _)| *name == filter.name) {
-                findings.error(
-                    &source,
+            let name = filter.name;
+            match extensions.iter().find(|(known, _)| *known == name) {
+                Some((_, config)) if type_of(config) != "Wasm" => findings.error(
+                    config,
                     format!(
-                        "the configuration of {} has not come: nothing is recorded",
-                        filter.name
+                        "{name} is a {} here, and no module: Istio's agent puts an RBAC filter in place of one that it \
+                         cannot fetch, and nothing is recorded",
+                        type_of(config)
                     ),
-                );
+                ),
+                None if envoy.is_dump() => findings.error(
+                    &source,
+                    format!("the configuration of {name} has not come: nothing is recorded"),
+                ),
+                _ => {}
             }
         }
     }
 }
 
+/// Is it a statistic of the filter that Istio's agent puts in place of a module?
+fn is_substitute(name: &str) -> bool {
+    ["wasm-default-", "wasm_default_"].iter().any(|part| {
+        let mut rest = name.split(part).skip(1);
+        rest.any(|rest| rest.starts_with("allow") || rest.starts_with("deny"))
+    })
+}
+
 fn failed(findings: &mut Findings, stats: &Stats) {
     let mut put = |name: &str, what: String| findings.put(Severity::Error, stats.place(name), what);
+    // Of a filter that is there, they are there: whether it has seen a request does not matter.
+    if let Some(name) = stats.names().find(|name| is_substitute(name)) {
+        let what = "a module could not be fetched: Istio's agent put an RBAC filter in its place";
+        put(name, what.to_owned());
+    }
     for (name, value) in stats.plain().filter(|(_, value)| *value > 0.0) {
         let of_filter = name.starts_with("extension_config_discovery.") && name.contains(OURS);
         if of_filter && (name.ends_with(".config_fail") || name.ends_with(".config_conflict")) {
             put(
                 name,
                 format!("{value} configurations of the filter were refused"),
-            );
-        } else if name.contains("wasm-default-deny") || name.contains("wasm-default-allow") {
-            put(
-                name,
-                "a module could not be fetched: Istio's agent put an RBAC filter in its place"
-                    .to_owned(),
             );
         } else if name.starts_with("wasm.")
             && name.contains(OURS)
@@ -310,6 +324,17 @@ fn failed(findings: &mut Findings, stats: &Stats) {
             put(
                 &sample.name,
                 format!("{} configurations of the filter were refused", sample.value),
+            );
+        } else if sample.name.starts_with("envoy_wasm_")
+            && sample.name.contains(OURS)
+            && sample.name.ends_with("_vm_reload_failure")
+        {
+            put(
+                &sample.name,
+                format!(
+                    "the module failed and could not be started again {} times",
+                    sample.value
+                ),
             );
         }
     }

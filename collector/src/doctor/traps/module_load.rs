@@ -4,6 +4,7 @@ use super::super::at::At;
 use super::super::envoy::{Envoy, type_of};
 use super::super::finding::Findings;
 use super::super::kube::Object;
+use super::super::node::Node;
 use super::super::recorder::{How, Recorder, patches};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
@@ -12,6 +13,11 @@ use super::look;
 
 const RBAC: &str = "envoy.extensions.filters.http.rbac.v3.RBAC";
 const OURS: &str = "twintap";
+/// Updates that an Envoy refused, since it started.
+const REJECTED: [(&str, &str); 2] = [
+    ("listeners", "listener_manager.lds.update_rejected"),
+    ("clusters", "cluster_manager.cds.update_rejected"),
+];
 /// Names that Istio gives to filters of plugins.
 const GENERATED: &str = "extensions.istio.io/";
 /// What stands for no digest where Envoy demands one: Istio's agent then checks none.
@@ -38,7 +44,10 @@ pub(super) const TRAP: Trap = Trap {
             Need::Installers,
             "how the module is fetched, and what if it fails",
         ),
-        look(Need::Envoy, "failure policies in force"),
+        look(
+            Need::Envoy,
+            "failure policies in force, configurations that were refused or wait",
+        ),
         look(
             Need::Stats,
             "configurations and modules that failed to load",
@@ -77,9 +86,10 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         );
         findings.put(Severity::Warning, server.origin.clone(), what);
     }
-    view.envoys
-        .iter()
-        .for_each(|envoy| in_envoy(findings, envoy));
+    for envoy in &view.envoys {
+        in_envoy(findings, envoy);
+        refused(findings, envoy);
+    }
     view.stats.iter().for_each(|stats| failed(findings, stats));
 }
 
@@ -273,6 +283,47 @@ fn in_envoy(findings: &mut Findings, envoy: &Envoy) {
     }
 }
 
+/// Configurations that this Envoy refused, or that wait: what is in force is older.
+fn refused(findings: &mut Findings, envoy: &Envoy) {
+    let mut seen = Vec::new();
+    for (kind, state) in envoy.refused() {
+        let why = state.text("details").unwrap_or_default();
+        let failed = state.get("failed_configuration");
+        let name = failed.as_ref().and_then(|failed| failed.text("name"));
+        // Envoy tells of a listener that never was in force twice.
+        if seen.contains(&(kind, name, why)) {
+            continue;
+        }
+        seen.push((kind, name, why));
+        let name = name.unwrap_or_default();
+        let what = format!("this Envoy refused the {kind} {name}, and keeps what it had: {why}");
+        if failed.is_some_and(|failed| mentions(failed.node(), OURS)) {
+            findings.error(&state, what);
+        } else {
+            findings.warning(&state, what);
+        }
+    }
+    let waiting = envoy.warming_listeners().into_iter();
+    for listener in waiting.filter(|listener| mentions(listener.node(), OURS)) {
+        let name = listener.text("name").unwrap_or_default();
+        findings.warning(
+            &listener,
+            format!(
+                "the listener {name} waits for something, a module perhaps: it is not in force"
+            ),
+        );
+    }
+}
+
+/// Is `word` in any text of it?
+fn mentions(node: &Node, word: &str) -> bool {
+    let mut inside = node
+        .items()
+        .iter()
+        .chain(node.entries().map(|(_, node)| node));
+    node.text().is_some_and(|text| text.contains(word)) || inside.any(|node| mentions(node, word))
+}
+
 /// Is it a statistic of the filter that Istio's agent puts in place of a module?
 fn is_substitute(name: &str) -> bool {
     ["wasm-default-", "wasm_default_"].iter().any(|part| {
@@ -305,6 +356,16 @@ fn failed(findings: &mut Findings, stats: &Stats) {
             );
         }
     }
+    for (of, name) in REJECTED {
+        if let Some(count) = stats.total(name).filter(|count| *count > 0.0) {
+            let what = format!(
+                "{count} updates of {of} were refused since this Envoy started: what is in force may be older than \
+                 what was configured (`/config_dump` says which, and why)"
+            );
+            findings.put(Severity::Warning, stats.place(name), what);
+        }
+    }
+    let mut put = |name: &str, what: String| findings.put(Severity::Error, stats.place(name), what);
     for sample in stats.samples().iter().filter(|sample| sample.value > 0.0) {
         let is_fetch = sample.name == "istio_agent_wasm_remote_fetch_count"
             || sample.name == "istio_agent_wasm_config_conversion_count";

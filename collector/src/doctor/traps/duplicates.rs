@@ -49,21 +49,9 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     for envoy in &view.envoys {
         for chain in envoy.chains() {
             let recorders = Recorder::all_of_envoy(envoy);
-            let here = |recorder: &&Recorder<'_>| {
-                recorder.records()
-                    && chain.filters.iter().any(|filter| {
-                        recorder
-                            .at
-                            .place()
-                            .path
-                            .starts_with(&format!("{}.", filter.at.place().path))
-                    })
-            };
-            let recording: Vec<&Recorder<'_>> = recorders
-                .iter()
-                .filter(here)
-                .filter(|recorder| (recorder.how == How::InlineUpstream) == chain.is_upstream)
-                .collect();
+            let here = chain.filters.iter();
+            let here = here.filter_map(|filter| Recorder::of_filter(&recorders, filter));
+            let recording: Vec<&Recorder<'_>> = here.filter(|one| one.records()).collect();
             if let [_, second, ..] = recording.as_slice() {
                 findings.warning(
                     &second.at,

@@ -137,11 +137,7 @@ impl<'a> Recorder<'a> {
 
     /// Labels of the pods it is for; none takes all of its namespace.
     pub fn selector(&self) -> Vec<(String, String)> {
-        let Some(spec) = self.object.and_then(|object| object.at().get("spec")) else {
-            return Vec::new();
-        };
-        let of_filter = spec.find(&["workloadSelector", "labels"]);
-        labels(of_filter.or_else(|| spec.find(&["selector", "matchLabels"])))
+        self.object.map(selector).unwrap_or_default()
     }
 
     /// Is it for resources that it names one by one, such as a waypoint's service, and for no other pods?
@@ -167,6 +163,12 @@ impl<'a> Recorder<'a> {
         );
         POSITIONS.contains(&self.position()) || names.iter().any(|name| name.contains(NAME))
     }
+}
+
+/// Labels of the pods that an object of Istio's is for; none takes all.
+pub fn selector(object: &Object) -> Vec<(String, String)> {
+    let of_filter = object.at().find(&["spec", "workloadSelector", "labels"]);
+    labels(of_filter.or_else(|| object.at().find(&["spec", "selector", "matchLabels"])))
 }
 
 /// Port, subset and host of a cluster that Istio names: `outbound|PORT|SUBSET|HOST`.
@@ -205,6 +207,12 @@ impl<'a> Patch<'a> {
             "subFilter",
             "name",
         ])
+    }
+
+    /// The name of what it brings.
+    pub fn name(&self) -> &'a str {
+        let name = self.value.as_ref().and_then(|value| value.text("name"));
+        name.unwrap_or_default()
     }
 
     /// The filters that it brings, and whether they are for an upstream chain.

@@ -2,8 +2,8 @@
 
 use super::super::envoy::{Protocol, http_options, protocol};
 use super::super::finding::Findings;
-use super::super::kube::Object;
-use super::super::recorder::patches;
+use super::super::kube::{Object, full_host};
+use super::super::recorder::{mesh_cluster, patches};
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -195,7 +195,9 @@ fn merged(view: &View<'_>, findings: &mut Findings) {
     for object in view.of_kind("EnvoyFilter") {
         for patch in patches(object) {
             let is_merge = patch.apply_to == "CLUSTER" && patch.operation == "MERGE";
-            let value = patch.value.filter(|_| is_merge);
+            let value = patch
+                .value
+                .filter(|_| is_merge && is_mirrored(view, object, &patch.at));
             let Some(options) = value.and_then(|value| http_options(&value)) else {
                 continue;
             };
@@ -207,6 +209,25 @@ fn merged(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Is a patch for a cluster that is mirrored, or a mirror, for what can be told? One that names none is for all.
+fn is_mirrored(view: &View<'_>, object: &Object, patch: &At<'_>) -> bool {
+    let named = patch.find(&["match", "cluster"]).and_then(|cluster| {
+        let host = cluster.text("service").or_else(|| {
+            let (_, _, host) = mesh_cluster(cluster.text("name")?)?;
+            Some(host)
+        });
+        host.map(|host| full_host(host, &object.namespace))
+    });
+    let routes = view.mirrored_routes.iter();
+    let mut destinations = routes.flat_map(|route| {
+        let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+        route.primaries.iter().chain(mirrors)
+    });
+    named.is_none_or(|named| {
+        view.mirrored_routes.is_empty() || destinations.any(|to| to.host == named)
+    })
 }
 
 fn envoys(view: &View<'_>, findings: &mut Findings) {

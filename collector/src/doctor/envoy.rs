@@ -353,6 +353,13 @@ impl<'a> Cluster<'a> {
         http_options(&self.at)
     }
 
+    /// Does it send requests where callers meant them to go? A request that nobody sent has no such place.
+    pub fn is_original_dst(&self) -> bool {
+        let by_header = self.at.find(&["original_dst_lb_config", "use_http_header"]);
+        self.at.text("type") == Some("ORIGINAL_DST")
+            && by_header.is_none_or(|at| at.node().boolean() != Some(true))
+    }
+
     /// What it speaks with its hosts.
     pub fn protocol(&self) -> Protocol {
         if self.at.get("http2_protocol_options").is_some() {

@@ -7,7 +7,7 @@ use super::super::recorder::{mesh_cluster, patches};
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 use crate::doctor::at::At;
 use crate::share::{percent, rate};
 
@@ -255,13 +255,11 @@ fn envoys(view: &View<'_>, findings: &mut Findings) {
 fn stats(view: &View<'_>, findings: &mut Findings) {
     const STAT: &str = "upstream_cx_http1_total";
     let clusters = &view.mirror_clusters;
-    for stats in &view.stats {
-        for cluster in clusters {
-            let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
-            if count > 0.0 {
-                let what = format!("{count} connections to the mirror {cluster} were HTTP/1.1");
-                findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
-            }
+    for (stats, cluster) in told_of(view, clusters, findings) {
+        let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
+        if count > 0.0 {
+            let what = format!("{count} connections to the mirror {cluster} were HTTP/1.1");
+            findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
         }
     }
     if !view.stats.is_empty() && clusters.is_empty() {

@@ -90,7 +90,20 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         in_envoy(findings, envoy);
         refused(findings, envoy);
     }
-    view.stats.iter().for_each(|stats| failed(findings, stats));
+    let fetches = |one: &Recorder<'_>| matches!(one.how, How::Extension | How::Plugin);
+    for stats in &view.stats {
+        failed(findings, stats);
+        let mut names = stats.names();
+        let is_told =
+            names.any(|name| name.contains("extension_config_discovery") && name.contains(OURS));
+        if !is_told && view.recorders.iter().any(fetches) {
+            let input = &stats.origin.input;
+            findings.unseen(format!(
+                "configurations of the filter that were refused: {input} has no statistics of it, which Istio leaves \
+                 out unless `proxyStatsMatcher` asks for them"
+            ));
+        }
+    }
 }
 
 fn failure_policy(findings: &mut Findings, config: &At<'_>) {

@@ -210,10 +210,9 @@ fn discovery(view: &View<'_>, findings: &mut Findings, object: &Object) {
                 continue;
             };
             // Istio takes the configuration from whichever EnvoyFilter of the same pods has it.
-            let mut deliverers = view.of_kind("EnvoyFilter").filter(|other| {
-                other.is_in(&object.namespace) || view.is_root_namespace(&other.namespace)
-            });
-            let is_delivered = deliverers.any(|other| delivers(other, filter.name));
+            let mut deliverers = view.of_kind("EnvoyFilter");
+            let is_delivered = deliverers
+                .any(|other| delivers(other, filter.name) && view.may_share_pods(other, object));
             let mut recorders = view.installed.iter();
             let is_ours = filter.name.contains(OURS)
                 || recorders.any(|one| one.how == How::Extension && one.filter_name == filter.name);

@@ -209,6 +209,38 @@ impl Envoy {
         found
     }
 
+    /// Updates that it refused: what of, and its `UpdateFailureState`. What it had before stays in force.
+    pub fn refused(&self) -> Vec<(&'static str, At<'_>)> {
+        let of = [
+            (
+                "listener",
+                "ListenersConfigDump",
+                &["dynamic_listeners"][..],
+            ),
+            (
+                "cluster",
+                "ClustersConfigDump",
+                &["dynamic_active_clusters", "dynamic_warming_clusters"],
+            ),
+            ("route", "RoutesConfigDump", &["dynamic_route_configs"]),
+            ("filter", "EcdsConfigDump", &["ecds_filters"]),
+        ];
+        let found = of.into_iter().flat_map(|(what, section, lists)| {
+            let states = self.dumped(section, lists, &["error_state"]).into_iter();
+            states.map(move |state| (what, state))
+        });
+        found.collect()
+    }
+
+    /// Listeners that wait for something before they come into force.
+    pub fn warming_listeners(&self) -> Vec<At<'_>> {
+        self.dumped(
+            "ListenersConfigDump",
+            &["dynamic_listeners"],
+            &["warming_state", "listener"],
+        )
+    }
+
     /// All connection managers.
     pub fn managers(&self) -> Vec<At<'_>> {
         let mut managers = Vec::new();
@@ -319,6 +351,13 @@ impl<'a> Cluster<'a> {
     /// Options of HTTP.
     pub fn http_options(&self) -> Option<At<'a>> {
         http_options(&self.at)
+    }
+
+    /// Does it send requests where callers meant them to go? A request that nobody sent has no such place.
+    pub fn is_original_dst(&self) -> bool {
+        let by_header = self.at.find(&["original_dst_lb_config", "use_http_header"]);
+        self.at.text("type") == Some("ORIGINAL_DST")
+            && by_header.is_none_or(|at| at.node().boolean() != Some(true))
     }
 
     /// What it speaks with its hosts.

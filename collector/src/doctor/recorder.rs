@@ -1,7 +1,7 @@
 //! Places where twintap's filter is installed, whatever installs it.
 
 use super::at::At;
-use super::envoy::{Envoy, Filter, inside, type_of};
+use super::envoy::{Envoy, Filter, http_options, inside, type_of};
 use super::kube::{Object, labels};
 use super::node::{Node, Plain};
 
@@ -30,6 +30,8 @@ pub struct Recorder<'a> {
     pub at: At<'a>,
     /// How it is brought in.
     pub how: How,
+    /// As the list of filters calls it; of plugins, the object's name.
+    pub filter_name: &'a str,
     /// The object, where it is one of Kubernetes.
     pub object: Option<&'a Object>,
     /// Context of the patch, such as `SIDECAR_INBOUND`; empty if not said.
@@ -71,16 +73,14 @@ impl<'a> Recorder<'a> {
                 How::Inline
             };
             for filter in &chain.filters {
-                let wasm = filter
-                    .at
-                    .get("typed_config")
-                    .and_then(|typed| of_typed(typed, how));
-                found.extend(wasm.filter(|wasm| wasm.is_ours(filter.name)));
+                let typed = filter.at.get("typed_config");
+                let wasm = typed.and_then(|typed| of_typed(filter.name, typed, how));
+                found.extend(wasm.filter(Self::is_ours));
             }
         }
         for (name, typed) in envoy.extensions() {
-            let wasm = of_typed(typed, How::Extension);
-            found.extend(wasm.filter(|wasm| wasm.is_ours(name)));
+            let wasm = of_typed(name, typed, How::Extension);
+            found.extend(wasm.filter(Self::is_ours));
         }
         found
     }
@@ -89,7 +89,7 @@ impl<'a> Recorder<'a> {
     pub fn of_filter<'r>(recorders: &'r [Self], filter: &Filter<'_>) -> Option<&'r Self> {
         let within = format!("{}.typed_config.", filter.at.place().path);
         recorders.iter().find(|recorder| match recorder.how {
-            How::Extension => recorder.at.text("name") == Some(filter.name),
+            How::Extension => recorder.filter_name == filter.name,
             // A router holds filters of its own.
             _ => {
                 let place = recorder.at.place();
@@ -137,11 +137,7 @@ impl<'a> Recorder<'a> {
 
     /// Labels of the pods it is for; none takes all of its namespace.
     pub fn selector(&self) -> Vec<(String, String)> {
-        let Some(spec) = self.object.and_then(|object| object.at().get("spec")) else {
-            return Vec::new();
-        };
-        let of_filter = spec.find(&["workloadSelector", "labels"]);
-        labels(of_filter.or_else(|| spec.find(&["selector", "matchLabels"])))
+        self.object.map(selector).unwrap_or_default()
     }
 
     /// Is it for resources that it names one by one, such as a waypoint's service, and for no other pods?
@@ -150,11 +146,11 @@ impl<'a> Recorder<'a> {
         spec.is_some_and(|spec| spec.get("targetRefs").or(spec.get("targetRef")).is_some())
     }
 
-    fn is_ours(&self, filter_name: &str) -> bool {
+    fn is_ours(&self) -> bool {
         let vm = self.at.get("vm_config");
         let code = vm.as_ref().and_then(|vm| vm.get("code"));
         let uri = [&["local", "filename"][..], &["remote", "http_uri", "uri"]];
-        let mut names = vec![filter_name];
+        let mut names = vec![self.filter_name];
         names.extend(
             ["name", "root_id", "plugin_name", "url"]
                 .iter()
@@ -167,6 +163,12 @@ impl<'a> Recorder<'a> {
         );
         POSITIONS.contains(&self.position()) || names.iter().any(|name| name.contains(NAME))
     }
+}
+
+/// Labels of the pods that an object of Istio's is for; none takes all.
+pub fn selector(object: &Object) -> Vec<(String, String)> {
+    let of_filter = object.at().find(&["spec", "workloadSelector", "labels"]);
+    labels(of_filter.or_else(|| object.at().find(&["spec", "selector", "matchLabels"])))
 }
 
 /// Port, subset and host of a cluster that Istio names: `outbound|PORT|SUBSET|HOST`.
@@ -206,6 +208,39 @@ impl<'a> Patch<'a> {
             "name",
         ])
     }
+
+    /// The name of what it brings.
+    pub fn name(&self) -> &'a str {
+        let name = self.value.as_ref().and_then(|value| value.text("name"));
+        name.unwrap_or_default()
+    }
+
+    /// The filters that it brings, and whether they are for an upstream chain.
+    pub fn filters(&self) -> Vec<(Filter<'a>, bool)> {
+        let Some(value) = &self.value else {
+            return Vec::new();
+        };
+        let mut upstream = Vec::new();
+        let mut filters = Vec::new();
+        match self.apply_to {
+            "HTTP_FILTER" => {
+                let own = value.get("typed_config").map(inside);
+                upstream.extend(own.map(|own| own.list("upstream_http_filters")));
+                filters.push((value.clone(), false));
+            }
+            "CLUSTER" => {
+                let options = http_options(value);
+                upstream.extend(options.map(|options| options.list("http_filters")));
+            }
+            _ => {}
+        }
+        filters.extend(upstream.into_iter().flatten().map(|at| (at, true)));
+        let named = filters.into_iter().map(|(at, is_upstream)| {
+            let name = at.text("name").unwrap_or_default();
+            (Filter { name, at }, is_upstream)
+        });
+        named.collect()
+    }
 }
 
 /// The patches of an EnvoyFilter.
@@ -243,10 +278,7 @@ fn of_envoy_filter(object: &Object) -> Vec<Recorder<'_>> {
         let mut configured = Vec::new();
         let own = value.get("typed_config");
         if patch.apply_to == "EXTENSION_CONFIG" {
-            configured.extend(
-                own.and_then(|typed| of_typed(typed, How::Extension))
-                    .map(|wasm| (name, wasm)),
-            );
+            configured.extend(own.and_then(|typed| of_typed(name, typed, How::Extension)));
         } else if patch.apply_to == "CLUSTER" {
             let options = value.get("typed_extension_protocol_options");
             for (_, options) in options.map(|at| at.entries()).unwrap_or_default() {
@@ -255,11 +287,11 @@ fn of_envoy_filter(object: &Object) -> Vec<Recorder<'_>> {
         } else {
             if let Some(typed) = &own {
                 configured.extend(upstream(&inside(typed.clone()), "upstream_http_filters"));
-                configured.extend(of_typed(typed.clone(), How::Inline).map(|wasm| (name, wasm)));
+                configured.extend(of_typed(name, typed.clone(), How::Inline));
             }
         }
-        for (name, mut wasm) in configured {
-            if wasm.is_ours(name) {
+        for mut wasm in configured {
+            if wasm.is_ours() {
                 wasm.object = Some(object);
                 wasm.context = patch.context;
                 found.push(wasm);
@@ -269,18 +301,18 @@ fn of_envoy_filter(object: &Object) -> Vec<Recorder<'_>> {
     found
 }
 
-fn upstream<'a>(owner: &At<'a>, list: &str) -> Vec<(&'a str, Recorder<'a>)> {
+fn upstream<'a>(owner: &At<'a>, list: &str) -> Vec<Recorder<'a>> {
     let filters = owner.list(list).into_iter();
     filters
         .filter_map(|filter| {
-            let wasm = of_typed(filter.get("typed_config")?, How::InlineUpstream)?;
-            Some((filter.text("name").unwrap_or_default(), wasm))
+            let name = filter.text("name").unwrap_or_default();
+            of_typed(name, filter.get("typed_config")?, How::InlineUpstream)
         })
         .collect()
 }
 
 /// The configuration of a wasm filter, ours or not.
-fn of_typed(typed: At<'_>, how: How) -> Option<Recorder<'_>> {
+fn of_typed<'a>(filter_name: &'a str, typed: At<'a>, how: How) -> Option<Recorder<'a>> {
     if type_of(&typed) != "Wasm" {
         return None;
     }
@@ -294,6 +326,7 @@ fn of_typed(typed: At<'_>, how: How) -> Option<Recorder<'_>> {
         settings_at,
         at: config,
         how,
+        filter_name,
         object: None,
         context: "",
     })
@@ -318,10 +351,11 @@ fn of_plugin<'a>(object: &'a Object, at: At<'a>) -> Option<Recorder<'a>> {
     let plugin = Recorder {
         at,
         how: How::Plugin,
+        filter_name: &object.name,
         object: Some(object),
         context: "",
         settings,
         settings_at,
     };
-    plugin.is_ours(&object.name).then_some(plugin)
+    plugin.is_ours().then_some(plugin)
 }

@@ -41,6 +41,58 @@ impl Sample {
         let found = self.labels.iter().find(|(label, _)| label == name);
         found.map_or("", |(_, value)| value)
     }
+
+    /// The stat of `cluster` that it is, such as `upstream_rq_total`; `None` if it is of something else. Istio has the
+    /// whole name in a label of its own; Envoy has it up to the first dot, and the rest in the metric's name.
+    fn rest_of(&self, cluster: &str) -> Option<&str> {
+        let stat = self.name.strip_prefix("envoy_cluster_")?;
+        let labels = ["cluster_name", "envoy_cluster_name"].map(|label| self.label(label));
+        if labels
+            .iter()
+            .any(|label| label.trim_end_matches(';') == cluster)
+        {
+            return Some(stat);
+        }
+        let (head, rest) = cluster.split_once('.')?;
+        if self.label("envoy_cluster_name") != head {
+            return None;
+        }
+        let rest = stat.strip_prefix(&metric_name(rest))?;
+        rest.strip_prefix("__").or_else(|| rest.strip_prefix('_'))
+    }
+
+    fn is_of(&self, cluster: &str, stat: &str) -> bool {
+        let Some(own) = self.rest_of(cluster) else {
+            return false;
+        };
+        // Codes of answers are labels too.
+        let codes = ["response_code", "envoy_response_code"].map(|label| self.label(label));
+        let code = codes.into_iter().find(|code| !code.is_empty());
+        own == stat && code.is_none()
+            || code.is_some_and(|code| stat.strip_suffix(code) == Some(&format!("{own}_")))
+    }
+}
+
+/// What names of a cluster's statistics begin with: Envoy and Istio may write `;` where a name with dots ends.
+fn prefixes(cluster: &str) -> [String; 2] {
+    [
+        format!("cluster.{cluster}."),
+        format!("cluster.{cluster};."),
+    ]
+}
+
+/// As the Prometheus form writes a part of a name.
+fn metric_name(name: &str) -> String {
+    let letters = name.chars();
+    letters
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 impl Stats {
@@ -115,6 +167,12 @@ impl Stats {
             .map(|(name, value)| (name.as_str(), *value))
     }
 
+    /// Names of all that were given, of either form.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let labelled = self.labelled.iter().map(|sample| sample.name.as_str());
+        self.plain.keys().map(String::as_str).chain(labelled)
+    }
+
     /// Samples of the Prometheus form.
     pub fn samples(&self) -> &[Sample] {
         &self.labelled
@@ -122,23 +180,35 @@ impl Stats {
 
     /// `cluster.<cluster>.<stat>`, in whichever form it is there.
     pub fn of_cluster(&self, cluster: &str, stat: &str) -> Option<f64> {
-        // Envoy writes `;` and Istio may append one to end the name where it has dots.
-        let names = [
-            format!("cluster.{cluster}.{stat}"),
-            format!("cluster.{cluster};.{stat}"),
-        ];
-        let plain = names.iter().find_map(|name| self.plain.get(name).copied());
-        plain.or_else(|| {
-            let name = format!("envoy_cluster_{stat}");
-            let is_meant = |sample: &&Sample| {
-                sample.name == name
-                    && sample.label("envoy_cluster_name").trim_end_matches(';') == cluster
-            };
-            self.labelled
-                .iter()
-                .find(is_meant)
+        let plain = prefixes(cluster).map(|prefix| self.plain.get(&format!("{prefix}{stat}")));
+        plain.into_iter().flatten().next().copied().or_else(|| {
+            let mut samples = self.labelled.iter();
+            samples
+                .find(|sample| sample.is_of(cluster, stat))
                 .map(|sample| sample.value)
         })
+    }
+
+    /// Does any statistic tell of `cluster`? Istio leaves most clusters out, unless it is told otherwise.
+    pub fn has_cluster(&self, cluster: &str) -> bool {
+        let mut prefixes = prefixes(cluster).into_iter();
+        let mut samples = self.labelled.iter();
+        prefixes.any(|prefix| {
+            let mut from = self.plain.range(prefix.clone()..);
+            from.next()
+                .is_some_and(|(name, _)| name.starts_with(&prefix))
+        }) || samples.any(|sample| sample.rest_of(cluster).is_some())
+    }
+
+    /// Does any metric tell of the filter?
+    pub fn has_filter(&self) -> bool {
+        let names = [
+            "twintap_",
+            "wasmcustom.twintap_",
+            "envoy_wasmcustom_twintap_",
+        ];
+        self.names()
+            .any(|name| names.iter().any(|start| name.starts_with(start)))
     }
 
     /// A stat without a name inside its name, such as `server.concurrency`.
@@ -263,6 +333,28 @@ mod tests {
             );
             assert_eq!(stats.total("server.concurrency"), Some(2.0));
             assert_eq!(stats.foreign, 0);
+        }
+    }
+
+    /// Lines of an Envoy 1.40: with the tags that Istio configures, and with its own.
+    #[test]
+    fn clusters_of_a_mesh_are_found_in_the_prometheus_form() {
+        let forms = [
+            r#"envoy_cluster_upstream_rq{response_code="403",cluster_name="outbound|9090||c.twintap.svc.cluster.local"} 7
+envoy_cluster_upstream_rq{response_code_class="4xx",cluster_name="outbound|9090||c.twintap.svc.cluster.local"} 8
+envoy_cluster_upstream_cx_http1_total{cluster_name="outbound|9090||c.twintap.svc.cluster.local;"} 2"#,
+            r#"envoy_cluster_twintap_svc_cluster_local_upstream_rq{envoy_response_code="403",envoy_cluster_name="outbound|9090||c"} 7
+envoy_cluster_twintap_svc_cluster_local_upstream_cx_http1_total{envoy_cluster_name="outbound|9090||c"} 2
+envoy_cluster_twintap_svc_cluster_local_upstream_cx_http1_total{envoy_cluster_name="outbound|9090||d"} 5"#,
+        ];
+        for form in forms {
+            let stats = Stats::of_prometheus(form, Place::default());
+            let of =
+                |stat: &str| stats.of_cluster("outbound|9090||c.twintap.svc.cluster.local", stat);
+            assert_eq!(of("upstream_rq_403"), Some(7.0), "{form}");
+            assert_eq!(of("upstream_rq_401"), None, "{form}");
+            assert_eq!(of("upstream_cx_http1_total"), Some(2.0), "{form}");
+            assert!(!stats.has_cluster("outbound|9090||c.shop.svc.cluster.local"));
         }
     }
 

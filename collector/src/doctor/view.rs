@@ -7,7 +7,7 @@ use super::envoy::{Envoy, mirror_percent};
 use super::evidence::Evidence;
 use super::kube::{Object, Workload, is_service, labels, may_be_same, selects};
 use super::node::Node;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, selector};
 use super::routes::RouteRule;
 
 /// In names of the collector, where nothing else tells.
@@ -112,6 +112,29 @@ impl<'a> View<'a> {
             in_reach && selects(&wanted, &workload.labels)
         };
         self.workloads.iter().filter(is_meant).collect()
+    }
+
+    /// Are there pods that two objects of Istio's are both for, as far as can be told by namespaces, selectors and
+    /// the workloads given?
+    pub fn may_share_pods(&self, left: &Object, right: &Object) -> bool {
+        let is_reached =
+            |from: &str, to: &str| self.is_root_namespace(from) || may_be_same(from, to);
+        if !is_reached(&left.namespace, &right.namespace)
+            && !self.is_root_namespace(&right.namespace)
+        {
+            return false;
+        }
+        let (wanted, other) = (selector(left), selector(right));
+        let mut workloads = self.workloads.iter();
+        selects(&wanted, &other)
+            || selects(&other, &wanted)
+            || workloads.any(|workload| {
+                let namespace = &workload.object.namespace;
+                is_reached(&left.namespace, namespace)
+                    && is_reached(&right.namespace, namespace)
+                    && selects(&wanted, &workload.labels)
+                    && selects(&other, &workload.labels)
+            })
     }
 
     /// The smallest share of requests, in percent, that a route given here mirrors; `None` if none mirrors.

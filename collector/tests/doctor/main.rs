@@ -12,3 +12,4 @@ mod fixtures;
 mod hostile;
 mod program;
 mod recordings;
+mod statistics;

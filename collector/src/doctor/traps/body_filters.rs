@@ -2,6 +2,7 @@
 
 use super::super::envoy::{Chain, Filter};
 use super::super::finding::Findings;
+use super::super::kube::Object;
 use super::super::recorder::{Recorder, patches};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
@@ -29,6 +30,7 @@ const NAMES: [&str; 8] = [
     "ext_proc",
 ];
 const OURS: &str = "twintap";
+const ROUTER: &str = "envoy.filters.http.router";
 /// Share of calls that are no gRPC, from which on it is worth a word.
 const SHARE_MAX: f64 = 0.5;
 
@@ -119,24 +121,33 @@ fn others(view: &View<'_>, findings: &mut Findings) {
         else {
             continue;
         };
-        let priority = |object: &crate::doctor::kube::Object| {
+        let priority = |object: &Object| {
             object
                 .at()
                 .find(&["spec"])
                 .and_then(|spec| spec.number("priority"))
                 .unwrap_or(0.0)
         };
+        // Of the same priority, those of the whole mesh come first; then those that were created first.
+        let comes_after = |object: &Object| {
+            let is_of_mesh = |object: &Object| view.is_root_namespace(&object.namespace);
+            priority(object) > priority(own)
+                || priority(object) >= priority(own) && (is_of_mesh(own) || !is_of_mesh(object))
+        };
         for object in view
             .of_kind("EnvoyFilter")
-            .filter(|object| object.origin != own.origin && object.is_in(&own.namespace))
+            .filter(|object| object.origin != own.origin && view.may_share_pods(object, own))
         {
             for patch in patches(object) {
                 let same_context =
                     patch.context == recorder.context || matches!(patch.context, "" | "ANY");
+                let beside = patch.beside();
+                let is_last = beside.is_some_and(|at| at.node().text() == Some(ROUTER));
                 let Some(value) = patch.value.filter(|_| {
                     patch.apply_to == "HTTP_FILTER"
                         && patch.operation == "INSERT_BEFORE"
                         && same_context
+                        && is_last
                 }) else {
                     continue;
                 };
@@ -145,7 +156,7 @@ fn others(view: &View<'_>, findings: &mut Findings) {
                     name,
                     at: value.clone(),
                 };
-                if changes(&filter) && priority(object) >= priority(own) {
+                if changes(&filter) && comes_after(object) {
                     findings.warning(
                         &value,
                         format!(

@@ -1,5 +1,6 @@
 //! The caller's proxy does not mirror: there is none, or its route does not mirror or is not bound to it.
 
+use super::super::at::At;
 use super::super::finding::Findings;
 use super::super::kube::{Object, REVISION, labels, selects};
 use super::super::node::Node;
@@ -203,21 +204,23 @@ fn envoys(view: &View<'_>, findings: &mut Findings) {
             for name in &route.hosts {
                 let is_meant =
                     |domain: &str| domain == name || domain.split(':').next() == Some(name);
-                let found = hosts.iter().find(|host| {
+                // One for each port of the service, of which the route may be for one only.
+                let is_found = |host: &&At<'_>| {
                     let domains = host.list("domains");
                     domains
                         .iter()
                         .any(|domain| domain.node().text().is_some_and(is_meant))
-                });
-                let Some(host) = found else {
+                };
+                let found: Vec<&At<'_>> = hosts.iter().filter(is_found).collect();
+                let Some(host) = found.first() else {
                     continue;
                 };
-                let policies = host
-                    .list("routes")
+                let of_routes = found
                     .iter()
-                    .filter_map(|route| route.get("route"))
-                    .any(|action| !action.list("request_mirror_policies").is_empty());
-                if !policies {
+                    .flat_map(|host| host.list("routes"))
+                    .filter_map(|route| route.get("route"));
+                let mut actions = of_routes.chain(found.iter().map(|host| (*host).clone()));
+                if !actions.any(|action| !action.list("request_mirror_policies").is_empty()) {
                     findings.error(host, format!("this Envoy routes {name} without mirroring, and {} says that it is mirrored", route.object.origin.object));
                 }
             }

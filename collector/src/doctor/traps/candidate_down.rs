@@ -5,7 +5,7 @@ use super::super::recording::{Counts, Recording};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 use crate::share::{percent, rate};
 
 /// Share of mirrored calls, or of connections, from which on it is more than an accident.
@@ -44,10 +44,8 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         failed(findings, recording);
         broke_off(findings, recording);
     }
-    for stats in &view.stats {
-        for cluster in &view.mirror_clusters {
-            connections(findings, stats, cluster);
-        }
+    for (stats, cluster) in told_of(view, &view.mirror_clusters, findings) {
+        connections(findings, stats, cluster);
     }
 }
 

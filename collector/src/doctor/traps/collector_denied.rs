@@ -6,7 +6,7 @@ use super::super::kube::{Object, labels, selects};
 use super::super::network_policy::{Namespace, asks, lets_in};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 
 /// Where records are posted.
 const PATH: &str = "/v1/records";
@@ -38,14 +38,12 @@ pub(super) const TRAP: Trap = Trap {
 fn check(view: &View<'_>, findings: &mut Findings) {
     authorization(view, findings);
     network(view, findings);
-    for stats in &view.stats {
-        for cluster in &view.collector_clusters {
-            for (stat, status) in STATUSES {
-                let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
-                if count > 0.0 {
-                    let what = format!("{count} POSTs of records were answered with {status}");
-                    findings.put(Severity::Error, stat_place(stats, cluster, stat), what);
-                }
+    for (stats, cluster) in told_of(view, &view.collector_clusters, findings) {
+        for (stat, status) in STATUSES {
+            let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
+            if count > 0.0 {
+                let what = format!("{count} POSTs of records were answered with {status}");
+                findings.put(Severity::Error, stat_place(stats, cluster, stat), what);
             }
         }
     }

@@ -5,9 +5,10 @@ use super::super::finding::Findings;
 use super::super::kube::{labels, may_be_same, selects};
 use super::super::namesake::meant;
 use super::super::recorder::Recorder;
+use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{NONE_HEALTHY, TLS_FAILURES, look, sends_nothing, stat_place, told_by_filter, told_of};
 
 /// Annotation of a Service that says who may see it.
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
@@ -21,8 +22,8 @@ pub(super) const TRAP: Trap = Trap {
             `exportTo` hides the collector, or the name or port is wrong, there is no such cluster: traffic is \
             not touched, and every record is dropped.",
     remedy: "Add the collector to each Sidecar: `egress.hosts: [\"./*\", \"istio-system/*\", \
-             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service; name host and port in \
-             `collector_cluster` as they are.",
+             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service, which has an address of its \
+             own; name host and port in `collector_cluster` as they are; see that the collector runs.",
     remedy_by_hand: Some(
         "Give this Envoy a cluster with the collector's address, named as `collector_cluster` \
          says.",
@@ -34,7 +35,7 @@ pub(super) const TRAP: Trap = Trap {
         look(Need::Envoy, "whether the collector's cluster is there"),
         look(
             Need::Stats,
-            "hosts of the collector, records that were dropped",
+            "hosts of the collector, connections to it, records that were dropped",
         ),
     ],
     check,
@@ -62,28 +63,73 @@ fn check(view: &View<'_>, findings: &mut Findings) {
                     format!("sends records to the cluster {name}, which this Envoy does not have"),
                 );
             }
-        }
-    }
-    let clusters = &view.collector_clusters;
-    for stats in &view.stats {
-        for cluster in clusters {
-            if stats.of_cluster(cluster, "membership_total") == Some(0.0) {
-                let place = stat_place(stats, cluster, "membership_total");
-                findings.put(
-                    Severity::Error,
-                    place,
-                    format!("the collector's cluster {cluster} has no hosts"),
+            let found = clusters.iter().find(|cluster| cluster.name == name);
+            if let Some(cluster) = found.filter(|cluster| cluster.is_original_dst()) {
+                findings.error(
+                    &cluster.at,
+                    format!("sends records to {name}, of the type ORIGINAL_DST (Istio makes one of a Service with `clusterIP: None`): they have no original destination, and none arrives"),
                 );
             }
         }
+    }
+    hosts(view, findings);
+    for stats in told_by_filter(view, findings) {
         let dropped = stats.of_filter("twintap_dropped_total").unwrap_or(0.0);
-        let shipped = stats.of_filter("twintap_batches_sent_total").unwrap_or(0.0);
-        if dropped > 0.0 && shipped == 0.0 {
+        let sent = stats.of_filter("twintap_batches_sent_total").unwrap_or(0.0);
+        let failed = "twintap_batches_failed_total";
+        if dropped > 0.0 && sent == 0.0 {
             findings.put(
                 Severity::Error,
                 stats.place("twintap_dropped_total"),
                 format!("{dropped} records were dropped and no batch was ever sent"),
             );
+        } else if sends_nothing(stats) && !is_refused(view, stats) {
+            let count = stats.of_filter(failed).unwrap_or(0.0);
+            let what = format!("{count} batches of records could not be sent, and none ever was");
+            findings.put(Severity::Error, stats.place(failed), what);
+        }
+    }
+}
+
+/// Is it another trap that says why nothing was sent?
+fn is_refused(view: &View<'_>, stats: &Stats) -> bool {
+    let refused = ["upstream_rq_401", "upstream_rq_403"];
+    view.collector_clusters.iter().any(|cluster| {
+        let mut all = refused.iter().chain(&TLS_FAILURES);
+        all.any(|stat| stats.of_cluster(cluster, stat).unwrap_or(0.0) > 0.0)
+    })
+}
+
+/// Hosts of the collector, and whether they can be connected to.
+fn hosts(view: &View<'_>, findings: &mut Findings) {
+    for (stats, cluster) in told_of(view, &view.collector_clusters, findings) {
+        let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
+        let mut put = |is_error: bool, stat: &str, what: String| {
+            let severity = if is_error {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            findings.put(severity, stat_place(stats, cluster, stat), what);
+        };
+        if stats.of_cluster(cluster, "membership_total") == Some(0.0) {
+            let what = format!("the collector's cluster {cluster} has no hosts");
+            put(true, "membership_total", what);
+        } else if of(NONE_HEALTHY) > 0.0 {
+            let what = format!(
+                "{} batches of records found no host in the collector's cluster {cluster}",
+                of(NONE_HEALTHY)
+            );
+            put(of("upstream_rq_total") == 0.0, NONE_HEALTHY, what);
+        }
+        let failed = "upstream_cx_connect_fail";
+        if of(failed) > 0.0 && TLS_FAILURES.iter().all(|stat| of(stat) == 0.0) {
+            let what = format!(
+                "{} of {} connections to the collector failed: nobody listens there, or the network is cut",
+                of(failed),
+                of("upstream_cx_total").max(of(failed))
+            );
+            put(sends_nothing(stats), failed, what);
         }
     }
 }

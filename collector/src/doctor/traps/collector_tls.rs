@@ -6,7 +6,7 @@ use super::super::kube::{full_host, labels, selects};
 use super::super::recorder::patches;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{TLS_FAILURES, look, sends_nothing, stat_place, told_of};
 
 pub(super) const TRAP: Trap = Trap {
     number: 13,
@@ -31,7 +31,7 @@ pub(super) const TRAP: Trap = Trap {
         look(Need::DestinationRules, "TLS towards the collector"),
         look(Need::Workloads, "the collector's sidecar"),
         look(Need::Envoy, "TLS of the collector's cluster"),
-        look(Need::Stats, "connections to the collector that failed"),
+        look(Need::Stats, "TLS handshakes with the collector that failed"),
     ],
     check,
 };
@@ -173,22 +173,17 @@ fn destination_rules<'a>(view: &'a View<'_>) -> Vec<(At<'a>, &'a str)> {
 }
 
 fn stats(view: &View<'_>, findings: &mut Findings) {
-    for stats in &view.stats {
-        for cluster in &view.collector_clusters {
-            for stat in [
-                "upstream_cx_connect_fail",
-                "ssl.connection_error",
-                "ssl.fail_verify_san",
-                "ssl.fail_verify_error",
-            ] {
-                let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
-                if count > 0.0 {
-                    findings.put(
-                        Severity::Warning,
-                        stat_place(stats, cluster, stat),
-                        format!("{count} connections to the collector failed ({stat})"),
-                    );
-                }
+    for (stats, cluster) in told_of(view, &view.collector_clusters, findings) {
+        let severity = if sends_nothing(stats) {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        for stat in TLS_FAILURES {
+            let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
+            if count > 0.0 {
+                let what = format!("{count} connections to the collector failed ({stat})");
+                findings.put(severity, stat_place(stats, cluster, stat), what);
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::finding::Findings;
-use super::super::kube::{may_be_same, selects};
 use super::super::recorder::{How, Recorder};
 use super::super::routes::RouteRule;
 use super::super::trap::{Need, Severity, Trap};
@@ -49,21 +48,9 @@ fn check(view: &View<'_>, findings: &mut Findings) {
     for envoy in &view.envoys {
         for chain in envoy.chains() {
             let recorders = Recorder::all_of_envoy(envoy);
-            let here = |recorder: &&Recorder<'_>| {
-                recorder.records()
-                    && chain.filters.iter().any(|filter| {
-                        recorder
-                            .at
-                            .place()
-                            .path
-                            .starts_with(&format!("{}.", filter.at.place().path))
-                    })
-            };
-            let recording: Vec<&Recorder<'_>> = recorders
-                .iter()
-                .filter(here)
-                .filter(|recorder| (recorder.how == How::InlineUpstream) == chain.is_upstream)
-                .collect();
+            let here = chain.filters.iter();
+            let here = here.filter_map(|filter| Recorder::of_filter(&recorders, filter));
+            let recording: Vec<&Recorder<'_>> = here.filter(|one| one.records()).collect();
             if let [_, second, ..] = recording.as_slice() {
                 findings.warning(
                     &second.at,
@@ -173,7 +160,7 @@ fn installers(view: &View<'_>, findings: &mut Findings) {
     }
     for (index, left) in recorders.iter().enumerate() {
         for right in recorders.iter().skip(index + 1) {
-            if left.records() && right.records() && is_same_place(left, right) {
+            if left.records() && right.records() && is_same_place(view, left, right) {
                 let first = left
                     .object
                     .map(|object| object.origin.object.as_str())
@@ -185,23 +172,20 @@ fn installers(view: &View<'_>, findings: &mut Findings) {
 }
 
 /// Do both record at one position of the same pods, for what can be told?
-fn is_same_place(left: &Recorder<'_>, right: &Recorder<'_>) -> bool {
+fn is_same_place(view: &View<'_>, left: &Recorder<'_>, right: &Recorder<'_>) -> bool {
     let (Some(first), Some(second)) = (left.object, right.object) else {
         return false;
     };
     if left.has_targets() || right.has_targets() {
         return false;
     }
-    let (wanted, other) = (left.selector(), right.selector());
-    let overlap = selects(&wanted, &other) || selects(&other, &wanted);
     let position = !left.position().is_empty() && left.position() == right.position();
     let context =
         left.context.is_empty() || right.context.is_empty() || left.context == right.context;
     // Two patches of one EnvoyFilter for different ports, or for OLD and NEW, are meant.
     position
         && context
-        && overlap
-        && may_be_same(&first.namespace, &second.namespace)
+        && view.may_share_pods(first, second)
         && left.role() == right.role()
         && ports_overlap(left, right)
 }

@@ -3,7 +3,7 @@
 use super::super::finding::Findings;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 use crate::share::{percent, rate};
 
 /// Share of mirrored calls from which on it is more than an accident.
@@ -48,24 +48,22 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         );
         findings.put(severity, recording.origin.clone(), what);
     }
-    for stats in &view.stats {
-        for cluster in &view.mirror_clusters {
-            let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
-            let (resets, requests) = (of("upstream_rq_tx_reset"), of("upstream_rq_total"));
-            if resets > 0.0 {
-                let severity = if resets > requests * SHARE_MAX {
-                    Severity::Warning
-                } else {
-                    Severity::Info
-                };
-                let what =
-                    format!("Envoy reset {resets} of {requests} requests to the mirror {cluster}");
-                findings.put(
-                    severity,
-                    stat_place(stats, cluster, "upstream_rq_tx_reset"),
-                    what,
-                );
-            }
+    for (stats, cluster) in told_of(view, &view.mirror_clusters, findings) {
+        let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
+        let (resets, requests) = (of("upstream_rq_tx_reset"), of("upstream_rq_total"));
+        if resets > 0.0 {
+            let severity = if resets > requests * SHARE_MAX {
+                Severity::Warning
+            } else {
+                Severity::Info
+            };
+            let what =
+                format!("Envoy reset {resets} of {requests} requests to the mirror {cluster}");
+            findings.put(
+                severity,
+                stat_place(stats, cluster, "upstream_rq_tx_reset"),
+                what,
+            );
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::super::envoy::{Protocol, http_options, protocol};
 use super::super::finding::Findings;
-use super::super::kube::Object;
-use super::super::recorder::patches;
+use super::super::kube::{Object, full_host};
+use super::super::recorder::{mesh_cluster, patches};
 use super::super::routes::Destination;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 use crate::doctor::at::At;
 use crate::share::{percent, rate};
 
@@ -195,7 +195,9 @@ fn merged(view: &View<'_>, findings: &mut Findings) {
     for object in view.of_kind("EnvoyFilter") {
         for patch in patches(object) {
             let is_merge = patch.apply_to == "CLUSTER" && patch.operation == "MERGE";
-            let value = patch.value.filter(|_| is_merge);
+            let value = patch
+                .value
+                .filter(|_| is_merge && is_mirrored(view, object, &patch.at));
             let Some(options) = value.and_then(|value| http_options(&value)) else {
                 continue;
             };
@@ -207,6 +209,25 @@ fn merged(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Is a patch for a cluster that is mirrored, or a mirror, for what can be told? One that names none is for all.
+fn is_mirrored(view: &View<'_>, object: &Object, patch: &At<'_>) -> bool {
+    let named = patch.find(&["match", "cluster"]).and_then(|cluster| {
+        let host = cluster.text("service").or_else(|| {
+            let (_, _, host) = mesh_cluster(cluster.text("name")?)?;
+            Some(host)
+        });
+        host.map(|host| full_host(host, &object.namespace))
+    });
+    let routes = view.mirrored_routes.iter();
+    let mut destinations = routes.flat_map(|route| {
+        let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+        route.primaries.iter().chain(mirrors)
+    });
+    named.is_none_or(|named| {
+        view.mirrored_routes.is_empty() || destinations.any(|to| to.host == named)
+    })
 }
 
 fn envoys(view: &View<'_>, findings: &mut Findings) {
@@ -234,13 +255,11 @@ fn envoys(view: &View<'_>, findings: &mut Findings) {
 fn stats(view: &View<'_>, findings: &mut Findings) {
     const STAT: &str = "upstream_cx_http1_total";
     let clusters = &view.mirror_clusters;
-    for stats in &view.stats {
-        for cluster in clusters {
-            let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
-            if count > 0.0 {
-                let what = format!("{count} connections to the mirror {cluster} were HTTP/1.1");
-                findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
-            }
+    for (stats, cluster) in told_of(view, clusters, findings) {
+        let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
+        if count > 0.0 {
+            let what = format!("{count} connections to the mirror {cluster} were HTTP/1.1");
+            findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
         }
     }
     if !view.stats.is_empty() && clusters.is_empty() {

@@ -6,7 +6,7 @@ use super::super::namesake::meant;
 use super::super::routes::{Destination, RouteRule};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{NONE_HEALTHY, look, stat_place, told_of};
 
 /// Hosts of a cluster.
 const MEMBERS: &str = "membership_total";
@@ -70,13 +70,20 @@ fn check(view: &View<'_>, findings: &mut Findings) {
         }
     }
     envoys(view, findings);
-    for stats in &view.stats {
-        for cluster in &view.mirror_clusters {
-            if stats.of_cluster(cluster, MEMBERS) == Some(0.0) {
-                let what =
-                    format!("the mirror {cluster} has no hosts: Envoy mirrors nothing to it");
-                findings.put(Severity::Error, stat_place(stats, cluster, MEMBERS), what);
-            }
+    for (stats, cluster) in told_of(view, &view.mirror_clusters, findings) {
+        let of = |stat: &str| stats.of_cluster(cluster, stat).unwrap_or(0.0);
+        if stats.of_cluster(cluster, MEMBERS) == Some(0.0) {
+            let what = format!("the mirror {cluster} has no hosts: Envoy mirrors nothing to it");
+            findings.put(Severity::Error, stat_place(stats, cluster, MEMBERS), what);
+        } else if of(NONE_HEALTHY) > 0.0 {
+            let severity = if of("upstream_rq_total") == 0.0 {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            let count = of(NONE_HEALTHY);
+            let what = format!("{count} mirrored requests found no host in the mirror {cluster}");
+            findings.put(severity, stat_place(stats, cluster, NONE_HEALTHY), what);
         }
     }
 }
@@ -207,6 +214,10 @@ fn envoys(view: &View<'_>, findings: &mut Findings) {
             if envoy.clusters_are_complete() && !clusters.iter().any(|cluster| cluster.name == name)
             {
                 findings.error(&policy, format!("mirrors to the cluster {name}, which does not exist: Envoy mirrors nothing and says so only at level debug"));
+            }
+            let found = clusters.iter().find(|cluster| cluster.name == name);
+            if let Some(cluster) = found.filter(|cluster| cluster.is_original_dst()) {
+                findings.error(&cluster.at, format!("mirrors to {name}, of the type ORIGINAL_DST (Istio makes one of a Service with `clusterIP: None`): a mirrored request has no original destination, and goes nowhere"));
             }
             let fraction = policy.find(&["runtime_fraction", "default_value"]);
             if let Some(fraction) =

@@ -29,8 +29,10 @@ mod version_skew;
 mod writes;
 
 use super::at::Place;
+use super::finding::Findings;
 use super::stats::Stats;
 use super::trap::{Look, Need, Trap};
+use super::view::View;
 
 /// All traps, by number.
 pub static ALL: [Trap; 27] = [
@@ -69,8 +71,58 @@ pub fn by_id(id: &str) -> Option<&'static Trap> {
         .find(|trap| trap.id == id || trap.number.to_string() == id)
 }
 
+/// Statistics of TLS handshakes that failed, of a cluster.
+const TLS_FAILURES: [&str; 3] = [
+    "ssl.connection_error",
+    "ssl.fail_verify_san",
+    "ssl.fail_verify_error",
+];
+/// Requests for which a cluster had no host.
+const NONE_HEALTHY: &str = "upstream_cx_none_healthy";
+
 const fn look(need: Need, at: &'static str) -> Look {
     Look { need, at }
+}
+
+/// Each of `clusters` with the statistics that tell of it. Which tell nothing is said.
+fn told_of<'v>(
+    view: &'v View<'_>,
+    clusters: &'v [String],
+    findings: &mut Findings,
+) -> Vec<(&'v Stats, &'v str)> {
+    let mut told = Vec::new();
+    for stats in &view.stats {
+        for cluster in clusters {
+            if stats.has_cluster(cluster) {
+                told.push((stats, cluster.as_str()));
+            } else {
+                let input = &stats.origin.input;
+                findings.unseen(format!(
+                    "cluster {cluster}: {input} has no statistics of it, which Istio leaves out unless \
+                     `proxyStatsMatcher` asks for them"
+                ));
+            }
+        }
+    }
+    told
+}
+
+/// The statistics that tell of the filter. Which tell nothing is said.
+fn told_by_filter<'v>(view: &'v View<'_>, findings: &mut Findings) -> Vec<&'v Stats> {
+    let (told, silent): (Vec<_>, Vec<_>) = view.stats.iter().partition(|one| one.has_filter());
+    for stats in silent {
+        let input = &stats.origin.input;
+        findings.unseen(format!(
+            "what the filter counts: {input} has no metric of it"
+        ));
+    }
+    told
+}
+
+/// Did the filter try to send records, and never with success?
+fn sends_nothing(stats: &Stats) -> bool {
+    let of = |metric: &str| stats.of_filter(metric).unwrap_or(0.0);
+    of("twintap_batches_failed_total") > 0.0 && of("twintap_batches_sent_total") == 0.0
 }
 
 /// The place of a statistic of a cluster.

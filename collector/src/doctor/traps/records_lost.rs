@@ -5,7 +5,7 @@ use super::super::recording::{Accounted, Counts};
 use super::super::stats::Stats;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::look;
+use super::{look, told_by_filter};
 use crate::share::{percent, rate};
 
 const DROPPED: &str = "twintap_dropped_total";
@@ -79,7 +79,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             findings.put(severity, recording.origin.clone(), what);
         }
     }
-    for stats in &view.stats {
+    for stats in told_by_filter(view, findings) {
         if let Some(what) = dropped_by(stats) {
             findings.put(Severity::Warning, stats.place(DROPPED), what);
         }

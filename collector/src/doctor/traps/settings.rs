@@ -8,7 +8,7 @@ use super::super::node::Value;
 use super::super::recorder::{How, Recorder};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::look;
+use super::{look, told_by_filter};
 
 /// How many times the filter is inert, once a VM.
 const INVALID: &str = "twintap_config_invalid";
@@ -53,7 +53,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             findings.error(at, words(&error));
         }
     }
-    for stats in &view.stats {
+    for stats in told_by_filter(view, findings) {
         if stats.of_filter(INVALID).is_some_and(|count| count > 0.0) {
             let what = "the filter refused its settings and records nothing: its log line says why";
             findings.put(Severity::Error, stats.place(INVALID), what);

@@ -5,7 +5,7 @@ use super::super::kube::full_host;
 use super::super::routes::RouteRule;
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
-use super::{look, stat_place};
+use super::{look, stat_place, told_of};
 
 pub(super) const TRAP: Trap = Trap {
     number: 5,
@@ -136,15 +136,13 @@ fn limits(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
 fn back_pressure(view: &View<'_>, findings: &mut Findings) {
     const STAT: &str = "upstream_flow_control_backed_up_total";
     let clusters = &view.mirror_clusters;
-    for stats in &view.stats {
-        for cluster in clusters {
-            let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
-            if count > 0.0 {
-                let what = format!(
-                    "the mirror {cluster} did not keep up {count} times, and callers were held up"
-                );
-                findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
-            }
+    for (stats, cluster) in told_of(view, clusters, findings) {
+        let count = stats.of_cluster(cluster, STAT).unwrap_or(0.0);
+        if count > 0.0 {
+            let what = format!(
+                "the mirror {cluster} did not keep up {count} times, and callers were held up"
+            );
+            findings.put(Severity::Error, stat_place(stats, cluster, STAT), what);
         }
     }
     if !view.stats.is_empty() && clusters.is_empty() {

@@ -24,6 +24,8 @@ pub const LEFTOVERS_MAX: usize = 100_000;
 pub struct Leftovers {
     held: Vec<Unpaired>,
     kinds: BTreeSet<FoundBy>,
+    /// Has any call in a pair, or without a partner, a pair id?
+    has_pair_ids: bool,
     /// What the kept calls take in memory with all that they carry.
     bytes: BTreeMap<CallId, u64>,
     is_given_up: bool,
@@ -99,6 +101,9 @@ impl Leftovers {
     /// them without what they carried. Once there are too many, hands back all that are kept, and takes
     /// none any more.
     pub fn hold(&mut self, pairing: &mut Pairing) -> Vec<Unpaired> {
+        let (mut pairs, mut alone) = (pairing.pairs.iter(), pairing.unpaired.iter());
+        self.has_pair_ids |= pairs.any(|pair| pair.found_by == FoundBy::PairId)
+            || alone.any(|unpaired| kind(&unpaired.call) == FoundBy::PairId);
         if self.is_given_up {
             let lost = pairing
                 .unpaired
@@ -126,6 +131,11 @@ impl Leftovers {
         self.bytes.clear();
         self.not_sought += u64::try_from(self.held.len()).unwrap_or(u64::MAX);
         std::mem::take(&mut self.held)
+    }
+
+    /// Kept calls that may be duplicate views of calls that kept their pair id: none where no call has one.
+    pub fn may_be_stripped(&self) -> bool {
+        self.has_pair_ids && self.kinds.contains(&FoundBy::RequestId)
     }
 
     /// Calls handed back because there were too many.

@@ -27,7 +27,8 @@
 //! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
 //!
 //! A call of which one side lost an id that the other kept is looked for once more, when all buckets
-//! were seen: [`Leftovers`].
+//! were seen: [`Leftovers`]. What is alone then, and was recorded with a pair id elsewhere, is a duplicate view:
+//! [`Stripped`].
 
 mod attempts;
 mod clocks;
@@ -36,6 +37,7 @@ mod group;
 mod leftovers;
 mod requests;
 mod rivals;
+mod stripped;
 mod timely;
 mod variant;
 mod views;
@@ -50,6 +52,7 @@ mod tests;
 pub use clocks::Sighting;
 pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
 pub use rivals::Rivals;
+pub use stripped::Stripped;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -315,7 +318,11 @@ pub fn pair_calls_of_all_ids(
             pairing.pairs.push(found.into_pair(primary, candidate));
         }
     }
-    for mut unpaired in given_up.into_iter().chain(reunited.unpaired) {
+    let mut alone = reunited.unpaired;
+    let mut stripped = Stripped::of(&alone, settings);
+    all.iter().for_each(|call| stripped.see(call));
+    pairing.counts.duplicate_views += stripped.strike(&mut alone);
+    for mut unpaired in given_up.into_iter().chain(alone) {
         if let Some(call) = whole.remove(&unpaired.call.id) {
             unpaired.call = call;
         }

@@ -29,7 +29,7 @@ pub struct Difference {
     pub severity: Severity,
     /// The rule that says it does not count; `None` if it counts.
     pub ignored_by: Option<String>,
-    /// Differences of the pair that are like it but for indices and map keys, and are not kept.
+    /// Differences of the pair that are like it but for indices, and are not kept.
     pub more_alike: u64,
 }
 

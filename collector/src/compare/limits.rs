@@ -3,7 +3,7 @@
 /// Differences that count kept per pair, and as many that do not; more are only counted.
 pub const DIFFERENCES_MAX: usize = 200;
 
-/// Differences kept per pair with the first of each shape (place, kind, path without indices and map keys) that comes
+/// Differences kept per pair with the first of each shape (place, kind, path without indices) that comes
 /// beyond that number.
 pub const SHAPES_MAX: usize = 600;
 

@@ -17,7 +17,7 @@ use super::lined_up::LinedUp;
 use super::looks_like::LooksLike;
 use super::relation::Relation;
 use super::render::{self, Raw};
-use super::rules::{Applicable, ListOrder, Rules, Severity, Step, is_type};
+use super::rules::{Applicable, ListOrder, Rules, Severity, Step};
 
 /// Collects the differences of one pair.
 #[derive(Debug)]
@@ -78,6 +78,11 @@ pub(super) struct Mark(usize, usize);
 struct StepAt {
     is_element: bool,
     text: Range<usize>,
+}
+
+/// Is it a place in a list, or a whole number as key of a map?
+fn is_index(inside: &str) -> bool {
+    inside.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// By what a name that differs is ruled out, where no rule speaks of it.
@@ -403,7 +408,7 @@ impl<'r> Sink<'r> {
         (self.place, kind, severity).hash(&mut hasher);
         for step in self.path_steps() {
             match step {
-                Step::Element(inside) if !is_type(inside) => "*".hash(&mut hasher),
+                Step::Element(inside) if is_index(inside) => "*".hash(&mut hasher),
                 Step::Element(text) | Step::Field(text) => text.hash(&mut hasher),
             }
         }

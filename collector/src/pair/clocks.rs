@@ -3,10 +3,15 @@
 //! The server saw the request begin after the caller did, and the answer end before. So the server's
 //! clock, less the caller's, is no more than the server's start less the caller's, and no less than the
 //! same of their ends. The bounds are as far apart as the call's way there and back.
+//!
+//! One record of another attempt would make the bounds wrong for good. So of a call that may have been tried
+//! again, nothing is taken: of primaries, all but those that were answered OK at the first attempt, alike at
+//! both places.
 
 use std::sync::Arc;
 
-use crate::call::{Call, Position, Workload};
+use super::attempts::{attempt_of, is_answered};
+use crate::call::{Call, Position, Role, Workload};
 
 /// Bounds of the difference between two clocks.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +47,9 @@ pub(super) fn sighting<'a>(places: impl Iterator<Item = &'a [Box<Call>]>) -> Opt
         }
     }
     let (caller, server) = (caller?, server?);
+    if !are_of_one_attempt(caller, server) {
+        return None;
+    }
     let end = |call: &Call| {
         call.started_unix_ns
             .checked_add(call.timing.response_end_ns?)
@@ -55,6 +63,15 @@ pub(super) fn sighting<'a>(places: impl Iterator<Item = &'a [Box<Call>]>) -> Opt
     })
 }
 
+/// Did both see the same attempt? Mirrored calls have but one.
+fn are_of_one_attempt(caller: &Call, server: &Call) -> bool {
+    let answer = |call: &Call| (call.response.body_bytes, call.response.body_digest);
+    let is_first = |call: &Call| attempt_of(call).is_none_or(|attempt| attempt == 1);
+    let is_sure = |call: &Call| is_first(call) && is_answered(call);
+    caller.role != Role::Primary
+        || is_sure(caller) && is_sure(server) && answer(caller) == answer(server)
+}
+
 /// `a - b`, of two times.
 fn less(a: u64, b: u64) -> i64 {
     let apart = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
@@ -65,7 +82,7 @@ fn less(a: u64, b: u64) -> i64 {
 mod tests {
     use super::super::{Settings, pair_calls};
     use super::*;
-    use crate::call::{CallId, Role, Timing};
+    use crate::call::{CallId, End, Status, Timing};
     use bytes::Bytes;
 
     fn at(position: Position, started_ns: u64, took_ns: u64) -> Call {
@@ -77,6 +94,8 @@ mod tests {
             role: Role::Primary,
             position,
             pair_id: Bytes::from_static(b"p"),
+            status: Some(Status::OK),
+            end: End::Complete,
             started_unix_ns: started_ns,
             timing: Timing {
                 response_end_ns: Some(took_ns),
@@ -100,5 +119,32 @@ mod tests {
         assert_eq!((sighting.low_ns, sighting.high_ns), (Some(980), 1_030));
         let alone = pair_calls([at(Position::Upstream, 1, 1)], &Settings::default());
         assert!(alone.sightings.is_empty());
+    }
+
+    #[test]
+    fn what_may_be_two_attempts_says_nothing_of_clocks() {
+        let caller = at(Position::Upstream, 5_000, 90);
+        let server = at(Position::Inbound, 6_030, 40);
+        let failed = Call {
+            status: Some(Status(14)),
+            ..caller.clone()
+        };
+        let second = Call {
+            attempt: Some(2),
+            ..caller.clone()
+        };
+        let mut other = caller.clone();
+        other.response.body_digest = Some(1);
+        for caller in [failed.clone(), second, other] {
+            let pairing = pair_calls([caller, server.clone()], &Settings::default());
+            assert!(pairing.sightings.is_empty());
+        }
+        // A mirror is never tried again.
+        let mirrored = |call: Call| Call {
+            role: Role::Candidate,
+            ..call
+        };
+        let calls = [failed, server].map(mirrored);
+        assert_eq!(pair_calls(calls, &Settings::default()).sightings.len(), 1);
     }
 }

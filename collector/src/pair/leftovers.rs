@@ -24,6 +24,8 @@ pub const LEFTOVERS_MAX: usize = 100_000;
 pub struct Leftovers {
     held: Vec<Unpaired>,
     kinds: BTreeSet<FoundBy>,
+    /// Has any call in a pair, or without a partner, a pair id?
+    has_pair_ids: bool,
     /// What the kept calls take in memory with all that they carry.
     bytes: BTreeMap<CallId, u64>,
     is_given_up: bool,
@@ -50,6 +52,7 @@ pub struct Match {
     pub candidate: Box<Call>,
     /// Attempts of the primary.
     pub attempts_count: u32,
+    first_started_unix_ns: u64,
     /// What both take in memory with all that they carry.
     pub bytes_count: u64,
     found_by: FoundBy,
@@ -81,14 +84,14 @@ impl Match {
 
     /// Both calls for themselves, if one could not be read again.
     pub fn into_unpaired(self) -> [Unpaired; 2] {
-        let alone = |call, reason, attempts_count| Unpaired {
-            call,
-            reason,
-            attempts_count,
+        let primary = Unpaired {
+            attempts_count: self.attempts_count,
+            first_started_unix_ns: self.first_started_unix_ns,
+            ..Unpaired::of(self.primary, Reason::CandidateMissing)
         };
         [
-            alone(self.primary, Reason::CandidateMissing, self.attempts_count),
-            alone(self.candidate, Reason::PrimaryMissing, 1),
+            primary,
+            Unpaired::of(self.candidate, Reason::PrimaryMissing),
         ]
     }
 }
@@ -98,6 +101,9 @@ impl Leftovers {
     /// them without what they carried. Once there are too many, hands back all that are kept, and takes
     /// none any more.
     pub fn hold(&mut self, pairing: &mut Pairing) -> Vec<Unpaired> {
+        let (mut pairs, mut alone) = (pairing.pairs.iter(), pairing.unpaired.iter());
+        self.has_pair_ids |= pairs.any(|pair| pair.found_by == FoundBy::PairId)
+            || alone.any(|unpaired| kind(&unpaired.call) == FoundBy::PairId);
         if self.is_given_up {
             let lost = pairing
                 .unpaired
@@ -125,6 +131,11 @@ impl Leftovers {
         self.bytes.clear();
         self.not_sought += u64::try_from(self.held.len()).unwrap_or(u64::MAX);
         std::mem::take(&mut self.held)
+    }
+
+    /// Kept calls that may be duplicate views of calls that kept their pair id: none where no call has one.
+    pub fn may_be_stripped(&self) -> bool {
+        self.has_pair_ids && self.kinds.contains(&FoundBy::RequestId)
     }
 
     /// Calls handed back because there were too many.
@@ -214,7 +225,10 @@ fn one_of_each(group: &[Unpaired], settings: &Settings) -> bool {
         (_, Role::Primary) => (b, a),
         _ => return false,
     };
-    let logical = fold_none(vec![primary.call.clone()]);
+    let mut logical = fold_none(vec![primary.call.clone()]);
+    for call in &mut logical {
+        call.first_started_unix_ns = primary.first_started_unix_ns;
+    }
     kind(&primary.call) != kind(&candidate.call)
         && logical
             .iter()
@@ -231,6 +245,7 @@ fn to_match(group: Vec<Unpaired>, found_by: FoundBy, is_contested: bool) -> Opti
     );
     Some(Match {
         attempts_count: primary.attempts_count,
+        first_started_unix_ns: primary.first_started_unix_ns,
         primary: primary.call,
         candidate: candidate.call,
         bytes_count: 0,
@@ -320,6 +335,24 @@ mod tests {
             assert_eq!((pairing.pairs.len(), pairing.unpaired.len()), (1, 1));
             assert_eq!(pairing.pairs[0].found_by, FoundBy::RequestId);
         }
+    }
+
+    #[test]
+    fn a_mirror_that_lost_its_pair_id_is_found_however_late_the_last_attempt_was() {
+        let attempt = |number: u64| Call {
+            attempt: u32::try_from(number).ok(),
+            started_unix_ns: number * 20_000_000_000,
+            ..call(1, Role::Primary)
+        };
+        let last = Call {
+            id: call(2, Role::Primary).id,
+            ..attempt(2)
+        };
+        let mut mirror = without_pair_id(1, Role::Candidate);
+        mirror.started_unix_ns = attempt(1).started_unix_ns + 1;
+        let pairing = pair_all(vec![attempt(1), last, mirror]);
+        assert_eq!((pairing.pairs.len(), pairing.unpaired.len()), (1, 0));
+        assert_eq!(pairing.pairs[0].attempts_count, 2);
     }
 
     #[test]
@@ -415,10 +448,9 @@ mod tests {
 
     #[test]
     fn too_many_are_handed_back_and_counted() {
-        let unpaired = |number: u64| Unpaired {
-            call: Box::new(call(number, Role::Primary)),
-            reason: Reason::CandidateMissing,
-            attempts_count: 1,
+        let unpaired = |number: u64| {
+            let call = Box::new(call(number, Role::Primary));
+            Unpaired::of(call, Reason::CandidateMissing)
         };
         let count = u64::try_from(LEFTOVERS_MAX).unwrap() + 1;
         let mut leftovers = Leftovers::default();

@@ -148,13 +148,17 @@ impl Maker {
         calls.extend(own);
     }
 
-    /// Each side's server records the call too, by a clock that is hours off.
+    /// Each side's server records the call too, by a clock that is off: by hours, where the pair id tells.
     fn seen_by_servers(&mut self, own: &mut Vec<Call>) {
         let at_server = |call: &Call| Call {
             position: Position::Inbound,
             workload: self.callers[1].clone(),
             attempt: None,
-            started_unix_ns: call.started_unix_ns + 7_200_000_000_000,
+            started_unix_ns: call.started_unix_ns
+                + match call.pair_id.is_empty() {
+                    true => 20_000_000_000,
+                    false => 7_200_000_000_000,
+                },
             ..call.clone()
         };
         let mut more: Vec<Call> = own.iter().map(at_server).collect();

@@ -5,16 +5,21 @@
 //! carries: the pair id, else `x-request-id`, else the trace id, else (only if asked for) nothing
 //! but method and request body. Never by span id.
 //!
-//! - A pair id is one per request. Several primaries of one pair id are **attempts** of one call:
-//!   the last that was not aborted is compared. Mirrored calls are never retried.
+//! - A pair id is one per request. Several primaries of one pair id and one request are **attempts** of one
+//!   call, if each follows the one before: the last is compared, or of hedged ones the last that was not
+//!   aborted. Mirrored calls are never retried. Where a pair id was used for several requests all the same,
+//!   their bodies tell them apart.
 //! - Request and trace ids are shared by many calls, so method and request body digest stand beside
 //!   them, and calls that are equal in all of that are matched by **occurrence**: first with first.
 //!   Such pairs are marked ambiguous. If both sides do not have the same number, nobody can say
 //!   which one is missing: all of them stay unpaired, as ambiguous.
 //! - The same call may be recorded at **several places** (caller and server). One place per side is
-//!   chosen, one that saw both sides if there is any; the others are counted as duplicate views.
+//!   chosen, one that saw both sides if there is any. Records of other places are duplicate views as far as the
+//!   chosen place has a call for each: by number, and where an id may be shared also by time. The rest are
+//!   other calls: they are paired place by place, as ambiguous.
 //! - A call may be mirrored to **several candidates**. They are told apart by their names
-//!   ([`Settings::candidate`] chooses one); without a choice all of them stay unpaired. A secondary is
+//!   ([`Settings::candidate`] chooses one); without a choice, a call of which several mirrors were recorded stays
+//!   unpaired with them all, and one of which a single mirror was recorded is paired with that. A secondary is
 //!   a second copy of the old service and never a candidate, unless [`Settings::against`] asks for it.
 //! - The partner of a call that is **younger** than [`Settings::awaiting_from_ns`] may still come.
 //!
@@ -22,17 +27,23 @@
 //! `calls = 2 * pairs + unpaired + duplicate_views + duplicate_records + earlier_attempts`.
 //!
 //! A call of which one side lost an id that the other kept is looked for once more, when all buckets
-//! were seen: [`Leftovers`].
+//! were seen: [`Leftovers`]. What is alone then, and was recorded with a pair id elsewhere, is a duplicate view:
+//! [`Stripped`].
 
 mod attempts;
 mod clocks;
+mod duplicates;
 mod group;
 mod leftovers;
+mod requests;
 mod rivals;
+mod stripped;
 mod timely;
 mod variant;
 mod views;
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod million_tests;
 #[cfg(test)]
@@ -41,6 +52,7 @@ mod tests;
 pub use clocks::Sighting;
 pub use leftovers::{LEFTOVERS_MAX, Leftovers, Match, Reunited};
 pub use rivals::Rivals;
+pub use stripped::Stripped;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -54,8 +66,9 @@ use crate::call::{Call, CorrelationKey, Role, pair_bucket_of};
 pub struct Settings {
     /// Are calls without any id paired by method, request body and occurrence?
     pub by_digest: bool,
-    /// Furthest apart two calls may start that share a request or trace id (or only their body),
-    /// in nanoseconds. A client that sends a constant id must not pair a call with yesterday's.
+    /// Furthest apart two calls may start that share a request or trace id (or only their body), to be sides
+    /// or views of one, in nanoseconds; and how long after one attempt the next may start. A client that sends
+    /// a constant id must not pair a call with yesterday's.
     pub start_gap_max_ns: u64,
     /// The same where one recorder saw both, so that clocks do not matter: how long after the end of
     /// a request its mirror may start.
@@ -93,7 +106,8 @@ pub struct Pair {
     /// How they found each other.
     pub found_by: FoundBy,
     /// May it be the wrong pair: several equal calls matched by occurrence, one pair id with two different
-    /// requests, or found by an id that other calls have too?
+    /// requests, found by an id that other calls have too, or one attempt of several that only clocks of two
+    /// hosts tell apart?
     pub is_ambiguous: bool,
     /// Attempts of the primary call, the compared one included; at least 1.
     pub attempts_count: u32,
@@ -142,6 +156,20 @@ pub struct Unpaired {
     pub reason: Reason,
     /// Attempts seen of it; at least 1.
     pub attempts_count: u32,
+    /// When the first of them started, in nanoseconds since the Unix epoch.
+    pub first_started_unix_ns: u64,
+}
+
+impl Unpaired {
+    /// A call that was tried once.
+    pub fn of(call: Box<Call>, reason: Reason) -> Self {
+        Self {
+            first_started_unix_ns: call.started_unix_ns,
+            call,
+            reason,
+            attempts_count: 1,
+        }
+    }
 }
 
 /// Why a call has no partner.
@@ -245,11 +273,7 @@ pub fn pair_calls(
         }
         match refusal(&call, settings) {
             Some(reason) => {
-                pairing.unpaired.push(Unpaired {
-                    call,
-                    reason,
-                    attempts_count: 1,
-                });
+                pairing.unpaired.push(Unpaired::of(call, reason));
             }
             None => keyed.push(Keyed::of(call)),
         }
@@ -304,7 +328,11 @@ pub fn pair_calls_of_all_ids(
             pairing.pairs.push(found.into_pair(primary, candidate));
         }
     }
-    for mut unpaired in given_up.into_iter().chain(reunited.unpaired) {
+    let mut alone = reunited.unpaired;
+    let mut stripped = Stripped::of(&alone, settings);
+    all.iter().for_each(|call| stripped.see(call));
+    pairing.counts.duplicate_views += stripped.strike(&mut alone);
+    for mut unpaired in given_up.into_iter().chain(alone) {
         if let Some(call) = whole.remove(&unpaired.call.id) {
             unpaired.call = call;
         }
@@ -316,11 +344,11 @@ pub fn pair_calls_of_all_ids(
 /// Says of calls that started at `from_ns` or later that their partner may still come.
 fn await_partners(unpaired: &mut [Unpaired], from_ns: u64) {
     for call in unpaired {
-        let is_missing = matches!(
+        let may_change = matches!(
             call.reason,
-            Reason::CandidateMissing | Reason::PrimaryMissing
+            Reason::CandidateMissing | Reason::PrimaryMissing | Reason::Ambiguous
         );
-        if is_missing && call.call.started_unix_ns >= from_ns {
+        if may_change && call.call.started_unix_ns >= from_ns {
             call.reason = Reason::AwaitingPartner;
         }
     }
@@ -328,10 +356,9 @@ fn await_partners(unpaired: &mut [Unpaired], from_ns: u64) {
 
 /// What to do with calls of which there are too many to pair: none is, each says why.
 pub fn refuse_calls(calls: impl IntoIterator<Item = Box<Call>>, settings: &Settings) -> Pairing {
-    let refuse = |call: Box<Call>| Unpaired {
-        reason: refusal(&call, settings).unwrap_or(Reason::TooMany),
-        call,
-        attempts_count: 1,
+    let refuse = |call: Box<Call>| {
+        let reason = refusal(&call, settings).unwrap_or(Reason::TooMany);
+        Unpaired::of(call, reason)
     };
     Pairing {
         unpaired: calls.into_iter().map(refuse).collect(),

@@ -38,6 +38,11 @@ impl View {
         Some((&recorder.node_id, &recorder.pod_name))
     }
 
+    /// Is it where calls are sent and mirrored?
+    pub(super) fn is_at_caller(&self) -> bool {
+        self.rank == 0
+    }
+
     /// Equal for places at the same position.
     pub(super) fn rank(&self) -> u8 {
         self.rank

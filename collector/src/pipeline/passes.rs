@@ -25,9 +25,10 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use crate::call::Call;
+use crate::call::{Call, request_id_variants};
 use crate::pair::{
-    self, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Unpaired, pair_calls, refuse_calls,
+    self, Counts, FoundBy, Leftovers, Match, Pairing, Reunited, Rivals, Stripped, Unpaired,
+    pair_calls, refuse_calls,
 };
 use crate::store::parquet::{Dataset, FindLimits, Ids, Projection, ReadError};
 use plan::{Buckets, Pass, Weights};
@@ -41,6 +42,10 @@ const SHARES: u64 = 4;
 
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
+
+/// Calls whose duplicates are looked for at a time: a request id takes some kilobytes, as each Envoy may have
+/// rewritten it.
+const STRIPPED_CALLS: usize = 20_000;
 
 /// How to read.
 #[derive(Clone, Debug)]
@@ -301,8 +306,11 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
         take: &mut impl FnMut(&Pairing) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let not_sought = leftovers.not_sought();
+        let may_be_stripped = leftovers.may_be_stripped();
         let Reunited {
-            matches, unpaired, ..
+            matches,
+            mut unpaired,
+            ..
         } = leftovers.reunite(&self.settings.pairing);
         let mut rest = matches.as_slice();
         while !rest.is_empty() {
@@ -311,10 +319,34 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
             rest = others;
             take(&self.whole(held)?)?;
         }
+        let mut counts = Counts::default();
+        if may_be_stripped {
+            counts.duplicate_views = self.strike_stripped(&mut unpaired)?;
+        }
         take(&Pairing {
             not_sought,
+            counts,
             ..second_look(unpaired)
         })
+    }
+
+    /// Takes out of `unpaired` what another place recorded with a pair id, and says how many.
+    fn strike_stripped(&self, unpaired: &mut Vec<Unpaired>) -> Result<u64, ReadError> {
+        let mut stripped = Stripped::of(&*unpaired, &self.settings.pairing);
+        let request_ids: Vec<_> = stripped.request_ids().into_iter().collect();
+        for some in request_ids.chunks(STRIPPED_CALLS) {
+            let mut ids = Ids::default();
+            let variants = some.iter().flat_map(request_id_variants);
+            ids.request_ids.extend(variants);
+            let see = |call: &Call| {
+                if (self.is_wanted)(call) {
+                    stripped.see(call);
+                }
+                false
+            };
+            self.dataset.find(&ids, see, FindLimits::NONE)?;
+        }
+        Ok(stripped.strike(unpaired))
     }
 
     /// How many of `matches` memory holds, now that no pass is read; at least one.

@@ -115,11 +115,7 @@ fn check(primary: &Call, candidate: &Call, schema: Option<&Schema>) {
         (&pair.candidate, |row| row.candidate.as_ref()),
     ];
     for (call, side) in sides {
-        let unpaired = Unpaired {
-            call: Box::new(call.clone()),
-            reason: Reason::CandidateMissing,
-            attempts_count: 1,
-        };
+        let unpaired = Unpaired::of(Box::new(call.clone()), Reason::CandidateMissing);
         let alone = SideBySide::of_unpaired(&unpaired, schema);
         let alone_side: SideOf = |row| row.primary.as_ref().or(row.candidate.as_ref());
         let (whole, mut left) = (values(&alone.rows, alone_side), values(&shown.rows, side));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::call::{CallId, Message, Role, pair_bucket};
+use crate::call::{CallId, Message, Position, Role, pair_bucket};
 use crate::pair::Reason;
 use crate::store::parquet::{WriteSettings, write_part};
 
@@ -194,6 +194,37 @@ fn what_other_ids_reunite_is_read_again_in_as_few_passes_as_memory_allows() {
     let (pairs, reasons, passes) = run(calls, memory);
     assert_eq!((pairs, reasons.len()), (2_000, 0));
     assert!((4..16).contains(&passes), "{passes}");
+}
+
+#[test]
+fn what_another_place_recorded_with_a_pair_id_is_a_duplicate_view() {
+    let mut calls = Vec::new();
+    for number in 0..200 {
+        let [mut primary, mut candidate] = both(number, &format!("request-{number}"));
+        for call in [&mut primary, &mut candidate] {
+            call.position = Position::Upstream;
+            call.pair_id = Bytes::from(format!("pair-{number}"));
+        }
+        let mut at_server = candidate.clone();
+        at_server.position = Position::Inbound;
+        at_server.id.producer_id = [9; 16];
+        at_server.pair_id = Bytes::new();
+        calls.extend([primary, candidate, at_server]);
+    }
+    // Its caller has no recorder.
+    let mut alone = both(999, "alone")[1].clone();
+    alone.position = Position::Inbound;
+    calls.push(alone);
+    let (mut pairs, mut unpaired, mut views) = (0, Vec::new(), 0);
+    let take = |pairing: &Pairing| {
+        pairs += pairing.pairs.len();
+        views += pairing.counts.duplicate_views;
+        unpaired.extend(pairing.unpaired.iter().map(|unpaired| unpaired.reason));
+        Ok(())
+    };
+    in_passes(calls, 100_000, |_| true, |_| {}, take).unwrap();
+    assert_eq!((pairs, views), (200, 200));
+    assert_eq!(unpaired, [Reason::PrimaryMissing]);
 }
 
 #[test]

@@ -88,14 +88,13 @@ fn a_method_was_called_whatever_became_of_its_calls() {
         ..Verdict::default()
     };
     aggregate.add_pair(&pair(b"\x0a\x017", &[]), &unjudged);
-    let unpaired = |rpc_method: &str, method_certainty| Unpaired {
-        call: Box::new(Call {
+    let unpaired = |rpc_method: &str, method_certainty| {
+        let call = Call {
             rpc_method: rpc_method.to_owned(),
             method_certainty,
             ..Call::default()
-        }),
-        reason: Reason::CandidateMissing,
-        attempts_count: 1,
+        };
+        Unpaired::of(Box::new(call), Reason::CandidateMissing)
     };
     // A name that was not captured is no name of a method, and what the descriptors do not know is not counted.
     aggregate.add_unpaired(&unpaired("t.Shop/Never", Certainty::Unknown));

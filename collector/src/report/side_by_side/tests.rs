@@ -110,11 +110,7 @@ fn what_is_equal_and_dull_is_shown_only_if_asked() {
 fn secrets_stay_as_they_are_stored() {
     let mut old = call(Role::Primary, b"");
     old.request_metadata[1].redacted = true;
-    let unpaired = Unpaired {
-        call: Box::new(old),
-        reason: Reason::CandidateMissing,
-        attempts_count: 1,
-    };
+    let unpaired = Unpaired::of(Box::new(old), Reason::CandidateMissing);
     let shown = text(SideBySide::of_unpaired(&unpaired, None), true);
     assert!(shown.contains("(redacted)"), "{shown}");
     assert!(shown.contains("NO PARTNER: candidate missing"), "{shown}");
@@ -127,11 +123,7 @@ fn nothing_from_the_wire_steers_the_terminal() {
     unpaired.rpc_method = "a\u{1b}[31m/b\u{202e}".to_owned();
     unpaired.pair_id = Bytes::from_static(b"\x1b]0;t\x07\xff");
     unpaired.request_metadata = vec![header("x\u{1b}[1m", "v\u{9b}2J")];
-    let unpaired = Unpaired {
-        call: Box::new(unpaired),
-        reason: Reason::PrimaryMissing,
-        attempts_count: 1,
-    };
+    let unpaired = Unpaired::of(Box::new(unpaired), Reason::PrimaryMissing);
     let alone = SideBySide::of_unpaired(&unpaired, None);
     for shown in [text(hostile, true), text(alone, true)] {
         let is_unsafe = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';

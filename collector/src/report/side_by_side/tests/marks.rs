@@ -288,11 +288,8 @@ fn of_messages_that_are_cut_nothing_is_said_that_was_not_seen() {
 
 #[test]
 fn a_call_of_the_secondary_is_called_so() {
-    let unpaired = Unpaired {
-        call: Box::new(call(Role::Secondary, b"\x08\x05")),
-        reason: Reason::Secondary,
-        attempts_count: 1,
-    };
+    let call = call(Role::Secondary, b"\x08\x05");
+    let unpaired = Unpaired::of(Box::new(call), Reason::Secondary);
     let shown = text(SideBySide::of_unpaired(&unpaired, None), false);
     assert!(
         shown.contains("SECONDARY") && !shown.contains("PRIMARY (old)"),

@@ -32,7 +32,7 @@ pub enum Action {
 }
 
 /// Times further apart are no clock's noise.
-const TIME_NS_MAX: u128 = 60_000_000_000;
+pub(super) const TIME_NS_MAX: u128 = 60_000_000_000;
 
 /// How far apart two clocks are taken to be at least, whatever was seen.
 const CLOCK_NS_MIN: u128 = 1_000_000_000;
@@ -174,6 +174,11 @@ impl fmt::Display for Action {
             }
         }
     }
+}
+
+/// Does `path` end in an element or entry? One that is empty is not taken for one that is absent.
+pub(super) fn is_element(path: &str) -> bool {
+    path.ends_with(']')
 }
 
 /// The next 1, 2 or 5 times a power of ten, up to 0.5: noise that was not seen yet is a little more.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::action::{TIME_NS_MAX, is_element};
 use super::{Action, BySource, Example, Key, Learner, Seen, Source};
 use crate::compare::rules::Class;
 use crate::compare::{Kind, Place};
@@ -109,6 +110,8 @@ pub enum Why {
     Unseen,
     /// Its name cannot be written in a rule.
     Unwritable,
+    /// The candidate's times are further from the old than clocks are.
+    FarApart,
 }
 
 impl Why {
@@ -124,6 +127,7 @@ impl Why {
             Self::Status => "a status that varies is a failure, not noise",
             Self::Unseen => "a rule would hide that something could not be seen",
             Self::Unwritable => "its name cannot be written in a rule",
+            Self::FarApart => "times more than a minute apart, which are no two clocks",
         }
     }
 }
@@ -256,6 +260,12 @@ fn judge(
         Source::Candidate => Action::narrowest(key.kind, &noise.fit, source).filter(is_class),
         source => Action::narrowest(key.kind, &noise.fit, source),
     };
+    let action = match action {
+        Some(Action::EmptyEqualsAbsent) if is_element(&key.path) => {
+            Some(Action::Ignore(vec![key.kind]))
+        }
+        action => action,
+    };
     let Some(action) = action else {
         return match (source, key.kind) {
             (Source::Candidate, _) => Judged::Nothing,
@@ -275,6 +285,12 @@ fn judge(
     let raw_share = rate(candidate.pairs, candidate_judged);
     if differs_truly(raw_share, rate(noise.pairs, noise_judged), thresholds) {
         return left_out(Why::MoreOften);
+    }
+    // Of equal requests each was answered at its own time; what the candidate answered is of one request.
+    let is_wide = source == Source::Secondary && noise.fit.clock_apart_ns_max() > TIME_NS_MAX;
+    let is_far = candidate.fit.clock_apart_ns_max() > TIME_NS_MAX;
+    if action == Action::Class(Class::Timestamp) && is_far && !is_wide {
+        return left_out(Why::FarApart);
     }
     if !is_writable(key) {
         return left_out(Why::Unwritable);

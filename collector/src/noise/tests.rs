@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+mod withheld;
+
 use super::*;
 use crate::call::{Call, CallId, Direction, End, Message, Role, Status};
 use crate::compare::rules::file;

@@ -120,6 +120,17 @@ impl Action {
         }
     }
 
+    /// May it take any of what `fit` saw of `kind` at `path`?
+    pub(super) fn may_take(&self, kind: Kind, path: &str, fit: &Fit) -> bool {
+        match self {
+            Self::Unordered => kind == Kind::ListOrder,
+            Self::EmptyEqualsAbsent if is_element(path) => false,
+            Self::EmptyEqualsAbsent => kind == Kind::DefaultVsAbsent || fit.has_empty_or_absent(),
+            Self::Ignore(kinds) => kinds.contains(&kind),
+            _ => kind == Kind::Value,
+        }
+    }
+
     /// A word for it, for the rule's name.
     pub(super) fn word(&self) -> &'static str {
         match self {

@@ -128,6 +128,11 @@ impl Fit {
         self.all(self.empty_or_absent)
     }
 
+    /// Is one side absent and the other empty, in any?
+    pub(super) fn has_empty_or_absent(&self) -> bool {
+        self.empty_or_absent > 0
+    }
+
     /// How far apart readings of a clock are at most.
     pub(super) fn clock_apart_ns_max(&self) -> u128 {
         self.clock_apart_ns_max

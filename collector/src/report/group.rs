@@ -111,6 +111,11 @@ pub struct Example {
 
 /// `items[2].labels["a]b"]` to `items[*].labels[*]`; the type in the brackets of an `Any` stays.
 pub(crate) fn collapse(path: &str) -> String {
+    collapse_all_but(path, |_| false)
+}
+
+/// The same, but for what in brackets is kept.
+pub(crate) fn collapse_all_but(path: &str, is_kept: impl Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('[') {
@@ -118,7 +123,11 @@ pub(crate) fn collapse(path: &str) -> String {
         out.push_str(before);
         let is_type = inner.contains('.') && !inner.starts_with('"');
         out.push('[');
-        out.push_str(if is_type { inner } else { "*" });
+        out.push_str(if is_type || is_kept(inner) {
+            inner
+        } else {
+            "*"
+        });
         out.push(']');
         rest = tail;
     }

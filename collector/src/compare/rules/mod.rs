@@ -31,7 +31,7 @@ pub(super) use action::{ListOrder, written_alike};
 pub use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
-pub use path::element_end;
+pub use path::{element_end, may_cover};
 pub use preset::Preset;
 
 /// The rules of a comparison, in order.

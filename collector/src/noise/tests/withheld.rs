@@ -56,6 +56,38 @@ fn learn(
 }
 
 #[test]
+fn a_rule_that_would_hide_a_true_difference_below_is_withheld() {
+    for (kind, above, below) in [
+        (Kind::Missing, "items[4]", "items[0].note"),
+        (Kind::Missing, "child", "child.code"),
+        (Kind::DefaultVsAbsent, "child", "child.code"),
+        // Where rules take each entry of a map, one that is missing as a whole is none.
+        (Kind::Missing, "labels[\"a\"]", "labels"),
+    ] {
+        let noise = |number: u64| match number % 4 {
+            0 => vec![difference(above, kind)],
+            _ => vec![],
+        };
+        let with_field = |number: u64| [noise(number), vec![difference(below, kind)]].concat();
+        let learned = learn(&noise, &with_field);
+        assert_eq!(offered(&learned), [""; 0], "{above}");
+        let hides = Why::Hides {
+            path: collapse(below),
+            kind,
+        };
+        let above_path = collapse_all_but(above, |inside| inside.starts_with('"'));
+        assert_eq!(left_out(&learned), [(&*above_path, hides)]);
+        // Of another kind it hides nothing.
+        let with_value =
+            |number: u64| [noise(number), vec![difference(below, Kind::Value)]].concat();
+        assert_eq!(learn(&noise, &with_value).suggestions.len(), 1, "{above}");
+        assert_eq!(learn(&noise, &noise).suggestions.len(), 1, "{above}");
+        // Noise of its own is no true difference.
+        assert_eq!(learn(&with_field, &with_field).suggestions.len(), 2);
+    }
+}
+
+#[test]
 fn an_empty_element_is_not_taken_for_an_absent_one() {
     let empty = |path: &str| {
         let mut difference = difference(path, Kind::Missing);
@@ -70,6 +102,87 @@ fn an_empty_element_is_not_taken_for_an_absent_one() {
             "tags[*] ignore: [missing]"
         ]
     );
+}
+
+#[test]
+fn keys_of_a_map_are_told_apart() {
+    let nonce = |_| vec![difference(r#"labels["a \"nonce\""]"#, Kind::Value)];
+    let and_price = |number| {
+        [
+            nonce(number),
+            vec![difference(r#"labels["price"]"#, Kind::Value)],
+        ]
+        .concat()
+    };
+    let learned = learn(&nonce, &and_price);
+    assert_eq!(
+        offered(&learned),
+        [r#"labels["a \"nonce\""] ignore: [value]"#]
+    );
+    assert_eq!(learned.true_differences, 1);
+}
+
+/// One of so many keys differs in each pair, another one by pair and run.
+fn keyed(keys: u64, run: u64) -> impl Fn(u64) -> Vec<Difference> {
+    move |number| {
+        let key = |index: u64| format!("m[\"key {}\"].price", (number * 7 + run + index) % keys);
+        let differing = (0..10).map(|index| difference(&key(index), Kind::Value));
+        differing.collect()
+    }
+}
+
+#[test]
+fn a_map_of_many_keys_is_one_place_unless_one_of_them_differs_truly() {
+    let many = MAP_KEYS_MAX as u64 + 8;
+    let learned = learn(&keyed(many, 1), &keyed(many, 5));
+    assert_eq!(offered(&learned), ["m[*].price ignore: [value]"]);
+    let total = |number| {
+        let total = difference("m[\"total\"].price", Kind::Value);
+        [keyed(many, 5)(number), vec![total]].concat()
+    };
+    let learned = learn(&keyed(many, 1), &total);
+    assert_eq!(left_out(&learned), [("m[*].price", Why::OneElement)]);
+    // And where not all can be looked at, nobody knows.
+    let more = ELEMENTS_MAX as u64 + 1;
+    let learned = learn(&keyed(more, 1), &keyed(more, 5));
+    assert_eq!(left_out(&learned), [("m[*].price", Why::ManyKeys)]);
+    assert_eq!(offered(&learned), [""; 0]);
+}
+
+#[test]
+fn how_many_keys_there_are_does_not_depend_on_the_order_of_pairs() {
+    for keys in [MAP_KEYS_MAX as u64, MAP_KEYS_MAX as u64 + 1, 1_000] {
+        let learned = [false, true].map(|is_reversed| {
+            let mut learner = Learner::default();
+            for index in 0..PAIRS {
+                let number = match is_reversed {
+                    true => PAIRS - 1 - index,
+                    false => index,
+                };
+                for (source, run) in [(Source::Secondary, 1), (Source::Candidate, 5)] {
+                    show_pair(&mut learner, source, number, keyed(keys, run)(number));
+                }
+            }
+            learner.learn(&Thresholds::default())
+        });
+        assert_eq!(learned[0], learned[1], "{keys}");
+        let is_one = keys > MAP_KEYS_MAX as u64;
+        let places = learned[0].suggestions.len() + learned[0].left_out.len();
+        assert_eq!(places == 1, is_one, "{keys}");
+    }
+}
+
+#[test]
+fn a_position_of_a_list_that_differs_truly_is_not_hidden_by_its_neighbours() {
+    let at = |index: u64| difference(&format!("row[{index}]"), Kind::Value);
+    let time = |_| vec![at(0)];
+    let and_total = |_| vec![at(0), at(1)];
+    let learned = learn(&time, &and_total);
+    assert_eq!(left_out(&learned), [("row[*]", Why::OneElement)]);
+    // What is rare in each of many positions is seen in some of them by chance.
+    let rare = |run: u64| move |number: u64| vec![at((number * number + run) % 50)];
+    let learned = learn(&rare(1), &rare(17));
+    assert_eq!(offered(&learned), ["row[*] ignore: [value]"]);
 }
 
 /// A time that is so many milliseconds after the call, as text and as a number.

@@ -34,7 +34,7 @@ pub enum Action {
 }
 
 /// Times further apart are no clock's noise.
-const TIME_NS_MAX: u128 = 60_000_000_000;
+pub(super) const TIME_NS_MAX: u128 = 60_000_000_000;
 
 /// How far apart two clocks are taken to be at least, whatever was seen.
 const CLOCK_NS_MIN: u128 = 1_000_000_000;
@@ -123,6 +123,17 @@ impl Action {
         }
     }
 
+    /// May it take any of what `fit` saw of `kind` at `path`?
+    pub(super) fn may_take(&self, kind: Kind, path: &str, fit: &Fit) -> bool {
+        match self {
+            Self::Unordered => kind == Kind::ListOrder,
+            Self::EmptyEqualsAbsent if is_element(path) => false,
+            Self::EmptyEqualsAbsent => kind == Kind::DefaultVsAbsent || fit.has_empty_or_absent(),
+            Self::Ignore(kinds) => kinds.contains(&kind),
+            _ => kind == Kind::Value,
+        }
+    }
+
     /// A word for it, for the rule's name.
     pub(super) fn word(&self) -> &'static str {
         match self {
@@ -181,6 +192,11 @@ impl fmt::Display for Action {
             }
         }
     }
+}
+
+/// Does `path` end in an element or entry? One that is empty is not taken for one that is absent.
+pub(super) fn is_element(path: &str) -> bool {
+    path.ends_with(']')
 }
 
 /// The next 1, 2 or 5 times a power of ten, up to 0.5: noise that was not seen yet is a little more.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, BySource, Example, Key, Learner, Seen, Source};
-use crate::compare::rules::Class;
+use super::action::{TIME_NS_MAX, is_element};
+use super::protected::Protected;
+use super::{Action, BySource, Example, Found, Key, Learner, Source};
+use crate::compare::rules::{Class, may_cover};
 use crate::compare::{Kind, Place};
 use crate::escape::escape;
 use crate::share::rate;
@@ -69,7 +71,7 @@ pub struct Suggestion {
     pub rpc_method: String,
     /// Part of the call.
     pub place: Place,
-    /// The path; list indices and map keys are `[*]`. Empty for the place as a whole.
+    /// The path; list indices are `[*]`, and so are map keys where there are many. Empty for the place as a whole.
     pub path: String,
     /// What the rule does.
     pub action: Action,
@@ -93,7 +95,7 @@ pub struct LeftOut {
 }
 
 /// Why something is not offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// Primary and candidate differ clearly more often.
     MoreOften,
@@ -109,12 +111,32 @@ pub enum Why {
     Unseen,
     /// Its name cannot be written in a rule.
     Unwritable,
+    /// The candidate's times are further from the old than clocks are.
+    FarApart,
+    /// The rule covers a true difference too.
+    Hides {
+        /// Where that is.
+        path: String,
+        /// What it is.
+        kind: Kind,
+    },
+    /// In one of the elements the candidate differs truly.
+    OneElement,
+    /// A map with so many keys that a true difference in one of them could not be told.
+    ManyKeys,
 }
 
 impl Why {
     /// In words.
-    pub fn describe(self) -> &'static str {
-        match self {
+    pub fn describe(&self) -> String {
+        let why = match self {
+            Self::Hides { path, kind } => {
+                return format!(
+                    "the rule would also hide a true difference, {} ({})",
+                    escape(path),
+                    kind.name()
+                );
+            }
             Self::MoreOften => "primary and candidate differ clearly more often than noise",
             Self::TooFew => "seen too seldom (--min-pairs)",
             Self::Seldom => "too seldom for a value made anew for each answer",
@@ -124,7 +146,13 @@ impl Why {
             Self::Status => "a status that varies is a failure, not noise",
             Self::Unseen => "a rule would hide that something could not be seen",
             Self::Unwritable => "its name cannot be written in a rule",
-        }
+            Self::FarApart => "times more than a minute apart, which are no two clocks",
+            Self::OneElement => {
+                "in one of these elements the candidate alone differs, or clearly more often"
+            }
+            Self::ManyKeys => "a map with more keys than are told apart",
+        };
+        why.to_owned()
     }
 }
 
@@ -157,43 +185,70 @@ pub(super) fn decide(learner: Learner, thresholds: &Thresholds) -> Learned {
         learned.secondary_pairs += secondary;
         learned.repeats += repeats;
     }
-    let mut rules: BTreeMap<(String, Place, String), Vec<Suggestion>> = BTreeMap::new();
-    for (key, seen) in learner.keys {
+    let mut protected = Protected::default();
+    let mut noise = Vec::new();
+    for (key, found) in learner.keys {
         let judged = learner
             .judged
             .get(&key.rpc_method)
             .copied()
             .unwrap_or_default();
-        match judge(&key, &seen, &judged, thresholds) {
+        let found_to_be = judge(&key, &found, &judged, thresholds);
+        if is_true(&found_to_be, &found, &judged, thresholds) {
+            let [candidate, ..] = &found.by_source;
+            protected.add(&key, &candidate.fit);
+        }
+        match found_to_be {
             Judged::Nothing => {}
             Judged::TrueDifference => learned.true_differences += 1,
-            Judged::LeftOut(why, evidence) => learned.left_out.push(LeftOut {
-                rpc_method: key.rpc_method,
-                place: key.place,
-                path: key.path,
-                evidence,
-                why,
-            }),
-            Judged::Noise(action, evidence) => {
-                let place = (key.rpc_method, key.place, key.path);
-                let (rpc_method, path) = (place.0.clone(), place.2.clone());
-                merge(
-                    rules.entry(place).or_default(),
-                    Suggestion {
-                        rpc_method,
-                        place: key.place,
-                        path,
-                        action,
-                        evidence: vec![evidence],
-                    },
-                );
-            }
+            Judged::LeftOut(why, evidence) => learned.left_out.push(left_out(key, why, evidence)),
+            Judged::Noise(action, evidence) => noise.push((key, action, evidence)),
         }
     }
+    let mut rules: BTreeMap<(String, Place, String), Vec<Suggestion>> = BTreeMap::new();
+    for (key, action, evidence) in noise {
+        if let Some((path, kind)) = protected.hidden_by(&key, &action) {
+            let path = path.to_owned();
+            let why = Why::Hides { path, kind };
+            learned.left_out.push(left_out(key, why, evidence));
+            continue;
+        }
+        let place = (key.rpc_method, key.place, key.path);
+        let (rpc_method, path) = (place.0.clone(), place.2.clone());
+        merge(
+            rules.entry(place).or_default(),
+            Suggestion {
+                rpc_method,
+                place: key.place,
+                path,
+                action,
+                evidence: vec![evidence],
+            },
+        );
+    }
+    let by_name = |it: &LeftOut| {
+        (
+            it.rpc_method.clone(),
+            it.place,
+            it.path.clone(),
+            it.evidence.kind,
+        )
+    };
+    learned.left_out.sort_by_cached_key(by_name);
     let mut suggestions = rules.into_values().flatten();
     learned.suggestions = suggestions.by_ref().take(SUGGESTIONS_MAX).collect();
     learned.suggestions_omitted = u64::try_from(suggestions.count()).unwrap_or(u64::MAX);
     learned
+}
+
+fn left_out(key: Key, why: Why, evidence: Evidence) -> LeftOut {
+    LeftOut {
+        rpc_method: key.rpc_method,
+        place: key.place,
+        path: key.path,
+        evidence,
+        why,
+    }
 }
 
 /// Two kinds of differences in one place that the same action takes are one rule.
@@ -219,21 +274,42 @@ enum Judged {
     Noise(Action, Evidence),
 }
 
-fn judge(
-    key: &Key,
-    seen: &BySource<Seen>,
-    judged: &BySource<u64>,
-    thresholds: &Thresholds,
-) -> Judged {
-    let [candidate, secondary, repeat] = seen;
+/// The strongest source that saw the method, whether or not it differs here.
+fn strongest(judged: &BySource<u64>) -> Source {
+    match *judged {
+        [_, secondary, _] if secondary > 0 => Source::Secondary,
+        [_, _, repeats] if repeats > 0 => Source::Repeat,
+        _ => Source::Candidate,
+    }
+}
+
+/// Does the candidate differ here in what is no noise, or in more than a rule for the noise takes?
+fn is_true(is: &Judged, found: &Found, judged: &BySource<u64>, thresholds: &Thresholds) -> bool {
+    let source = strongest(judged);
+    let [candidate, ..] = &found.by_source;
+    if candidate.pairs == 0 {
+        return false;
+    }
+    match is {
+        Judged::Noise(_, evidence) => !evidence.takes_all,
+        Judged::Nothing | Judged::TrueDifference => true,
+        Judged::LeftOut(Why::OneElement | Why::ManyKeys | Why::FarApart, _) => true,
+        Judged::LeftOut(..) if source == Source::Candidate => true,
+        Judged::LeftOut(_, evidence) => {
+            let ((raw, of_raw), (noise, of_noise)) = (evidence.raw, evidence.noise);
+            differs_truly(rate(raw, of_raw), rate(noise, of_noise), thresholds)
+        }
+    }
+}
+
+fn judge(key: &Key, found: &Found, judged: &BySource<u64>, thresholds: &Thresholds) -> Judged {
+    let source = strongest(judged);
+    let [candidate, secondary, repeat] = &found.by_source;
     let [candidate_judged, secondary_judged, repeat_judged] = *judged;
-    // The strongest source that saw the method, whether or not it differs here.
-    let (source, noise, noise_judged) = if secondary_judged > 0 {
-        (Source::Secondary, secondary, secondary_judged)
-    } else if repeat_judged > 0 {
-        (Source::Repeat, repeat, repeat_judged)
-    } else {
-        (Source::Candidate, candidate, candidate_judged)
+    let (noise, noise_judged) = match source {
+        Source::Secondary => (secondary, secondary_judged),
+        Source::Repeat => (repeat, repeat_judged),
+        Source::Candidate => (candidate, candidate_judged),
     };
     if noise.pairs == 0 {
         return if candidate.pairs > 0 {
@@ -256,6 +332,12 @@ fn judge(
         Source::Candidate => Action::narrowest(key.kind, &noise.fit, source).filter(is_class),
         source => Action::narrowest(key.kind, &noise.fit, source),
     };
+    let action = match action {
+        Some(Action::EmptyEqualsAbsent) if is_element(&key.path) => {
+            Some(Action::Ignore(vec![key.kind]))
+        }
+        action => action,
+    };
     let Some(action) = action else {
         return match (source, key.kind) {
             (Source::Candidate, _) => Judged::Nothing,
@@ -275,6 +357,18 @@ fn judge(
     let raw_share = rate(candidate.pairs, candidate_judged);
     if differs_truly(raw_share, rate(noise.pairs, noise_judged), thresholds) {
         return left_out(Why::MoreOften);
+    }
+    // Of equal requests each was answered at its own time; what the candidate answered is of one request.
+    let is_wide = source == Source::Secondary && noise.fit.clock_apart_ns_max() > TIME_NS_MAX;
+    let is_far = candidate.fit.clock_apart_ns_max() > TIME_NS_MAX;
+    if action == Action::Class(Class::Timestamp) && is_far && !is_wide {
+        return left_out(Why::FarApart);
+    }
+    if source != Source::Candidate && found.elements.has_true_difference(source, judged) {
+        return left_out(Why::OneElement);
+    }
+    if found.is_map && found.elements.is_cut {
+        return left_out(Why::ManyKeys);
     }
     if !is_writable(key) {
         return left_out(Why::Unwritable);
@@ -305,7 +399,10 @@ const NAME_CHARS_MAX: usize = 512;
 /// with control characters are nobody's.
 fn is_writable(key: &Key) -> bool {
     let is_plain = |text: &str| escape(text) == text && text.chars().count() <= NAME_CHARS_MAX;
-    let path = key.path.replace("[*]", "");
+    let path = match key.place.is_metadata() {
+        true => key.path.clone(),
+        false => key.path.replace("[*]", ""),
+    };
     let steps = key.path.matches(['.', '[']).count();
     is_plain(&key.rpc_method)
         && !key.rpc_method.is_empty()
@@ -313,6 +410,7 @@ fn is_writable(key: &Key) -> bool {
         && !key.rpc_method.contains('*')
         && !path.contains('*')
         && steps < STEPS_MAX
+        && (key.place.is_metadata() || may_cover(&key.path, &key.path, true).is_some())
 }
 
 /// Steps of a path that a rule may have.

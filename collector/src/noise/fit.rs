@@ -25,6 +25,8 @@ pub(super) struct Fit {
     spans: u64,
     /// Differences between times of about when the call was recorded.
     recent: u64,
+    /// How far apart times are at most of which one is of about then, whole numbers included.
+    clock_apart_ns_max: u128,
     /// Differences that are one of writing or precision, not of when somebody looked at a clock.
     rewritten: u64,
     /// How much more the second has, at least and at most.
@@ -70,6 +72,10 @@ impl Fit {
         let is_recent = |ns: i128| ns.abs_diff(started_unix_ns.into()) <= RECENT_NS;
         let mut readings = values.readings_ns();
         self.recent += u64::from(readings.any(|(a, b)| is_recent(a) && is_recent(b)));
+        let readings = values.readings_ns();
+        let of_clock = readings.filter(|(a, b)| is_recent(*a) || is_recent(*b));
+        let apart_ns = of_clock.map(|(a, b)| a.abs_diff(b)).min();
+        self.clock_apart_ns_max = self.clock_apart_ns_max.max(apart_ns.unwrap_or(0));
         self.rewritten += u64::from(matches!(
             difference.looks_like,
             Some(
@@ -120,6 +126,16 @@ impl Fit {
     /// Is one side absent and the other empty, in all?
     pub(super) fn are_empty_or_absent(&self) -> bool {
         self.all(self.empty_or_absent)
+    }
+
+    /// Is one side absent and the other empty, in any?
+    pub(super) fn has_empty_or_absent(&self) -> bool {
+        self.empty_or_absent > 0
+    }
+
+    /// How far apart readings of a clock are at most.
+    pub(super) fn clock_apart_ns_max(&self) -> u128 {
+        self.clock_apart_ns_max
     }
 
     /// If all are numbers: how far apart at most, as a share.

@@ -15,12 +15,17 @@
 //! A stronger source that saw a method silences the weaker ones: what is stable between primary and
 //! secondary, or in repeats, and differs between primary and candidate is a true difference.
 //!
-//! The same pairs give the same rules, whatever order they come in. Memory is bounded by [`KEYS_MAX`]
-//! and [`METHODS_MAX`]. No I/O, no clock.
+//! A rule reaches further than the place it was learned from: down to what lies below, and over all elements. One that
+//! would hide a true difference there is withheld ([`Why::Hides`], [`Why::OneElement`]).
+//!
+//! The same pairs give the same rules, whatever order they come in. Memory is bounded by [`KEYS_MAX`],
+//! [`METHODS_MAX`], [`MAP_KEYS_MAX`] and [`ELEMENTS_MAX`]. No I/O, no clock.
 
 mod action;
 mod decide;
+mod elements;
 mod fit;
+mod protected;
 mod repeats;
 mod yaml;
 
@@ -32,18 +37,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::call::Call;
 use crate::compare::{Difference, Kind, Outcome, Place, Severity, Verdict};
 use crate::pair::Pair;
-use crate::report::group::collapse;
+use crate::report::group::{collapse, collapse_all_but};
 use crate::report::rows::name_to_show;
+use elements::Elements;
 use fit::Fit;
 
 pub use action::Action;
 pub use decide::{
     CLASS_SHARE_MIN, Evidence, Learned, LeftOut, SUGGESTIONS_MAX, Suggestion, Thresholds, Why,
 };
+pub use elements::ELEMENTS_MAX;
 pub use repeats::{BYTES_MAX, PER_REQUEST_MAX, REQUESTS_MAX, Repeats};
 
 /// Places told apart by method, path and kind; further ones are only counted.
 pub const KEYS_MAX: usize = 20_000;
+
+/// Keys of one map told apart; a map that has more is one place.
+pub const MAP_KEYS_MAX: usize = 32;
 
 /// Methods told apart; the names come from the wire.
 pub const METHODS_MAX: usize = 4_096;
@@ -77,9 +87,18 @@ impl Source {
 struct Key {
     rpc_method: String,
     place: Place,
-    /// List indices and map keys are `[*]`.
+    /// List indices are `[*]`, and so are map keys in quotes where there are more than [`MAP_KEYS_MAX`].
     path: String,
     kind: Kind,
+}
+
+/// What is known of one [`Key`].
+#[derive(Clone, Debug, Default)]
+struct Found {
+    by_source: BySource<Seen>,
+    elements: Elements,
+    /// Does it stand for the keys of a map?
+    is_map: bool,
 }
 
 /// What one source says of one [`Key`].
@@ -113,7 +132,9 @@ type BySource<T> = [T; 3];
 pub struct Learner {
     /// Pairs judged, by method.
     judged: BTreeMap<String, BySource<u64>>,
-    keys: BTreeMap<Key, BySource<Seen>>,
+    keys: BTreeMap<Key, Found>,
+    /// Of places in maps, those of each key; none where there are more than [`MAP_KEYS_MAX`].
+    maps: BTreeMap<Key, Option<BTreeSet<Key>>>,
     /// Differences beyond [`KEYS_MAX`], [`METHODS_MAX`] or the limits of one pair.
     omitted: u64,
     /// Pairs that could not be judged, or may be the wrong pair.
@@ -161,24 +182,67 @@ impl Learner {
             .iter()
             .filter(|found| is_news(found, source))
         {
-            let key = Key {
+            let at = |path: String| Key {
                 rpc_method: rpc_method.clone(),
                 place: difference.place,
-                path: collapse(&difference.path),
+                path,
                 kind: difference.kind,
             };
-            if !self.keys.contains_key(&key) && self.keys.len() >= KEYS_MAX {
+            let (whole, entry) = match difference.place.is_metadata() {
+                true => (at(difference.path.clone()), None),
+                false => {
+                    let path = &difference.path;
+                    let by_key = collapse_all_but(path, |inside| inside.starts_with('"'));
+                    let whole = collapse(path);
+                    let entry = (by_key != whole).then(|| at(by_key));
+                    (at(whole), entry)
+                }
+            };
+            if !self.keys.contains_key(&whole) && self.keys.len() >= KEYS_MAX {
                 self.omitted += 1;
                 continue;
             }
-            let is_first = in_this_pair.insert(key.clone());
-            let by_source = self.keys.entry(key).or_default();
-            if let Some(seen) = by_source.get_mut(source.index()) {
-                seen.pairs += u64::from(is_first);
-                seen.fit.add(difference, first.started_unix_ns);
-                seen.example(first, difference);
+            let entry = entry.filter(|entry| self.tells_apart(&whole, entry));
+            for key in [Some(whole), entry].into_iter().flatten() {
+                let is_first = in_this_pair.insert((key.clone(), None));
+                let element = key.path.contains("[*]").then_some(&difference.path);
+                let is_first_here =
+                    element.filter(|path| in_this_pair.insert((key.clone(), Some(path.as_str()))));
+                let found = self.keys.entry(key).or_default();
+                if let Some(element) = is_first_here {
+                    found.elements.add(element, source);
+                }
+                if let Some(seen) = found.by_source.get_mut(source.index()) {
+                    seen.pairs += u64::from(is_first);
+                    seen.fit.add(difference, first.started_unix_ns);
+                    seen.example(first, difference);
+                }
             }
         }
+    }
+
+    /// Is the place of one map key told apart from `whole`, that of all? If there are too many, none is.
+    fn tells_apart(&mut self, whole: &Key, entry: &Key) -> bool {
+        let entries = self
+            .maps
+            .entry(whole.clone())
+            .or_insert_with(|| Some(BTreeSet::new()));
+        let Some(known) = entries else {
+            return false;
+        };
+        if known.contains(entry) {
+            return true;
+        }
+        let is_full = known.len() >= MAP_KEYS_MAX || self.keys.len() >= KEYS_MAX;
+        if is_full {
+            for entry in std::mem::take(known) {
+                self.keys.remove(&entry);
+            }
+            *entries = None;
+        } else {
+            known.insert(entry.clone());
+        }
+        !is_full
     }
 
     /// Notes requests of which repeats were not looked at, for lack of memory.
@@ -187,7 +251,14 @@ impl Learner {
     }
 
     /// Decides what is noise.
-    pub fn learn(self, thresholds: &Thresholds) -> Learned {
+    pub fn learn(mut self, thresholds: &Thresholds) -> Learned {
+        for (whole, entries) in std::mem::take(&mut self.maps) {
+            if entries.is_some() {
+                self.keys.remove(&whole);
+            } else if let Some(found) = self.keys.get_mut(&whole) {
+                found.is_map = true;
+            }
+        }
         decide::decide(self, thresholds)
     }
 }

@@ -1,5 +1,9 @@
 //! Answers of the old service to equal requests, found in bounded memory.
 //!
+//! Requests are equal if their metadata is too: it may say who asks. What hops and transports set does not count, nor
+//! do the ids that each call has of its own. Secrets are equal if their hashes are; where one has no hash nobody
+//! knows, and the call is no repeat.
+//!
 //! Of each request a few calls are kept, those with the smallest hashes, and of more requests than fit
 //! likewise: a fair sample, the same whatever order calls come in (as long as they fit into
 //! [`BYTES_MAX`]).
@@ -8,13 +12,24 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::call::{Call, End, Role};
+use crate::call::{Call, End, Header, Role};
+use crate::compare::is_hop_header;
 
 /// Requests of which calls are kept.
 pub const REQUESTS_MAX: usize = 16_384;
 
 /// Calls kept of one request: one that is sent all the time is not all there is.
 pub const PER_REQUEST_MAX: usize = 5;
+
+/// Request metadata that is another for each call, beside hop headers.
+const IDS: [&[u8]; 6] = [
+    b"x-request-id",
+    b"request-id",
+    b"x-correlation-id",
+    b"correlation-id",
+    b"x-client-trace-id",
+    b"x-amzn-trace-id",
+];
 
 /// Memory for the calls.
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -92,14 +107,32 @@ fn weight(call: &Call) -> usize {
     call.weight(call.bytes_count())
 }
 
-/// Equal for calls of one service, method and request at one kind of place; none if the request's
-/// body is not known whole.
+/// What of the request's metadata may bear on the answer, by name.
+fn told(call: &Call) -> Vec<&Header> {
+    let metadata = call.request_metadata.iter();
+    let mut told: Vec<&Header> = metadata
+        .filter(|header| !is_hop_header(&header.name) && !IDS.contains(&&*header.name))
+        .collect();
+    // Stable: the values of one name keep their order.
+    told.sort_by(|a, b| a.name.cmp(&b.name));
+    told
+}
+
+/// Equal for calls of one service, method, caller and request at one kind of place; none if the request's
+/// body or a secret in its metadata is not known.
 fn request_hash(call: &Call) -> Option<u64> {
     let digest = call.request.body_digest?;
+    let told = told(call);
+    if told.iter().any(|it| it.redacted && it.value.is_empty()) {
+        return None;
+    }
     let mut hasher = Xxh3::new();
-    for text in [&call.workload.service, &call.rpc_method] {
+    let named = [call.workload.service.as_bytes(), call.rpc_method.as_bytes()];
+    let metadata = told.iter().flat_map(|it| [&*it.name, &*it.value]);
+    let texts = named.into_iter().chain([&*call.peer_identity]);
+    for text in texts.chain(metadata) {
         hasher.update(&text.len().to_le_bytes());
-        hasher.update(text.as_bytes());
+        hasher.update(text);
     }
     hasher.update(&digest.to_le_bytes());
     hasher.update(&call.request.body_bytes.to_le_bytes());
@@ -111,6 +144,8 @@ fn is_same_request(a: &Call, b: &Call) -> bool {
     a.rpc_method == b.rpc_method
         && a.workload.service == b.workload.service
         && a.position == b.position
+        && a.peer_identity == b.peer_identity
+        && told(a) == told(b)
         && a.request.body_digest == b.request.body_digest
         && a.request.body_bytes == b.request.body_bytes
 }
@@ -127,7 +162,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::call::{CallId, Direction, Header};
+    use crate::call::{CallId, Direction};
 
     fn call(number: u64, digest: u64) -> Call {
         Call {
@@ -175,6 +210,38 @@ mod tests {
             ..call(6, 7)
         };
         assert_eq!(pairs([call(1, 7), candidate, elsewhere, aborted]), []);
+    }
+
+    #[test]
+    fn calls_of_other_callers_are_no_repeats() {
+        let of = |number: u64, name: &'static str, value: &'static str, redacted: bool| Call {
+            request_metadata: vec![Header {
+                name: Bytes::from_static(name.as_bytes()),
+                value: Bytes::from_static(value.as_bytes()),
+                redacted,
+            }],
+            ..call(number, 7)
+        };
+        let count = |name, values: [&'static str; 2], redacted| {
+            let [a, b] = values;
+            pairs([of(1, name, a, redacted), of(2, name, b, redacted)]).len()
+        };
+        assert_eq!(count("x-user-id", ["ann", "ben"], false), 0);
+        assert_eq!(count("x-user-id", ["ann", "ann"], false), 1);
+        assert_eq!(count("authorization", ["hash 1", "hash 2"], true), 0);
+        assert_eq!(count("authorization", ["hash 1", "hash 1"], true), 1);
+        // Without a key secrets are dropped: whose they were nobody knows.
+        assert_eq!(count("authorization", ["", ""], true), 0);
+        assert_eq!(count("x-request-id", ["1", "2"], false), 1);
+        assert_eq!(count("traceparent", ["1", "2"], false), 1);
+        let of_peer = |number, peer: &'static str| Call {
+            peer_identity: Bytes::from_static(peer.as_bytes()),
+            ..call(number, 7)
+        };
+        assert_eq!(
+            pairs([of_peer(1, "spiffe://a"), of_peer(2, "spiffe://b")]),
+            []
+        );
     }
 
     #[test]

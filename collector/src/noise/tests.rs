@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+mod withheld;
+
 use super::*;
 use crate::call::{Call, CallId, Direction, End, Message, Role, Status};
 use crate::compare::rules::file;
@@ -89,7 +91,7 @@ fn offered(learned: &Learned) -> Vec<String> {
 fn left_out(learned: &Learned) -> Vec<(&str, Why)> {
     let left_out = learned.left_out.iter();
     left_out
-        .map(|left_out| (left_out.path.as_str(), left_out.why))
+        .map(|left_out| (left_out.path.as_str(), left_out.why.clone()))
         .collect()
 }
 
@@ -355,7 +357,7 @@ fn hostile_names_end_in_no_rule_and_no_broken_file() {
     add(&mut learner, Source::Secondary, 5, &id(1), &id(2));
     let learned = learner.learn(&Thresholds::default());
     assert_eq!(offered(&learned), ["1 class: uuid"]);
-    assert_eq!(left_out(&learned), [("1", Why::Unwritable); 4]);
+    assert_eq!(left_out(&learned), vec![("1", Why::Unwritable); 4]);
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl Learned {
         )];
         let found = self.suggestions.len();
         lines.push(match found {
-            0 => "no noise was found".to_owned(),
+            0 if self.left_out.is_empty() => "no noise was found".to_owned(),
+            0 => "no rule suggested".to_owned(),
             _ => count(u64::try_from(found).unwrap_or(u64::MAX), "rule") + " suggested",
         });
         let more = [
@@ -127,7 +128,12 @@ fn rule(out: &mut String, suggestion: &Suggestion) {
         comment(
             out,
             "  ",
-            &format!("{}: {}", evidence.kind.name(), figures(evidence)),
+            &format!(
+                "{}: {}{}",
+                evidence.kind.name(),
+                figures(evidence),
+                taken(evidence)
+            ),
         );
         for example in &evidence.examples {
             let pair = match example.correlation_key.as_str() {
@@ -223,16 +229,20 @@ fn figures(evidence: &Evidence) -> String {
         Source::Secondary => "primary and secondary",
         Source::Repeat => "equal requests to the primary",
     };
-    let rest = match (evidence.raw, evidence.takes_all) {
-        ((0, _), _) => "",
-        (_, true) => ", all of which this rule takes",
-        (_, false) => ", of which this rule does not take all",
-    };
     format!(
-        "{source} differ in {}; primary and candidate in {}{rest}",
+        "{source} differ in {}; primary and candidate in {}",
         of(evidence.noise),
         of(evidence.raw)
     )
+}
+
+/// How much the rule takes of what differs between primary and candidate.
+fn taken(evidence: &Evidence) -> &'static str {
+    match (evidence.source, evidence.raw, evidence.takes_all) {
+        (Source::Candidate, ..) | (_, (0, _), _) => "",
+        (.., true) => ", all of which this rule takes",
+        (.., false) => ", of which this rule does not take all",
+    }
 }
 
 fn shown(text: &str) -> String {

@@ -111,13 +111,22 @@ pub struct Example {
 
 /// `items[2].labels["a]b"]` to `items[*].labels[*]`; the type in the brackets of an `Any` stays.
 pub(crate) fn collapse(path: &str) -> String {
+    collapse_all_but(path, |_| false)
+}
+
+/// The same, but for what in brackets is kept.
+pub(crate) fn collapse_all_but(path: &str, is_kept: impl Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('[') {
         let (inner, tail) = split_bracket(after);
         out.push_str(before);
         out.push('[');
-        out.push_str(if is_type(inner) { inner } else { "*" });
+        out.push_str(if is_type(inner) || is_kept(inner) {
+            inner
+        } else {
+            "*"
+        });
         out.push(']');
         rest = tail;
     }

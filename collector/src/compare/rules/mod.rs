@@ -31,8 +31,8 @@ pub(super) use action::{ListOrder, written_alike};
 pub use class::Class;
 pub use glob::matches_glob;
 pub(super) use path::Step;
-pub use path::element_end;
 pub(crate) use path::is_type;
+pub use path::{element_end, may_cover};
 pub use preset::Preset;
 pub use unused::Written;
 

@@ -150,8 +150,9 @@ impl Pattern {
             (Some(Part::Field(pattern)), Step::Field(name)) if matches_glob(pattern, name) => {
                 self.enter(next, at + 1);
             }
+            // `[*]` in a path stands for elements of which it is not said which.
             (Some(Part::Element(pattern)), Step::Element(inside))
-                if pattern == "*" || pattern == inside =>
+                if pattern == "*" || pattern == inside || inside == "*" && !is_type(pattern) =>
             {
                 self.enter(next, at + 1);
             }
@@ -191,6 +192,29 @@ impl std::fmt::Display for Pattern {
         }
         Ok(())
     }
+}
+
+/// May a rule for `pattern` be about a difference at `path`, in which `[*]` may stand for elements? `is_exact` where
+/// it does not go down to what lies below.
+pub fn may_cover(pattern: &str, path: &str, is_exact: bool) -> Option<bool> {
+    let pattern = match pattern {
+        "" => Pattern::everything(),
+        pattern => Pattern::parse(pattern).ok()?,
+    };
+    let path = match path {
+        "" => Vec::new(),
+        path => Pattern::parse(path).ok()?.parts,
+    };
+    let steps = path.iter().map(|part| match part {
+        Part::Field(name) => Step::Field(name),
+        Part::Element(inside) => Step::Element(inside),
+        Part::Any => Step::Field("**"),
+    });
+    let reach = match is_exact {
+        true => Reach::Exact,
+        false => Reach::Below,
+    };
+    Some(pattern.covers(steps, reach))
 }
 
 /// Is it the type of an `Any`, not a place in a list or a key of a map?
@@ -334,6 +358,26 @@ mod tests {
             &[Element("shop.v1.Item"), Field("name")],
             Reach::Below
         ));
+    }
+
+    #[test]
+    fn a_pattern_may_cover_elements_that_are_not_named() {
+        for (pattern, path, below, exact) in [
+            ("", "a.b", true, true),
+            ("a", "a.b", true, false),
+            ("a.b", "a", false, false),
+            ("items[*]", "items[*].note", true, false),
+            ("m[\"x\"]", "m[\"x\"].n", true, false),
+            ("m[\"x\"]", "m[\"y\"].n", false, false),
+            ("m[\"x\"]", "m[*].n", true, false),
+            ("m[*]", "m[\"x\"]", true, true),
+            ("d[a.B]", "d[*][a.C]", false, false),
+            ("d[*][a.B]", "d[*][a.B].n", true, false),
+        ] {
+            let found = [false, true].map(|is_exact| may_cover(pattern, path, is_exact));
+            assert_eq!(found, [Some(below), Some(exact)], "{pattern} {path}");
+        }
+        assert_eq!(may_cover("a..b", "a", false), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::at::At;
 use super::super::finding::Findings;
-use super::super::kube::{labels, may_be_same, selects};
+use super::super::kube::{Object, labels, may_be_same, selects};
 use super::super::namesake::meant;
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
@@ -153,37 +153,91 @@ fn service(
     }
 }
 
+/// Sidecars that apply to what `recorder` is for. Gateways and waypoints have none.
 fn sidecars(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, host: &str) {
-    let Some(object) = recorder.object else {
+    let is_gateway = recorder.context == "GATEWAY" || recorder.has_targets();
+    let Some(object) = recorder.object.filter(|_| !is_gateway) else {
         return;
     };
-    let collector_namespace = host.split('.').nth(1).unwrap_or_default();
-    for sidecar in view.of_kind("Sidecar") {
-        let everywhere = view.is_root_namespace(&sidecar.namespace);
-        if !everywhere && !sidecar.is_in(&object.namespace) {
-            continue;
-        }
-        let wanted = labels(sidecar.at().find(&["spec", "workloadSelector", "labels"]));
-        let chosen = recorder.selector();
-        let concerns = selects(&wanted, &chosen) || selects(&chosen, &wanted);
-        let Some(egress) = sidecar.at().find(&["spec", "egress"]).filter(|_| concerns) else {
-            continue;
+    let pods = view.recorded_by(recorder);
+    for pod in &pods {
+        let namespace = match pod.object.namespace.as_str() {
+            "" => &object.namespace,
+            namespace => namespace,
         };
-        let hosts: Vec<At<'_>> = egress
-            .items()
-            .iter()
-            .flat_map(|listener| listener.list("hosts"))
-            .collect();
-        let reaches = hosts
-            .iter()
-            .filter_map(|at| at.node().text())
-            .any(|rule| admits(rule, host, collector_namespace, &sidecar.namespace));
-        if !reaches {
-            findings.error(
-                &egress,
-                format!("these hosts leave out the collector {host}"),
-            );
+        for sidecar in applying(view, namespace, &pod.labels) {
+            hides(findings, sidecar, host);
         }
+    }
+    if pods.is_empty() {
+        // Of pods that were not given this much is known: they have the labels that the recorder selects.
+        let chosen = recorder.selector();
+        let applying = applying(view, &object.namespace, &chosen);
+        for sidecar in &applying {
+            hides(findings, sidecar, host);
+        }
+        for other in view.of_kind("Sidecar") {
+            let wanted = wanted(other);
+            let may_be_for = view.is_root_namespace(&object.namespace)
+                || other.is_in(&object.namespace) && !wanted.is_empty();
+            if may_be_for && !selects(&wanted, &chosen) {
+                findings.unseen(format!(
+                    "whether {} is for the pods of {}: they were not given",
+                    other.origin.object, object.origin.object
+                ));
+            }
+        }
+    }
+}
+
+/// Labels of the pods that a Sidecar is for; none takes all.
+fn wanted(sidecar: &Object) -> Vec<(String, String)> {
+    labels(sidecar.at().find(&["spec", "workloadSelector", "labels"]))
+}
+
+/// The Sidecar that holds for pods with `labels` in `namespace`: the one that selects them, else the one for all of
+/// their namespace, else that of the mesh. Of several alike nobody knows which.
+fn applying<'a>(
+    view: &'a View<'_>,
+    namespace: &str,
+    labels: &[(String, String)],
+) -> Vec<&'a Object> {
+    let rank = |sidecar: &Object| {
+        let wanted = wanted(sidecar);
+        if sidecar.is_in(namespace) {
+            let is_chosen = wanted.is_empty() || selects(&wanted, labels);
+            is_chosen.then_some(u8::from(wanted.is_empty()))
+        } else {
+            let for_all = view.is_root_namespace(&sidecar.namespace) && wanted.is_empty();
+            for_all.then_some(2)
+        }
+    };
+    let ranked = view.of_kind("Sidecar");
+    let mut ranked: Vec<_> = ranked
+        .filter_map(|sidecar| Some((rank(sidecar)?, sidecar)))
+        .collect();
+    let first = ranked.iter().map(|(rank, _)| *rank).min();
+    ranked.retain(|(rank, _)| Some(*rank) == first);
+    ranked.into_iter().map(|(_, sidecar)| sidecar).collect()
+}
+
+/// Does a Sidecar leave out the collector? Without `egress` it leaves out nothing.
+fn hides(findings: &mut Findings, sidecar: &Object, host: &str) {
+    let Some(egress) = sidecar.at().find(&["spec", "egress"]) else {
+        return;
+    };
+    let listeners = egress.items();
+    let hosts: Vec<At<'_>> = listeners.iter().flat_map(|one| one.list("hosts")).collect();
+    let namespace = host.split('.').nth(1).unwrap_or_default();
+    let reaches = hosts
+        .iter()
+        .filter_map(|at| at.node().text())
+        .any(|rule| admits(rule, host, namespace, &sidecar.namespace));
+    if !listeners.is_empty() && !reaches {
+        findings.error(
+            &egress,
+            format!("these hosts leave out the collector {host}"),
+        );
     }
 }
 

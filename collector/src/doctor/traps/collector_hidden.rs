@@ -2,7 +2,7 @@
 
 use super::super::at::At;
 use super::super::finding::Findings;
-use super::super::kube::{Object, labels, may_be_same, selects};
+use super::super::kube::{Object, is_half_a_name, labels, may_be_same, selects, whole};
 use super::super::namesake::meant;
 use super::super::recorder::Recorder;
 use super::super::trap::{Need, Severity, Trap};
@@ -105,6 +105,13 @@ fn service(
     port: u16,
     host: &str,
 ) {
+    if is_half_a_name(host, view.service(host)) {
+        let what = format!(
+            "sends records to {host}, and Istio calls its clusters by full names: write {}",
+            whole(host)
+        );
+        findings.error(&recorder.at, what);
+    }
     let Some(service) = view.service(host) else {
         if let Some(service) = meant(view, host) {
             let what = format!(

@@ -1,7 +1,7 @@
 //! A mirror that is written so that it does not mirror, or not where it should.
 
 use super::super::finding::Findings;
-use super::super::kube::{full_host, is_service};
+use super::super::kube::{full_host, is_half_a_name, is_service, whole};
 use super::super::namesake::meant;
 use super::super::routes::{Destination, RouteRule};
 use super::super::trap::{Need, Severity, Trap};
@@ -67,6 +67,9 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             subset(view, findings, to);
             port(view, findings, to);
             slip(view, findings, route, to);
+            if is_half_a_name(&to.host, view.service(&to.host)) {
+                findings.error(&to.at, format!("{}; nothing is mirrored", half(&to.host)));
+            }
         }
     }
     envoys(view, findings);
@@ -79,6 +82,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+fn half(host: &str) -> String {
+    let whole = whole(host);
+    format!(
+        "{host} is no host that Istio knows, for it completes only names without a dot: write {whole}"
+    )
 }
 
 fn form(findings: &mut Findings, route: &RouteRule<'_>) {
@@ -112,21 +122,31 @@ fn slip(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &De
 
 /// Names of routes that nobody calls, for all that can be told. What calls are sent to under its own name is there.
 fn hosts(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
-    let is_sent_to = |host: &&String| route.primaries.iter().any(|to| to.host == **host);
-    let unknown = route
-        .hosts
-        .iter()
-        .filter(|host| route.in_mesh && !is_sent_to(host));
-    let slips = unknown.filter_map(|host| Some((host, meant(view, host)?)));
+    if !route.in_mesh {
+        return;
+    }
     let root = route.object.at();
-    for (host, service) in slips {
-        let lists = ["hosts", "parentRefs"].map(|list| root.find(&["spec", list]));
-        let at = lists.into_iter().flatten().next();
-        let what = format!(
-            "no Service {host} was given; did you mean {}? Calls of it do not take this route, and are not mirrored",
-            service.origin.object
-        );
-        findings.warning(at.as_ref().unwrap_or(&root), what);
+    let lists = ["hosts", "parentRefs"].map(|list| root.find(&["spec", list]));
+    let at = lists.into_iter().flatten().next();
+    let at = at.as_ref().unwrap_or(&root);
+    for host in &route.hosts {
+        if is_half_a_name(host, view.service(host)) {
+            if !route.hosts.contains(&whole(host)) {
+                let what = format!(
+                    "{}; calls do not take this route, and are not mirrored",
+                    half(host)
+                );
+                findings.error(at, what);
+            }
+        } else if !route.primaries.iter().any(|to| to.host == *host)
+            && let Some(service) = meant(view, host)
+        {
+            let what = format!(
+                "no Service {host} was given; did you mean {}? Calls of it do not take this route, and are not mirrored",
+                service.origin.object
+            );
+            findings.warning(at, what);
+        }
     }
 }
 

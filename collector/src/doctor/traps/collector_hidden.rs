@@ -1,6 +1,7 @@
 //! Proxies do not know the collector.
 
 use super::super::at::At;
+use super::super::behind::{headless, namesake_beside};
 use super::super::finding::Findings;
 use super::super::kube::{Object, is_half_a_name, labels, may_be_same, selects, whole};
 use super::super::namesake::meant;
@@ -18,10 +19,11 @@ pub(super) const TRAP: Trap = Trap {
     title: "proxies do not know the collector",
     severity: Severity::Error,
     hurts: "The filter sends records to a cluster of its Envoy. Where a Sidecar's `egress` or the Service's \
-            `exportTo` hides the collector, or the name or port is wrong, there is no such cluster: traffic is \
-            not touched, and every record is dropped.",
+            `exportTo` hides the collector, or the name or port is wrong, there is no such cluster; and that of a \
+            headless Service, or of one without pods, finds nobody. Traffic is not touched, and every record is dropped.",
     remedy: "Add the collector to each Sidecar: `egress.hosts: [\"./*\", \"istio-system/*\", \
-             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service; name host and port in \
+             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service, have it select the \
+             collector's pods, and give it an address of its own (no `clusterIP: None`); name host and port in \
              `collector_cluster` as they are.",
     remedy_by_hand: Some(
         "Give this Envoy a cluster with the collector's address, named as `collector_cluster` \
@@ -140,6 +142,14 @@ fn service(
                 service.origin.object
             ),
         );
+    }
+    let is_gateway = recorder.context == "GATEWAY" || recorder.has_targets();
+    if let Some(why) = headless(view, service).filter(|_| !is_gateway) {
+        let what = format!("{} {why}: no record arrives", service.origin.object);
+        findings.error(&service.at(), what);
+    }
+    if let Some(what) = namesake_beside(view, service) {
+        findings.error(&service.at(), format!("{what}: no record arrives"));
     }
     let exported = service.annotation(EXPORT_TO).unwrap_or("*");
     let to: Vec<&str> = exported.split(',').map(str::trim).collect();

@@ -1,5 +1,6 @@
 //! A mirror that is written so that it does not mirror, or not where it should.
 
+use super::super::behind::{headless, namesake_beside};
 use super::super::finding::Findings;
 use super::super::kube::{full_host, is_half_a_name, is_service, whole};
 use super::super::namesake::meant;
@@ -17,9 +18,11 @@ pub(super) const TRAP: Trap = Trap {
     title: "a mirror is written so that it does not work",
     severity: Severity::Error,
     hurts: "Istio refuses a route with both `mirror` and `mirrors`; 0 percent is no mirror; and a mirror to a \
-            subset, port or service that does not exist is dropped by Envoy without a word.",
+            subset, port or service that does not exist, to a headless Service or to one without pods is dropped by \
+            Envoy without a word.",
     remedy: "Write `mirrors` only, each with its percentage; define each subset in a DestinationRule of the \
-             same host; name a Service that exists, and a port that it has.",
+             same host; name a Service that exists, has an address of its own and selects pods, and a port that it \
+             has.",
     remedy_by_hand: Some(
         "Name a cluster that exists and has hosts in `request_mirror_policies`; leave \
          `runtime_fraction` out, or give it a numerator above 0.",
@@ -66,6 +69,7 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
             subset(view, findings, to);
             port(view, findings, to);
+            behind(view, findings, route, to);
             slip(view, findings, route, to);
             if is_half_a_name(&to.host, view.service(&to.host)) {
                 findings.error(&to.at, format!("{}; nothing is mirrored", half(&to.host)));
@@ -214,6 +218,20 @@ fn port(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
             );
         }
         _ => {}
+    }
+}
+
+/// Gateways find the pods of every Service.
+fn behind(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &Destination<'_>) {
+    let Some(service) = view.service(&to.host) else {
+        return;
+    };
+    if let Some(why) = headless(view, service).filter(|_| route.in_mesh) {
+        let what = format!("{} {why}: nothing is mirrored", service.origin.object);
+        findings.error(&to.at, what);
+    }
+    if let Some(what) = namesake_beside(view, service) {
+        findings.error(&service.at(), format!("{what}: nothing is mirrored"));
     }
 }
 

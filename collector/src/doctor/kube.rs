@@ -255,16 +255,31 @@ pub fn selects(wanted: &[(String, String)], labels: &[(String, String)]) -> bool
 }
 
 /// The full name of `host` as written in `namespace`: `orders` is `orders.shop.svc.cluster.local`. Of an
-/// unknown namespace the name stays short.
+/// unknown namespace the name stays short. A name with a dot is taken as it is, as Istio does.
 pub fn full_host(host: &str, namespace: &str) -> String {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    if host.ends_with(".svc") {
-        format!("{host}.cluster.local")
-    } else if host.contains('.') || namespace.is_empty() || host == "*" {
+    if host.contains('.') || namespace.is_empty() || host == "*" {
         host
     } else {
         format!("{host}.{namespace}.svc.cluster.local")
     }
+}
+
+/// Is `host` a Service's name that DNS completes and Istio does not: `orders.shop` or `orders.shop.svc`? The
+/// first only of a Service that is `known`: it may be any host.
+pub fn is_half_a_name(host: &str, known: Option<&Object>) -> bool {
+    let parts: Vec<&str> = host.split('.').collect();
+    match parts.as_slice() {
+        [name, _] => *name != "*" && known.is_some(),
+        [name, _, "svc"] => *name != "*",
+        _ => false,
+    }
+}
+
+/// The full name that was meant by half a one.
+pub fn whole(half: &str) -> String {
+    let name = half.strip_suffix(".svc").unwrap_or(half);
+    format!("{name}.svc.cluster.local")
 }
 
 /// Is the full host `host` the Service `name` of `namespace`?
@@ -288,6 +303,20 @@ mod tests {
             }
         }
         assert!(!is_read("Kustomization"));
+    }
+
+    #[test]
+    fn only_a_name_without_a_dot_is_completed() {
+        let full = "orders.shop.svc.cluster.local";
+        assert_eq!(full_host("orders", "shop"), full);
+        for host in [full, "orders.shop", "orders.shop.svc", "*", "10.0.0.1"] {
+            assert_eq!(full_host(host, "shop"), host);
+        }
+        assert_eq!(full_host("orders", ""), "orders");
+        assert!(is_half_a_name("orders.shop.svc", None));
+        for host in ["orders", full, "orders.shop", "*.shop.svc", "10.0.0.1"] {
+            assert!(!is_half_a_name(host, None), "{host}");
+        }
     }
 
     /// As kubectl calls them; those that others own, or that are no resource of a cluster, aside.

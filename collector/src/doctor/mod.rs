@@ -9,6 +9,8 @@
 //! anything that only a running control plane knows, but for what its Envoys tell.
 
 pub mod at;
+pub mod authorization_policy;
+pub mod behind;
 pub mod crowds;
 pub mod envoy;
 pub mod evidence;

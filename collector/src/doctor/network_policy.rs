@@ -1,4 +1,4 @@
-//! Whom a rule of a NetworkPolicy lets in, by namespace.
+//! Whom a rule of a NetworkPolicy lets in, or where to it lets out, by namespace.
 //!
 //! Only namespaces are told apart: a peer may also choose pods, or be a block of addresses; then whoever
 //! else fits is taken for let in.
@@ -34,10 +34,11 @@ impl<'a> Namespace<'a> {
     }
 }
 
-/// Does a rule of `ingress`, of a policy in `policy_namespace`, let pods of `namespace` in? `None`: its
-/// labels decide, and are not known.
-pub fn lets_in(rule: &At<'_>, policy_namespace: &str, namespace: &Namespace<'_>) -> Option<bool> {
-    let peers = rule.list("from");
+/// Does a rule of `ingress` let pods of `namespace` in, or one of `egress` out to them? The policy is in
+/// `policy_namespace`. `None`: labels of the namespace decide, and are not known.
+pub fn lets(rule: &At<'_>, policy_namespace: &str, namespace: &Namespace<'_>) -> Option<bool> {
+    let mut peers = rule.list("from");
+    peers.extend(rule.list("to"));
     if peers.is_empty() {
         return Some(true);
     }
@@ -157,7 +158,7 @@ mod tests {
             objects.into_iter().next().unwrap()
         });
         let namespace = Namespace::of(name, object.as_ref());
-        lets_in(&At::root(&rule, &place), "twintap", &namespace)
+        lets(&At::root(&rule, &place), "twintap", &namespace)
     }
 
     #[test]

@@ -50,15 +50,19 @@ impl Images {
     /// A copy of `istio/` that pins them.
     fn manifests(&self) -> PathBuf {
         let out = self.directory.path().join("istio");
-        run("manifests.py", |command| {
+        assert_eq!(self.try_manifests(&out), Ok(()));
+        out
+    }
+
+    fn try_manifests(&self, out: &Path) -> Result<(), String> {
+        try_to_run("manifests.py", |command| {
             command
                 .arg("--digests")
                 .arg(self.layout("digests.json"))
                 .args(["--registry", REGISTRY])
                 .arg("--out")
-                .arg(&out)
-        });
-        out
+                .arg(out)
+        })
     }
 }
 
@@ -271,21 +275,31 @@ fn program_that_is_linked_dynamically_is_refused() {
 fn manifests_replace_an_earlier_copy_and_no_other_folder() {
     let images = Images::build();
     let copy = images.manifests();
-    fs::write(copy.join("stale.yaml"), "").expect("written");
-    assert!(!images.manifests().join("stale.yaml").exists());
+    let collector = copy.join("base/collector/service.yaml");
+    fs::remove_file(&collector).expect("it was there");
+    assert_eq!(images.manifests(), copy);
+    assert!(collector.exists());
 
     let foreign = images.directory.path().join("foreign");
     fs::create_dir(&foreign).expect("a folder");
     fs::write(foreign.join("precious"), "").expect("written");
-    let tried = try_to_run("manifests.py", |command| {
-        command
-            .arg("--digests")
-            .arg(images.layout("digests.json"))
-            .args(["--registry", REGISTRY])
-            .arg("--out")
-            .arg(&foreign)
-    });
-    let errors = tried.expect_err("refused");
+    let errors = images.try_manifests(&foreign).expect_err("refused");
     assert!(errors.contains("no earlier copy"), "{errors}");
     assert!(foreign.join("precious").exists());
+}
+
+#[test]
+fn manifests_that_somebody_changed_are_not_replaced() {
+    let images = Images::build();
+    let copy = images.manifests();
+    let named = "overlays/production/shop/primary.yaml";
+    fs::write(copy.join(named), "# our names").expect("written");
+    fs::write(copy.join("ours.yaml"), "").expect("written");
+    let errors = images.try_manifests(&copy).expect_err("refused");
+    assert!(
+        errors.contains(&format!("delete: ours.yaml, {named}. Move")),
+        "{errors}"
+    );
+    let kept = fs::read_to_string(copy.join(named)).expect("a file");
+    assert_eq!(kept, "# our names");
 }

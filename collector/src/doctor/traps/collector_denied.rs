@@ -1,9 +1,10 @@
 //! The collector's proxy, or the network, refuses records.
 
 use super::super::at::At;
+use super::super::authorization_policy::{Asked, Sender, operations_take, sources_take};
 use super::super::finding::Findings;
 use super::super::kube::{Object, labels, selects};
-use super::super::network_policy::{Namespace, asks, lets_in};
+use super::super::network_policy::{Namespace, asks, lets};
 use super::super::trap::{Need, Severity, Trap};
 use super::super::view::View;
 use super::{look, stat_place, told_of};
@@ -22,8 +23,8 @@ pub(super) const TRAP: Trap = Trap {
             as after 401, 408, 429 and 5xx, until their buffers are full; what comes then is dropped \
             (`buffer_full`). Any other 4xx is a refusal for good.",
     remedy: "Allow the recorded namespaces' principals to `POST /v1/records` on the collector \
-             (AuthorizationPolicy), and their pods to its port (NetworkPolicy; that of `istio/` lets in \
-             namespaces with the label `twintap/records=true`).",
+             (AuthorizationPolicy), and their pods to its port (NetworkPolicy, also of `egress` in their own namespace; \
+             that of `istio/` lets in namespaces with the label `twintap/records=true`).",
     remedy_by_hand: Some(
         "Let these Envoys `POST /v1/records` to the collector: what stands before it, or its \
          own list of tokens, refuses them.",
@@ -38,6 +39,8 @@ pub(super) const TRAP: Trap = Trap {
 fn check(view: &View<'_>, findings: &mut Findings) {
     authorization(view, findings);
     network(view, findings);
+    egress(view, findings);
+    unknown(view, findings);
     for (stats, cluster) in told_of(view, &view.collector_clusters, findings) {
         for (stat, status) in STATUSES {
             let count = stats.of_cluster(cluster, stat).unwrap_or(0.0);
@@ -54,37 +57,69 @@ fn authorization(view: &View<'_>, findings: &mut Findings) {
         return;
     }
     let ports = target_ports(view);
+    let asked = Asked {
+        method: "POST",
+        path: PATH,
+        ports: &ports,
+    };
+    let senders = senders(view);
     let policies: Vec<&Object> = view
         .of_kind("AuthorizationPolicy")
         .filter(|policy| is_for_collector(view, policy))
         .collect();
     for rule in rules(&policies, "DENY") {
-        let takes_all = rule.get("from").is_none() && rule.get("when").is_none();
-        if takes_all && operations_take(&rule, &ports) {
+        if rule.get("when").is_some() || !operations_take(&rule, &asked) {
+            continue;
+        }
+        if rule.get("from").is_none() {
             findings.error(
                 &rule,
                 format!("denies everyone POST {PATH} on the collector"),
             );
+            continue;
+        }
+        let is_denied = |sender: &&Sender| sources_take(&rule, sender) == Some(true);
+        for sender in senders.iter().filter(is_denied) {
+            let who = words(sender);
+            findings.error(&rule, format!("denies {who} POST {PATH} on the collector"));
         }
     }
     let mut allowing = policies.iter().filter(|policy| action(policy) == "ALLOW");
     let Some(first) = allowing.next() else {
         return;
     };
-    let allowed = rules(&policies, "ALLOW");
-    let is_allowed = |namespace: &str| {
-        let mut allowed = allowed.iter();
-        allowed.any(|rule| operations_take(rule, &ports) && sources_take(rule, namespace))
-    };
-    let sources = recorded_namespaces(view);
-    if sources.is_empty() && !is_allowed("") {
+    let mut allowed = rules(&policies, "ALLOW");
+    allowed.retain(|rule| operations_take(rule, &asked));
+    if senders.is_empty() && allowed.is_empty() {
         findings.error(
             &first.at(),
             format!("no rule that applies to the collector allows POST {PATH}"),
         );
     }
-    for namespace in sources.iter().filter(|namespace| !is_allowed(namespace)) {
-        findings.error(&first.at(), format!("no rule that applies to the collector allows POST {PATH} from the recorded namespace {namespace}"));
+    let is_allowed = |sender: &Sender| {
+        let mut allowed = allowed.iter();
+        allowed.any(|rule| sources_take(rule, sender) != Some(false))
+    };
+    for sender in senders.iter().filter(|sender| !is_allowed(sender)) {
+        let whole = Sender {
+            account: None,
+            ..sender.clone()
+        };
+        let who = words(if is_allowed(&whole) { sender } else { &whole });
+        findings.error(
+            &first.at(),
+            format!("no rule that applies to the collector allows POST {PATH} from {who}"),
+        );
+    }
+}
+
+fn words(sender: &Sender) -> String {
+    let namespace = &sender.namespace;
+    match &sender.account {
+        Some(account) => {
+            format!("the recorded service account {account} in namespace {namespace}")
+        }
+        None => format!("the recorded namespace {namespace}"),
     }
 }
 
@@ -117,18 +152,76 @@ fn rules<'a>(policies: &[&'a Object], wanted: &str) -> Vec<At<'a>> {
     specs.flat_map(|spec| spec.list("rules")).collect()
 }
 
-/// Namespaces with recorders.
-fn recorded_namespaces(view: &View<'_>) -> Vec<String> {
-    let recorders = &view.installed;
-    let mut found: Vec<String> = recorders
-        .iter()
-        .filter(|recorder| recorder.records())
-        .filter_map(|recorder| recorder.object.map(|object| object.namespace.clone()))
-        .filter(|namespace| !namespace.is_empty() && !view.is_root_namespace(namespace))
-        .collect();
+/// Pods that send records.
+struct Recorded {
+    sender: Sender,
+    labels: Vec<(String, String)>,
+}
+
+/// Pods with recorders. Of those that were not given, what their recorder says of them is known.
+fn recorded(view: &View<'_>) -> Vec<Recorded> {
+    let mut found = Vec::new();
+    for recorder in view.installed.iter().filter(|one| one.records()) {
+        let Some(object) = recorder.object else {
+            continue;
+        };
+        let chosen = recorder.selector();
+        let is_everywhere = view.is_root_namespace(&object.namespace);
+        let mut pods = view.recorded_by(recorder);
+        pods.retain(|one| one.without_sidecar().is_none());
+        // Of all pods of a namespace, nobody knows which are called.
+        for pod in pods.iter().filter(|_| !chosen.is_empty()) {
+            let namespace = match pod.object.namespace.as_str() {
+                "" if is_everywhere => continue,
+                "" => &object.namespace,
+                namespace => namespace,
+            };
+            let account = pod.template.find(&["spec", "serviceAccountName"]);
+            let account = account.and_then(|at| at.node().text());
+            found.push(Recorded {
+                sender: Sender {
+                    namespace: namespace.to_owned(),
+                    account: Some(account.unwrap_or("default").to_owned()),
+                },
+                labels: pod.labels.clone(),
+            });
+        }
+        if (pods.is_empty() || chosen.is_empty()) && !is_everywhere {
+            found.push(Recorded {
+                sender: Sender {
+                    namespace: object.namespace.clone(),
+                    account: None,
+                },
+                labels: chosen,
+            });
+        }
+    }
+    found.retain(|one| !one.sender.namespace.is_empty());
+    found
+}
+
+/// Who sends records.
+fn senders(view: &View<'_>) -> Vec<Sender> {
+    let mut found: Vec<Sender> = recorded(view).into_iter().map(|one| one.sender).collect();
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// Recorders of the whole mesh of which no pod is known: whoever they record may be refused.
+fn unknown(view: &View<'_>, findings: &mut Findings) {
+    for recorder in view.installed.iter().filter(|one| one.records()) {
+        let of_mesh = recorder
+            .object
+            .filter(|object| view.is_root_namespace(&object.namespace) && !recorder.has_targets());
+        let is_known = !recorder.selector().is_empty() && !view.recorded_by(recorder).is_empty();
+        if let Some(object) = of_mesh.filter(|_| !is_known && view.has(Need::Policies)) {
+            findings.unseen(format!(
+                "whether the pods of {} may reach the collector: which they are is not known",
+                object.origin.object
+            ));
+        }
+    }
 }
 
 fn texts(at: &At<'_>, key: &str) -> Vec<String> {
@@ -138,83 +231,10 @@ fn texts(at: &At<'_>, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Does one of the rule's operations take the posting of records? No operation takes all.
-fn operations_take(rule: &At<'_>, collector_ports: &[f64]) -> bool {
-    let to = rule.list("to");
-    to.is_empty()
-        || to
-            .iter()
-            .filter_map(|to| to.get("operation"))
-            .any(|operation| {
-                let methods = texts(&operation, "methods");
-                let paths = texts(&operation, "paths");
-                let ports: Vec<f64> = operation
-                    .list("ports")
-                    .iter()
-                    .filter_map(|at| at.node().number())
-                    .collect();
-                let of_port = ports.is_empty()
-                    || collector_ports.is_empty()
-                    || ports.iter().any(|port| collector_ports.contains(port));
-                of_port
-                    && (methods.is_empty() || methods.iter().any(|method| fits(method, "POST")))
-                    && (paths.is_empty() || paths.iter().any(|path| fits(path, PATH)))
-            })
-}
-
-/// May callers of `namespace` be among the rule's sources? No source takes all.
-fn sources_take(rule: &At<'_>, namespace: &str) -> bool {
-    let from = rule.list("from");
-    from.is_empty()
-        || from
-            .iter()
-            .filter_map(|from| from.get("source"))
-            .any(|source| {
-                let principals = texts(&source, "principals");
-                let namespaces = texts(&source, "namespaces");
-                let accounts = texts(&source, "serviceAccounts");
-                let of_principal = |principal: &String| {
-                    let own = principal
-                        .split("/ns/")
-                        .nth(1)
-                        .and_then(|rest| rest.split('/').next());
-                    own.map_or(principal.contains('*'), |own| fits(own, namespace))
-                };
-                namespace.is_empty()
-                    || principals.is_empty() && namespaces.is_empty() && accounts.is_empty()
-                    || principals.iter().any(of_principal)
-                    || namespaces.iter().any(|own| fits(own, namespace))
-                    || accounts.iter().any(|account| {
-                        account
-                            .split('/')
-                            .next()
-                            .is_some_and(|own| fits(own, namespace))
-                    })
-            })
-}
-
-/// Matches as AuthorizationPolicies do: exactly, or with a `*` at the beginning or the end.
-fn fits(pattern: &str, value: &str) -> bool {
-    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-        (Some(rest), _) if value.ends_with(rest) => true,
-        (_, Some(rest)) => value.starts_with(rest),
-        _ => pattern == value,
-    }
-}
-
 /// NetworkPolicies for the collector: a rule of one of them must take its port, and recorded namespaces.
 fn network(view: &View<'_>, findings: &mut Findings) {
     let ports = target_ports(view);
     let concerned = policies_for_collector(view, findings);
-    let takes = |rule: &At<'_>| {
-        let allowed = rule.list("ports");
-        // A name, or a range, may be the port.
-        let fits = |at: &At<'_>| match (at.get("endPort"), at.number("port")) {
-            (None, Some(port)) => ports.contains(&port),
-            _ => true,
-        };
-        allowed.is_empty() || ports.is_empty() || allowed.iter().any(fits)
-    };
     let rules: Vec<Rule<'_>> = concerned
         .iter()
         .flat_map(|(policy, spec)| {
@@ -222,7 +242,7 @@ fn network(view: &View<'_>, findings: &mut Findings) {
                 .into_iter()
                 .map(move |at| (*policy, at))
         })
-        .filter(|(_, rule)| takes(rule))
+        .filter(|(_, rule)| has_port(rule, &ports))
         .collect();
     match concerned.first() {
         None => {}
@@ -230,6 +250,76 @@ fn network(view: &View<'_>, findings: &mut Findings) {
             findings.error(spec, "no rule lets recorders reach the collector's port");
         }
         Some((_, spec)) => sources(view, findings, spec, &rules),
+    }
+}
+
+/// Does a rule of a NetworkPolicy take one of `ports`? No port takes all.
+fn has_port(rule: &At<'_>, ports: &[f64]) -> bool {
+    let allowed = rule.list("ports");
+    // A name, or a range, may be the port.
+    let fits = |at: &At<'_>| match (at.get("endPort"), at.number("port")) {
+        (None, Some(port)) => ports.contains(&port),
+        _ => true,
+    };
+    allowed.is_empty() || ports.is_empty() || allowed.iter().any(fits)
+}
+
+/// Recorded pods that NetworkPolicies of their own keep from the collector.
+fn egress(view: &View<'_>, findings: &mut Findings) {
+    let ports = target_ports(view);
+    for pod in recorded(view) {
+        let name = &pod.sender.namespace;
+        let mut concerned = Vec::new();
+        for policy in view.of_kind("NetworkPolicy") {
+            let Some(spec) = policy.at().get("spec") else {
+                continue;
+            };
+            let types = texts(&spec, "policyTypes");
+            let is_egress = types.iter().any(|kind| kind == "Egress")
+                || types.is_empty() && spec.get("egress").is_some();
+            let selector = spec.get("podSelector");
+            let chosen = selector.as_ref().is_none_or(|selector| {
+                let wanted = labels(selector.get("matchLabels"));
+                // Whether expressions choose it is not told: other rules may let it out.
+                selector.get("matchExpressions").is_some() || selects(&wanted, &pod.labels)
+            });
+            if is_egress && chosen && policy.is_in(name) {
+                concerned.push((policy, spec));
+            }
+        }
+        let Some((_, first)) = concerned.first() else {
+            continue;
+        };
+        let mut told = Vec::new();
+        for (policy, spec) in &concerned {
+            for rule in spec.list("egress") {
+                let collectors = view.collector_namespaces.iter();
+                told.extend(
+                    collectors
+                        .filter(|_| has_port(&rule, &ports))
+                        .map(|namespace| {
+                            let object =
+                                view.of_kind("Namespace").find(|one| one.name == *namespace);
+                            lets(&rule, &policy.namespace, &Namespace::of(namespace, object))
+                        }),
+                );
+            }
+        }
+        if told.contains(&Some(true)) || view.collector_namespaces.is_empty() {
+            continue;
+        }
+        let with_expressions = concerned
+            .iter()
+            .any(|(_, spec)| spec.find(&["podSelector", "matchExpressions"]).is_some());
+        if told.contains(&None) || with_expressions {
+            findings.unseen(format!(
+                "whether NetworkPolicies let recorded pods in {name} reach the collector: labels decide that are not \
+                 known"
+            ));
+        } else {
+            let what = format!("no egress rule for recorded pods in {name} leads to the collector");
+            findings.error(first, what);
+        }
     }
 }
 
@@ -276,12 +366,14 @@ fn sources(view: &View<'_>, findings: &mut Findings, spec: &At<'_>, rules: &[Rul
     asked.sort_unstable();
     asked.dedup();
     let asked = asked.join(" or ");
-    for name in recorded_namespaces(view) {
+    let mut names: Vec<_> = senders(view).into_iter().map(|one| one.namespace).collect();
+    names.dedup();
+    for name in names {
         let object = view.of_kind("Namespace").find(|one| one.name == name);
         let namespace = Namespace::of(&name, object);
         let told = rules
             .iter()
-            .map(|(policy, rule)| lets_in(rule, &policy.namespace, &namespace));
+            .map(|(policy, rule)| lets(rule, &policy.namespace, &namespace));
         let told: Vec<Option<bool>> = told.collect();
         if told.contains(&Some(true)) {
             continue;

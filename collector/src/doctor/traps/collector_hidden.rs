@@ -1,8 +1,9 @@
 //! Proxies do not know the collector.
 
 use super::super::at::At;
+use super::super::behind::{headless, namesake_beside};
 use super::super::finding::Findings;
-use super::super::kube::{labels, may_be_same, selects};
+use super::super::kube::{Object, is_half_a_name, labels, may_be_same, selects, whole};
 use super::super::namesake::meant;
 use super::super::recorder::Recorder;
 use super::super::stats::Stats;
@@ -19,11 +20,12 @@ pub(super) const TRAP: Trap = Trap {
     title: "proxies do not know the collector",
     severity: Severity::Error,
     hurts: "The filter sends records to a cluster of its Envoy. Where a Sidecar's `egress` or the Service's \
-            `exportTo` hides the collector, or the name or port is wrong, there is no such cluster: traffic is \
-            not touched, and every record is dropped.",
+            `exportTo` hides the collector, or the name or port is wrong, there is no such cluster; and that of a \
+            headless Service, or of one without pods, finds nobody. Traffic is not touched, and every record is dropped.",
     remedy: "Add the collector to each Sidecar: `egress.hosts: [\"./*\", \"istio-system/*\", \
-             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service, which has an address of its \
-             own; name host and port in `collector_cluster` as they are; see that the collector runs.",
+             \"NAMESPACE/COLLECTOR.NAMESPACE.svc.cluster.local\"]`; export its Service, have it select the \
+             collector's pods, and give it an address of its own (no `clusterIP: None`); name host and port in \
+             `collector_cluster` as they are; see that the collector runs.",
     remedy_by_hand: Some(
         "Give this Envoy a cluster with the collector's address, named as `collector_cluster` \
          says.",
@@ -151,6 +153,13 @@ fn service(
     port: u16,
     host: &str,
 ) {
+    if is_half_a_name(host, view.service(host)) {
+        let what = format!(
+            "sends records to {host}, and Istio calls its clusters by full names: write {}",
+            whole(host)
+        );
+        findings.error(&recorder.at, what);
+    }
     let Some(service) = view.service(host) else {
         if let Some(service) = meant(view, host) {
             let what = format!(
@@ -180,6 +189,14 @@ fn service(
             ),
         );
     }
+    let is_gateway = recorder.context == "GATEWAY" || recorder.has_targets();
+    if let Some(why) = headless(view, service).filter(|_| !is_gateway) {
+        let what = format!("{} {why}: no record arrives", service.origin.object);
+        findings.error(&service.at(), what);
+    }
+    if let Some(what) = namesake_beside(view, service) {
+        findings.error(&service.at(), format!("{what}: no record arrives"));
+    }
     let exported = service.annotation(EXPORT_TO).unwrap_or("*");
     let to: Vec<&str> = exported.split(',').map(str::trim).collect();
     let namespace = recorder
@@ -199,37 +216,91 @@ fn service(
     }
 }
 
+/// Sidecars that apply to what `recorder` is for. Gateways and waypoints have none.
 fn sidecars(view: &View<'_>, findings: &mut Findings, recorder: &Recorder<'_>, host: &str) {
-    let Some(object) = recorder.object else {
+    let is_gateway = recorder.context == "GATEWAY" || recorder.has_targets();
+    let Some(object) = recorder.object.filter(|_| !is_gateway) else {
         return;
     };
-    let collector_namespace = host.split('.').nth(1).unwrap_or_default();
-    for sidecar in view.of_kind("Sidecar") {
-        let everywhere = view.is_root_namespace(&sidecar.namespace);
-        if !everywhere && !sidecar.is_in(&object.namespace) {
-            continue;
-        }
-        let wanted = labels(sidecar.at().find(&["spec", "workloadSelector", "labels"]));
-        let chosen = recorder.selector();
-        let concerns = selects(&wanted, &chosen) || selects(&chosen, &wanted);
-        let Some(egress) = sidecar.at().find(&["spec", "egress"]).filter(|_| concerns) else {
-            continue;
+    let pods = view.recorded_by(recorder);
+    for pod in &pods {
+        let namespace = match pod.object.namespace.as_str() {
+            "" => &object.namespace,
+            namespace => namespace,
         };
-        let hosts: Vec<At<'_>> = egress
-            .items()
-            .iter()
-            .flat_map(|listener| listener.list("hosts"))
-            .collect();
-        let reaches = hosts
-            .iter()
-            .filter_map(|at| at.node().text())
-            .any(|rule| admits(rule, host, collector_namespace, &sidecar.namespace));
-        if !reaches {
-            findings.error(
-                &egress,
-                format!("these hosts leave out the collector {host}"),
-            );
+        for sidecar in applying(view, namespace, &pod.labels) {
+            hides(findings, sidecar, host);
         }
+    }
+    if pods.is_empty() {
+        // Of pods that were not given this much is known: they have the labels that the recorder selects.
+        let chosen = recorder.selector();
+        let applying = applying(view, &object.namespace, &chosen);
+        for sidecar in &applying {
+            hides(findings, sidecar, host);
+        }
+        for other in view.of_kind("Sidecar") {
+            let wanted = wanted(other);
+            let may_be_for = view.is_root_namespace(&object.namespace)
+                || other.is_in(&object.namespace) && !wanted.is_empty();
+            if may_be_for && !selects(&wanted, &chosen) {
+                findings.unseen(format!(
+                    "whether {} is for the pods of {}: they were not given",
+                    other.origin.object, object.origin.object
+                ));
+            }
+        }
+    }
+}
+
+/// Labels of the pods that a Sidecar is for; none takes all.
+fn wanted(sidecar: &Object) -> Vec<(String, String)> {
+    labels(sidecar.at().find(&["spec", "workloadSelector", "labels"]))
+}
+
+/// The Sidecar that holds for pods with `labels` in `namespace`: the one that selects them, else the one for all of
+/// their namespace, else that of the mesh. Of several alike nobody knows which.
+fn applying<'a>(
+    view: &'a View<'_>,
+    namespace: &str,
+    labels: &[(String, String)],
+) -> Vec<&'a Object> {
+    let rank = |sidecar: &Object| {
+        let wanted = wanted(sidecar);
+        if sidecar.is_in(namespace) {
+            let is_chosen = wanted.is_empty() || selects(&wanted, labels);
+            is_chosen.then_some(u8::from(wanted.is_empty()))
+        } else {
+            let for_all = view.is_root_namespace(&sidecar.namespace) && wanted.is_empty();
+            for_all.then_some(2)
+        }
+    };
+    let ranked = view.of_kind("Sidecar");
+    let mut ranked: Vec<_> = ranked
+        .filter_map(|sidecar| Some((rank(sidecar)?, sidecar)))
+        .collect();
+    let first = ranked.iter().map(|(rank, _)| *rank).min();
+    ranked.retain(|(rank, _)| Some(*rank) == first);
+    ranked.into_iter().map(|(_, sidecar)| sidecar).collect()
+}
+
+/// Does a Sidecar leave out the collector? Without `egress` it leaves out nothing.
+fn hides(findings: &mut Findings, sidecar: &Object, host: &str) {
+    let Some(egress) = sidecar.at().find(&["spec", "egress"]) else {
+        return;
+    };
+    let listeners = egress.items();
+    let hosts: Vec<At<'_>> = listeners.iter().flat_map(|one| one.list("hosts")).collect();
+    let namespace = host.split('.').nth(1).unwrap_or_default();
+    let reaches = hosts
+        .iter()
+        .filter_map(|at| at.node().text())
+        .any(|rule| admits(rule, host, namespace, &sidecar.namespace));
+    if !listeners.is_empty() && !reaches {
+        findings.error(
+            &egress,
+            format!("these hosts leave out the collector {host}"),
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! A mirror that is written so that it does not mirror, or not where it should.
 
+use super::super::behind::{headless, namesake_beside};
 use super::super::finding::Findings;
-use super::super::kube::{full_host, is_service};
+use super::super::kube::{full_host, is_half_a_name, is_service, whole};
 use super::super::namesake::meant;
 use super::super::routes::{Destination, RouteRule};
 use super::super::trap::{Need, Severity, Trap};
@@ -17,9 +18,11 @@ pub(super) const TRAP: Trap = Trap {
     title: "a mirror is written so that it does not work",
     severity: Severity::Error,
     hurts: "Istio refuses a route with both `mirror` and `mirrors`; 0 percent is no mirror; and a mirror to a \
-            subset, port or service that does not exist is dropped by Envoy without a word.",
+            subset, port or service that does not exist, to a headless Service or to one without pods is dropped by \
+            Envoy without a word.",
     remedy: "Write `mirrors` only, each with its percentage; define each subset in a DestinationRule of the \
-             same host; name a Service that exists, and a port that it has.",
+             same host; name a Service that exists, has an address of its own and selects pods, and a port that it \
+             has.",
     remedy_by_hand: Some(
         "Name a cluster that exists and has hosts in `request_mirror_policies`; leave \
          `runtime_fraction` out, or give it a numerator above 0.",
@@ -66,7 +69,11 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             }
             subset(view, findings, to);
             port(view, findings, to);
+            behind(view, findings, route, to);
             slip(view, findings, route, to);
+            if is_half_a_name(&to.host, view.service(&to.host)) {
+                findings.error(&to.at, format!("{}; nothing is mirrored", half(&to.host)));
+            }
         }
     }
     envoys(view, findings);
@@ -86,6 +93,13 @@ fn check(view: &View<'_>, findings: &mut Findings) {
             findings.put(severity, stat_place(stats, cluster, NONE_HEALTHY), what);
         }
     }
+}
+
+fn half(host: &str) -> String {
+    let whole = whole(host);
+    format!(
+        "{host} is no host that Istio knows, for it completes only names without a dot: write {whole}"
+    )
 }
 
 fn form(findings: &mut Findings, route: &RouteRule<'_>) {
@@ -119,21 +133,31 @@ fn slip(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &De
 
 /// Names of routes that nobody calls, for all that can be told. What calls are sent to under its own name is there.
 fn hosts(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>) {
-    let is_sent_to = |host: &&String| route.primaries.iter().any(|to| to.host == **host);
-    let unknown = route
-        .hosts
-        .iter()
-        .filter(|host| route.in_mesh && !is_sent_to(host));
-    let slips = unknown.filter_map(|host| Some((host, meant(view, host)?)));
+    if !route.in_mesh {
+        return;
+    }
     let root = route.object.at();
-    for (host, service) in slips {
-        let lists = ["hosts", "parentRefs"].map(|list| root.find(&["spec", list]));
-        let at = lists.into_iter().flatten().next();
-        let what = format!(
-            "no Service {host} was given; did you mean {}? Calls of it do not take this route, and are not mirrored",
-            service.origin.object
-        );
-        findings.warning(at.as_ref().unwrap_or(&root), what);
+    let lists = ["hosts", "parentRefs"].map(|list| root.find(&["spec", list]));
+    let at = lists.into_iter().flatten().next();
+    let at = at.as_ref().unwrap_or(&root);
+    for host in &route.hosts {
+        if is_half_a_name(host, view.service(host)) {
+            if !route.hosts.contains(&whole(host)) {
+                let what = format!(
+                    "{}; calls do not take this route, and are not mirrored",
+                    half(host)
+                );
+                findings.error(at, what);
+            }
+        } else if !route.primaries.iter().any(|to| to.host == *host)
+            && let Some(service) = meant(view, host)
+        {
+            let what = format!(
+                "no Service {host} was given; did you mean {}? Calls of it do not take this route, and are not mirrored",
+                service.origin.object
+            );
+            findings.warning(at, what);
+        }
     }
 }
 
@@ -201,6 +225,20 @@ fn port(view: &View<'_>, findings: &mut Findings, to: &Destination<'_>) {
             );
         }
         _ => {}
+    }
+}
+
+/// Gateways find the pods of every Service.
+fn behind(view: &View<'_>, findings: &mut Findings, route: &RouteRule<'_>, to: &Destination<'_>) {
+    let Some(service) = view.service(&to.host) else {
+        return;
+    };
+    if let Some(why) = headless(view, service).filter(|_| route.in_mesh) {
+        let what = format!("{} {why}: nothing is mirrored", service.origin.object);
+        findings.error(&to.at, what);
+    }
+    if let Some(what) = namesake_beside(view, service) {
+        findings.error(&service.at(), format!("{what}: nothing is mirrored"));
     }
 }
 

@@ -239,11 +239,9 @@ impl Half {
         }
         let (until, ending) = match self.end {
             Some((position, ending, _)) => (position, ending),
-            None => (self.acked_position().unwrap_or(self.next), ending),
+            None => (self.taken_until(), ending),
         };
-        // One acknowledged byte more than was seen may as well be a FIN that was not captured.
-        let slack = if self.end.is_none() { 1 } else { 0 };
-        if until > self.next + slack {
+        if until > self.next {
             self.give_up(GapReason::End, until, out);
         }
         self.conclude(ending, out);

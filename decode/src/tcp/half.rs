@@ -362,6 +362,10 @@ impl Half {
                 half.lose_beyond(out.counters);
             }
         });
+        // A way without bytes whose beginning was seen is known as well.
+        if self.state == State::Ready(Start::Seen) {
+            self.announce(out);
+        }
         if matches!(self.state, State::Flowing(_))
             && let Some(sink) = out.sink.as_deref_mut()
         {

@@ -210,7 +210,12 @@ fn a_quiet_connection_ends_and_a_damaged_time_stamp_ends_none() {
         (segment.flow, segment.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
         segment
     };
-    let (all, counters) = run(quiet.iter().copied().chain([other(700), other(701)]));
+    // Long pauses are usual; longer than those between keep-alive probes, they are none.
+    let (all, counters) = run(quiet.iter().copied().chain([other(8_000), other(8_001)]));
+    assert_eq!(all[0].forward.ending, Some(Ending::CaptureEnd));
+    assert_eq!(counters.idle, 0);
+
+    let (all, counters) = run(quiet.iter().copied().chain([other(11_000), other(11_001)]));
     assert_eq!(all[0].forward.ending, Some(Ending::Idle));
     assert_eq!(counters.idle, 1);
 

@@ -162,6 +162,12 @@ impl Half {
         self.state = State::Ready(Start::Seen);
     }
 
+    /// Sequence number of the first byte of the way.
+    pub(super) fn first_seq(&self) -> u32 {
+        let behind = sequence::step(self.next.wrapping_sub(self.first));
+        self.next_seq.wrapping_sub(behind)
+    }
+
     /// Takes in-order bytes: see [`Self::is_in_order`].
     #[inline]
     pub(super) fn deliver<S: ByteSink>(&mut self, bytes: &[u8], out: &mut Output<'_, S>) {

@@ -7,6 +7,7 @@ use crate::call::{Role, ServerPattern};
 use crate::cli::{EXIT_INCOMPLETE, EXIT_IO, terminal};
 use crate::escape::escape;
 use crate::pipeline::ingest::{Ingested, ServersSeen, Swapped};
+use crate::report::figures::count;
 use crate::sources::capture::Watched;
 use crate::sources::live::Told;
 
@@ -85,6 +86,13 @@ impl Outcome<'_> {
         }
         if let more @ 1.. = ingested.out_of_order.untold {
             text += &format!("twintap: and {more} more inputs that are out of order\n");
+        }
+        if let repeated @ 1.. = ingested.watched.tcp.repeated {
+            text += &format!(
+                "twintap: {} began exactly as one before did: the same packets were captured twice, as at two places, \
+                 and their calls are there twice: ingest one of the captures\n",
+                count(repeated, "connection")
+            );
         }
         if let timeless @ 1.. = ingested.reader.timeless {
             text += &format!(

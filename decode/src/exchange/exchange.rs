@@ -250,11 +250,16 @@ impl Exchange {
         let request_ended = self.request.end_at_unix_ns.is_some();
         match self.life.reset {
             _ if response_ended && request_ended => ExchangeEnd::Complete,
+            // Nobody saw whether the request went on: only its sender could have said so.
+            reset
+                if response_ended
+                    && why.is_of_the_watcher()
+                    && reset.is_none_or(|(way, _)| way != self.life.client) =>
+            {
+                why
+            }
             // "RST_STREAM with an error code of NO_ERROR after sending a complete response."
-            Some(_) if response_ended => ExchangeEnd::ResponseFirst,
-            // Nobody saw whether the request went on.
-            None if response_ended && why.is_of_the_watcher() => why,
-            None if response_ended => ExchangeEnd::ResponseFirst,
+            _ if response_ended => ExchangeEnd::ResponseFirst,
             Some((way, code)) => ExchangeEnd::Reset {
                 by_client: way == self.life.client,
                 code,

@@ -93,6 +93,18 @@ fn a_call_whose_request_was_going_on_when_the_capture_ended_ended_nobody_knows_h
         watched.server(&unary_response(&mut server, 1, "0", b"pong"));
         assert_eq!(only(watched.end_by(ending)).end, end);
     }
+    // The server's reset may not have come to the client yet; the client's is its last word.
+    let unknown = ExchangeEnd::Connection(Ending::CaptureEnd);
+    for (way, end) in [
+        (Way::Reverse, unknown),
+        (Way::Forward, ExchangeEnd::ResponseFirst),
+    ] {
+        let (mut watched, mut client, mut server) = begun();
+        watched.client(&headers(1, 0, &client.block(&request(PATH))));
+        watched.server(&unary_response(&mut server, 1, "0", b"pong"));
+        watched.bytes(way, &frame(3, 0, 1, &[0; 4]));
+        assert_eq!(only(watched.end_by(Ending::CaptureEnd)).end, end);
+    }
 }
 
 #[test]

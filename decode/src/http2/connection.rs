@@ -2,6 +2,7 @@
 
 use super::frame::PREFACE;
 use super::frames::{split, taken_count};
+use super::hunt::Hunt;
 use super::lane::{Lane, State};
 use super::opening::{Opening, recognise};
 use super::upgrade::UpgradeRequest;
@@ -194,7 +195,7 @@ impl<S: CallSink> Connection<S> {
             Opening::Encrypted => self.refuse(way, Protocol::Encrypted),
             Opening::Unknown if lane.is_midway => {
                 let carry = std::mem::take(&mut lane.carry);
-                lane.state = State::Hunting(Box::default());
+                lane.state = State::Hunting(Box::new(Hunt::after_loss(at, 0)));
                 self.joiner.reads(way, None);
                 self.hunt(at, way, &carry);
             }

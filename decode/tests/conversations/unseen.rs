@@ -46,6 +46,18 @@ fn a_way_that_was_captured_from_later_on_may_have_answered() {
     );
     assert!(call.has_gap());
     assert_eq!(call.response.body.messages_count(), None);
+    // And what comes first is no SETTINGS frame.
+    let call = cancelled(
+        |_| {},
+        |watched| {
+            let pings = frame(6, 0, 0, &[0; 8]).repeat(3);
+            watched
+                .wait(1)
+                .start(Way::Reverse, Start::Midway)
+                .server(&pings);
+        },
+    );
+    assert!(call.has_gap());
 }
 
 #[test]

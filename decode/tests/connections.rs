@@ -210,13 +210,36 @@ fn a_quiet_connection_ends_and_a_damaged_time_stamp_ends_none() {
         (segment.flow, segment.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
         segment
     };
-    let (all, counters) = run(quiet.iter().copied().chain([other(700), other(701)]));
+    // Long pauses are usual; longer than those between keep-alive probes, they are none.
+    let (all, counters) = run(quiet.iter().copied().chain([other(8_000), other(8_001)]));
+    assert_eq!(all[0].forward.ending, Some(Ending::CaptureEnd));
+    assert_eq!(counters.idle, 0);
+
+    let (all, counters) = run(quiet.iter().copied().chain([other(11_000), other(11_001)]));
     assert_eq!(all[0].forward.ending, Some(Ending::Idle));
     assert_eq!(counters.idle, 1);
 
     let (all, counters) = run(quiet.into_iter().chain([other(700_000), other(2)]));
     assert_eq!(all[0].forward.ending, Some(Ending::CaptureEnd));
     assert_eq!(counters.idle, 0);
+}
+
+#[test]
+fn a_connection_that_is_read_again_after_its_end_was_captured_twice() {
+    let whole = after_handshake([
+        sent(C, b"one").ack(S),
+        sent(C + 3, b"").flag(flags::FIN).ack(S),
+        answered(S, b"").flag(flags::FIN).ack(C + 4),
+    ]);
+    // What goes on for so long that the first is forgotten.
+    let mut later = sent(5, b"other").ack(1);
+    let source = twintap_decode::link::Endpoint::v4([9, 9, 9, 9], 1);
+    let target = support::packets::server();
+    (later.flow, later.sender) = twintap_decode::link::FlowKey::new(source, target, 0);
+    let later = [61, 62, 120, 121].map(|at_s| later.at(at_s * SECOND_NS));
+    let again = whole.clone();
+    let (all, counters) = run(whole.into_iter().chain(later).chain(again));
+    assert_eq!((all.len(), counters.repeated), (3, 1));
 }
 
 #[test]

@@ -74,6 +74,28 @@ fn a_reset_where_its_receiver_expects_it_ends_both_ways() {
 }
 
 #[test]
+fn what_was_acknowledged_before_a_reset_and_not_captured_is_a_gap() {
+    for (reset, lost) in [
+        // A reset without an acknowledgment, as of a socket that is closed already.
+        (sent(C + 3, b""), 300),
+        // One that says less than was said before.
+        (sent(C + 3, b"").ack(S + 3), 300),
+        // What was acknowledged may be a FIN.
+        (sent(C + 3, b""), 1),
+    ] {
+        let (streams, counters) = one(after_handshake([
+            sent(C, b"abc").ack(S),
+            answered(S, b"uvw").ack(C + 3),
+            sent(C + 3, b"").ack(S + 3 + lost),
+            reset.flag(flags::RST),
+        ]));
+        let expected = if lost > 1 { u64::from(lost) } else { 0 };
+        assert_eq!(counters.gap_bytes.total(), expected, "{reset:?}");
+        assert_eq!(streams.reverse.ending, Some(Ending::Reset), "{reset:?}");
+    }
+}
+
+#[test]
 fn a_reset_captured_before_the_bytes_in_front_of_it_waits_for_them() {
     let (streams, counters) = one(after_handshake([
         sent(C, b"abc").ack(S),

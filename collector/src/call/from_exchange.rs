@@ -148,8 +148,15 @@ pub fn from_exchange(
         response_end_ns: exchange.response.end_at_unix_ns.map(since),
         duration_ns: ended_at_unix_ns(&exchange).map(since),
     };
-    let request = direction(exchange.request, request_fields.encoding, started_unix_ns);
-    let response = direction(exchange.response, response_fields.encoding, started_unix_ns);
+    let mut request = direction(exchange.request, request_fields.encoding, started_unix_ns);
+    let mut response = direction(exchange.response, response_fields.encoding, started_unix_ns);
+    if end == End::Unknown {
+        // What has no end may have gone on where nobody looked.
+        for direction in [&mut request, &mut response] {
+            let count = direction.messages_count.take();
+            direction.messages_count = count.filter(|_| direction.end_stream);
+        }
+    }
     Call {
         id: CallId {
             producer_id: observer.producer_id,

@@ -46,6 +46,17 @@ pub enum ExchangeEnd {
     Evicted,
 }
 
+impl ExchangeEnd {
+    /// Is it the capture that ended, or what was kept of it, and not the exchange?
+    fn is_of_the_watcher(self) -> bool {
+        match self {
+            Self::Connection(ending) => !matches!(ending, Ending::Fin | Ending::Reset),
+            Self::Silent | Self::Evicted => true,
+            Self::Complete | Self::ResponseFirst | Self::Reset { .. } | Self::Refused => false,
+        }
+    }
+}
+
 /// What calls of one method have in common though its name was not captured: the entries of the
 /// dynamic table that their requests refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -217,6 +228,10 @@ impl Exchange {
             // What came before the first that was captured of it is not known.
             half.may_lack_bytes |= half.is_seen && half.headers.is_none();
             half.may_lack_bytes |= half.may_lack_beginning;
+            if half.may_lack_beginning && !half.is_seen {
+                // Nor how many messages it had.
+                half.body.suspect();
+            }
             self.may_lack_frames |= half.may_lack_updates && half.is_updated();
         }
         if self.response.is_other_answer() {
@@ -235,6 +250,14 @@ impl Exchange {
         let request_ended = self.request.end_at_unix_ns.is_some();
         match self.life.reset {
             _ if response_ended && request_ended => ExchangeEnd::Complete,
+            // Nobody saw whether the request went on: only its sender could have said so.
+            reset
+                if response_ended
+                    && why.is_of_the_watcher()
+                    && reset.is_none_or(|(way, _)| way != self.life.client) =>
+            {
+                why
+            }
             // "RST_STREAM with an error code of NO_ERROR after sending a complete response."
             _ if response_ended => ExchangeEnd::ResponseFirst,
             Some((way, code)) => ExchangeEnd::Reset {

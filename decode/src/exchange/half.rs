@@ -27,7 +27,7 @@ pub struct HalfStream {
     pub interim_count: u32,
     /// Were bytes of the connection lost while this half was open, so that it may lack some?
     pub may_lack_bytes: bool,
-    /// Were bytes of the connection lost before anything was captured of this half? Then its
+    /// Were bytes of the connection lost, or not captured, before anything was captured of this half? Then its
     /// beginning may be among them, unless it is captured later.
     pub(super) may_lack_beginning: bool,
     /// Were bytes of the opposite way lost, so that WINDOW_UPDATE or RST_STREAM for this half may be
@@ -106,6 +106,11 @@ impl HalfStream {
     pub(super) fn is_updated(&self) -> bool {
         let is_one = self.body.messages_count().is_some_and(|count| count < 2);
         !is_one || self.body.bytes_count() >= UPDATED_BYTES_MIN || self.end_at_unix_ns.is_none()
+    }
+
+    /// Was the block captured that opens it?
+    pub(super) fn has_opening(&self) -> bool {
+        self.headers.as_ref().is_some_and(HeaderBlock::is_opening)
     }
 
     /// May its end have been lost?

@@ -1,5 +1,6 @@
 //! Joins what the two ways of a connection say about its streams.
 
+mod finish;
 mod refusals;
 mod release;
 mod room;
@@ -11,7 +12,7 @@ use super::ages::Ages;
 use super::budget::{Share, SharedBudget};
 use super::finished::Finished;
 use super::half::HalfStream;
-use super::kind::{is_grpc, is_interim, is_trailers_like};
+use super::kind::{is_interim, is_trailers_like};
 use super::undecided::Undecided;
 use super::ways::{Ways, opposite};
 use super::{CallSink, ConnectionName, Exchange, ExchangeEnd, Limits, Tally};
@@ -43,6 +44,9 @@ pub(crate) struct Joiner<S> {
     complete: VecDeque<(u64, u32)>,
     /// The newest time of each way; `None` once it ended.
     clocks: Ways<Option<u64>>,
+    /// Since when all frames of each way are read, but for losses that are told; `None` while none is, because its
+    /// beginning was not captured or a frame is hunted for.
+    read_since: Ways<Option<u64>>,
     silence_check_at: u64,
     /// Were bytes lost that may have been of any stream?
     is_lossy: bool,
@@ -92,6 +96,7 @@ impl<S: CallSink> Joiner<S> {
             closing: VecDeque::new(),
             complete: VecDeque::new(),
             clocks: Ways::new(Some(0), Some(0)),
+            read_since: Ways::default(),
             silence_check_at: 0,
             is_lossy: false,
             losses: Ways::default(),
@@ -142,6 +147,12 @@ impl<S: CallSink> Joiner<S> {
             Some(client) if client != way => Expected::Response,
             _ => Expected::Any,
         }
+    }
+
+    /// Is the stream open, and `way` of it not ended?
+    pub(crate) fn is_open(&self, way: Way, stream_id: u32) -> bool {
+        let stream = self.live.get(&stream_id);
+        stream.is_some_and(|stream| !stream.has_ended(way))
     }
 
     /// The HTTP/1.1 request that asked for HTTP/2: stream 1.
@@ -294,6 +305,11 @@ impl<S: CallSink> Joiner<S> {
         *self.losses.of_mut(way) += 1;
     }
 
+    /// All frames of `way` are read from then on; with `None`, none is, until this is said again.
+    pub(crate) fn reads(&mut self, way: Way, since: Option<u64>) {
+        *self.read_since.of_mut(way) = since;
+    }
+
     /// `way` has reached this time.
     #[inline]
     pub(crate) fn advance(&mut self, at: u64, way: Way) {
@@ -327,27 +343,13 @@ impl<S: CallSink> Joiner<S> {
     }
 
     /// `way` ended.
-    pub(crate) fn end(&mut self, way: Way, ending: Ending) {
+    pub(crate) fn end(&mut self, at: u64, way: Way, ending: Ending) {
         *self.clocks.of_mut(way) = None;
         if self.clocks.of(opposite(way)).is_none() {
-            self.finish_all(ExchangeEnd::Connection(ending));
+            self.finish_all(at, ExchangeEnd::Connection(ending));
         } else {
             self.finish_lingering();
         }
-    }
-
-    /// Nothing more will come of the connection.
-    pub(crate) fn finish_all(&mut self, end: ExchangeEnd) {
-        let mut ids: Vec<_> = self.live.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let at = self
-                .live
-                .get(&id)
-                .map_or(0, |stream| stream.life.touched_unix_ns);
-            self.finish(at, id, end);
-        }
-        self.release(Undecided::drain);
     }
 
     /// The stream, opened unless it is over. Only what `counts` makes a stream that is counted.
@@ -395,91 +397,5 @@ impl<S: CallSink> Joiner<S> {
             self.closing.push_back((at, stream_id));
             self.forget_gone();
         }
-    }
-
-    /// Finishes what both ways have left behind.
-    fn finish_lingering(&mut self) {
-        let clocks = [*self.clocks.of(Way::Forward), *self.clocks.of(Way::Reverse)];
-        let slowest = clocks.into_iter().flatten().min().unwrap_or(u64::MAX);
-        let fastest = clocks.into_iter().flatten().max().unwrap_or(u64::MAX);
-        while let Some((at, id)) = self.complete.front().copied() {
-            if slowest < at && fastest <= at.saturating_add(self.limits.linger_ns) {
-                break;
-            }
-            self.complete.pop_front();
-            self.finish(at, id, ExchangeEnd::Complete);
-        }
-        while let Some((at, id)) = self.closing.front().copied() {
-            let is_over = slowest > at.saturating_add(self.limits.linger_ns)
-                || fastest > at.saturating_add(self.limits.silence_ns);
-            if !is_over && self.live.contains_key(&id) {
-                break;
-            }
-            self.closing.pop_front();
-            self.finish(at, id, ExchangeEnd::ResponseFirst);
-        }
-    }
-
-    /// Finishes streams that may have lost their end and of which nothing more comes.
-    fn finish_silent(&mut self, at: u64) {
-        let silence_ns = self.limits.silence_ns;
-        let is_silent = |stream: &Exchange| {
-            let halves = [stream.half(Way::Forward), stream.half(Way::Reverse)];
-            at.saturating_sub(stream.life.touched_unix_ns) > silence_ns
-                && halves.iter().any(|half| half.may_lack_end())
-        };
-        let mut ids = Vec::new();
-        for (id, stream) in &mut self.live {
-            stream.learn_of(&self.losses);
-            if is_silent(stream) {
-                ids.push(*id);
-            }
-        }
-        ids.sort_unstable();
-        for id in ids {
-            self.finish(at, id, ExchangeEnd::Silent);
-        }
-    }
-
-    fn finish(&mut self, at: u64, stream_id: u32, end: ExchangeEnd) {
-        let Some(mut stream) = self.live.remove(&stream_id) else {
-            return;
-        };
-        stream.learn_of(&self.losses);
-        self.finished.insert(stream_id);
-        self.share.settle(stream.life.kept_bytes, 0);
-        if !stream.is_seen() {
-            return;
-        }
-        self.tally.streams += 1;
-        for way in [Way::Forward, Way::Reverse] {
-            let half = stream.half_mut(way);
-            if half.end_at_unix_ns.is_none() {
-                half.body.finish(at, &self.limits.body);
-            }
-        }
-        stream.close(at, self.client, end);
-        match is_grpc(&stream) {
-            Some(true) => {}
-            Some(false) => {
-                self.tally.not_grpc += 1;
-                return;
-            }
-            None => {
-                self.tally.given_up += 1;
-                return;
-            }
-        }
-        let exchange = stream;
-        self.tally.calls += 1;
-        self.tally.damaged_calls += u64::from(exchange.has_gap());
-        if exchange.is_decided() && self.undecided.is_empty() {
-            self.sink.call(exchange);
-            return;
-        }
-        if self.undecided.is_empty() {
-            self.undecided_since = at;
-        }
-        self.release(|undecided, ready| undecided.push(exchange, ready));
     }
 }

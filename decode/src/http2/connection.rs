@@ -2,6 +2,7 @@
 
 use super::frame::PREFACE;
 use super::frames::{split, taken_count};
+use super::hunt::Hunt;
 use super::lane::{Lane, State};
 use super::opening::{Opening, recognise};
 use super::upgrade::UpgradeRequest;
@@ -111,7 +112,7 @@ impl<S: CallSink> Connection<S> {
     /// only one way was captured.
     pub fn finish(&mut self) {
         self.joiner
-            .finish_all(ExchangeEnd::Connection(Ending::CaptureEnd));
+            .finish_all(0, ExchangeEnd::Connection(Ending::CaptureEnd));
     }
 
     /// Gives the sink back.
@@ -149,7 +150,12 @@ impl<S: CallSink> Connection<S> {
                     self.hunt(at, way, bytes);
                     &[]
                 }
-                State::Refused => &[],
+                State::Refused => {
+                    if self.protocol == Protocol::Http2 {
+                        self.counters.unread_bytes += bytes.len() as u64;
+                    }
+                    &[]
+                }
             };
         }
     }
@@ -173,6 +179,7 @@ impl<S: CallSink> Connection<S> {
                 if lane.is_midway && is_first {
                     lane.decoder = crate::hpack::Decoder::new(false);
                     lane.is_midway = false;
+                    self.joiner.reads(way, Some(0));
                 }
                 if let Some(is_client) = is_client.filter(|_| is_first) {
                     self.joiner
@@ -188,7 +195,8 @@ impl<S: CallSink> Connection<S> {
             Opening::Encrypted => self.refuse(way, Protocol::Encrypted),
             Opening::Unknown if lane.is_midway => {
                 let carry = std::mem::take(&mut lane.carry);
-                lane.state = State::Hunting(Box::default());
+                lane.state = State::Hunting(Box::new(Hunt::after_loss(at, 0)));
+                self.joiner.reads(way, None);
                 self.hunt(at, way, &carry);
             }
             Opening::Unknown => self.refuse(way, Protocol::Other),
@@ -206,6 +214,7 @@ impl<S: CallSink> Connection<S> {
         self.counters.unread_bytes += lane.carry.len() as u64;
         lane.carry = Vec::new();
         lane.state = State::Refused;
+        self.joiner.reads(way, None);
         if self.protocol == Protocol::Unknown {
             self.protocol = protocol;
         }
@@ -213,11 +222,18 @@ impl<S: CallSink> Connection<S> {
 }
 
 impl<S: CallSink> ByteSink for Connection<S> {
-    fn start(&mut self, _at_unix_ns: u64, way: Way, start: Start) {
-        *self.lanes.of_mut(way) = Lane::new(start == Start::Midway);
+    fn start(&mut self, at_unix_ns: u64, way: Way, start: Start) {
+        let is_midway = start == Start::Midway;
+        *self.lanes.of_mut(way) = Lane::new(is_midway);
+        let since = if is_midway { at_unix_ns } else { 0 };
+        self.joiner.reads(way, Some(since));
     }
 
     fn bytes(&mut self, at_unix_ns: u64, way: Way, bytes: &[u8]) {
+        let lane = self.lanes.of_mut(way);
+        if lane.is_found {
+            lane.found_bytes += bytes.len() as u64;
+        }
         self.take(at_unix_ns, way, bytes);
         self.joiner.advance(at_unix_ns, way);
     }
@@ -226,6 +242,8 @@ impl<S: CallSink> ByteSink for Connection<S> {
         self.counters.gaps += 1;
         self.counters.gap_bytes = self.counters.gap_bytes.saturating_add(len);
         if len > 0 {
+            let lane = self.lanes.of_mut(way);
+            lane.found_bytes = lane.found_bytes.saturating_add(len);
             self.lose(at_unix_ns, way, len);
         }
     }
@@ -245,6 +263,6 @@ impl<S: CallSink> ByteSink for Connection<S> {
     fn end(&mut self, at_unix_ns: u64, way: Way, ending: Ending) {
         // What a hunt holds may be proved by nothing coming behind it.
         self.lose_at_end(at_unix_ns, way);
-        self.joiner.end(way, ending);
+        self.joiner.end(at_unix_ns, way, ending);
     }
 }

@@ -10,12 +10,17 @@ impl<S: CallSink> Connection<S> {
     /// Frames that lie in `bytes` as a whole, without copying; then the beginning of the next.
     #[inline]
     pub(super) fn frames<'a>(&mut self, at: u64, way: Way, mut bytes: &'a [u8]) -> &'a [u8] {
+        let is_found = self.lanes.of(way).is_found;
         loop {
             let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
                 self.lanes.of_mut(way).carry.extend_from_slice(bytes);
                 return &[];
             };
             let header = FrameHeader::load(*header);
+            if is_found && self.doubts(way, header) {
+                self.lose_faith(at, way, bytes.len());
+                return &[];
+            }
             let Some((payload, rest)) = rest.split_at_checked(header.length as usize) else {
                 self.begin(way, header);
                 return rest;
@@ -36,13 +41,25 @@ impl<S: CallSink> Connection<S> {
         let (taken, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
         lane.carry.extend_from_slice(taken);
         if let Some(header) = FrameHeader::peek(&lane.carry) {
-            lane.carry.clear();
+            if lane.is_found && self.doubts(way, header) {
+                self.lose_faith(at, way, rest.len());
+                return &[];
+            }
+            self.lanes.of_mut(way).carry.clear();
             self.begin(way, header);
             if header.length == 0 {
                 self.end_of_empty(at, way, header);
             }
         }
         rest
+    }
+
+    /// Is `header` none, because what was found behind a loss were no frames?
+    #[cold]
+    fn doubts(&self, way: Way, header: FrameHeader) -> bool {
+        let is_open = || self.joiner.is_open(way, header.stream_id);
+        let newest = self.stream_id_newest;
+        self.lanes.of(way).doubts(header, newest, is_open)
     }
 
     /// A frame begins whose payload is not there yet.
@@ -52,6 +69,9 @@ impl<S: CallSink> Connection<S> {
         lane.frame_bytes_max = lane
             .frame_bytes_max
             .max(header.length.min(FRAME_BYTES_BELIEVED_MAX));
+        if !lane.is_found {
+            lane.frame_bytes_allowed = lane.frame_bytes_allowed.max(header.length);
+        }
         let left = header.length;
         lane.state = match header.kind {
             FrameType::Data => State::Data(DataFrame {
@@ -245,7 +265,8 @@ impl<S: CallSink> Connection<S> {
                 MAX_FRAME_SIZE => {
                     other.frame_bytes_max = other
                         .frame_bytes_max
-                        .max(value.min(FRAME_BYTES_BELIEVED_MAX))
+                        .max(value.min(FRAME_BYTES_BELIEVED_MAX));
+                    other.frame_bytes_allowed = other.frame_bytes_allowed.max(value);
                 }
                 _ => {}
             }

@@ -36,6 +36,10 @@ pub(super) struct Hunt {
     pending: Vec<usize>,
     /// Bytes that were lost or given up before the buffer.
     lost_bytes: u64,
+    /// Those of them that were captured and given up.
+    unread_bytes: u64,
+    /// When the hunt began.
+    since_unix_ns: u64,
 }
 
 /// What a hunt ended with.
@@ -43,6 +47,10 @@ pub(super) struct Hunt {
 pub(super) struct Found {
     /// Bytes before the frame that were lost or could not be understood.
     pub(super) lost_bytes: u64,
+    /// Those of them that were captured.
+    pub(super) unread_bytes: u64,
+    /// From when on nothing that was captured is given up.
+    pub(super) since: u64,
     /// From the beginning of the frame on, with the times of capture.
     pub(super) segments: Vec<(u64, Vec<u8>)>,
 }
@@ -55,9 +63,10 @@ enum Chain {
 }
 
 impl Hunt {
-    pub(super) fn after_loss(lost_bytes: u64) -> Self {
+    pub(super) fn after_loss(at: u64, lost_bytes: u64) -> Self {
         Self {
             lost_bytes,
+            since_unix_ns: at,
             ..Self::default()
         }
     }
@@ -65,6 +74,16 @@ impl Hunt {
     /// Has anything been given up, because nothing in a full buffer began a frame?
     pub(super) fn lost_bytes(&self) -> u64 {
         self.lost_bytes
+    }
+
+    /// Captured bytes that were given up.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.unread_bytes
+    }
+
+    /// The same, told once.
+    pub(super) fn take_unread_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.unread_bytes)
     }
 
     /// The next segment; answers with the frame, once found.
@@ -164,6 +183,7 @@ impl Hunt {
         let count = count.min(self.buffer.len());
         self.buffer.drain(..count);
         self.lost_bytes = self.lost_bytes.saturating_add(count as u64);
+        self.unread_bytes += count as u64;
         let keep = self.segments.partition_point(|(start, _)| *start <= count);
         // The segment that is cut begins the buffer; it began before, so its start proves nothing,
         // but its time is needed.
@@ -193,10 +213,18 @@ impl Hunt {
                 let piece = self.buffer.get((*start).max(place)..end)?;
                 (!piece.is_empty()).then(|| (*at, piece.to_vec()))
             });
-        let segments = pieces.collect();
+        let segments: Vec<(u64, Vec<u8>)> = pieces.collect();
+        let unread_bytes = self.unread_bytes + place as u64;
+        let first_at = segments.first().map_or(0, |(at, _)| *at);
+        let since = match unread_bytes {
+            0 => self.since_unix_ns,
+            _ => first_at.max(self.since_unix_ns),
+        };
         *self = Self::default();
         Found {
             lost_bytes,
+            unread_bytes,
+            since,
             segments,
         }
     }

@@ -36,7 +36,7 @@ fn bytes(found: &Found) -> Vec<u8> {
 #[test]
 fn a_frame_that_is_a_segment_is_found_at_once() {
     let segment = frame(0, 1, 3, &noise(100));
-    let found = Hunt::after_loss(40).push(5, &segment, &RULES).unwrap();
+    let found = Hunt::after_loss(0, 40).push(5, &segment, &RULES).unwrap();
     assert_eq!(found.lost_bytes, 40);
     assert_eq!(found.segments, [(5, segment)]);
 }
@@ -64,7 +64,7 @@ fn one_plausible_header_is_not_enough() {
 #[test]
 fn a_long_frame_is_believed_when_it_ends_as_a_segment_does() {
     let long = frame(0, 0, 3, &noise(5000));
-    let mut hunt = Hunt::after_loss(1);
+    let mut hunt = Hunt::after_loss(0, 1);
     for (at, piece) in (0..).zip(long.chunks(1460)) {
         let found = hunt.push(at, piece, &RULES);
         let is_last = at == 3;
@@ -103,10 +103,10 @@ fn what_fills_the_buffer_is_given_up_and_counted() {
 #[test]
 fn a_gap_behind_a_plausible_start_decides_for_it() {
     let begun = frame(0, 0, 3, &noise(200));
-    let mut hunt = Hunt::after_loss(10);
+    let mut hunt = Hunt::after_loss(0, 10);
     assert!(hunt.push(1, &begun[..100], &RULES).is_none());
     assert_eq!(bytes(&hunt.gap(50, &RULES).unwrap()), begun[..100]);
-    let mut hunt = Hunt::after_loss(10);
+    let mut hunt = Hunt::after_loss(0, 10);
     assert!(hunt.push(1, &noise(100), &RULES).is_none());
     assert!(hunt.gap(50, &RULES).is_none());
     assert_eq!(hunt.lost_bytes(), 160);

@@ -1,6 +1,8 @@
 //! One way of a connection: where in the sequence of frames its bytes are.
 
-use super::frame::{FRAME_BYTES_DEFAULT, FrameHeader};
+use std::collections::VecDeque;
+
+use super::frame::{FRAME_BYTES_DEFAULT, FrameHeader, FrameType};
 use super::hunt::{Hunt, Plausibility};
 use crate::hpack::Decoder;
 
@@ -32,6 +34,14 @@ pub(super) struct Lane {
     pub(super) is_midway: bool,
     /// Payload of the largest frame believed, from SETTINGS and from what was seen.
     pub(super) frame_bytes_max: u32,
+    /// Payload that the receiver allows by its SETTINGS, or that a frame had before any was hunted for.
+    pub(super) frame_bytes_allowed: u32,
+    /// Was the beginning of a frame ever hunted for and found? Then what is read may be no frames.
+    pub(super) is_found: bool,
+    /// Bytes since the last was found.
+    pub(super) found_bytes: u64,
+    /// Segments that a hunt held, while they are read.
+    pub(super) again: Option<VecDeque<(u64, Vec<u8>)>>,
 }
 
 /// Where the next byte belongs.
@@ -109,12 +119,38 @@ impl Lane {
             open_block: None,
             is_midway,
             frame_bytes_max: FRAME_BYTES_DEFAULT,
+            // SETTINGS may have come before the capture.
+            frame_bytes_allowed: if is_midway {
+                FRAME_BYTES_BELIEVED_MAX
+            } else {
+                FRAME_BYTES_DEFAULT
+            },
+            is_found: false,
+            found_bytes: 0,
+            again: None,
         }
     }
 
     /// Was nothing seen on this way yet?
     pub(super) fn is_untouched(&self) -> bool {
         matches!(self.state, State::Opening) && self.carry.is_empty()
+    }
+
+    /// Is `header` none, on a way where what was found behind a loss may have been no frame? It may be of a type of an
+    /// extension; and where `is_open` says that its stream is, larger than SETTINGS allow, as far as they were seen.
+    pub(super) fn doubts(
+        &self,
+        header: FrameHeader,
+        stream_id_newest: u32,
+        is_open: impl Fn() -> bool,
+    ) -> bool {
+        if header.length > self.frame_bytes_allowed {
+            let is_believed = header.length <= FRAME_BYTES_BELIEVED_MAX;
+            return !(is_believed && header.kind == FrameType::Data && is_open());
+        }
+        let stream_id_max = self.plausibility(stream_id_newest).stream_id_max;
+        header.kind != FrameType::Unknown
+            && !header.is_plausible(self.frame_bytes_allowed, stream_id_max)
     }
 
     /// What a hunt on this way believes, given the newest stream identifier; 0 if none was seen.

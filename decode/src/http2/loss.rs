@@ -17,7 +17,7 @@ impl<S: CallSink> Connection<S> {
         if let Some(found) = hunt.push(at, bytes, &rules) {
             self.resume(way, found);
         } else if self.protocol != Protocol::Http2 && hunt.lost_bytes() > HUNT_BYTES_MAX as u64 {
-            self.counters.unread_bytes += hunt.lost_bytes();
+            self.counters.unread_bytes += hunt.unread_bytes();
             self.refuse(way, Protocol::Other);
         }
     }
@@ -27,21 +27,51 @@ impl<S: CallSink> Connection<S> {
         let lane = self.lanes.of_mut(way);
         lane.decoder.lose(found.lost_bytes);
         lane.state = State::Header;
+        lane.is_found = true;
+        let found_bytes = found.segments.iter().map(|(_, bytes)| bytes.len());
+        lane.found_bytes = found_bytes.sum::<usize>() as u64;
+        self.counters.unread_bytes += found.unread_bytes;
+        self.joiner.reads(way, Some(found.since));
         self.counters.resyncs += 1;
         self.protocol = Protocol::Http2;
-        for (at, bytes) in found.segments {
+        let lane = self.lanes.of_mut(way);
+        if let Some(again) = &mut lane.again {
+            // Found in what was found before: it comes next, and nothing recurs.
+            for segment in found.segments.into_iter().rev() {
+                again.push_front(segment);
+            }
+            return;
+        }
+        lane.again = Some(found.segments.into());
+        while let Some((at, bytes)) = self.next_again(way) {
             self.take(at, way, &bytes);
         }
+        self.lanes.of_mut(way).again = None;
+    }
+
+    fn next_again(&mut self, way: Way) -> Option<(u64, Vec<u8>)> {
+        self.lanes.of_mut(way).again.as_mut()?.pop_front()
+    }
+
+    /// What was found behind lost bytes were no frames. What was taken for some may have been anything, and so may
+    /// `rest`, the bytes behind.
+    #[cold]
+    pub(super) fn lose_faith(&mut self, at: u64, way: Way, rest: usize) {
+        let lane = self.lanes.of_mut(way);
+        let lost_bytes = std::mem::take(&mut lane.found_bytes);
+        self.counters.unread_bytes += rest as u64;
+        self.lose_place(at, way, lost_bytes);
     }
 
     /// `len` bytes were lost of which nothing is known.
-    fn lose_place(&mut self, at: u64, way: Way, len: u64) {
+    pub(super) fn lose_place(&mut self, at: u64, way: Way, len: u64) {
         self.abandon_block(at, way, 1);
         self.joiner.suspect(way);
+        self.joiner.reads(way, None);
         let lane = self.lanes.of_mut(way);
         self.counters.unread_bytes += lane.carry.len() as u64;
         lane.carry.clear();
-        lane.state = State::Hunting(Box::new(Hunt::after_loss(len)));
+        lane.state = State::Hunting(Box::new(Hunt::after_loss(at, len)));
     }
 
     pub(super) fn lose(&mut self, at: u64, way: Way, len: u64) {
@@ -127,9 +157,11 @@ impl<S: CallSink> Connection<S> {
         let rules = lane.plausibility(newest);
         if let State::Hunting(hunt) = &mut lane.state
             && self.protocol == Protocol::Http2
-            && let Some(found) = hunt.gap(0, &rules)
         {
-            self.resume(way, found);
+            match hunt.gap(0, &rules) {
+                Some(found) => self.resume(way, found),
+                None => self.counters.unread_bytes += hunt.take_unread_bytes(),
+            }
         }
         self.abandon_block(at, way, 1);
     }

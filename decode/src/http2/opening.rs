@@ -7,6 +7,7 @@
 //! | an HTTP/1.1 request that asks to upgrade to h2c | HTTP/2 follows it |
 //! | `HTTP/1.1 101` | HTTP/2 follows it |
 //! | a TLS record | encrypted |
+//! | a header of the PROXY protocol, version 1 or 2 | what follows it |
 //! | anything else | not HTTP/2, or the middle of it if the capture began midway |
 
 use super::frame::{FrameHeader, FrameType, HEADER_BYTES, PREFACE};
@@ -39,8 +40,56 @@ pub(super) enum Opening {
     Unknown,
 }
 
+/// What a header of the PROXY protocol, version 2, begins with.
+const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// And one of version 1, a line.
+const PROXY_LINE: &[u8] = b"PROXY ";
+
+/// Bytes of the longest such line.
+const PROXY_LINE_BYTES_MAX: usize = 107;
+
 /// Looks at all the bytes of a way so far.
 pub(super) fn recognise(bytes: &[u8]) -> Opening {
+    let Some(proxy_bytes) = proxy_header_bytes(bytes) else {
+        return Opening::NeedMore;
+    };
+    match recognise_behind_proxy(bytes.get(proxy_bytes..).unwrap_or_default()) {
+        Opening::Http2 {
+            skip,
+            is_client,
+            upgrade,
+        } => Opening::Http2 {
+            skip: skip + proxy_bytes,
+            is_client,
+            upgrade,
+        },
+        other => other,
+    }
+}
+
+/// Length of the header of the PROXY protocol that `bytes` begin with, 0 without one; `None` if more bytes will tell.
+/// A load balancer sends it before all else.
+fn proxy_header_bytes(bytes: &[u8]) -> Option<usize> {
+    const FIXED_BYTES: usize = 16;
+    if bytes.starts_with(PROXY_LINE) {
+        let line = bytes.get(..PROXY_LINE_BYTES_MAX).unwrap_or(bytes);
+        return match memchr::memmem::find(line, b"\r\n") {
+            Some(end) => Some(end + 2),
+            None if bytes.len() < PROXY_LINE_BYTES_MAX => None,
+            None => Some(0),
+        };
+    }
+    if bytes.starts_with(PROXY_SIGNATURE) {
+        let length = bytes.get(FIXED_BYTES - 2..)?.first_chunk()?;
+        let header_bytes = FIXED_BYTES + usize::from(u16::from_be_bytes(*length));
+        return (bytes.len() >= header_bytes).then_some(header_bytes);
+    }
+    let is_begun = |header: &[u8]| !bytes.is_empty() && header.starts_with(bytes);
+    (!is_begun(PROXY_LINE) && !is_begun(PROXY_SIGNATURE)).then_some(0)
+}
+
+fn recognise_behind_proxy(bytes: &[u8]) -> Opening {
     let http2 = |skip, is_client| Opening::Http2 {
         skip,
         is_client,
@@ -147,6 +196,34 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn a_header_of_the_proxy_protocol_is_passed() {
+        let addresses = [127, 0, 0, 1, 127, 0, 0, 1, 0, 80, 0, 80];
+        let binary = [PROXY_SIGNATURE, &[0x21, 0x11, 0, 12], &addresses].concat();
+        for header in [&b"PROXY TCP4 10.0.0.1 10.0.0.2 80 81\r\n"[..], &binary] {
+            let bytes = [header, PREFACE].concat();
+            for cut in 1..bytes.len() {
+                assert!(
+                    matches!(recognise(&bytes[..cut]), Opening::NeedMore),
+                    "{cut}"
+                );
+            }
+            let Opening::Http2 {
+                skip,
+                is_client: Some(true),
+                ..
+            } = recognise(&bytes)
+            else {
+                panic!("not recognised");
+            };
+            assert_eq!(skip, bytes.len());
+            let tls = [header, &[0x16, 3, 1, 2, 0, 1]].concat();
+            assert!(matches!(recognise(&tls), Opening::Encrypted));
+        }
+        let endless = [PROXY_LINE, &[b'x'; HEAD_BYTES_MAX]].concat();
+        assert!(matches!(recognise(&endless), Opening::Unknown));
     }
 
     #[test]

@@ -264,6 +264,17 @@ impl<S: ByteSink> Conversation<S> {
         matches!(self.sink, SinkState::Open(_))
     }
 
+    /// Who sent the SYN, and what it sent first, if that was seen and any bytes were.
+    pub(super) fn beginning(&self) -> Option<(Side, u32)> {
+        let had_bytes = matches!(self.sink, SinkState::Open(_) | SinkState::Closed);
+        let side = self.initiator.filter(|_| had_bytes)?;
+        let half = match side {
+            Side::Low => &self.low,
+            Side::High => &self.high,
+        };
+        Some((side, half.first_seq()))
+    }
+
     /// Takes note of a SYN.
     fn handshake(&mut self, segment: &Segment<'_>, now: Arrival, limits: &Limits) -> Belongs {
         let is_answer = segment.has(flags::ACK);

@@ -74,6 +74,8 @@ pub struct TcpCounters {
     pub idle: u64,
     /// Connections that were given up to stay within the limit on connections.
     pub evicted: u64,
+    /// Connections that began as one before did, with the same first sequence number: they were captured twice.
+    pub repeated: u64,
     /// Resets at a place where the receiver does not believe them.
     pub ignored_resets: u64,
     /// Ways that went on behind their end, with bytes that are not delivered: calls may be in them.
@@ -109,6 +111,7 @@ impl TcpCounters {
         self.reused += other.reused;
         self.idle += other.idle;
         self.evicted += other.evicted;
+        self.repeated += other.repeated;
         self.ignored_resets += other.ignored_resets;
         self.outlived += other.outlived;
     }

@@ -162,6 +162,12 @@ impl Half {
         self.state = State::Ready(Start::Seen);
     }
 
+    /// Sequence number of the first byte of the way.
+    pub(super) fn first_seq(&self) -> u32 {
+        let behind = sequence::step(self.next.wrapping_sub(self.first));
+        self.next_seq.wrapping_sub(behind)
+    }
+
     /// Takes in-order bytes: see [`Self::is_in_order`].
     #[inline]
     pub(super) fn deliver<S: ByteSink>(&mut self, bytes: &[u8], out: &mut Output<'_, S>) {
@@ -239,11 +245,9 @@ impl Half {
         }
         let (until, ending) = match self.end {
             Some((position, ending, _)) => (position, ending),
-            None => (self.acked_position().unwrap_or(self.next), ending),
+            None => (self.taken_until(), ending),
         };
-        // One acknowledged byte more than was seen may as well be a FIN that was not captured.
-        let slack = if self.end.is_none() { 1 } else { 0 };
-        if until > self.next + slack {
+        if until > self.next {
             self.give_up(GapReason::End, until, out);
         }
         self.conclude(ending, out);
@@ -364,6 +368,10 @@ impl Half {
                 half.lose_beyond(out.counters);
             }
         });
+        // A way without bytes whose beginning was seen is known as well.
+        if self.state == State::Ready(Start::Seen) {
+            self.announce(out);
+        }
         if matches!(self.state, State::Flowing(_))
             && let Some(sink) = out.sink.as_deref_mut()
         {

@@ -5,7 +5,8 @@
 pub struct Limits {
     /// Connections in the table; the one that was quiet for longest is evicted. Default 1 000 000.
     pub connections_max: usize,
-    /// A connection ends when nothing came for so long. Default 10 minutes.
+    /// A connection ends when nothing came for so long. Default 3 hours: one that is alive shows a keep-alive probe
+    /// after 2 (RFC 9293, section 3.8.4), and memory is limited by [`Self::connections_max`].
     pub idle_ns: u64,
     /// A connection that has ended in both ways is remembered for so long, so that late segments
     /// do not look like another one. Default 1 minute.
@@ -33,7 +34,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1_000_000,
-            idle_ns: 600_000_000_000,
+            idle_ns: 3 * 3_600_000_000_000,
             linger_ns: 60_000_000_000,
             waiting_bytes_max: 1 << 20,
             waiting_bytes_total_max: 256 << 20,

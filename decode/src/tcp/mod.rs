@@ -28,6 +28,7 @@
 //!
 //! Not supported: urgent data (its byte stays in the stream), and gaps of 2 GiB and more.
 
+mod begun;
 mod connection;
 mod counters;
 mod half;

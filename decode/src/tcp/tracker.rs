@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
+use super::begun::Begun;
 use super::connection::{Belongs, Conversation, Shared};
 use super::slots::{Index, Slots};
 use super::{Connections, Limits, TcpCounters};
@@ -34,6 +35,7 @@ pub struct Tracker<C: Connections> {
     /// Connections that are over, by the time to forget them. The same is true of it.
     lingering: VecDeque<Due>,
     entries_count: u64,
+    begun: Begun,
     clock: Clock,
 }
 
@@ -75,6 +77,7 @@ impl<C: Connections> Tracker<C> {
             waiting: VecDeque::new(),
             lingering: VecDeque::new(),
             entries_count: 0,
+            begun: Begun::default(),
             clock: Clock::default(),
         }
     }
@@ -275,6 +278,12 @@ impl<C: Connections> Tracker<C> {
             }
         }
         self.forget_gone();
+        let is_first = segment.has(flags::SYN) && !segment.has(flags::ACK);
+        if is_first {
+            let first_seq = segment.seq.wrapping_add(1);
+            let is_known = self.begun.knows(&segment.flow, segment.sender, first_seq);
+            self.counters.repeated += u64::from(is_known);
+        }
         self.entries_count += 1;
         let index = self.slots.insert(Entry {
             flow: segment.flow,
@@ -324,6 +333,9 @@ impl<C: Connections> Tracker<C> {
         };
         if let Ok(place) = self.table.find_entry(entry.hash, |other| *other == index) {
             place.remove();
+        }
+        if let Some((side, first_seq)) = entry.conversation.beginning() {
+            self.begun.remember(&entry.flow, side, first_seq);
         }
         if entry.conversation.is_open() {
             match ending {

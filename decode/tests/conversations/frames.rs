@@ -106,6 +106,13 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(start: Start) -> Self {
+        let mut watched = Self::of_client(start);
+        watched.start(Way::Reverse, start);
+        watched
+    }
+
+    /// Of the server's way nothing was captured yet.
+    pub(crate) fn of_client(start: Start) -> Self {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let name = ConnectionName {
             id: 7,
@@ -115,7 +122,6 @@ impl Watched {
         let calls = Arc::default();
         let mut connection = Connection::new(name, Limits::default(), Arc::clone(&calls));
         connection.start(0, Way::Forward, start);
-        connection.start(0, Way::Reverse, start);
         Self {
             connection,
             calls,
@@ -152,9 +158,18 @@ impl Watched {
         self
     }
 
+    pub(crate) fn start(&mut self, way: Way, start: Start) -> &mut Self {
+        self.connection.start(self.now, way, start);
+        self
+    }
+
     pub(crate) fn end(&mut self) -> Vec<Exchange> {
-        self.connection.end(self.now, Way::Forward, Ending::Fin);
-        self.connection.end(self.now, Way::Reverse, Ending::Fin);
+        self.end_by(Ending::Fin)
+    }
+
+    pub(crate) fn end_by(&mut self, ending: Ending) -> Vec<Exchange> {
+        self.connection.end(self.now, Way::Forward, ending);
+        self.connection.end(self.now, Way::Reverse, ending);
         assert!(
             self.connection.tally().adds_up(),
             "{:?}",

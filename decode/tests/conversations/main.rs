@@ -13,6 +13,7 @@ mod broken_rules;
 mod frames;
 mod live;
 mod property;
+mod unseen;
 
 use frames::{
     Encoder, PREFACE, RESPONSE, SETTINGS, Watched, data, frame, headers, message, messages, request,

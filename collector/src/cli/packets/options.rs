@@ -90,6 +90,12 @@ pub(in crate::cli) struct PacketOptions {
     #[arg(long, value_name = "PORT")]
     pub(in crate::cli) vxlan_port: Vec<u16>,
 
+    /// What is captured in several tunnels is of one network: packets of a connection may be in tunnels of different
+    /// numbers (VNI, GRE key), as where each direction has its own. Without it, equal addresses in two tunnels are two
+    /// connections
+    #[arg(long)]
+    pub(in crate::cli) merge_tunnels: bool,
+
     /// Types name calls of connections whose beginning was not captured.
     #[command(flatten)]
     pub(in crate::cli) types: TypeArgs,
@@ -139,6 +145,7 @@ impl PacketOptions {
         self.check_roles()?;
         let mut link = LinkConfig::default();
         link.vxlan_ports.extend(&self.vxlan_port);
+        link.tunnels_separate_flows = !self.merge_tunnels;
         let role = |role| move |pattern: &ServerPattern| (*pattern, role);
         let roles = self.primary.iter().map(role(Role::Primary));
         let roles = roles.chain(self.candidate.iter().map(role(Role::Candidate)));
@@ -273,17 +280,17 @@ fn read_key(path: &Path) -> anyhow::Result<Hmac> {
     Ok(Hmac::new(key))
 }
 
-/// `IP`, `IP:PORT`, `[IPv6]:PORT` or `:PORT`.
+/// `IP`, `IP:PORT`, `[IPv6]:PORT` or `:PORT`. An IPv4 address that is written as one of IPv6 is that of IPv4.
 fn parse_server(text: &str) -> Result<ServerPattern, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(ServerPattern {
-            address: Some(address.ip()),
+            address: Some(address.ip().to_canonical()),
             port: Some(address.port()),
         });
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(ServerPattern {
-            address: Some(address),
+            address: Some(address.to_canonical()),
             port: None,
         });
     }
@@ -296,5 +303,20 @@ fn parse_server(text: &str) -> Result<ServerPattern, String> {
             port: Some(port),
         }),
         None => Err("give IP, IP:PORT or :PORT".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv4_in_the_form_of_ipv6_is_that_of_ipv4() {
+        for (mapped, plain) in [
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("[::ffff:127.0.0.1]:50051", "127.0.0.1:50051"),
+        ] {
+            assert_eq!(parse_server(mapped), parse_server(plain));
+        }
     }
 }

@@ -87,6 +87,13 @@ impl Outcome<'_> {
         if let more @ 1.. = ingested.out_of_order.untold {
             text += &format!("twintap: and {more} more inputs that are out of order\n");
         }
+        if let repeated @ 1.. = ingested.watched.tcp.repeated {
+            text += &format!(
+                "twintap: {} began exactly as one before did: the same packets were captured twice, as at two places, \
+                 and their calls are there twice: ingest one of the captures\n",
+                count(repeated, "connection")
+            );
+        }
         if let timeless @ 1.. = ingested.reader.timeless {
             text += &format!(
                 "twintap: {timeless} of {} packets say no time (Simple Packet Blocks): times, durations and latencies \

@@ -189,6 +189,11 @@ fn closings(tcp: &TcpCounters) -> String {
             "connection",
             "given up, as too many were open at a time",
         ),
+        (
+            tcp.idle,
+            "connection",
+            "given up, as nothing came for 3 hours: what comes later counts as begun before the capture",
+        ),
         (tcp.ignored_resets, "reset", "that no receiver takes"),
         (
             tcp.outlived,

@@ -55,8 +55,9 @@ impl Half {
         }
         let seq = seq.filter(|seq| sequence::is_near(*seq, self.next_seq));
         let position = seq.map_or(self.next, |seq| self.position(seq));
-        // What waits was sent before: it is handed on, with gaps.
-        self.ends_at(position.max(self.seen_until()), Ending::Reset, arrival);
+        // What waits was sent before: it is handed on, with gaps. So was what is acknowledged.
+        let sent_until = self.seen_until().max(self.taken_until());
+        self.ends_at(position.max(sent_until), Ending::Reset, arrival);
     }
 
     /// Bytes came behind the end. After a reset of the other end that is to be expected for a
@@ -83,6 +84,17 @@ impl Half {
         let has_taken = |acked| acked > self.next + 1;
         if self.beyond == Beyond::Doubtful && self.acked_position().is_some_and(has_taken) {
             self.lose_beyond(counters);
+        }
+    }
+
+    /// Up to where the other end has taken bytes, as far as it said so. One more byte than what was seen may as well
+    /// be a FIN that was not captured.
+    pub(super) fn taken_until(&self) -> u64 {
+        let acked = self.acked_position().unwrap_or(self.next);
+        if acked > self.seen_until() + 1 {
+            acked
+        } else {
+            self.next
         }
     }
 

@@ -8,7 +8,7 @@
 //!    └───────────── acknowledged, or refused for good ───────────────────────┘
 //! ```
 //! A sealed batch keeps its bytes until it is acknowledged, so that it is sent again byte by byte. Only a root that is
-//! ending gives one up: after a minute, or where another root has no slot left for a record.
+//! ending gives one up: after a minute, where another root has no slot left for a record or no place, or with the VM.
 //! With no slot free the newest record is dropped. A slot of a root holds records of that root only.
 
 use crate::counters::Counters;
@@ -244,6 +244,15 @@ impl<'m> Slots<'m> {
     pub fn put_back(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.state = State::Sealed;
+        }
+    }
+
+    /// No batch of `root` will get an answer: all are to be sent again.
+    pub fn put_back_all(&mut self, root: u8) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.root == root) {
+            if slot.state == State::InFlight {
+                slot.state = State::Sealed;
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub enum Position {
 }
 
 /// A checked configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `position`.
     pub position: Position,

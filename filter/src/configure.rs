@@ -31,6 +31,21 @@ impl Engine<'_> {
     /// Root context `context` has a configuration of `size` bytes. Whatever it is, the host is never
     /// told to fail: a refused configuration makes the root inert.
     pub fn on_configure<H: Host>(&mut self, host: &mut H, context: u32, size: usize) {
+        let gone = match self.root_index(context) {
+            Some(_) => None,
+            None => self.make_room(host),
+        };
+        if gone.is_some() {
+            self.create_root(context);
+        }
+        self.configure(host, context, size);
+        // The last call: the host takes those behind it for calls of the other context.
+        if let Some(gone) = gone {
+            self.done(host, gone);
+        }
+    }
+
+    fn configure<H: Host>(&mut self, host: &mut H, context: u32, size: usize) {
         let Some(index) = self.root_index(context) else {
             host.warn(b"twintap: more than 8 configurations in one VM, traffic passes unrecorded");
             self.refuse(host, context);

@@ -10,7 +10,7 @@ pub(crate) fn copy(target: &mut [u8], source: &[u8]) -> usize {
 }
 
 /// A string of at most `N` bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
     len: u16,

@@ -240,6 +240,16 @@ impl<'m> Engine<'m> {
             .and_then(|index| u8::try_from(index).ok())
     }
 
+    /// The root with that index, to be read.
+    pub(crate) fn at(&self, index: u8) -> Option<&Root> {
+        self.roots.get(usize::from(index))
+    }
+
+    /// What the root with that index is doing.
+    pub(crate) fn phase(&self, index: u8) -> Phase {
+        self.at(index).map_or(Phase::Free, |root| root.phase)
+    }
+
     /// The root with that index.
     pub(crate) fn root(&mut self, index: u8) -> Option<&mut Root> {
         self.roots.get_mut(usize::from(index))
@@ -258,6 +268,13 @@ impl<'m> Engine<'m> {
         }
     }
 
+    /// Does the host keep this VM? It does not for roots that are ending, whatever they answered.
+    pub(crate) fn has_future(&self) -> bool {
+        let lives =
+            |root: &Root| matches!(root.phase, Phase::Created | Phase::Active | Phase::Inert);
+        self.roots.iter().any(lives) || self.refused.iter().any(|refused| *refused != 0)
+    }
+
     /// That root context is gone.
     fn forget_refused<H: Host>(&mut self, host: &mut H, context: u32) {
         let place = self.refused.iter_mut().find(|refused| **refused == context);
@@ -267,7 +284,7 @@ impl<'m> Engine<'m> {
         }
     }
 
-    fn create_root(&mut self, context: u32) {
+    pub(crate) fn create_root(&mut self, context: u32) {
         if context == 0 || self.root_index(context).is_some() {
             return;
         }
@@ -275,6 +292,7 @@ impl<'m> Engine<'m> {
             self.roots_created = self.roots_created.wrapping_add(1);
             *root = Root {
                 context,
+                served_by: context,
                 number: self.roots_created,
                 phase: Phase::Created,
                 ..Root::FREE

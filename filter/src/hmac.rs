@@ -20,7 +20,7 @@ const INITIAL: [u32; 8] = [
 ];
 
 /// A key, ready to use.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hmac {
     inner: [u32; 8],
     outer: [u32; 8],

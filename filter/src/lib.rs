@@ -29,7 +29,7 @@
 //! | context table | 4096 × 8 B, 3/4 used | context → stream | `dropped{stream_memory}` |
 //! | running digests | 512 × 0.5 KiB | XXH3 of bodies that are cut | digest absent |
 //! | connections | 64 × 0.5 KiB | what Envoy knows of downstream connections | asked for again |
-//! | roots | 8 × 17 KiB | plugin configurations sharing the VM | further ones pass traffic, a log line; `twintap_config_invalid` |
+//! | roots | 8 × 17 KiB | plugin configurations sharing the VM | what the one that has been ending for longest has left is given up, else further ones pass traffic, a log line; `twintap_config_invalid` |
 //! | scratch | 512 KiB + 64 KiB | header maps; cut bodies in pieces | header block omitted; `dropped{host_error}` for request headers |
 //! | stack | 128 KiB | the deepest chain of calls, which `tests/no_trap.rs` adds up | cannot |
 //!
@@ -51,6 +51,7 @@ mod begin;
 pub mod block;
 pub mod breaker;
 pub mod capture;
+mod close;
 pub mod config;
 mod configure;
 pub mod connections;

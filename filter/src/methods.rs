@@ -9,7 +9,7 @@ const COUNT_MAX: usize = 64;
 const BYTES_MAX: usize = 4096;
 
 /// Up to 64 strings, 4096 bytes in all.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
     bytes: [u8; BYTES_MAX],
     ends: [u16; COUNT_MAX],
@@ -92,7 +92,7 @@ fn matches(pattern: &[u8], method: &[u8]) -> bool {
 }
 
 /// Which methods are recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Methods {
     /// None of them: all methods.
     pub include: Names,

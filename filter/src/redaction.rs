@@ -11,40 +11,54 @@ use crate::methods::Names;
 /// Bytes of a hash as it is recorded: 128 bits in hexadecimal.
 pub const HASH_BYTES: usize = 32;
 
-/// Always secret.
-const SECRET_NAMES: [&[u8]; 8] = [
-    b"authorization",
-    b"proxy-authorization",
-    b"cookie",
-    b"set-cookie",
-    b"x-api-key",
-    b"x-amz-security-token",
-    b"x-goog-iap-jwt-assertion",
-    b"x-forwarded-client-cert",
-];
+/// Always secret, though no part of the name says so.
+const SECRET_NAMES: [&[u8]; 2] = [b"x-forwarded-client-cert", b"x-auth"];
 
-/// Secret if the name contains one of these.
-const SECRET_PARTS: [&[u8]; 6] = [
-    b"token",
-    b"secret",
-    b"passw",
-    b"session",
-    b"credential",
-    b"signature",
-];
-
-/// Of these, which have a URL, what follows the `?` is secret: gRPC has no queries, and what stands in one is not
-/// ours to keep. Envoy and other proxies keep the path that a call came with in some of them.
-const URL_NAMES: [&[u8]; 8] = [
+/// Of these, which have a URL, the query and the fragment are secret: gRPC has neither, and what stands in one is not
+/// ours to keep. So is all behind the scheme, if it begins with a user's name. Envoy and other proxies keep the URL
+/// that a call came with in some of them.
+const URL_NAMES: [&[u8]; 16] = [
     b":path",
     b"x-envoy-original-path",
-    b"x-forwarded-uri",
+    b"x-envoy-original-url",
+    b"x-original-path",
     b"x-original-uri",
     b"x-original-url",
+    b"x-forwarded-path",
+    b"x-forwarded-uri",
+    b"x-forwarded-url",
+    b"x-request-uri",
     b"x-rewrite-url",
     b"referer",
     b"location",
+    b"content-location",
+    b"link",
+    b"refresh",
 ];
+
+/// A name is that of a secret if it contains one of these; here are those that begin with the letter `first`.
+fn secret_parts(first: u8) -> &'static [&'static [u8]] {
+    match first | 0x20 {
+        b'a' => &[
+            b"authorization",
+            b"api-key",
+            b"api_key",
+            b"apikey",
+            b"access-key",
+            b"access_key",
+            b"accesskey",
+            b"auth-key",
+            b"auth_key",
+            b"authkey",
+        ],
+        b'c' => &[b"cookie", b"credential"],
+        b'j' => &[b"jwt"],
+        b'p' => &[b"passw", b"private-key", b"private_key", b"privatekey"],
+        b's' => &[b"secret", b"session", b"signature", b"subscription-key"],
+        b't' => &[b"token"],
+        _ => &[],
+    }
+}
 
 /// Is the value of the header called `name` a secret? `more` are names from the configuration.
 pub fn is_secret(name: &[u8], more: &Names) -> bool {
@@ -72,23 +86,37 @@ pub fn kept<'v>(
     if !URL_NAMES.iter().any(|url| name.eq_ignore_ascii_case(url)) {
         return None;
     }
-    let at = value.iter().position(|byte| *byte == b'?')?;
-    let (path, query) = value.split_at_checked(at.saturating_add(1))?;
-    Some((path, Redacted::new(key, query)))
+    let (start, rest) = value.split_at_checked(url_start_len(value)?)?;
+    Some((start, Redacted::new(key, rest)))
+}
+
+/// Bytes of the URL in `value` up to its first secret; `None` if it has none.
+fn url_start_len(value: &[u8]) -> Option<usize> {
+    // Behind the `//` that nothing but a user's name or a host can follow yet.
+    let mut authority = None;
+    let mut before = 0;
+    for (end, byte) in (1_usize..).zip(value) {
+        match byte {
+            b'?' | b'#' => return Some(end),
+            b'@' if authority.is_some() => return authority,
+            b'/' if before == b'/' => authority = Some(end),
+            b'/' => authority = None,
+            _ => {}
+        }
+        before = *byte;
+    }
+    None
 }
 
 fn contains_secret_part(name: &[u8]) -> bool {
     let mut rest = name;
     while let Some((first, behind)) = rest.split_first() {
-        // One test for most bytes: only these letters begin a part.
-        if matches!(first | 0x20, b't' | b's' | b'p' | b'c') {
-            let found = SECRET_PARTS.iter().any(|part| {
-                rest.get(..part.len())
-                    .is_some_and(|p| p.eq_ignore_ascii_case(part))
-            });
-            if found {
-                return true;
-            }
+        let found = secret_parts(*first).iter().any(|part| {
+            rest.get(..part.len())
+                .is_some_and(|p| p.eq_ignore_ascii_case(part))
+        });
+        if found {
+            return true;
         }
         rest = behind;
     }
@@ -157,6 +185,30 @@ mod tests {
             "token",
             "x-toketoken",
             "X-PASSWD",
+            "x-goog-api-key",
+            "api-key",
+            "ApiKey",
+            "x-apikey",
+            "x_api_key",
+            "x-api-key-bin",
+            "x-auth-key",
+            "x-access-key",
+            "private-key",
+            "ocp-apim-subscription-key",
+            "x-auth",
+            "proxy-authorization",
+            "x-serverless-authorization",
+            "x-forwarded-authorization",
+            "x-original-authorization",
+            "x-ms-authorization-auxiliary",
+            "grpc-authorization",
+            "authorization-bin",
+            "x-authorization",
+            "x-goog-iap-jwt-assertion",
+            "x-jwt-payload",
+            "jwt",
+            "cookie2",
+            "x-amz-security-token",
         ] {
             assert!(is_secret(name.as_bytes(), &Names::EMPTY), "{name}");
         }
@@ -175,6 +227,10 @@ mod tests {
             "x-toke",
             "grpc-status-details-bin",
             "secre",
+            "idempotency-key",
+            "www-authenticate",
+            ":authority",
+            "x-api-version",
             "",
         ] {
             assert!(!is_secret(name.as_bytes(), &Names::EMPTY), "{name}");
@@ -210,19 +266,46 @@ mod tests {
         assert_eq!(Redacted::new(None, b"Bearer abc").as_bytes(), b"");
     }
 
+    fn start<'v>(name: &str, value: &'v str) -> Option<&'v str> {
+        kept(name.as_bytes(), value.as_bytes(), &Names::EMPTY, None)
+            .map(|(start, _)| std::str::from_utf8(start).unwrap())
+    }
+
     #[test]
-    fn of_a_path_the_query_is_a_secret() {
-        let kept =
-            |name: &[u8], value| kept(name, value, &Names::EMPTY, None).map(|(kept, _)| kept);
-        assert_eq!(kept(b":path", b"/a.B/C?token=x?"), Some(&b"/a.B/C?"[..]));
-        assert_eq!(kept(b":path", b"/a.B/C"), None);
-        let original = kept(b"x-envoy-original-path", b"/api/a.B/C?token=x");
-        assert_eq!(original, Some(&b"/api/a.B/C?"[..]));
-        assert_eq!(
-            kept(b"Referer", b"https://a/b?c"),
-            Some(&b"https://a/b?"[..])
-        );
-        assert_eq!(kept(b"x-path", b"/a.B/C?x"), None);
-        assert_eq!(kept(b"cookie", b"a?b"), Some(&b""[..]));
+    fn of_a_url_the_query_and_the_fragment_are_secrets() {
+        for (value, expected) in [
+            ("/a.B/C?token=x?", Some("/a.B/C?")),
+            ("/a.B/C", None),
+            ("https://a/b?c#d", Some("https://a/b?")),
+            ("https://a/b#access_token=c?d", Some("https://a/b#")),
+            ("</x?k=secret>; rel=next", Some("</x?")),
+            ("5; url=/x?k=secret", Some("5; url=/x?")),
+            ("", None),
+        ] {
+            for name in URL_NAMES {
+                let name = std::str::from_utf8(name).unwrap().to_uppercase();
+                assert_eq!(start(&name, value), expected, "{name}: {value}");
+            }
+        }
+        assert_eq!(start("x-path", "/a.B/C?x"), None);
+        assert_eq!(start("cookie", "a?b"), Some(""));
+    }
+
+    #[test]
+    fn of_a_url_with_a_user_nothing_is_kept_behind_the_scheme() {
+        for (value, expected) in [
+            ("http://user:secret@host/path?query", Some("http://")),
+            ("//user@host", Some("//")),
+            ("http:///user@host", Some("http:///")),
+            (
+                "<http://a/b>, <http://u:p@c/d>",
+                Some("<http://a/b>, <http://"),
+            ),
+            ("http://host/~user@path", None),
+            ("http://host/path?to=a@b", Some("http://host/path?")),
+            ("/a@b", None),
+        ] {
+            assert_eq!(start("x-forwarded-url", value), expected, "{value}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One plugin configuration on one worker: a producer of batches.
 
+use core::ops::Range;
+
 use crate::batch::Identity;
 use crate::breaker::Breaker;
 use crate::config::Config;
@@ -8,6 +10,10 @@ use crate::counters::Counters;
 
 /// Producers of one VM (plugins with the same `vm_id`).
 pub const ROOTS_MAX: usize = 8;
+
+/// Of their places.
+#[expect(clippy::cast_possible_truncation, reason = "there are few")]
+pub(crate) const INDICES: Range<u8> = 0..ROOTS_MAX as u8;
 
 /// How long a root that ends goes on trying.
 pub const CLOSING_NS_MAX: u64 = 60_000_000_000;
@@ -35,6 +41,8 @@ pub enum Phase {
 pub struct Root {
     /// Context id; 0 if free.
     pub context: u32,
+    /// Context that sends for it, and gets ticks and answers: its own, or the one that took it over.
+    pub served_by: u32,
     /// Of the roots that there were so far, the how manyeth.
     pub number: u32,
     /// What it is doing.
@@ -73,6 +81,7 @@ impl Root {
     /// All zero.
     pub const FREE: Self = Self {
         context: 0,
+        served_by: 0,
         number: 0,
         phase: Phase::Free,
         config: Config::NONE,

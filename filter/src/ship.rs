@@ -9,16 +9,14 @@
 //! Nothing is sent when something ends: a stream, a root, a POST that failed. When Envoy itself ends,
 //! it ends mirrors that are not answered yet, and with the last of them the root, while it takes its
 //! clusters apart, and Envoy 1.40 crashes if it is asked for a cluster then. A tick, request headers
-//! and an answer of the collector come from its event loop alone. A root that ended is told so by
-//! `false` and goes on ticking until all is sent and told, as before, for a minute at most; that the host
-//! gives ticks is taken for granted there.
+//! and an answer of the collector come from its event loop alone. `close.rs` has what becomes of a root that ended.
 
 use crate::batch::{BATCH_BYTES, State, encode_heartbeat};
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::headers::{Pairs, write_pairs};
-use crate::host::{Host, Map, Metric, Post};
-use crate::root::{Phase, Root};
+use crate::host::{Host, Map, Post};
+use crate::root::{INDICES, Phase, Root};
 
 /// Batches of a producer under way at once; of all producers, those that may leave before they are nearly full.
 const IN_FLIGHT_MAX: usize = 4;
@@ -50,18 +48,21 @@ enum Answer {
 impl Engine<'_> {
     /// The flush interval of root context `context` is over.
     pub fn on_tick<H: Host>(&mut self, host: &mut H, context: u32) {
-        let Some(index) = self.root_index(context) else {
-            return;
-        };
-        match self.root(index).map_or(Phase::Free, |root| root.phase) {
-            Phase::Active | Phase::Closing => {}
-            Phase::Inert => return self.tell_invalid(host, index),
-            Phase::Free | Phase::Created => return,
+        for index in INDICES {
+            let root = self.root(index).filter(|root| root.served_by == context);
+            match root.map_or(Phase::Free, |root| root.phase) {
+                Phase::Active | Phase::Closing => {
+                    self.send(host, index, context, 1);
+                    self.heartbeat(host, index);
+                    self.report(host, index);
+                }
+                Phase::Inert => self.tell_invalid(host, index),
+                Phase::Free | Phase::Created => {}
+            }
         }
-        self.send(host, index, context, 1);
-        self.heartbeat(host, index);
-        self.report(host, index);
-        self.close_if_done(host, index);
+        for index in INDICES {
+            self.close_if_done(host, index);
+        }
     }
 
     /// The collector answered the POST sent under `token`; `headers` is 0 if it did not.
@@ -72,16 +73,13 @@ impl Engine<'_> {
         token: u32,
         headers: u32,
     ) {
-        let Some(index) = self.root_index(context) else {
+        let Some(index) = INDICES
+            .into_iter()
+            .find(|index| self.awaits(*index, context, token))
+        else {
             return;
         };
         let slot = self.slots.in_flight(index, token);
-        let is_heartbeat = self
-            .root(index)
-            .is_some_and(|root| root.heartbeat == heartbeat_mark(token));
-        if slot.is_none() && !is_heartbeat {
-            return;
-        }
         let answer = self.answer(host, headers);
         let records = slot.map_or(0, |slot| u64::from(self.slots.fill(slot).1));
         let (now_ns, random) = (host.now_ns(), self.random.next_u64());
@@ -121,6 +119,16 @@ impl Engine<'_> {
             self.send(host, index, context, CHAIN_BYTES);
         }
         self.close_if_done(host, index);
+    }
+
+    /// Does root `index` wait for the answer to the POST that `context` sent under `token`?
+    fn awaits(&self, index: u8, context: u32, token: u32) -> bool {
+        self.at(index).is_some_and(|root| {
+            root.phase != Phase::Free
+                && root.served_by == context
+                && (root.heartbeat == heartbeat_mark(token)
+                    || self.slots.in_flight(index, token).is_some())
+        })
     }
 
     /// Sends what can be sent now, the open batch only if it holds `open_bytes_min`. `back_to` is
@@ -243,7 +251,7 @@ impl Engine<'_> {
             return;
         };
         root.told_ns = now_ns;
-        match post(host, root, batch, root.context, self.scratch) {
+        match post(host, root, batch, root.served_by, self.scratch) {
             Some(token) => {
                 root.heartbeat = heartbeat_mark(token);
                 root.told = root.counters;
@@ -252,64 +260,6 @@ impl Engine<'_> {
                 root.counters.batches_failed = root.counters.batches_failed.saturating_add(1);
                 root.breaker.failed(now_ns, 0, random);
             }
-        }
-    }
-
-    /// Ends root `index`; `true` if it has nothing more to send or to wait for. Ticks do the rest.
-    pub(crate) fn close<H: Host>(&mut self, host: &mut H, index: u8) -> bool {
-        let now_ns = host.now_ns();
-        let Some(root) = self.root(index) else {
-            return true;
-        };
-        if root.phase == Phase::Active {
-            root.phase = Phase::Closing;
-            root.closing_since_ns = now_ns;
-        }
-        self.report(host, index);
-        if self.is_waiting(index) {
-            return false;
-        }
-        self.free_root(host, index);
-        true
-    }
-
-    fn close_if_done<H: Host>(&mut self, host: &mut H, index: u8) {
-        let now_ns = host.now_ns();
-        let Some(root) = self.root(index) else {
-            return;
-        };
-        let gives_up = root.gives_up(now_ns);
-        if root.phase != Phase::Closing || !gives_up && self.is_waiting(index) {
-            return;
-        }
-        let context = self.root(index).map_or(0, |root| root.context);
-        self.free_root(host, index);
-        // If the host refuses it has forgotten the context already.
-        let _answered = host.done(context);
-    }
-
-    /// Is there something to send, an answer to wait for, or something to tell?
-    fn is_waiting(&self, index: u8) -> bool {
-        let root = self.roots.get(usize::from(index));
-        self.slots.held(index) > 0
-            || root
-                .is_some_and(|root| root.heartbeat != 0 || root.has_news() && root.has_audience())
-    }
-
-    /// Gives the place of a root back. What could not be sent is counted, where the host shows it.
-    fn free_root<H: Host>(&mut self, host: &mut H, index: u8) {
-        let given_up = self.slots.records(index);
-        self.slots.free_all(index);
-        if let Some(root) = self.root(index) {
-            root.counters.given_up = root.counters.given_up.saturating_add(given_up);
-        }
-        self.report(host, index);
-        if let Some(root) = self.root(index) {
-            if root.is_told_invalid {
-                // The gauge counts roots with a refused configuration; this one is gone.
-                let _answered = host.add(Metric::ConfigInvalid, -1);
-            }
-            *root = Root::FREE;
         }
     }
 
@@ -374,7 +324,7 @@ fn post<H: Host>(
         body,
         timeout_ms: config.send_timeout_ms,
     };
-    match host.post(root.context, back_to, post) {
+    match host.post(root.served_by, back_to, post) {
         Ok(token) => Some(token),
         Err(_) => {
             root.counters.host_error();

@@ -13,7 +13,6 @@ mod support;
 
 use support::{GRPC, INBOUND, RESPONSE, ROOT, Rig, Sizes, message};
 use twintap_filter::host::Map;
-use twintap_record::Reason;
 
 const SMALL_SLOTS: Sizes = Sizes {
     slots: 3,
@@ -253,114 +252,6 @@ fn changed_counters_are_told_once_a_second_and_silence_is_broken_after_ten() {
 }
 
 #[test]
-fn a_root_that_ends_sends_what_it_has_until_it_is_acknowledged() {
-    let mut rig = Rig::new(INBOUND);
-    call(&mut rig, 10);
-    assert!(!rig.done(ROOT));
-    rig.tick();
-    assert_eq!(rig.records().len(), 1);
-    for token in 1..10 {
-        rig.answer(token, 503);
-        assert!(rig.host.done.is_empty(), "the collector may come back");
-        rig.tick_after(3000);
-        assert_eq!(rig.host.posts.len(), token as usize + 1);
-    }
-    rig.answer(10, 200);
-    // How often it tried is news, too.
-    rig.tick();
-    rig.answer(11, 200);
-    assert_eq!(rig.host.done, [ROOT]);
-    assert!(!rig.host.metrics.contains_key("Dropped"));
-    let mut rig = Rig::new(INBOUND);
-    assert!(rig.done(ROOT), "nothing to wait for");
-}
-
-#[test]
-fn a_root_that_ends_gives_up_after_a_minute_and_counts_what_it_gave_up() {
-    for refused in [None, Some("post")] {
-        let mut rig = Rig::new(INBOUND);
-        for _ in 0..3 {
-            call(&mut rig, 10);
-        }
-        rig.host.refuse_named = refused;
-        assert!(!rig.done(ROOT));
-        for second in 0..60 {
-            assert!(rig.host.done.is_empty(), "{second}");
-            rig.tick_after(1000);
-            rig.answer_all(503);
-        }
-        assert_eq!(rig.host.done, [ROOT]);
-        assert_eq!(rig.host.metrics["Dropped"], 3);
-    }
-}
-
-#[test]
-fn a_root_that_ends_makes_room_for_another() {
-    let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
-    for _ in 0..60 {
-        call(&mut rig, 2000);
-    }
-    let recorded = rig.counters().recorded();
-    let dropped = rig.counters().dropped();
-    rig.root(2, INBOUND);
-    assert!(!rig.done(ROOT));
-    rig.tick();
-    rig.answer_all(503);
-    let context = rig.begin_at(2, GRPC);
-    rig.done(context);
-    let counters = rig.engine.counters(2).unwrap();
-    assert_eq!((counters.recorded(), counters.dropped()), (1, 0));
-    for _ in 0..3 {
-        rig.tick_after(3000);
-        rig.answer_all(200);
-    }
-    assert_eq!(rig.host.done, [ROOT]);
-    let given_up = u64::try_from(rig.host.metrics["Dropped"]).unwrap() - dropped;
-    assert!(
-        (1..recorded).contains(&given_up),
-        "{given_up} of {recorded}"
-    );
-}
-
-#[test]
-fn a_root_that_ends_gives_nothing_up_for_one_that_may_hold_no_more() {
-    let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
-    rig.root(2, INBOUND);
-    rig.root(3, INBOUND);
-    let context = rig.begin_at(2, GRPC);
-    rig.done(context);
-    assert!(!rig.done(2));
-    rig.engine.on_tick(&mut rig.host, 2);
-    rig.answer_all(503);
-    for _ in 0..60 {
-        call(&mut rig, 2000);
-    }
-    assert!(rig.counters().dropped() > 0);
-    assert_eq!(rig.engine.counters(2).unwrap().given_up, 0);
-}
-
-#[test]
-fn a_root_that_ends_tells_what_it_dropped_since_its_last_batch() {
-    let mut rig = Rig::with_sizes(INBOUND, SMALL_SLOTS);
-    for _ in 0..5 {
-        call(&mut rig, 2000);
-        rig.tick();
-    }
-    for _ in 0..20 {
-        call(&mut rig, 2000);
-    }
-    let dropped = rig.counters().dropped();
-    assert!(dropped > 0);
-    assert!(!rig.done(ROOT));
-    for _ in 0..4 {
-        rig.tick();
-        rig.answer_all(200);
-    }
-    assert_eq!(rig.host.done, [ROOT]);
-    assert_eq!(rig.count(Reason::BufferFull), dropped);
-}
-
-#[test]
 fn what_a_heartbeat_could_not_tell_is_told_soon() {
     let mut rig = Rig::new(INBOUND);
     let open = rig.begin(GRPC);
@@ -370,45 +261,6 @@ fn what_a_heartbeat_could_not_tell_is_told_soon() {
     rig.tick_after(1100);
     assert_eq!(rig.host.posts.len(), 2);
     rig.done(open);
-}
-
-#[test]
-fn a_root_that_ends_sends_nothing_when_a_batch_fails_until_its_tick() {
-    for status in [0, 503] {
-        let mut rig = Rig::new(INBOUND);
-        call(&mut rig, 10);
-        let open = rig.begin(GRPC);
-        assert!(!rig.done(ROOT));
-        rig.tick();
-        rig.done(open);
-        rig.answer(1, status);
-        assert_eq!(rig.host.posts.len(), 1, "{status}");
-        rig.tick_after(3000);
-        rig.answer_all(200);
-        rig.tick();
-        rig.answer_all(200);
-        assert_eq!(rig.records().len(), 2);
-        assert_eq!(rig.host.done, [ROOT]);
-    }
-}
-
-#[test]
-fn a_new_configuration_takes_over_while_the_old_one_ends() {
-    let mut rig = Rig::new(INBOUND);
-    let old_stream = rig.begin(GRPC);
-    rig.root(2, INBOUND);
-    assert!(!rig.done(ROOT), "the last counters are to be told");
-    rig.tick();
-    assert_eq!(rig.host.posts.len(), 1);
-    rig.answer(1, 200);
-    assert_eq!(rig.host.done, [ROOT]);
-    rig.block(old_stream, Map::ResponseHeaders, RESPONSE, true);
-    rig.done(old_stream);
-    let context = rig.begin_at(2, GRPC);
-    rig.done(context);
-    rig.engine.on_tick(&mut rig.host, 2);
-    assert_eq!(rig.records().len(), 1);
-    assert_eq!(rig.engine.held(), (0, 0, 0));
 }
 
 #[test]

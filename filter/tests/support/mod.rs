@@ -1,7 +1,7 @@
 //! A host that keeps what it is told, refuses what it is told to refuse, and answers when asked.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use twintap_filter::batch::Slot;
 use twintap_filter::capture::Stream;
@@ -40,6 +40,12 @@ pub(crate) struct FakeHost {
     pub(crate) posts: Vec<Posted>,
     pub(crate) metrics: BTreeMap<String, i64>,
     pub(crate) done: Vec<u32>,
+    /// Configurations of root contexts, which are Envoy's key for them.
+    configs: BTreeMap<u32, String>,
+    /// Root contexts that put their end off, by configuration.
+    pending: BTreeMap<String, u32>,
+    /// Root contexts that were destroyed without a word: no tick and no answer comes any more.
+    pub(crate) destroyed: BTreeSet<u32>,
     /// Asked for last; 0 is no ticks.
     pub(crate) tick_ms: u32,
     pub(crate) warnings: Vec<String>,
@@ -64,6 +70,11 @@ impl FakeHost {
             return Err(Refused(self.refuse_status));
         }
         Ok(())
+    }
+
+    /// Was this root context destroyed, or is it no longer needed?
+    pub(crate) fn is_gone(&self, root: u32) -> bool {
+        self.destroyed.contains(&root) || self.done.contains(&root)
     }
 
     pub(crate) fn set_map(&mut self, map: Map, pairs: &[(&[u8], &[u8])]) {
@@ -172,6 +183,7 @@ impl Host for FakeHost {
         self.call("random")?;
         // Never the same twice, always the same in each run.
         *into = [self.calls as u8; 32];
+        into[0] ^= (self.calls >> 8) as u8;
         Ok(())
     }
 
@@ -194,6 +206,7 @@ impl Host for FakeHost {
 
     fn done(&mut self, root: u32) -> Result<(), Refused> {
         self.call("done")?;
+        self.pending.retain(|_, pending| *pending != root);
         self.done.push(root);
         Ok(())
     }
@@ -278,6 +291,7 @@ impl Rig {
 
     pub(crate) fn root(&mut self, context: u32, config: &str) {
         self.host.config = config.as_bytes().to_vec();
+        self.host.configs.insert(context, config.to_owned());
         self.engine.on_context_create(context, 0);
         self.engine
             .on_configure(&mut self.host, context, config.len());
@@ -320,6 +334,12 @@ impl Rig {
         self.host.is_ending = true;
         let done = self.engine.on_done(&mut self.host, context);
         self.host.is_ending = false;
+        if let (false, Some(config)) = (done, self.host.configs.get(&context)) {
+            let before = self.host.pending.insert(config.clone(), context);
+            self.host
+                .destroyed
+                .extend(before.filter(|before| *before != context));
+        }
         done
     }
 
@@ -330,6 +350,17 @@ impl Rig {
     pub(crate) fn tick_after(&mut self, ms: u64) {
         self.host.now_ns += ms * 1_000_000;
         self.engine.on_tick(&mut self.host, ROOT);
+    }
+
+    /// As Envoy does it: every root context that is there, and no other.
+    pub(crate) fn tick_all_after(&mut self, ms: u64) {
+        self.host.now_ns += ms * 1_000_000;
+        let contexts: Vec<u32> = self.host.configs.keys().copied().collect();
+        for context in contexts {
+            if !self.host.is_gone(context) {
+                self.engine.on_tick(&mut self.host, context);
+            }
+        }
     }
 
     /// Somebody sets the host's clock forward or, if negative, back.
@@ -346,6 +377,9 @@ impl Rig {
             .iter()
             .find(|post| post.token == token)
             .map_or(ROOT, |p| p.root);
+        if self.host.is_gone(root) {
+            return;
+        }
         let text = status.to_string();
         let acknowledged: (&[u8], &[u8]) = (ACKNOWLEDGED_HEADER.as_bytes(), b"1");
         let answer = [(&b":status"[..], text.as_bytes()), acknowledged];

@@ -10,6 +10,7 @@ use crate::artifacts;
 #[derive(Clone, Debug)]
 pub struct Filter {
     name: String,
+    vm: String,
     module: PathBuf,
     configuration: String,
     keys: Map<String, Value>,
@@ -46,6 +47,7 @@ impl Filter {
     fn module(module: PathBuf, is_upstream: bool) -> Self {
         Self {
             name: "twintap".to_owned(),
+            vm: "twintap".to_owned(),
             module,
             configuration: String::new(),
             keys: Map::new(),
@@ -64,6 +66,13 @@ impl Filter {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
+        self
+    }
+
+    /// A VM of its own, shared with filters that say the same.
+    #[must_use]
+    pub fn in_vm(mut self, vm: &str) -> Self {
+        self.vm = vm.to_owned();
         self
     }
 
@@ -96,7 +105,7 @@ impl Filter {
                     "root_id": self.name,
                     "failure_policy": "FAIL_OPEN",
                     "vm_config": {
-                        "vm_id": "twintap",
+                        "vm_id": self.vm,
                         "runtime": "envoy.wasm.runtime.v8",
                         "code": {"local": {"filename": self.module}},
                     },

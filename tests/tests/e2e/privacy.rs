@@ -10,10 +10,13 @@ const METHOD: &str = "shop.v1.Users/SignIn";
 const CANARY: &str = "CANARY-7f3a9c";
 
 /// Default names and patterns, and one that the configuration adds.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 15] = [
     "authorization",
     "cookie",
     "x-api-key",
+    "x-goog-api-key",
+    "x-forwarded-authorization",
+    "x-jwt-payload",
     "x-forwarded-client-cert",
     "x-auth-token",
     "client-secret",

@@ -1,9 +1,13 @@
 //! Configuration changes and several workers.
 
+use std::time::Duration;
+
 use twintap_e2e::grpc::Call;
-use twintap_e2e::{Filter, Route, Scene, machine};
+use twintap_e2e::{Fault, FaultyCollector, Filter, Route, Scene, machine, wait};
 
 const METHOD: &str = "shop.v1.Orders/Get";
+/// Envoy drains the old listener for a second, and a collector that is back is tried within five.
+const WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn listener_update_loses_no_record() {
@@ -25,6 +29,62 @@ async fn listener_update_loses_no_record() {
     }
 
     assert_eq!(scene.records(calls).await.len() as u64, calls);
+}
+
+async fn metric(scene: &Scene, name: &str) -> u64 {
+    let name = format!("wasmcustom.twintap_{name}");
+    scene.envoy.stats().await.counter(&name)
+}
+
+#[tokio::test]
+async fn configuration_that_comes_back_loses_no_record_of_its_first_time() {
+    let _machine = machine::shared();
+    let collector = FaultyCollector::start(Fault::Refusing).await;
+    let scene = Scene::of(Filter::inbound()).shipping_to(collector.address());
+    let mut scene = scene.start().await;
+    let mut calls = 0;
+
+    for update in 0..5 {
+        for _ in 0..20 {
+            assert!(scene.client.call(Call::unary(METHOD, "x")).await.ok());
+            calls += 1;
+        }
+        let filter = Filter::inbound().with("service", ["b", "a"][update % 2]);
+        scene.replace_filters(vec![filter], Route::to("old")).await;
+        wait::until_true("the old one ended", WITHIN, async || {
+            let stats = scene.envoy.stats().await;
+            stats.counter("listener_manager.total_filter_chains_draining") == 0
+        })
+        .await;
+    }
+    collector.heal();
+
+    wait::until_true("all records arrive", WITHIN, async || {
+        collector.received().records == calls
+    })
+    .await;
+    assert_eq!(metric(&scene, "dropped_total").await, 0);
+}
+
+#[tokio::test]
+async fn what_a_vm_has_left_when_it_ends_is_counted_as_dropped() {
+    let _machine = machine::shared();
+    let collector = FaultyCollector::start(Fault::Refusing).await;
+    let scene = Scene::of(Filter::inbound()).shipping_to(collector.address());
+    let mut scene = scene.start().await;
+    for _ in 0..20 {
+        assert!(scene.client.call(Call::unary(METHOD, "x")).await.ok());
+    }
+
+    // As an update of the module: nothing of the old VM stays.
+    let filter = Filter::inbound().in_vm("next");
+    scene.replace_filters(vec![filter], Route::to("old")).await;
+
+    wait::until_true("all are counted", WITHIN, async || {
+        metric(&scene, "dropped_total").await == 20
+    })
+    .await;
+    assert_eq!(metric(&scene, "records_total").await, 20);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 //!
 //! Should ticks be missing for any other reason, those of another root give up what is left when its minute is over.
 
+use crate::batch::State;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::host::{Host, Metric};
@@ -33,14 +34,20 @@ impl Engine<'_> {
             return false;
         }
         self.free_root(host, index);
-        if !self.has_future() {
-            for other in INDICES {
-                if self.phase(other) == Phase::Closing {
-                    self.give_up(host, other);
-                }
+        self.give_up_without_future(host);
+        true
+    }
+
+    /// Gives up what all that are ending have left, if their VM ends now.
+    pub(crate) fn give_up_without_future<H: Host>(&mut self, host: &mut H) {
+        if self.has_future() {
+            return;
+        }
+        for index in INDICES {
+            if self.phase(index) == Phase::Closing {
+                self.give_up(host, index);
             }
         }
-        true
     }
 
     /// Root `index`, which is ending, goes on for those that have its configuration and are ending, too. What they have
@@ -56,16 +63,20 @@ impl Engine<'_> {
                 }
                 _ => continue,
             };
+            let under_way = self.slots.count(other, State::InFlight) as u64;
             let Some(root) = self.root(other) else {
                 continue;
             };
             let gone = root.served_by;
             root.served_by = context;
             root.breaker.failed(now_ns, 0, random);
+            let mut failed = under_way;
             if root.heartbeat != 0 {
                 root.heartbeat = 0;
                 root.told = Counters::ZERO;
+                failed = failed.saturating_add(1);
             }
+            root.counters.batches_failed = root.counters.batches_failed.saturating_add(failed);
             self.slots.put_back_all(other);
             self.done(host, gone);
         }
@@ -79,7 +90,8 @@ impl Engine<'_> {
         }
         let closing = INDICES.filter_map(|index| Some((index, self.at(index)?)));
         let closing = closing.filter(|(_, root)| root.phase == Phase::Closing);
-        let (index, root) = closing.min_by_key(|(_, root)| root.number)?;
+        let longest = |(_, root): &(u8, &Root)| (root.closing_since_ns, root.number);
+        let (index, root) = closing.min_by_key(longest)?;
         let gone = root.served_by;
         self.free_root(host, index);
         Some(gone)

@@ -281,6 +281,7 @@ impl<'m> Engine<'m> {
         if let Some(place) = place.filter(|_| context != 0) {
             *place = 0;
             let _answered = host.add(Metric::ConfigInvalid, -1);
+            self.give_up_without_future(host);
         }
     }
 

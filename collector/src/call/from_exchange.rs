@@ -249,10 +249,6 @@ fn end_of(exchange: &Exchange) -> End {
     match exchange.end {
         ExchangeEnd::Complete => End::Complete,
         ExchangeEnd::ResponseFirst => End::ResponseFirst,
-        // A server that has answered may reset the rest of the request (RFC 9113, section 8.1).
-        ExchangeEnd::Reset { .. } if exchange.response.end_at_unix_ns.is_some() => {
-            End::ResponseFirst
-        }
         ExchangeEnd::Reset { .. }
         | ExchangeEnd::Refused
         | ExchangeEnd::Connection(Ending::Reset) => End::Aborted,

@@ -43,9 +43,9 @@ const SHARES: u64 = 4;
 /// Calls handed on at a time that nobody tried to pair.
 const REFUSED_CALLS: usize = 256;
 
-/// Calls whose duplicates are looked for at a time: a request id takes some kilobytes, as each Envoy may have
+/// Request ids of which duplicates are looked for at a time: each takes some kilobytes, as each Envoy may have
 /// rewritten it.
-const STRIPPED_CALLS: usize = 20_000;
+const STRIPPED_IDS_MAX: usize = 20_000;
 
 /// How to read.
 #[derive(Clone, Debug)]
@@ -334,7 +334,7 @@ impl<W: Fn(&Call) -> bool + Sync> Reader<'_, W> {
     fn strike_stripped(&self, unpaired: &mut Vec<Unpaired>) -> Result<u64, ReadError> {
         let mut stripped = Stripped::of(&*unpaired, &self.settings.pairing);
         let request_ids: Vec<_> = stripped.request_ids().into_iter().collect();
-        for some in request_ids.chunks(STRIPPED_CALLS) {
+        for some in request_ids.chunks(STRIPPED_IDS_MAX) {
             let mut ids = Ids::default();
             let variants = some.iter().flat_map(request_id_variants);
             ids.request_ids.extend(variants);

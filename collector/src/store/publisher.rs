@@ -210,6 +210,7 @@ impl Publisher {
             segment_sequence: segment.sequence,
             outcomes: outcomes.collect(),
             damaged_stretches,
+            is_gone: false,
         })
     }
 }
@@ -219,6 +220,7 @@ fn nothing_of(segment: SegmentId) -> PublishedMeta {
     error!(segment = %segment.id, "the file of a segment is gone, it is not tried again");
     PublishedMeta {
         segment_sequence: segment.sequence,
+        is_gone: true,
         ..PublishedMeta::default()
     }
 }

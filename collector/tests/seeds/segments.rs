@@ -90,6 +90,7 @@ fn published() -> Vec<u8> {
         segment_sequence: 9,
         outcomes: vec![outcome],
         damaged_stretches: 1,
+        is_gone: false,
     }
     .encode_to_vec()
 }

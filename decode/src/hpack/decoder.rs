@@ -60,6 +60,11 @@ impl Decoder {
         self.table_bytes_max = self.table_bytes_max.max(bytes);
     }
 
+    /// It allows what it allowed `other`.
+    pub fn allow_as(&mut self, other: &Self) {
+        self.table_bytes_max = self.table_bytes_max.max(other.table_bytes_max);
+    }
+
     /// Is it unknown how many insertions were lost?
     pub fn is_uncertain(&self) -> bool {
         self.search.is_some()

@@ -224,7 +224,10 @@ impl<S: CallSink> Connection<S> {
 impl<S: CallSink> ByteSink for Connection<S> {
     fn start(&mut self, at_unix_ns: u64, way: Way, start: Start) {
         let is_midway = start == Start::Midway;
-        *self.lanes.of_mut(way) = Lane::new(is_midway);
+        let lane = self.lanes.of_mut(way);
+        let before = std::mem::replace(lane, Lane::new(is_midway));
+        // SETTINGS of the other way come before this one's first byte.
+        lane.decoder.allow_as(&before.decoder);
         let since = if is_midway { at_unix_ns } else { 0 };
         self.joiner.reads(way, Some(since));
     }
@@ -256,6 +259,7 @@ impl<S: CallSink> ByteSink for Connection<S> {
         self.counters.gaps += 1;
         self.counters.gap_bytes = self.counters.gap_bytes.saturating_add(len_max);
         // Whatever frame is at hand, its rest is not believed: the next one is hunted for.
+        self.end_hunt(way);
         let left = self.lanes.of(way).state.frame_left();
         self.lose(at_unix_ns, way, len_max.max(1).saturating_add(left));
     }

@@ -71,14 +71,14 @@ impl Hunt {
         }
     }
 
-    /// Has anything been given up, because nothing in a full buffer began a frame?
-    pub(super) fn lost_bytes(&self) -> u64 {
-        self.lost_bytes
-    }
-
-    /// Captured bytes that were given up.
+    /// Captured bytes that were given up, because nothing in a full buffer began a frame.
     pub(super) fn unread_bytes(&self) -> u64 {
         self.unread_bytes
+    }
+
+    /// The same, with what is still in the buffer.
+    pub(super) fn all_unread_bytes(&self) -> u64 {
+        self.unread_bytes + self.buffer.len() as u64
     }
 
     /// The same, told once.

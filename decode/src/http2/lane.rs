@@ -21,6 +21,9 @@ const STREAM_ID_AHEAD_MAX: u32 = 1 << 20;
 /// Largest payload that SETTINGS or a frame make others believable by: more is what nobody sends.
 pub(super) const FRAME_BYTES_BELIEVED_MAX: u32 = 1 << 20;
 
+/// Largest DATA that is believed where its stream is open, whatever SETTINGS were seen: gRPC's C core allows it.
+const DATA_BYTES_BELIEVED_MAX: u32 = 4 << 20;
+
 /// One way of a connection.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -145,7 +148,7 @@ impl Lane {
         is_open: impl Fn() -> bool,
     ) -> bool {
         if header.length > self.frame_bytes_allowed {
-            let is_believed = header.length <= FRAME_BYTES_BELIEVED_MAX;
+            let is_believed = header.length <= DATA_BYTES_BELIEVED_MAX;
             return !(is_believed && header.kind == FrameType::Data && is_open());
         }
         let stream_id_max = self.plausibility(stream_id_newest).stream_id_max;

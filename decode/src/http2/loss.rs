@@ -16,8 +16,8 @@ impl<S: CallSink> Connection<S> {
         };
         if let Some(found) = hunt.push(at, bytes, &rules) {
             self.resume(way, found);
-        } else if self.protocol != Protocol::Http2 && hunt.lost_bytes() > HUNT_BYTES_MAX as u64 {
-            self.counters.unread_bytes += hunt.unread_bytes();
+        } else if self.protocol != Protocol::Http2 && hunt.unread_bytes() > HUNT_BYTES_MAX as u64 {
+            self.counters.unread_bytes += hunt.all_unread_bytes();
             self.refuse(way, Protocol::Other);
         }
     }
@@ -113,6 +113,8 @@ impl<S: CallSink> Connection<S> {
                 };
                 if let Some(found) = hunt.gap(len, &rules) {
                     self.resume(way, found);
+                    let lane = self.lanes.of_mut(way);
+                    lane.found_bytes = lane.found_bytes.saturating_add(len);
                     self.lose(at, way, len);
                 } else {
                     self.joiner.suspect(way);
@@ -152,17 +154,28 @@ impl<S: CallSink> Connection<S> {
 
     /// No more will come of `way`: decides what waits for more.
     pub(super) fn lose_at_end(&mut self, at: u64, way: Way) {
-        let newest = self.stream_id_newest;
-        let lane = self.lanes.of_mut(way);
-        let rules = lane.plausibility(newest);
-        if let State::Hunting(hunt) = &mut lane.state
-            && self.protocol == Protocol::Http2
-        {
-            match hunt.gap(0, &rules) {
-                Some(found) => self.resume(way, found),
-                None => self.counters.unread_bytes += hunt.take_unread_bytes(),
+        if self.protocol == Protocol::Http2 {
+            // What is found may be doubted in turn, and hunted through: each time there is less.
+            while self.end_hunt(way) {}
+            if let State::Hunting(hunt) = &mut self.lanes.of_mut(way).state {
+                self.counters.unread_bytes += hunt.take_unread_bytes();
             }
         }
         self.abandon_block(at, way, 1);
+    }
+
+    /// Ends a hunt by what it holds, as nothing comes that belongs to it; `false` if it found nothing.
+    pub(super) fn end_hunt(&mut self, way: Way) -> bool {
+        let newest = self.stream_id_newest;
+        let lane = self.lanes.of_mut(way);
+        let rules = lane.plausibility(newest);
+        let State::Hunting(hunt) = &mut lane.state else {
+            return false;
+        };
+        let Some(found) = hunt.gap(0, &rules) else {
+            return false;
+        };
+        self.resume(way, found);
+        true
     }
 }

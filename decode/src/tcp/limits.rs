@@ -5,8 +5,8 @@
 pub struct Limits {
     /// Connections in the table; the one that was quiet for longest is evicted. Default 1 000 000.
     pub connections_max: usize,
-    /// A connection ends when nothing came for so long. Default 3 hours: one that is alive shows a keep-alive probe
-    /// after 2 (RFC 9293, section 3.8.4), and memory is limited by [`Self::connections_max`].
+    /// A connection ends when nothing came for so long. Default 3 hours: one that TCP keeps alive shows a probe
+    /// after 2, by default (RFC 9293, section 3.8.4), and memory is limited by [`Self::connections_max`].
     pub idle_ns: u64,
     /// A connection that has ended in both ways is remembered for so long, so that late segments
     /// do not look like another one. Default 1 minute.

@@ -146,6 +146,13 @@ fn replace(
 /// What an earlier run of the collector or of this check lost for good, and what a capture lacks.
 fn lost(path: &Path, accounting: &Accounting, is_in_use: bool, checked: &mut Checked) {
     let is_collectors = path.file_name().is_some_and(|name| name == FILE_NAME);
+    if let records @ 1.. = accounting.total.quarantined {
+        let what = format!(
+            "{records} acknowledged records could not be decoded or written: no comparison sees them. What is kept of \
+             them is in {DIRECTORY}/*.jsonl"
+        );
+        checked.found(Severity::Lost, path, what);
+    }
     if let files @ 1.. = accounting.moved_aside {
         let what = format!(
             "{files} damaged files were moved to quarantine by an earlier repair: no comparison sees what was in \
@@ -158,16 +165,6 @@ fn lost(path: &Path, accounting: &Accounting, is_in_use: bool, checked: &mut Che
              lost"
         );
         checked.found(Severity::Lost, path, what);
-    }
-    if let records @ 1.. = accounting.total.quarantined {
-        let what = format!(
-            "{records} acknowledged records could not be decoded or written: no comparison sees them. What is kept of \
-             them is in {DIRECTORY}/*.jsonl"
-        );
-        checked.found(Severity::Lost, path, what);
-    }
-    if accounting.moved_aside > 0 || (is_collectors && accounting.damaged_stretches > 0) {
-        // Told above.
     } else if is_in_use {
         // It may not be over.
     } else if accounting.is_partial {

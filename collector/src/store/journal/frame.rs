@@ -102,6 +102,9 @@ pub struct PublishedMeta {
     /// Damaged stretches found in it: their records are lost.
     #[prost(uint64, tag = "3")]
     pub damaged_stretches: u64,
+    /// Its file was not there. Nothing of it is in Parquet: should it come back, it may not go.
+    #[prost(bool, tag = "4")]
+    pub is_gone: bool,
 }
 
 /// What became of the records of one producer in one segment.

@@ -95,6 +95,7 @@ mod tests {
                 ..Outcome::default()
             }],
             damaged_stretches,
+            is_gone: false,
         }
     }
 

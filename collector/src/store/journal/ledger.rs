@@ -156,9 +156,9 @@ impl Ledger {
         self.stored = self.stored.saturating_add(new);
     }
 
-    /// All records of a segment are in Parquet or set aside.
+    /// All records of a segment are in Parquet or set aside, or gone with its file.
     pub fn published(&mut self, meta: &PublishedMeta) {
-        if !self.published_segments.insert(meta.segment_sequence) {
+        if !meta.is_gone && !self.published_segments.insert(meta.segment_sequence) {
             return;
         }
         self.held.forget(meta.segment_sequence);
@@ -433,6 +433,7 @@ mod tests {
                 quarantined: 0,
             }],
             damaged_stretches: 0,
+            is_gone: false,
         }
     }
 

@@ -168,8 +168,8 @@ impl Writer {
             for (append, ack) in waiting {
                 append.answer(Ok(ack));
             }
-            for sequence in published {
-                self.remove(sequence);
+            for (sequence, is_gone) in published {
+                self.remove(sequence, is_gone);
             }
         } else {
             for (append, _) in waiting {
@@ -304,9 +304,9 @@ impl Writer {
     }
 
     /// Segments are in Parquet: notes it, so that their records are counted as such after a restart.
-    /// Returns those whose files may go. A note that cannot be written is tried again with the next
+    /// Returns those whose files may go, and whether they were gone before. A note that cannot be written is tried again with the next
     /// group, and its segment stays until then: `disk_free_bytes_min` keeps room for notes.
-    fn note_published(&mut self) -> Vec<u64> {
+    fn note_published(&mut self) -> Vec<(u64, bool)> {
         let mut noted = Vec::new();
         // What the publisher did not find because it is elsewhere must not be noted there as done with.
         let may_note = !self.unnoted.is_empty()
@@ -319,12 +319,12 @@ impl Writer {
                 break;
             }
             self.ledger.published(&meta);
-            noted.push(meta.segment_sequence);
+            noted.push((meta.segment_sequence, meta.is_gone));
         }
         noted
     }
 
-    fn remove(&mut self, sequence: u64) {
+    fn remove(&mut self, sequence: u64, is_gone: bool) {
         let Some(index) = self.sizes.iter().position(|(known, _)| *known == sequence) else {
             return;
         };
@@ -333,6 +333,10 @@ impl Writer {
         let Some(id) = self.sealed.finished(sequence) else {
             return;
         };
+        if is_gone {
+            // Somebody may put it back.
+            return;
+        }
         match self.disk.remove(&id.file_name()) {
             Ok(()) => self.ledger.removed(sequence),
             Err(error) if error.kind() == ErrorKind::NotFound => self.ledger.removed(sequence),

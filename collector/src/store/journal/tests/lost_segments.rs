@@ -88,7 +88,7 @@ fn a_segment_that_goes_while_the_collector_runs_is_counted_and_forgotten() {
         commands,
         sealed,
     } = open_faulty(settings(data.path()), &healthy());
-    std::thread::scope(|scope| {
+    let (file, file_name) = std::thread::scope(|scope| {
         scope.spawn(move || writer.run(&commands));
         let mut numbers = 1..;
         let mut until_sealed = |segments| {
@@ -99,9 +99,14 @@ fn a_segment_that_goes_while_the_collector_runs_is_counted_and_forgotten() {
         };
         until_sealed(1);
         let gone = sealed.next().unwrap();
-        fs::remove_file(directory(data.path()).join(gone.file_name())).unwrap();
+        let (file, aside) = (
+            directory(data.path()).join(gone.file_name()),
+            data.path().join("aside"),
+        );
+        fs::rename(&file, &aside).unwrap();
         let nothing_found = PublishedMeta {
             segment_sequence: gone.sequence,
+            is_gone: true,
             ..PublishedMeta::default()
         };
         journal.published(nothing_found).unwrap();
@@ -112,5 +117,14 @@ fn a_segment_that_goes_while_the_collector_runs_is_counted_and_forgotten() {
         let ledger = read().unwrap().ledger.unwrap();
         assert_eq!(ledger.damaged_stretches(), 1);
         assert!(!ledger.is_published(gone.sequence), "no file is left to go");
+        fs::rename(&aside, &file).unwrap();
+        (file, gone.file_name())
     });
+    // Of what came back nothing is in Parquet.
+    let again = open_faulty(settings(data.path()), &healthy());
+    assert_eq!(
+        again.sealed.next().map(|it| it.file_name()),
+        Some(file_name)
+    );
+    assert!(file.exists());
 }
